@@ -61,7 +61,7 @@ _NAMES = {name: row[0] for row in COUNTRIES for name in row[3].split(", ")}
 
 
 @lru_cache(maxsize=256)
-def country_code_of(typed: str | None) -> str | None:
+def iso_country_code_of(typed: str | None) -> str | None:
     """Return the alpha-2 code of a country as typed: HOME if blank, None if not recognised.
 
     Accepts ISO 3166 codes, French and English names, car plate letters, locales (`fr-FR`) and dialling codes (`+33`).
@@ -236,7 +236,7 @@ def clean_phones(values: Iterable[str], *, country: str | None) -> tuple[str, ..
         country: the person's country as typed; blank means the account's. If it isn't recognised, only numbers typed
             with a country code can be read.
     """
-    region = country_code_of(country)
+    region = iso_country_code_of(country)
     return tuple(dict.fromkeys(number for value in values for number in _numbers(value, region)))
 
 
@@ -346,7 +346,9 @@ def _unusable_phone_field(contact: Contact) -> str | None:
 def _unusable_phone_reasons(lost: Sequence[tuple[Contact, str]]) -> Iterator[str]:
     # These fail for lack of a country: the lead's isn't recognised and the number has no country code.
     in_need = [
-        one for one, text in lost if not text.strip().startswith(("+", "00")) and country_code_of(one.country) is None
+        one
+        for one, text in lost
+        if not text.strip().startswith(("+", "00")) and iso_country_code_of(one.country) is None
     ]
     unknown = [tidy_text(contact.country or "") for contact in in_need]
     leads = Counter(unknown)
@@ -362,5 +364,5 @@ def _unusable_phone_reasons(lost: Sequence[tuple[Contact, str]]) -> Iterator[str
 
 def clear_contact_caches() -> None:
     """Drop from memory what was cleaned so far, so that a service keeps no contact data of the leads it has read."""
-    for kept in (_emails, _valid_domain, _numbers, country_code_of, is_blank_country):
+    for kept in (_emails, _valid_domain, _numbers, iso_country_code_of, is_blank_country):
         kept.cache_clear()

@@ -7,7 +7,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Generic, Protocol, TypeVar
 
-from connectors.records import AnswerLost, ClickId, Contact, LeadId, Moment, NotSent, Utm
+from connectors.records import AnswerLost, ClickId, Contact, LeadId, Moment, RequestNotSent, Utm
 
 # ── writing ──────────────────────────────────────────────────────────────────────────────────────
 
@@ -73,7 +73,7 @@ class WriteRefused:
     """What the CRM says, without anything that was sent."""
 
 
-WriteReceipt = WriteAccepted | WriteRefused | NotSent | AnswerLost
+WriteReceipt = WriteAccepted | WriteRefused | RequestNotSent | AnswerLost
 """What became of one write; `AnswerLost` means that it may or may not have been done."""
 
 
@@ -155,10 +155,10 @@ class CrmLists(Protocol):
     def subscriptions(self) -> CrmListEntries[Subscription]:
         """Return the subscriptions on record."""
 
-    def marketing_channels(self) -> CrmListEntries[Mapping[str, object]]:
+    def crm_marketing_channels(self) -> CrmListEntries[Mapping[str, object]]:
         """Return the marketing channels, as the CRM shows them."""
 
-    def custom_fields(self) -> CrmListEntries[Mapping[str, object]]:
+    def custom_field_definitions(self) -> CrmListEntries[Mapping[str, object]]:
         """Return the custom fields, as the CRM shows them."""
 
 

@@ -242,7 +242,7 @@ def format_integer(count: int) -> str:
     return _with_english(lambda: format_decimal(count, locale=current_language()))
 
 
-def in_lines(texts: Iterable[str]) -> str:
+def join_with_newlines(texts: Iterable[str]) -> str:
     """Put each text on a line of its own."""
     said = [*texts]
     return _with_english(lambda: "\n".join(map(in_english, said) if current_language() is Language.ENGLISH else said))

@@ -37,7 +37,7 @@ class AppriseNotifier:
         """Keep the address, which is a secret: most contain a token or password."""
         self._url = url
 
-    def send(self, title: str, text: str, *, urgent: bool = True, page: Path | None = None) -> bool:
+    def send_message(self, title: str, text: str, *, urgent: bool = True, page: Path | None = None) -> bool:
         """Send one message, with a page attached if given, and return whether it was accepted."""
         try:
             return run_with_timeout(lambda: _send(_apprise(self._url), title, text, urgent=urgent, page=page), LONGEST)
@@ -124,7 +124,7 @@ def _apprise(url: str) -> "Apprise":
     return Apprise([url], asset=asset)
 
 
-class DeadMansSwitch:
+class HttpDeadMansSwitch:
     """`DeadMansSwitchPinger` for one address."""
 
     def __init__(self, url: str) -> None:

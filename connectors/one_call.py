@@ -25,7 +25,7 @@ from connectors.http import (
     shut_down_socket,
 )
 from connectors.language import _
-from connectors.records import AnswerLost, NotSent
+from connectors.records import AnswerLost, RequestNotSent
 
 Answer = TypeVar("Answer")
 
@@ -108,7 +108,7 @@ def is_host_unreachable(error: BaseException) -> bool:
     return any(isinstance(cause, NewConnectionError) for cause in error_chain(error))
 
 
-def receipt_of(error: OSError, address: str) -> NotSent | AnswerLost:
+def receipt_of(error: OSError, address: str) -> RequestNotSent | AnswerLost:
     """Return the receipt of an upload that raised, without the error's text, which may hold the address and events.
 
     Args:
@@ -116,12 +116,16 @@ def receipt_of(error: OSError, address: str) -> NotSent | AnswerLost:
         address: the address called, or the setting that holds it.
     """
     if is_unknown_host(error):
-        return NotSent(_("the host name in {address} does not exist", address=address), address, is_unknown_host=True)
+        return RequestNotSent(
+            _("the host name in {address} does not exist", address=address), address, is_unknown_host=True
+        )
     reason = type(error).__name__
     if not isinstance(error, requests.RequestException):  # no CA bundle at the path the environment sets
-        return NotSent(reason)
+        return RequestNotSent(reason)
     if never_connected(error):
-        return NotSent(_("no connection: {reason}", reason=reason), address if is_host_unreachable(error) else "")
+        return RequestNotSent(
+            _("no connection: {reason}", reason=reason), address if is_host_unreachable(error) else ""
+        )
     return AnswerLost(reason)
 
 

@@ -202,7 +202,7 @@ class PlatformStatementReader(Protocol):
 class Notifies(Protocol):
     """Sends notices to one address; never raises and never waits longer than ten seconds."""
 
-    def send(self, title: str, text: str, *, urgent: bool = True, page: Path | None = None) -> bool:
+    def send_message(self, title: str, text: str, *, urgent: bool = True, page: Path | None = None) -> bool:
         """Send one message, with a page attached if given, and return whether it was accepted."""
 
 

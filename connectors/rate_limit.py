@@ -54,7 +54,7 @@ class ProcessRequestHistory:
     per_hour: dict[AwareDatetime, int] = field(default_factory=dict)
     """How many requests began in each hour of the last day, by its start; empty where a day has no limit."""
 
-    def without_expired_requests(self, now: datetime) -> "ProcessRequestHistory":
+    def without_expired_api_requests(self, now: datetime) -> "ProcessRequestHistory":
         """Return what still counts at `now`; a request that never ended counts as answered after LONGEST_REQUEST."""
         running = [_clamp_future_time(since, now) for since in self.running]
         lost = [since + LONGEST_REQUEST for since in running if now - since >= LONGEST_REQUEST]
@@ -179,7 +179,7 @@ class SharedRequestHistory:
         try:
             found = _TRACES.validate_json(file.read(_LARGEST_FILE) or b"{}")
             others = {name: trace for name, trace in found.items() if name != self._me}
-            traces = {name: trace.without_expired_requests(now) for name, trace in others.items()}
+            traces = {name: trace.without_expired_api_requests(now) for name, trace in others.items()}
         except (OSError, ValueError, OverflowError):
             traces = {_UNKNOWN: ProcessRequestHistory([], [], None, closed_until=now + WINDOW)}
         return {name: trace for name, trace in traces.items() if trace}
@@ -238,7 +238,7 @@ class Pacer:
         self._own = ProcessRequestHistory([], [], None, None)
         self._changed = threading.Condition()
 
-    def take(self) -> datetime | None:
+    def take_request_slot(self) -> datetime | None:
         """Take a slot and return None, or return when to try again; any thread may `release_request_slot` the slot.
 
         Raises:
@@ -293,7 +293,7 @@ class Pacer:
 
     def _opened(self, now: datetime) -> AbstractContextManager[Sequence[ProcessRequestHistory]]:
         running, self._own.running = self._own.running, []  # our own are never presumed lost
-        self._own = self._own.without_expired_requests(now)
+        self._own = self._own.without_expired_api_requests(now)
         self._own.running = running
         return nullcontext(()) if self._shared is None else self._shared.lock_and_update_request_history(self._own, now)
 

@@ -195,7 +195,7 @@ class Export:
 # ── conversions ──────────────────────────────────────────────────────────────────────────────────
 
 
-class IdentifierKind(StrEnum):
+class ContactIdentifierKind(StrEnum):
     """Kinds of hashed contact data that platforms match on."""
 
     EMAIL = "email"
@@ -210,11 +210,11 @@ class IdentifierKind(StrEnum):
 class Identifier(NamedTuple):
     """Platform-ready SHA-256 of normalised contact data, in lower-case hex; a tuple, as each lead has several."""
 
-    kind: IdentifierKind
+    kind: ContactIdentifierKind
     sha256: str
 
     @classmethod
-    def hash_normalized_value(cls, kind: IdentifierKind, normalized: str) -> Self:
+    def hash_normalized_value(cls, kind: ContactIdentifierKind, normalized: str) -> Self:
         """Return the identifier for contact data already normalised to the platform's rules."""
         return cls(kind, sha256(normalized.encode()).hexdigest())
 
@@ -446,7 +446,7 @@ UNREADABLE_EVENT = Refused(
 
 
 @dataclass(frozen=True, slots=True)
-class NotSent:
+class RequestNotSent:
     """No connection was established, so nothing can have arrived."""
 
     reason: str
@@ -465,7 +465,7 @@ class AnswerLost:
     """Delay requested by the platform, if even an inconclusive answer gives one."""
 
 
-Receipt = ReceivedForProcessing | RowOutcomes | Refused | NotSent | AnswerLost
+Receipt = ReceivedForProcessing | RowOutcomes | Refused | RequestNotSent | AnswerLost
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,10 +27,10 @@ from connectors.records import (
     ClickIdKind,
     Consent,
     ConsentSignalValue,
+    ContactIdentifierKind,
     ConversionEvent,
     DestinationId,
     Identifier,
-    IdentifierKind,
     LeadId,
     Money,
     Target,
@@ -74,7 +74,9 @@ def _events(encode: Callable[[ConversionEvent], object], targets: Iterable[Targe
         full = replace(bare, value=_VALUE, consent=_GRANTED)
         tried = [bare, full]
         tried += [replace(full, click_id=ClickId(kind, _DIGITS, _AT)) for kind in ClickIdKind]
-        tried += [replace(full, identifiers=(Identifier.hash_normalized_value(kind, "x"),)) for kind in IdentifierKind]
+        tried += [
+            replace(full, identifiers=(Identifier.hash_normalized_value(kind, "x"),)) for kind in ContactIdentifierKind
+        ]
         yield from (event for event in tried if _is_taken(encode, event))
 
 

@@ -89,7 +89,7 @@ class LabelUsage:
     """The latest lead that has it, or else the latest that had it."""
 
 
-def labels_seen(settings: Settings, leads: Sequence[Lead]) -> tuple[LabelUsage, ...]:
+def label_usages(settings: Settings, leads: Sequence[Lead]) -> tuple[LabelUsage, ...]:
     """Return every label of the settings in their order, then labels found only on leads, most frequent first.
 
     Args:

@@ -35,7 +35,7 @@ class Log:
         getattr(structlog.stdlib.get_logger(self._name), level)(event, **values)
 
 
-def start_with_first_message(start: Callable[[], object]) -> None:
+def start_logging_lazily(start: Callable[[], object]) -> None:
     """Have `start`, which replaces the root logger's handlers, called before the first message, also a library's."""
     logging.getLogger().handlers = [_StartingHandler(start)]
 

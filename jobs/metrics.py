@@ -81,7 +81,7 @@ def run_metrics(ledger: Ledger, tallies: Iterable[StateCount], *, exit_code: int
             incidents.last_success(session, ledger.account),
             moved,
             outbox.count_unfinished_deliveries(session, ledger.account, corrections=False),
-            incidents.oldest_due(session, ledger.account, now=now),
+            incidents.oldest_due_conversion_time(session, ledger.account, now=now),
         )
 
 

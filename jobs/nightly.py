@@ -126,7 +126,7 @@ def _blocking_stop_scope(
     book: Rulebook, row: Delivery, stopped: Mapping[DestinationScope, StopCause]
 ) -> DestinationScope | None:
     """Return the scope of the stop that kept a delivery from being checked; None if no reported stop did."""
-    route = book.find_route(row.conversion, row.destination)
+    route = book.find_conversion_route(row.conversion, row.destination)
     if row.state == DeliveryState.IN_DOUBT:
         target = outbox.target_of(row)
     elif route is not None:
@@ -134,7 +134,7 @@ def _blocking_stop_scope(
     else:
         return None
     destination = DestinationId(row.destination)
-    way = book.current_or_former_scope(destination, target.transport, target.owner)
+    way = book.scope_marked_if_former(destination, target.transport, target.owner)
     scopes = (DestinationScope(destination), way, replace(way, action=target.action))
     return next((scope for scope in scopes if scope in stopped), None)
 
@@ -216,7 +216,7 @@ def _pull(run: RunContext, summary: RunSummary) -> None:
     if not done.complete or window.style is SyncMode.DETAILS:
         return
     with run.ledger.read_transaction() as session:
-        understood = status_labels.are_all_labels_settled(session, run.ledger.account)
+        understood = status_labels.are_label_renames_settled(session, run.ledger.account)
     if not understood and not run.deps.source.is_budget_spent and run.now() <= until:
         done.complete = False
         pull(run, until=until, done=done)

@@ -121,7 +121,7 @@ def plan_requested_backfill(run: RunContext, asked: BackfillRequest) -> Counter[
             found = ledger_requeue.skipped_before_start(session, ledger.account, asked, after=last, limit=AT_ONCE)
             facts = leads.load_lead_facts(session, ledger.account, {LeadId(row.lead) for row, _ in found})
             for row, lead in found:
-                route = run.book.find_route(row.conversion, row.destination)
+                route = run.book.find_conversion_route(row.conversion, row.destination)
                 if route is None:
                     continue
                 at = row.at
@@ -154,7 +154,7 @@ def mark_listed_as_already_sent(
     for start in range(0, len(listed), AT_ONCE):
         part = listed[start : start + AT_ONCE]
         with ledger.write_transaction() as session:
-            known = leads.stored_leads(session, ledger.account, [one.lead for one in part])
+            known = leads.stored_lead_ids(session, ledger.account, [one.lead for one in part])
             for one in part:
                 if one.lead not in known:
                     done.unknown.append(one.lead)
@@ -177,7 +177,7 @@ def mark_listed_as_already_sent(
     return done
 
 
-def count_picked_by_age(run: RunContext) -> tuple[AgeGroupOutcomeCounts, ...]:
+def count_backfill_by_age(run: RunContext) -> tuple[AgeGroupOutcomeCounts, ...]:
     """Return what would become of everything this run picked, by conversion, destination and age."""
     now, counts = run.now(), defaultdict[tuple[str, str, int], Counter[str]](Counter)
     with run.ledger.read_transaction() as session:

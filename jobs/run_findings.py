@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from jobs.rules.reasons import Anomaly, Message, MessageId
+from jobs.rules.reasons import Anomaly, Message, MessageKind
 
 
 class LabelCount(NamedTuple):
@@ -36,18 +36,18 @@ class RunFindings:
         return [
             *self.renames,
             *(each.message for each in self.anomalies),
-            *count_message(MessageId.UNREADABLE, self.unreadable),
-            *count_message(MessageId.UNKNOWN_STATUSES, clicks),
+            *count_message(MessageKind.UNREADABLE, self.unreadable),
+            *count_message(MessageKind.UNKNOWN_STATUSES, clicks),
         ]
 
     @property
     def still_valid_messages(self) -> list[Message]:
         """Return what was reported on an earlier night and still holds."""
         names = tuple(repr(label) for label, _, clicks in self.labels_before if clicks)
-        still = [Message(MessageId.STILL_UNKNOWN_STATUSES, {"labels": names})] if names else []
-        return [*count_message(MessageId.STILL_UNREADABLE, self.unreadable_before), *still]
+        still = [Message(MessageKind.STILL_UNKNOWN_STATUSES, {"labels": names})] if names else []
+        return [*count_message(MessageKind.STILL_UNREADABLE, self.unreadable_before), *still]
 
 
-def count_message(message: MessageId, count: int, **values: object) -> list[Message]:
+def count_message(message: MessageKind, count: int, **values: object) -> list[Message]:
     """Return a message with a count; empty if the count is zero."""
     return [Message(message, {"count": count, **values})] if count else []

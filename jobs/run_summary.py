@@ -10,7 +10,7 @@ from jobs.ledger.retention.retention import ErasedByAge
 from jobs.plan.planner import PlanningResult
 from jobs.plan.volume_guard import ExcessVolume
 from jobs.pull.ingest import PullResult
-from jobs.rules.reasons import Cause, DestinationScope, Message, MessageId, StopCause
+from jobs.rules.reasons import Cause, DestinationScope, Message, MessageKind, StopCause
 from jobs.run_context import RunReadingScope
 from jobs.run_findings import LabelCount, RunFindings, count_message
 
@@ -61,17 +61,17 @@ class RunSummary:
         return {**self.resolved.stopped, **self.delivered.stopped, **self.corrected.stopped}
 
     @property
-    def rejections(self) -> list[Message]:
+    def rejection_messages(self) -> list[Message]:
         """Return a message about unexpected rejections."""
         unexpected = self.delivered.unexpected + self.corrected.unexpected + self.resolved.unexpected
-        message = MessageId.WOULD_BE_REJECTED if self.only_validated else MessageId.REJECTED
+        message = MessageKind.WOULD_BE_REJECTED if self.only_validated else MessageKind.REJECTED
         return count_message(message, unexpected, leads=tuple(dict.fromkeys(lead for lead, *_ in self.rejected)))
 
     @property
     def excess_volumes(self) -> list[Message]:
         """Return a message for each volume-guard hold."""
         return [
-            Message(MessageId.HELD_THERE, {"scope": scope, "excess": excess.message})
+            Message(MessageKind.HELD_THERE, {"scope": scope, "excess": excess.message})
             for scope, excess in self.held.items()
         ]
 
@@ -80,19 +80,19 @@ class RunSummary:
         """Return what needs a human's attention."""
         requests = tuple(
             Message(
-                MessageId.UNRESOLVED_REQUEST,
+                MessageKind.UNRESOLVED_REQUEST,
                 {"destination": one.destination, "ticket": one.ticket, "cause": one.cause, "detail": one.detail},
             )
             for one in self.resolved.unconfirmed
         )
         asked = self.waiting_for_a_human
         return [
-            *self.rejections,
+            *self.rejection_messages,
             *self.excess_volumes,
-            *count_message(MessageId.UNCONFIRMED, self.unconfirmed, requests=requests),
-            *count_message(MessageId.IN_DOUBT, self.in_doubt - asked),
-            *count_message(MessageId.PUT_OFF, len(self.put_off), leads=tuple(dict.fromkeys(self.put_off))),
-            *count_message(MessageId.IN_DOUBT_ASKS, asked),
+            *count_message(MessageKind.UNCONFIRMED, self.unconfirmed, requests=requests),
+            *count_message(MessageKind.IN_DOUBT, self.in_doubt - asked),
+            *count_message(MessageKind.PUT_OFF, len(self.put_off), leads=tuple(dict.fromkeys(self.put_off))),
+            *count_message(MessageKind.IN_DOUBT_ASKS, asked),
             *self.pulled.attention,
             *self.review.attention,
             *([self.erased.problem] if self.erased.problem else []),

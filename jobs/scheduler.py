@@ -81,7 +81,7 @@ class ScheduledAccount(Protocol):
     def key(self) -> str:
         """Return the account's unique name."""
 
-    def read(self) -> Timetable | None:
+    def reload_timetable(self) -> Timetable | None:
         """Read the settings again; return None if they must not run. Called on the loop's own thread."""
 
     def announce_next_night(self, firing: DueNight | None) -> None:
@@ -182,7 +182,7 @@ class NightScheduler:
 
     def _schedule_account(self, account: ScheduledAccount, now: datetime) -> None:
         """Schedule an account's nights, and check for a missed one."""
-        table = account.read()
+        table = account.reload_timetable()
         if table is None:
             self._add(account, TaskKind.SETTINGS, now + REREAD_AFTER)
             return

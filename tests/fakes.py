@@ -12,18 +12,18 @@ from connectors.records import (
     AdjustmentKind,
     AnswerLost,
     ClickIdKind,
+    ContactIdentifierKind,
     CorrectionSupport,
     ForgottenRequest,
     Identifier,
-    IdentifierKind,
     LeadPage,
     ListedLead,
-    NotSent,
     Outcome,
     OutcomeClass,
     PartlyRefused,
     ReceivedForProcessing,
     Refused,
+    RequestNotSent,
     RowOutcomes,
     SinkLimits,
     StillPending,
@@ -257,7 +257,7 @@ class FakeSink:
     def hash_contact(self, contact):
         """E-mail addresses, hashed."""
         emails = [email.strip().lower() for email in contact.emails]
-        return tuple(Identifier(IdentifierKind.EMAIL, sha(email)) for email in emails if email)
+        return tuple(Identifier(ContactIdentifierKind.EMAIL, sha(email)) for email in emails if email)
 
     def encode(self, event):
         """Everything the event says, as JSON."""
@@ -421,7 +421,7 @@ def refuse(kind, code="REFUSED", *, rows=(), **more):
 
 def not_sent(_sink, _batch):
     """Never be reached."""
-    return NotSent("no connection")
+    return RequestNotSent("no connection")
 
 
 def lost_after(sink, batch):

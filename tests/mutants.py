@@ -220,7 +220,7 @@ FAULTS = (
     Fault(
         "a secret written into settings never reaches the fleet's database",
         "jobs/cli/fleet/accounts.py",
-        "if any(not is_reference(each)",
+        "if any(not is_secret_reference(each)",
         "if any(False",
         "tests/e2e/test_fleet.py",
     ),
@@ -816,7 +816,7 @@ FAULTS = (
     Fault(
         "no campaign of a forgotten person is left in the monthly sums",
         "jobs/privacy/forget.py",
-        "monthly.without_campaigns(list(count_by_month(session, ids)))",
+        "monthly.archive_rows_without_campaigns(list(count_by_month(session, ids)))",
         "count_by_month(session, ids)",
         "tests/unit/retention/test_retention.py::test_a_forgotten_lead_stays_in_the_sums",
     ),
@@ -865,7 +865,7 @@ FAULTS = (
     Fault(
         "answers reach the right rows although one was erased",
         "jobs/deliver/resolve.py",
-        "outcomes = [outcomes[place] for place in settlements.attempt_positions(self.session, number)]",
+        "outcomes = [outcomes[place] for place in settlements.row_positions_in_request(self.session, number)]",
         "outcomes = outcomes[: len(rows)]",
         "tests/unit/deliver/test_resolve.py",
     ),
@@ -879,7 +879,7 @@ FAULTS = (
     Fault(
         "a killed forgetting is finished by the next, which may find nobody",
         "jobs/cli/lead/forget.py",
-        "            forgotten = all_forgotten(session, self.ledger.account)",
+        "            forgotten = all_forgotten_leads(session, self.ledger.account)",
         "            forgotten = [each.lead for each in held]",
         "tests/e2e/test_forget.py",
     ),
@@ -1652,7 +1652,7 @@ FAULTS = (
     Fault(
         "a correction is never sent as a conversion",
         "jobs/ledger/outbox/outbox.py",
-        "yield of_kind(corrections=self.conversions is None)",
+        "yield matches_delivery_kind(corrections=self.conversions is None)",
         "yield col(Delivery.number) >= 0",
         "tests/unit/ledger/outbox/test_outbox.py",
     ),
@@ -1779,7 +1779,7 @@ FAULTS = (
     Fault(
         "an unreadable amount is not replaced",
         "jobs/rules/extraction.py",
-        "return NoValue(Reason.VALUE_UNREADABLE, amount.shape)",
+        "return NoValueToSend(Reason.VALUE_UNREADABLE, amount.shape)",
         "return route.field_value.otherwise",
         "tests/unit/rules/test_conversion_value.py tests/unit/rules/test_decision.py",
     ),
@@ -2224,7 +2224,7 @@ FAULTS = (
     Fault(
         "a campaign of several sources has one sum",
         "jobs/reporting/page/sections/campaigns.py",
-        "return campaign_without_source(row) if row.campaign else name_of(row)",
+        "return campaign_name_without_source(row) if row.campaign else name_of(row)",
         "return name_of(row)",
         "tests/unit/reporting/test_page.py",
     ),
@@ -2437,8 +2437,8 @@ FAULTS = (
     Fault(
         "a page counts the whole months of leads that left",
         "jobs/reporting/page/gather.py",
-        "merge_case_variants(archived.funnel(replace(created.funnel, sales=sales_by_campaign(sales))))",
-        "merge_case_variants(replace(created.funnel, sales=sales_by_campaign(sales)))",
+        "merge_campaign_case_variants(archived.funnel(replace(created.funnel, sales=sales_by_campaign(sales))))",
+        "merge_campaign_case_variants(replace(created.funnel, sales=sales_by_campaign(sales)))",
         "tests/unit/retention/test_retention.py::test_a_page_says_the_same_before_and_after_its_leads_left",
     ),
     Fault(
@@ -2465,7 +2465,7 @@ FAULTS = (
     Fault(
         "no word of a library's log record reaches a handler",
         "jobs/privacy/redaction.py",
-        "as_is = is_own(record.name) or _shape_in(record) is not None",
+        "as_is = is_own_logger(record.name) or _shape_in(record) is not None",
         "as_is = True",
         "tests/contract/privacy/test_redaction.py",
     ),

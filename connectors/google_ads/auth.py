@@ -21,7 +21,7 @@ from connectors.google_ads.options import GoogleOptions, read_key
 from connectors.http import is_unknown_host
 from connectors.language import _
 from connectors.one_call import restrict_http_session, run_call
-from connectors.records import NotSent, Outcome, OutcomeClass, Refused
+from connectors.records import Outcome, OutcomeClass, Refused, RequestNotSent
 
 DATA_MANAGER_SCOPE = "https://www.googleapis.com/auth/datamanager"
 ADS_API_SCOPE = "https://www.googleapis.com/auth/adwords"
@@ -74,7 +74,7 @@ class ServiceAccount:
                 self._refresh(session)
         return SecretStr(str(self._credentials.token))
 
-    def token_or_receipt(self) -> SecretStr | Refused | NotSent:
+    def access_token_or_receipt(self) -> SecretStr | Refused | RequestNotSent:
         """Return a token, or the receipt of an upload that wasn't sent for lack of one."""
         try:
             return self.token()
@@ -82,7 +82,7 @@ class ServiceAccount:
             refused = Outcome(OutcomeClass.FIX_CONFIG, str(error), _("the token server refuses the key file"))
             return Refused(refused, unasked=True)
         except Transient as error:
-            return NotSent(str(error), is_unknown_host=isinstance(error, UnknownHost))
+            return RequestNotSent(str(error), is_unknown_host=isinstance(error, UnknownHost))
 
     def forget_token(self) -> bool:
         """Drop the last token, and return whether it was new, so that its refusal can't be blamed on its age."""

@@ -10,7 +10,7 @@ from importlib.util import find_spec, module_from_spec
 from types import ModuleType
 
 
-def defer_contents(*packages: str) -> None:
+def defer_package_loading(*packages: str) -> None:
     """Have these packages, parents first, load what is in them when it is first asked for; those loaded stay so."""
     for name in packages:
         spec = None if name in sys.modules else find_spec(name)

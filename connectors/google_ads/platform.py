@@ -9,9 +9,9 @@ from connectors.records import (
     ApiVersion,
     ClickIdKind,
     Contact,
+    ContactIdentifierKind,
     CorrectionSupport,
     Identifier,
-    IdentifierKind,
     Outcome,
     OutcomeClass,
     SinkLimits,
@@ -124,8 +124,8 @@ def hash_contact(contact: Contact) -> tuple[Identifier, ...]:
 
     emails = dict.fromkeys(normalize_email(address) for address in clean_emails(contact.emails))
     phones = clean_phones(contact.phones, country=contact.country)
-    found = [Identifier.hash_normalized_value(IdentifierKind.EMAIL, address) for address in emails if address]
-    found += [Identifier.hash_normalized_value(IdentifierKind.PHONE, number) for number in phones]
+    found = [Identifier.hash_normalized_value(ContactIdentifierKind.EMAIL, address) for address in emails if address]
+    found += [Identifier.hash_normalized_value(ContactIdentifierKind.PHONE, number) for number in phones]
     return tuple(found[: MOST_IDENTIFIERS["data_manager"]])
 
 

@@ -36,12 +36,12 @@ from connectors.records import (
     ConversionEvent,
     DeliveryKey,
     EncodedEvent,
-    NotSent,
     Outcome,
     OutcomeClass,
     Receipt,
     ReceivedForProcessing,
     Refused,
+    RequestNotSent,
     RowOutcomes,
     Target,
     TargetAssumptions,
@@ -223,11 +223,11 @@ def transport_finding(receipt: Receipt, transport: str, *, in_use: bool) -> Chec
     """Judge a transport by its answer to one made-up conversion; never FAILED for one that is not `in_use`."""
     subject, name = _("transport {name}", name=transport), _NAMES[transport]
     match receipt:
-        case NotSent(unreachable=address) if address and in_use:
+        case RequestNotSent(unreachable=address) if address and in_use:
             message = _("no connection to {address}, the address of the {name}", address=address, name=name)
             advice = _("see {setting}, and that this machine may reach it", setting=_ENDPOINTS[transport])
             return CheckFinding(subject, CheckVerdict.FAILED, message, advice)
-        case NotSent(reason) | AnswerLost(reason):
+        case RequestNotSent(reason) | AnswerLost(reason):
             return CheckFinding(
                 subject, CheckVerdict.UNREADABLE, _("the {name} gives no answer: {reason}", name=name, reason=reason)
             )

@@ -54,7 +54,7 @@ class ProjectQuota:
             QuotaFullError: the minute stays full, or the day's quota is used up.
         """
         until = self.clock.now() + longest
-        while (free_at := self.pacer.take()) is not None:
+        while (free_at := self.pacer.take_request_slot()) is not None:
             if free_at > until:
                 raise QuotaFullError(
                     _(

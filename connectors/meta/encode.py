@@ -11,9 +11,9 @@ from connectors.records import (
     ApiVersion,
     ClickId,
     ClickIdKind,
+    ContactIdentifierKind,
     ConversionEvent,
     Identifier,
-    IdentifierKind,
     Outcome,
     OutcomeClass,
     Refused,
@@ -64,13 +64,13 @@ FUNNEL = "crm"
 """`Target.source` of a Conversion Leads stage, for leads from Meta's own forms."""
 
 IDENTIFIERS = {
-    IdentifierKind.EMAIL: "em",
-    IdentifierKind.PHONE: "ph",
-    IdentifierKind.FIRST_NAME: "fn",
-    IdentifierKind.LAST_NAME: "ln",
-    IdentifierKind.CITY: "ct",
-    IdentifierKind.POSTCODE: "zp",
-    IdentifierKind.COUNTRY: "country",
+    ContactIdentifierKind.EMAIL: "em",
+    ContactIdentifierKind.PHONE: "ph",
+    ContactIdentifierKind.FIRST_NAME: "fn",
+    ContactIdentifierKind.LAST_NAME: "ln",
+    ContactIdentifierKind.CITY: "ct",
+    ContactIdentifierKind.POSTCODE: "zp",
+    ContactIdentifierKind.COUNTRY: "country",
 }
 """Field of each hash in `user_data`."""
 
@@ -161,7 +161,7 @@ def parse_frozen_event(text: str) -> Fields:
     return event
 
 
-def find_refusal(events: Sequence[Fields]) -> Refused | None:
+def find_refusal_before_sending(events: Sequence[Fields]) -> Refused | None:
     """Return a refusal for the first fault found, with every event whose first fault is the same; None if clean."""
     faults = [next(_faults(event), None) for event in events]
     first = next(filter(None, faults), None)

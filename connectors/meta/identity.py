@@ -7,8 +7,15 @@ import re
 import unicodedata
 from collections.abc import Iterable
 
-from connectors.contact import FRENCH_POST, LONGEST_FIELD, clean_emails, clean_phones, country_code_of, is_blank_country
-from connectors.records import Contact, Identifier, IdentifierKind
+from connectors.contact import (
+    FRENCH_POST,
+    LONGEST_FIELD,
+    clean_emails,
+    clean_phones,
+    is_blank_country,
+    iso_country_code_of,
+)
+from connectors.records import Contact, ContactIdentifierKind, Identifier
 
 _CIVILITIES = {"m", "mr", "mm", "mme", "mmes", "mlle", "mlles", "melle", "monsieur", "madame", "mademoiselle"}
 _BETWEEN_CIVILITIES = {"et", "ou", "&"}
@@ -46,30 +53,30 @@ def hash_contact(contact: Contact) -> tuple[Identifier, ...]:
     Meta requires an e-mail, a phone, or first and last name with a postcode or city; an event with less makes it refuse
     the whole request. https://developers.facebook.com/documentation/ads-commerce/conversions-api/best-practices
     """
-    region = country_code_of(contact.country)
+    region = iso_country_code_of(contact.country)
     postcode = _postcode(contact.postcode, region)
     assumed = is_blank_country(contact.country) and not postcode
-    found: dict[IdentifierKind, Iterable[str | None]] = {
-        IdentifierKind.EMAIL: dict.fromkeys(address.lower() for address in clean_emails(contact.emails)),
-        IdentifierKind.PHONE: (
+    found: dict[ContactIdentifierKind, Iterable[str | None]] = {
+        ContactIdentifierKind.EMAIL: dict.fromkeys(address.lower() for address in clean_emails(contact.emails)),
+        ContactIdentifierKind.PHONE: (
             number.removeprefix("+") for number in clean_phones(contact.phones, country=contact.country)
         ),
-        IdentifierKind.FIRST_NAME: (_name(contact.first_name),),
-        IdentifierKind.LAST_NAME: (_name(contact.last_name),),
-        IdentifierKind.CITY: (_city(contact.city),),
-        IdentifierKind.POSTCODE: (postcode,),
-        IdentifierKind.COUNTRY: (None if assumed or region is None else region.lower(),),
+        ContactIdentifierKind.FIRST_NAME: (_name(contact.first_name),),
+        ContactIdentifierKind.LAST_NAME: (_name(contact.last_name),),
+        ContactIdentifierKind.CITY: (_city(contact.city),),
+        ContactIdentifierKind.POSTCODE: (postcode,),
+        ContactIdentifierKind.COUNTRY: (None if assumed or region is None else region.lower(),),
     }
     hashes = [Identifier.hash_normalized_value(kind, text) for kind, texts in found.items() for text in texts if text]
     return tuple(hashes) if is_enough_to_identify({each.kind for each in hashes}) else ()
 
 
-def is_enough_to_identify(kinds: set[IdentifierKind]) -> bool:
+def is_enough_to_identify(kinds: set[ContactIdentifierKind]) -> bool:
     """Return whether identifiers of these kinds suffice to identify a person by Meta's rules."""
-    if kinds & {IdentifierKind.EMAIL, IdentifierKind.PHONE}:
+    if kinds & {ContactIdentifierKind.EMAIL, ContactIdentifierKind.PHONE}:
         return True
-    named = {IdentifierKind.FIRST_NAME, IdentifierKind.LAST_NAME} <= kinds
-    return named and bool(kinds & {IdentifierKind.POSTCODE, IdentifierKind.CITY})
+    named = {ContactIdentifierKind.FIRST_NAME, ContactIdentifierKind.LAST_NAME} <= kinds
+    return named and bool(kinds & {ContactIdentifierKind.POSTCODE, ContactIdentifierKind.CITY})
 
 
 def _name(typed: str | None) -> str | None:

@@ -21,7 +21,7 @@ from connectors.meta.outcomes import (
     read_object,
     warns_of_version_sunset,
 )
-from connectors.meta.sink import Graph, MetaOptions
+from connectors.meta.sink import GraphApi, MetaOptions
 from connectors.one_call import is_host_unreachable
 from connectors.records import CheckFinding, CheckVerdict, TargetAssumptions
 
@@ -56,7 +56,7 @@ class MetaInspector:
     def __init__(self, options: MetaOptions) -> None:
         """Check the options without making a call; raise Misconfigured if one is malformed."""
         self._options = options
-        self._graph = Graph(options)
+        self._graph = GraphApi(options)
         self._is_over = False
         """Whether an answer showed that every further call would fail the same way."""
         self._version_ends = False

@@ -85,7 +85,7 @@ class MetaSink:
         Raises Misconfigured if the address, the token or the app secret is malformed.
         """
         self._is_validating = options.validate_only
-        self._graph = Graph(options)
+        self._graph = GraphApi(options)
 
     @staticmethod
     def hash_contact(contact: Contact) -> tuple[Identifier, ...]:
@@ -112,7 +112,7 @@ class MetaSink:
             events = [encoder.parse_frozen_event(text) for text in texts]
         except ValueError:
             return UNREADABLE_EVENT
-        if refused := encoder.find_refusal(events):
+        if refused := encoder.find_refusal_before_sending(events):
             return refused
         if self._is_validating:
             return RowOutcomes((Outcome(OutcomeClass.DONE, "CHECKED_LOCALLY", _(_CHECKED)),) * len(batch))
@@ -130,7 +130,7 @@ class MetaSink:
 _SECRET = re.compile(r"[!-~]+")
 
 
-class Graph:
+class GraphApi:
     """The Graph API with one account's token.
 
     Each call opens its own session and connection: accounts share nothing, and no kept-alive connection can be dead and

@@ -19,7 +19,7 @@ from connectors.meta.outcomes import (
     read_object,
 )
 from connectors.meta.preflight import EVENT_NAME, objects, sum_event_counts
-from connectors.meta.sink import Graph, MetaOptions
+from connectors.meta.sink import GraphApi, MetaOptions
 from connectors.records import CountedRowsFilter, PlatformStatement, SentRequest, StatementSubject, Target
 from connectors.statements import NO_ANSWER, NOT_STATED, NOTHING_YET, REFUSED, UNREADABLE
 
@@ -41,7 +41,7 @@ class MetaStatementReader:
         """Check the options without making a call; raise Misconfigured if one is malformed."""
         self._dataset = options.dataset_id
         connect, read = options.timeout
-        self._graph = Graph(replace(options, timeout=(min(connect, _SECONDS), min(read, _SECONDS))))
+        self._graph = GraphApi(replace(options, timeout=(min(connect, _SECONDS), min(read, _SECONDS))))
 
     def read_statements(
         self, since: datetime, until: datetime, sent: Sequence[SentRequest]

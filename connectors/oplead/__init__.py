@@ -6,7 +6,7 @@ public reference is the API guide, https://aide.eldo.com/fr/knowledge/comment-ut
 
 from connectors.oplead.client import OpleadClient
 from connectors.oplead.options import (
-    AuthOptions,
+    ApiAuthScheme,
     Endpoint,
     FieldPaths,
     FormImportServiceOptions,
@@ -23,7 +23,7 @@ from connectors.oplead.parsing.webhook_parser import WebhookParser
 from connectors.oplead.source import OpleadSource
 
 __all__ = [
-    "AuthOptions",
+    "ApiAuthScheme",
     "Endpoint",
     "FieldPaths",
     "FormImportServiceOptions",

@@ -45,7 +45,7 @@ from connectors.oplead.parsing.fields import read_json
 from connectors.oplead.read_ahead import Page, ReadAhead
 from connectors.ports import Clock
 from connectors.rate_limit import Pacer
-from connectors.records import AnswerLost, LeadId, NotSent
+from connectors.records import AnswerLost, LeadId, RequestNotSent
 
 TIMEOUT = httpx.Timeout(30.0, connect=5.0)
 """Real seconds, whatever the sandbox clock: to connect, and per read or write."""
@@ -200,10 +200,10 @@ class OpleadClient:
         body: bytes | FilePart | None = None,
         *,
         leaving: Callable[[], None] = lambda: None,
-    ) -> RawWriteResponse | NotSent | AnswerLost:
+    ) -> RawWriteResponse | RequestNotSent | AnswerLost:
         """Make one request that writes, and return what became of it; it is never repeated.
 
-        `NotSent` means that not a byte of it can have arrived; `AnswerLost`, that some may have, without a status.
+        `RequestNotSent`: not a byte of it can have arrived. `AnswerLost`: some may have, without a status.
 
         Args:
             verb: POST, PUT, PATCH or DELETE.
@@ -220,7 +220,7 @@ class OpleadClient:
         try:
             self._take_slot(0)
         except Transient as error:
-            return NotSent(str(error))
+            return RequestNotSent(str(error))
         try:
             leaving()
             answer = self._write(verb, path, body)
@@ -230,7 +230,9 @@ class OpleadClient:
             self.pacer.halve_pace_after_throttling()
         return answer
 
-    def _write(self, verb: str, path: str, body: bytes | FilePart | None) -> RawWriteResponse | NotSent | AnswerLost:
+    def _write(
+        self, verb: str, path: str, body: bytes | FilePart | None
+    ) -> RawWriteResponse | RequestNotSent | AnswerLost:
         connection = self._connection()
         request = partial(connection.send_write_request, verb, self._address(path), body)
         seconds = self._seconds + (body.size / _SLOWEST_UPLOAD if isinstance(body, FilePart) else 0)
@@ -242,22 +244,22 @@ class OpleadClient:
             ) from None
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError) as error:
             if is_unknown_host(error):
-                return NotSent(
+                return RequestNotSent(
                     _("the host name in {server} does not exist", server=self._server),
                     self._server,
                     is_unknown_host=True,
                 )
-            return NotSent(
+            return RequestNotSent(
                 _("nobody answers at {server} ({name})", server=self._server, name=type(error).__name__), self._server
             )
         except httpx.HTTPError as error:
             return AnswerLost(_("Oplead did not answer {path} ({name})", path=path, name=type(error).__name__))
         except TimeoutError:
             reason = _("Oplead gave no answer on {path} in time", path=path)
-            return AnswerLost(reason) if connection.has_begun else NotSent(reason)
+            return AnswerLost(reason) if connection.has_begun else RequestNotSent(reason)
         except OSError as error:  # the file could not be read to its end
             reason = _("the file could not be read ({strerror})", strerror=error.strerror)
-            return AnswerLost(reason) if connection.has_begun else NotSent(reason)
+            return AnswerLost(reason) if connection.has_begun else RequestNotSent(reason)
         try:
             self._check_clock(response)
         except WrongClock as error:
@@ -279,7 +281,7 @@ class OpleadClient:
 
     def _take_slot(self, in_flight: int) -> bool:
         """Wait for a slot and take it; return False rather than wait long with requests in flight."""
-        while (free_at := self.pacer.take()) is not None:
+        while (free_at := self.pacer.take_request_slot()) is not None:
             # A sandbox clock stands still until we sleep: requests in flight must be counted before that.
             if in_flight and free_at - self.clock.now() > _LONG_WAIT:
                 return False

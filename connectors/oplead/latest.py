@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from heapq import nlargest
 
-from connectors.oplead.parsing.field_tree import common_lead_paths
+from connectors.oplead.parsing.field_tree import common_lead_field_paths
 from connectors.oplead.parsing.fields import values_at_path
 from connectors.records import Lead, LeadId, LeadPage, UnreadableLead
 from connectors.survey import SeenInLeads
@@ -40,7 +40,7 @@ def newest(
     return [entry for _, _, entry in dated], head, list(tail)
 
 
-def build_lead_page(read: Sequence[Lead | LeadId | UnreadableLead]) -> LeadPage:
+def collect_lead_page(read: Sequence[Lead | LeadId | UnreadableLead]) -> LeadPage:
     """Return a page of what was read of each lead: only its id if it is known already."""
     return LeadPage(
         leads=tuple(one for one in read if isinstance(one, Lead)),
@@ -61,7 +61,7 @@ def collect_seen_in_leads(items: Sequence[object], leads: Sequence[Lead]) -> See
     labels = [label for lead in leads for label in (lead.label, *(entry.label for entry in lead.history))]
     return SeenInLeads(
         leads=len(items),
-        paths=list(common_lead_paths(items)),
+        paths=list(common_lead_field_paths(items)),
         labels=list(filter(None, labels)),
         filled=lambda path: sum(bool(values_at_path(item, path)) for item in items),
     )

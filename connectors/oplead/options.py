@@ -14,7 +14,7 @@ PaginationStyle = Literal["auto", "none", "page", "offset", "cursor", "last_id",
 
 
 @dataclass(frozen=True, slots=True)
-class AuthOptions:
+class ApiAuthScheme:
     """How the token is sent; Oplead does not document it."""
 
     style: Literal["bearer", "header", "query", "none"] = "bearer"
@@ -126,7 +126,7 @@ class OpleadOptions:
     """The number of requests after which a night's reading stops at the end of a page, as when its time is up."""
     largest_page_mb: int = 64
     """The largest list page; a larger one is refused unread. A detail page may have a sixteenth: many may be queued."""
-    auth: AuthOptions = AuthOptions()
+    auth: ApiAuthScheme = ApiAuthScheme()
     pagination: PaginationOptions = PaginationOptions()
     since_filter: SinceQueryParameters | None = None
     """None lists everything and leaves change detection to the caller's digests."""

@@ -75,7 +75,7 @@ class PagePosition:
 
     @property
     def resume_token(self) -> str:
-        """The position as a string that `PageWalk.resume` accepts."""
+        """The position as a string that `PageWalk.resume_position` accepts."""
         return f"{self.kind}:{self.value}"
 
 
@@ -155,12 +155,12 @@ class PageWalk:
                 )
             )
 
-    def first_position(self) -> PagePosition:
+    def first_page_position(self) -> PagePosition:
         """Return the position of the first page."""
         numbers = {"page": PagePosition("page", str(self.options.first_page)), "offset": PagePosition("offset", "0")}
         return numbers.get(self.options.style, PagePosition("start"))
 
-    def resume(self, token: str) -> PagePosition:
+    def resume_position(self, token: str) -> PagePosition:
         """Return the position for an earlier walk's token, or the first page if the token does not fit the settings.
 
         Raises:
@@ -169,7 +169,7 @@ class PageWalk:
         name, _, value = token.partition(":")
         kind = next((kind for kind in _KINDS[self.options.style] if kind == name), None)
         if kind is None or (kind in _NUMBERED and not _NUMBER.fullmatch(value)):
-            return self.first_position()
+            return self.first_page_position()
         self._is_resumed = True
         return self._target(value, self.client.origin) if kind == "target" else PagePosition(kind, value)
 
@@ -265,11 +265,11 @@ class PageWalk:
         Raises:
             OpleadRefused: neither applies.
         """
-        if position.kind in _NUMBERED and refusal.status == _NOT_FOUND and position != self.first_position():
+        if position.kind in _NUMBERED and refusal.status == _NOT_FOUND and position != self.first_page_position():
             return None
         if self._is_resumed and not self._requested:
             self._is_resumed = False
-            return self.first_position()
+            return self.first_page_position()
         raise refusal
 
     def _is_repeated(self, position: PagePosition, answer: OpleadAnswer, marks: Sequence[str]) -> bool:

@@ -12,10 +12,10 @@ from connectors.errors import Misconfigured, Transient, Unreachable
 from connectors.language import _
 from connectors.oplead.answers import OpleadAnswer, OpleadRefused, TooLarge
 from connectors.oplead.client import OpleadClient
-from connectors.oplead.latest import build_lead_page, collect_seen_in_leads, newest, newest_first
+from connectors.oplead.latest import collect_lead_page, collect_seen_in_leads, newest, newest_first
 from connectors.oplead.pagination import ListedPage, Pages, PageWalk, hash_entry_without_id, lacks_id, lazy_page_reader
 from connectors.oplead.parsing.dates import first_instant_at_paths, since_query
-from connectors.oplead.parsing.field_tree import count_lead_owners
+from connectors.oplead.parsing.field_tree import count_distinct_lead_owners
 from connectors.oplead.parsing.fields import first_value_at_paths, shape
 from connectors.oplead.parsing.items import find_lead_array
 from connectors.oplead.parsing.lead_parser import (
@@ -23,7 +23,7 @@ from connectors.oplead.parsing.lead_parser import (
     UnreadableLeadError,
     candidate_lead_objects,
     digest_of,
-    lead_among,
+    find_lead_by_id,
     require_object_entry,
 )
 from connectors.oplead.read_ahead import Page
@@ -90,7 +90,7 @@ class OpleadSource:
         wanted, now = self._options.since_filter, self._client.clock.now()
         changes = since_query(wanted, since, now, self._options.zone) if wanted and since else {}
         walk = PageWalk(self._options.pagination, self._client, changes, may_read_ahead=self._may_read_ahead)
-        position = walk.first_position() if resume is None else walk.resume(resume)
+        position = walk.first_page_position() if resume is None else walk.resume_position(resume)
         with closing(walk.pages(position, self._listed_pages)) as pages:
             for listed, following in pages:
                 items, marks = (listed.items, listed.marks) if listed else ((), ())
@@ -119,13 +119,13 @@ class OpleadSource:
         paths, zone = self._parser.paths.created_at, self._options.zone
         walk = PageWalk(self._options.pagination, self._client)
         read = lazy_page_reader(lambda target: self._listed_page(partial(self._client.get, target)))
-        pages = (listed.items for listed, _ in walk.pages(walk.first_position(), read) if listed)
+        pages = (listed.items for listed, _ in walk.pages(walk.first_page_position(), read) if listed)
         latest, *ends = newest(pages, count, lambda entry: first_instant_at_paths(entry, paths, zone))
         items = latest or self._newer_end(*ends)
         shown: list[Mapping[str, object]] = []
         self._shown = shown
         page = self._page(items)
-        self.seen = replace(collect_seen_in_leads(shown, page.leads), owners=count_lead_owners(shown))
+        self.seen = replace(collect_seen_in_leads(shown, page.leads), owners=count_distinct_lead_owners(shown))
         return newest_first(page)
 
     def _newer_end(self, head: list[object], tail: list[object]) -> list[object]:
@@ -198,7 +198,7 @@ class OpleadSource:
             read = [
                 self._parse_list_entry(entry, pages) if isinstance(entry, _ListEntry) else entry for entry in entries
             ]
-        return build_lead_page([self._add_creation_time(one, item) for one, item in zip(read, items, strict=True)])
+        return collect_lead_page([self._add_creation_time(one, item) for one, item in zip(read, items, strict=True)])
 
     def _add_creation_time(self, one: Lead | LeadId | UnreadableLead, item: object) -> Lead | LeadId | UnreadableLead:
         """Add to a lead that cannot be read when it was created, as far as its list entry says."""
@@ -303,7 +303,7 @@ class OpleadSource:
                     shape=shape(body),
                 )
             )
-        return lead_among(named, lead_id, self._id_paths) or SubstituteLead(self._parser.read_id(named[0]))
+        return find_lead_by_id(named, lead_id, self._id_paths) or SubstituteLead(self._parser.read_id(named[0]))
 
     def _parsed(self, item: Mapping[str, object], lead_id: LeadId, digest: str | None = None) -> Lead | UnreadableLead:
         if self._shown is not None:

@@ -68,7 +68,7 @@ class VirtualClock:
             self._now = to.astimezone(UTC)
             self._wake()
 
-    def unregister_connection(self, connection: socket.socket) -> None:
+    def unregister_client_connection(self, connection: socket.socket) -> None:
         """Unregister a closed connection."""
         with self._lock:
             if self._callers.pop(connection, None) is not None:

@@ -153,7 +153,7 @@ class SandboxPlatform(ABC):
             self.process_due_work()
             self.switches[name] = value
 
-    def plant_rulings(self, rulings: Mapping[str, object]) -> None:
+    def plant_event_rulings(self, rulings: Mapping[str, object]) -> None:
         """Plant verdicts on events, by the ids and click ids they are sent with.
 
         Raise ValueError, and plant none, if one is malformed.
@@ -189,7 +189,7 @@ class SandboxPlatform(ABC):
         for name, value in dumped["switches"].items():
             self.set_switch(name, value)
         self.rulings.clear()
-        self.plant_rulings(dumped["rulings"])
+        self.plant_event_rulings(dumped["rulings"])
         self.counts = Counter(dumped["counts"])
         self.refused.clear()
         self.refused.extend(dumped["refused"])

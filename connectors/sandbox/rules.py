@@ -68,7 +68,7 @@ class MetaRule(SandboxRule):
     status: int = 400
 
 
-def read_table(file: str) -> list[dict[str, str]]:
+def read_sandbox_csv(file: str) -> list[dict[str, str]]:
     """Read one of the sandbox's CSV files, skipping lines that start with `#`."""
     with (Path(__file__).parent / file).open(encoding="utf-8", newline="") as lines:
         return list(csv.DictReader(line for line in lines if not line.startswith("#")))
@@ -84,7 +84,7 @@ class VendorRuleTable(Generic[R]):
         """Read the file; an empty cell means the field's default."""
         whole = {field.name for field in fields(kind) if isinstance(field.default, int)}
         self.by_id: dict[str, R] = {}
-        for row in read_table(file):
+        for row in read_sandbox_csv(file):
             name = row.pop("id")
             cells = {column: int(cell) if column in whole else cell for column, cell in row.items() if cell}
             self.by_id[name] = kind(server, **cells)  # type: ignore[arg-type]  # the columns are the fields

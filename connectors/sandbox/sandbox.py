@@ -89,7 +89,7 @@ class Sandbox:
             if self.key_file.exists()
             else oauth.generate_service_account_key()
         )
-        self.oplead = OpleadPlatform(self.clock.now, population.leads_and_deletions_at if population else lambda _: {})
+        self.oplead = OpleadPlatform(self.clock.now, population.leads_including_deleted if population else lambda _: {})
         google = SandboxGoogleState()
         self.data_manager = SandboxDataManager(self.clock.now, self.oauth.authorised, google)
         self.google_ads = SandboxGoogleAdsApi(self.clock.now, self.oauth.scopes_of_token, google)
@@ -99,11 +99,11 @@ class Sandbox:
         self._certificate = self_signed_certificate()
         ports = self._resume()
         if population:
-            self.data_manager.register_clicks(population.clicks())
+            self.data_manager.register_clicks(population.google_ad_clicks())
         self.servers = self._bind(ports)
 
     @property
-    def server_urls(self) -> dict[str, str]:
+    def sandbox_server_urls(self) -> dict[str, str]:
         """The URL of each server: clock, oplead(_form), oauth, data_manager, google_ads(_tls), meta, control."""
         return {name: server.url for name, server in self.servers.items()}
 
@@ -120,7 +120,7 @@ class Sandbox:
     def start(self) -> None:
         """Write the key file and the certificate, and start every server."""
         _write(self.certificate, self._certificate.certificate.decode())
-        _write(self.key_file, self.oauth.key_file_json(f"{self.server_urls['oauth']}/token"))
+        _write(self.key_file, self.oauth.key_file_json(f"{self.sandbox_server_urls['oauth']}/token"))
         for server in self.servers.values():
             server.start()
 
@@ -128,7 +128,7 @@ class Sandbox:
         """Stop every server and save the state; idempotent."""
         for server in self.servers.values():
             server.stop()
-        self.save()
+        self.save_state()
 
     def __enter__(self) -> Self:
         self.start()
@@ -154,24 +154,26 @@ class Sandbox:
             over.set()
             thread.join(PATIENCE_SECONDS)
 
-    def save(self) -> None:
+    def save_state(self) -> None:
         """Write the state atomically."""
         state = {name: getattr(self, name).dump() for name in _PARTS}
         ports = {name: server.port for name, server in self.servers.items()}
         _write(self.directory / STATE_FILE, json.dumps({**state, "ports": ports}, ensure_ascii=False))
 
-    def settings(self, google_transport: str = "data_manager") -> str:
+    def demo_settings(self, google_transport: str = "data_manager") -> str:
         """Return the demo settings for this sandbox; `google_transport` is data_manager or google_ads_api."""
         template = Template(_SETTINGS.read_text(encoding="utf-8"))
         write = _WRITE if self.oplead.shows_shape and self.oplead.shape.contact == "nested" else ""
-        return template.substitute(self.server_urls, dataset=DATASET, google_transport=google_transport, write=write)
+        return template.substitute(
+            self.sandbox_server_urls, dataset=DATASET, google_transport=google_transport, write=write
+        )
 
     def write_settings(self, directory: Path | None = None, *, google_transport: str = "data_manager") -> Path:
         """Write `pipeline.yaml` and `sandbox.env`, by default next to the state; return the path of `pipeline.yaml`."""
         directory = directory or self.directory
         directory.mkdir(parents=True, exist_ok=True)
         settings = directory / "pipeline.yaml"
-        _write(settings, self.settings(google_transport))
+        _write(settings, self.demo_settings(google_transport))
         variables = {
             "OPLEAD_TOKEN": oplead_server.ADMIN_KEY,
             "GOOGLE_ADS_KEY_FILE": self.key_file,
@@ -202,7 +204,7 @@ class Sandbox:
             "meta": (self.meta.handle, wire.failed_response),
             "control": (refuse_cross_origin_requests(self.control.handle), generic_failure),
         }
-        faults, now, closed = self.faults, self.clock.now, self.clock.unregister_connection
+        faults, now, closed = self.faults, self.clock.now, self.clock.unregister_client_connection
         served = {
             name: Server(name, handler, faults, now, closed=closed, failed=failed, port=ports.get(name, 0))
             for name, (handler, failed) in handlers.items()
@@ -256,7 +258,7 @@ class SandboxControlApi:
             ),
             ("DELETE", "accidents"): lambda _: sandbox.oplead.accidents.clear(),
             ("PUT", "leads"): lambda request: sandbox.oplead.put(_lead_id(request), _require_json_object(request)),
-            ("DELETE", "leads"): lambda request: sandbox.oplead.delete(_lead_id(request)),
+            ("DELETE", "leads"): lambda request: sandbox.oplead.delete_lead(_lead_id(request)),
             ("POST", "webhooks"): self._deliver,
             ("POST", "clicks"): lambda request: sandbox.data_manager.register_clicks(_require_json_object(request)),
             ("POST", "rulings"): lambda request: self._plant_rulings(_require_json_object(request)),
@@ -270,7 +272,7 @@ class SandboxControlApi:
         switches = {name: value for each in self._switched for name, value in each.switches.items()}
         return {
             "now": sandbox.clock.now().isoformat(),
-            "addresses": sandbox.server_urls,
+            "addresses": sandbox.sandbox_server_urls,
             "requests": {name: server.log.count for name, server in sandbox.servers.items()},
             "faults": sandbox.faults.dump(),
             "switches": {name: value for name, value in switches.items() if name not in hidden},
@@ -313,7 +315,9 @@ class SandboxControlApi:
         `{"sale-1": {…}, "google_ads": {"sale-2": {…}}, "meta": {"sale-3": {…}}}`; each platform takes all or none.
         """
         named = ("data_manager", "google_ads", "meta")
-        self._sandbox.data_manager.plant_rulings({key: each for key, each in document.items() if key not in named})
+        self._sandbox.data_manager.plant_event_rulings(
+            {key: each for key, each in document.items() if key not in named}
+        )
         for name in named:
             rulings = document.get(name, {})
             if not isinstance(rulings, dict):

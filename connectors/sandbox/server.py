@@ -32,7 +32,9 @@ class RequestLog:
         self.count = 0
         self._entries: deque[dict[str, object]] = deque(maxlen=REMEMBERED)
 
-    def record(self, request: Mapping[str, object], at: datetime, status: int | None, fault: FaultKind | None) -> None:
+    def record_request(
+        self, request: Mapping[str, object], at: datetime, status: int | None, fault: FaultKind | None
+    ) -> None:
         """Add one request, given by `method`, `path` and `query`.
 
         Its query is kept only if it succeeded: an unknown parameter may be a misplaced token. Over HTTP, the status
@@ -263,7 +265,7 @@ class _Connection(BaseHTTPRequestHandler):
         status = response.status if response else None
         kind = fault.kind if fault else None
         shown = {"method": request.method, "path": request.path, "query": request.query}
-        server.log.record(shown, server.now(), status, kind)
+        server.log.record_request(shown, server.now(), status, kind)
         if response is None or kind is FaultKind.CUT_AFTER:
             self.close_connection = True
         else:

@@ -61,7 +61,7 @@ class DestinationHistory:
     @property
     def usual_acceptance(self) -> Fraction | None:
         """Return the share usually accepted; None if there are too few nights."""
-        shares = [night.acceptance_rate for night in self.before if night.settled]
+        shares = [night.acceptance_rate for night in self.before if night.settled_count]
         return median(shares) if len(shares) >= FEWEST_NIGHTS else None
 
 
@@ -141,8 +141,8 @@ def _find_outcome_incidents(found: DestinationHistory, when: NotificationThresho
     if tonight.rejected >= when.rejected_at_least and _is_above(tonight, when):
         values = {
             "rejected": tonight.rejected,
-            "settled": tonight.settled,
-            "share": Fraction(tonight.rejected, tonight.settled),
+            "settled": tonight.settled_count,
+            "share": Fraction(tonight.rejected, tonight.settled_count),
             "codes": found.rejected_codes,
             "leads": found.rejected_leads,
         }
@@ -153,11 +153,11 @@ def _find_unusual_night_numbers(
     found: DestinationHistory, facts: NightFacts, when: NotificationThresholds
 ) -> Iterator[Incident]:
     tonight, acceptance, sends = found.tonight, found.usual_acceptance, found.usual_sends
-    is_enough, drop = tonight.settled >= when.rejected_at_least, Fraction(when.acceptance_drop, 100)
+    is_enough, drop = tonight.settled_count >= when.rejected_at_least, Fraction(when.acceptance_drop, 100)
     if acceptance is not None and is_enough and acceptance - tonight.acceptance_rate >= drop:
         values: Mapping[str, object] = {
             "accepted": tonight.accepted,
-            "settled": tonight.settled,
+            "settled": tonight.settled_count,
             "share": tonight.acceptance_rate,
             "usual": acceptance,
         }
@@ -175,7 +175,7 @@ def _find_unusual_night_numbers(
 
 
 def _is_above(tonight: NightNumbers, when: NotificationThresholds) -> bool:
-    return tonight.rejected > when.max_rejected_share * tonight.settled
+    return tonight.rejected > when.max_rejected_share * tonight.settled_count
 
 
 # ── whether one has cleared ──────────────────────────────────────────────────────────────────────
@@ -191,9 +191,9 @@ def is_incident_over(cause: IncidentId, facts: NightFacts, when: NotificationThr
             # A former owner and transport aren't configured: their stop ends when nothing sent that way is left open.
             return cause.about in facts.reached or cause.about not in facts.configured
         case IncidentKind.REJECTED:
-            return tonight is None or (tonight.settled > 0 and not _is_above(tonight, when))
+            return tonight is None or (tonight.settled_count > 0 and not _is_above(tonight, when))
         case IncidentKind.ACCEPTANCE:
-            return tonight is None or tonight.settled >= when.rejected_at_least
+            return tonight is None or tonight.settled_count >= when.rejected_at_least
         case IncidentKind.NOTHING_SENT:
             return tonight is None or tonight.sent > 0
         case IncidentKind.NOT_ERASED:

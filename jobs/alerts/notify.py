@@ -123,7 +123,7 @@ def send_undelivered_notices(
                 strip_control_characters(f"{ledger.account}: {notice.title}"),
                 strip_control_characters(notice.text, keep="\n"),
             )
-            is_up = is_up and recipient.by.send(title, text)
+            is_up = is_up and recipient.by.send_message(title, text)
             if not is_up:
                 failed.append((recipient.place, notice.title))
                 continue
@@ -136,7 +136,7 @@ def gather_night_facts(
     session: Session, ledger: Ledger, book: Rulebook, sinks: Sinks, summary: RunSummary, *, now: datetime
 ) -> NightFacts:
     """Collect what tonight and earlier nights did, as input for finding incidents."""
-    passes = runs.earlier_inbox_runs(session, ledger.account, ledger.run)
+    passes = runs.earlier_webhook_inbox_runs(session, ledger.account, ledger.run)
     tonight = queries.conversions_qualified_since(
         session, *passes, ledger.run, since=summary.started_at - NIGHTS * timedelta(days=1)
     )
@@ -170,7 +170,7 @@ def _destinations(
 ) -> Iterator[DestinationHistory]:
     # Two extra days, because local dates don't start and end at the current time of day.
     since = summary.started_at - timedelta(days=NIGHTS + 2)
-    dates = incidents.night_dates(session, ledger, book.zone, since=since)
+    dates = incidents.night_dates_by_run(session, ledger, book.zone, since=since)
     tonight = dates[ledger.run]
     did = incidents.night_numbers(session, ledger.account, dates)
     in_doubt = outbox.count_in_doubt(session, ledger.account)
@@ -196,7 +196,7 @@ def _configured_destination_scopes(book: Rulebook, sinks: Sinks) -> Iterator[Des
     """Yield each destination and action, and the same for corrections if it has any."""
     for destination in sinks:
         yield DestinationScope(destination)
-        for route in book.destination_routes(destination):
+        for route in book.routes_to_destination(destination):
             yield DestinationScope(destination, action=route.target.action)
             if route.undo is not None or route.field_value is not None:
                 yield DestinationScope(destination, corrections=True)
@@ -214,7 +214,7 @@ def _blocked_expiry_times(
     """Return when what waits in blocked scopes expires, each delivery in one scope."""
     found: defaultdict[DestinationScope, list[datetime]] = defaultdict(list)
     for destination in sorted({scope.destination for scope in blocked}):
-        actions = {route.conversion: route.target.action for route in book.destination_routes(destination)}
+        actions = {route.conversion: route.target.action for route in book.routes_to_destination(destination)}
         for conversion, expires_at in incidents.pending_expiries(session, ledger.account, destination):
             scopes = (DestinationScope(destination), DestinationScope(destination, action=actions.get(conversion, "")))
             if (scope := next((each for each in scopes if each in blocked), None)) is not None:

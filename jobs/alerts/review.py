@@ -23,7 +23,7 @@ from jobs.ledger.schema import StatusRename
 from jobs.plan.planner import PlanningResult, withhold_missing_amounts
 from jobs.rules.extraction import RequiredLeadData
 from jobs.rules.model import FEWEST_LEADS, ConsentAnswer
-from jobs.rules.reasons import Anomaly, AnomalyIdentity, AnomalyKind, Message, MessageId, Reason
+from jobs.rules.reasons import Anomaly, AnomalyIdentity, AnomalyKind, Message, MessageKind, Reason
 from jobs.run_findings import LabelCount, RunFindings
 from jobs.settings.compile import Rulebook
 
@@ -95,10 +95,10 @@ def find_anomalies(session: Session, book: Rulebook, *, run: int, now: datetime)
     """Yield the causes that keep conversions from being sent, as the ledger shows them up to this run."""
     account, recent, before = book.account, now - RECENT, now - RECENT - BEFORE
     # A night judges what has qualified since the last one.
-    passes = runs.earlier_inbox_runs(session, account, run)
+    passes = runs.earlier_webhook_inbox_runs(session, account, run)
     tonight = queries.conversions_qualified_since(session, *passes, run, since=now - BEFORE)
     yield from blocked_conversion_anomalies(
-        tonight, queries.qualified_in_earlier_runs(session, account, run=run, since=now - BEFORE, but=passes)
+        tonight, queries.conversions_qualified_before_run(session, account, run=run, since=now - BEFORE, but=passes)
     )
     valued = {route.conversion for route in book.routes if route.field_value is not None}
     newest, entered = queries.newest_leads(session, account), queries.leads_with_delivery_of(session, account, valued)
@@ -165,10 +165,10 @@ def _renamed(session: Session, account: str, relabel: StatusRename, meanings: Ma
 
 
 _RENAMED = {
-    (True, True): MessageId.RENAMED_WITHIN_STAGE,
-    (False, True): MessageId.RENAMED_TO_KNOWN,
-    (True, False): MessageId.RENAMED_TO_UNKNOWN,
-    (False, False): MessageId.RENAMED_BETWEEN_UNKNOWN,
+    (True, True): MessageKind.RENAMED_WITHIN_STAGE,
+    (False, True): MessageKind.RENAMED_TO_KNOWN,
+    (True, False): MessageKind.RENAMED_TO_UNKNOWN,
+    (False, False): MessageKind.RENAMED_BETWEEN_UNKNOWN,
 }
 """Keyed by whether the settings name the old label, and the new one."""
 
@@ -211,23 +211,23 @@ def blocked_conversion_anomalies(
         return
     earlier = _count_qualified_by_destination(before)
     nothing_goes = all(here.stopped.total() == here.count for here in ours.values())
-    found: dict[tuple[Reason, MessageId], list[Message]] = {}
+    found: dict[tuple[Reason, MessageKind], list[Message]] = {}
     for place, here in sorted(ours.items()):
         stop = _main_blocking_reason(here, earlier[place], nothing_goes=nothing_goes)
         if stop is not None:
             values = {"stopped": here.stopped[stop[0]], "count": here.count, "destination": place}
-            found.setdefault(stop, []).append(Message(MessageId.STOPPED_THERE, values))
+            found.setdefault(stop, []).append(Message(MessageKind.STOPPED_THERE, values))
     for (reason, message), there in found.items():
         yield _anomaly(AnomalyKind.STOPPED, message, {"reason": reason}, there=tuple(there))
 
 
-def _anomaly(kind: AnomalyKind, message: MessageId, about: Mapping[str, str], **values: object) -> Anomaly:
+def _anomaly(kind: AnomalyKind, message: MessageKind, about: Mapping[str, str], **values: object) -> Anomaly:
     return Anomaly(AnomalyIdentity(kind, tuple(about.values())), Message(message, {**about, **values}))
 
 
 def _main_blocking_reason(
     here: _QualifiedCounts, earlier: _QualifiedCounts, *, nothing_goes: bool
-) -> tuple[Reason, MessageId] | None:
+) -> tuple[Reason, MessageKind] | None:
     """Return the reason that stops one destination's conversions, and whether it stops all of them or half.
 
     All of one destination's leads on a night may have come without an ad while another destination gets its own, so
@@ -239,11 +239,11 @@ def _main_blocking_reason(
     may_be_right = reason in _MAY_BE_RIGHT
     all_of_them = here.in_a_row == here.count
     if all_of_them and (nothing_goes or not may_be_right) and earlier.in_a_row + here.in_a_row >= FEWEST:
-        return reason, MessageId.NONE_CAN_BE_SENT
+        return reason, MessageKind.NONE_CAN_BE_SENT
     if count < FEWEST or 2 * count < here.count:
         return None
     is_usual = earlier.count >= FEWEST and 3 * earlier.stopped[reason] >= earlier.count
-    return None if may_be_right and is_usual else (reason, MessageId.HALF_STOPPED)
+    return None if may_be_right and is_usual else (reason, MessageKind.HALF_STOPPED)
 
 
 def filters_excluding_all_leads(
@@ -258,7 +258,7 @@ def filters_excluding_all_leads(
     for (conversion, destination), count in sorted(counts.items()):
         if count >= FEWEST and (conversion, destination) not in let_in:
             about = {"conversion": conversion, "destination": destination}
-            yield _anomaly(AnomalyKind.WHERE, MessageId.WHERE_EXCLUDES_ALL, about, count=count)
+            yield _anomaly(AnomalyKind.WHERE, MessageKind.WHERE_EXCLUDES_ALL, about, count=count)
 
 
 # ── the fields ───────────────────────────────────────────────────────────────────────────────────
@@ -285,22 +285,22 @@ def empty_fields(
             (wanted.ad_personalization, {lead.ad_personalization for lead in latest}),
         ):
             if signal and answers == {ConsentAnswer.MISSING}:
-                yield _make_field_anomaly(signal.path, MessageId.CONSENT_EMPTY, FEWEST_LEADS)
+                yield _make_field_anomaly(signal.path, MessageKind.CONSENT_EMPTY, FEWEST_LEADS)
         for path in sorted(wanted.where):
             if not any(path in lead.where for lead in latest):
-                yield _make_field_anomaly(path, MessageId.WHERE_EMPTY, FEWEST_LEADS)
+                yield _make_field_anomaly(path, MessageKind.WHERE_EMPTY, FEWEST_LEADS)
             # Unlisted values are kept only as a shape.
             elif all(lead.where.get(path, "<").startswith("<") for lead in newest):
-                yield _make_field_anomaly(path, MessageId.WHERE_UNLISTED, len(newest))
+                yield _make_field_anomaly(path, MessageKind.WHERE_UNLISTED, len(newest))
     sold = entered[:FEWEST_LEADS]
     for path in sorted(wanted.amounts):
         if path in never_seen:
-            yield _make_field_anomaly(path, MessageId.AMOUNT_NEVER_SEEN)
+            yield _make_field_anomaly(path, MessageKind.AMOUNT_NEVER_SEEN)
         elif len(sold) >= FEWEST_SOLD and not any(path in lead.amounts for lead in sold):
-            yield _make_field_anomaly(path, MessageId.AMOUNT_EMPTY, len(sold))
+            yield _make_field_anomaly(path, MessageKind.AMOUNT_EMPTY, len(sold))
 
 
-def _make_field_anomaly(path: str, message: MessageId, count: int = 0) -> Anomaly:
+def _make_field_anomaly(path: str, message: MessageKind, count: int = 0) -> Anomaly:
     return _anomaly(AnomalyKind.FIELD, message, {"path": path}, count=count)
 
 
@@ -315,7 +315,7 @@ def click_share_drop_anomaly(recent: ClickIdShare, before: ClickIdShare) -> Iter
     if expected >= FEWEST_EXPECTED and COLLAPSED * recent.with_click < expected:
         now, then = (round(100 * share.with_click / share.leads) for share in (recent, before))
         yield _anomaly(
-            AnomalyKind.CLICK_SHARE, MessageId.CLICK_SHARE_COLLAPSED, {}, now=now, then=then, days=RECENT.days
+            AnomalyKind.CLICK_SHARE, MessageKind.CLICK_SHARE_COLLAPSED, {}, now=now, then=then, days=RECENT.days
         )
 
 
@@ -334,7 +334,7 @@ def source_click_share_anomalies(
         if then.with_click and fell and _chance_of_so_few(now, then) < BY_CHANCE:
             now_share, then_share = (round(100 * share.with_click / share.leads) for share in (now, then))
             shares = {"now": now_share, "then": then_share, "days": RECENT.days, "before": BEFORE.days}
-            yield _anomaly(AnomalyKind.CLICK_SHARE, MessageId.SOURCE_CLICK_SHARE_FELL, {"source": source}, **shares)
+            yield _anomaly(AnomalyKind.CLICK_SHARE, MessageKind.SOURCE_CLICK_SHARE_FELL, {"source": source}, **shares)
 
 
 def _may_have_fallen(share: ClickIdShare) -> bool:
@@ -376,7 +376,7 @@ def missing_click_id_anomalies(newest: Iterable[bool]) -> Iterator[Anomaly]:
     chance = (earlier.count(False) + 1) / (len(earlier) + 2)
     if chance**without < BY_CHANCE:
         then = round(100 * earlier.count(True) / len(earlier))
-        yield _anomaly(AnomalyKind.CLICK_SHARE, MessageId.CLICK_IDS_STOPPED, {}, count=without, then=then)
+        yield _anomaly(AnomalyKind.CLICK_SHARE, MessageKind.CLICK_IDS_STOPPED, {}, count=without, then=then)
 
 
 def damaged_ids(ids: Sequence[tuple[ClickIdKind, str]]) -> Iterator[Anomaly]:
@@ -392,11 +392,11 @@ def damaged_ids(ids: Sequence[tuple[ClickIdKind, str]]) -> Iterator[Anomaly]:
         about = {"kind": kind}
         if cut := _count_truncated_ids(values):
             damaged, count, length = cut
-            message = MessageId.CLICK_IDS_CUT
+            message = MessageKind.CLICK_IDS_CUT
             yield _anomaly(AnomalyKind.CLICK_IDS_CUT, message, about, damaged=damaged, count=count, length=length)
         if lowered := _count_lowercased_ids(values) if kind in _WITH_CAPITALS else None:
             damaged, count = lowered
-            message = MessageId.CLICK_IDS_LOWERED
+            message = MessageKind.CLICK_IDS_LOWERED
             yield _anomaly(AnomalyKind.CLICK_IDS_LOWERED, message, about, damaged=damaged, count=count)
 
 

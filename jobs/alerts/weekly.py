@@ -15,7 +15,7 @@ from jobs.settings.schema import Weekday
 
 
 @dataclass(frozen=True, slots=True)
-class Summary:
+class WeeklySummaryMessage:
     """What the addresses get."""
 
     notice: Notice
@@ -28,7 +28,9 @@ def day_due(weekday: Weekday, night: date) -> date:
     return night - timedelta(days=(night.weekday() - list(Weekday).index(weekday)) % 7)
 
 
-def send_summary(ledger: Ledger, recipients: Recipients, due: date, summary: Callable[[], Summary]) -> list[str]:
+def send_summary(
+    ledger: Ledger, recipients: Recipients, due: date, summary: Callable[[], WeeklySummaryMessage]
+) -> list[str]:
     """Send the summary due on a day to each address that has not taken it; return the places of those that fail."""
     with ledger.read_transaction() as session:
         owed = addresses_awaiting_summary(session, ledger.account, due, recipients)
@@ -49,7 +51,7 @@ def send_summary(ledger: Ledger, recipients: Recipients, due: date, summary: Cal
 def send_notice(account: str, notice: Notice, recipient: Recipient, page: Callable[[], Path | None]) -> bool:
     """Send a notice that is no alarm, with the page where the address is a mailbox; return whether it was accepted."""
     title, text = subject_and_text(account, notice)
-    return recipient.by.send(title, text, urgent=False, page=page() if recipient.is_mailbox else None)
+    return recipient.by.send_message(title, text, urgent=False, page=page() if recipient.is_mailbox else None)
 
 
 def subject_and_text(account: str, notice: Notice) -> tuple[str, str]:

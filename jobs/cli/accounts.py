@@ -15,7 +15,7 @@ from jobs.reporting.presentation import AccountPresentation
 from jobs.settings import InvalidSettings, Loaded, Settings, ValidSettings, load
 from jobs.settings.document import SUFFIXES
 from jobs.settings.references import EnvFile
-from jobs.settings.types import StateDatabase, StateFile
+from jobs.settings.types import StateDatabaseAddress, StateFile
 
 _log = Log(__name__)
 
@@ -187,7 +187,7 @@ def secrets_of(settings: BaseModel) -> Iterator[str]:
         for each in value if isinstance(value, tuple) else (value,):
             if isinstance(each, SecretStr):
                 yield each.get_secret_value()
-            elif isinstance(each, StateDatabase):
+            elif isinstance(each, StateDatabaseAddress):
                 yield from each.secrets
             elif isinstance(each, BaseModel):
                 yield from secrets_of(each)

@@ -261,7 +261,7 @@ def init(
 
 def _option_of(question: SetupQuestion) -> inspect.Parameter:
     option = typer.Option(
-        question.option,
+        question.option_flag,
         metavar=question.metavar or "|".join(question.choices) or None,
         help=f"{question.help or question.text}.",
         autocompletion=(lambda: list(question.choices)) if question.choices else None,
@@ -364,7 +364,7 @@ def backfill(
     Shows what would go out, what waits, what is held back and what is too late, and asks; the nights stay as they are.
     """
     from jobs.cli.accounts import load_account  # noqa: PLC0415
-    from jobs.cli.night.approval import Approval  # noqa: PLC0415
+    from jobs.cli.night.approval import ApprovalOptions  # noqa: PLC0415
     from jobs.cli.night.approved_send import send_approved  # noqa: PLC0415
     from jobs.cli.night.backfill_options import chosen_backfill  # noqa: PLC0415
 
@@ -376,7 +376,7 @@ def backfill(
         assume_time=assume_time,
         already_sent=already_sent,
     )
-    return send_approved(partial(load_account, config), Approval(yes, dry_run, json), chosen)
+    return send_approved(partial(load_account, config), ApprovalOptions(yes, dry_run, json), chosen)
 
 
 @command(app, EXIT_CODES)
@@ -395,12 +395,12 @@ def retry(
     Reads each lead again first; what is too late expires instead. At most 1,000 at once.
     """
     from jobs.cli.accounts import load_account  # noqa: PLC0415
-    from jobs.cli.night.approval import Approval  # noqa: PLC0415
+    from jobs.cli.night.approval import ApprovalOptions  # noqa: PLC0415
     from jobs.cli.night.approved_send import RetryRejected, send_approved  # noqa: PLC0415
     from jobs.ledger.outbox.requeue import RejectionFilter  # noqa: PLC0415
 
     refused = partial(RetryRejected, refusals=RejectionFilter(code, destination, conversion))
-    return send_approved(partial(load_account, config), Approval(yes, dry_run, json), refused)
+    return send_approved(partial(load_account, config), ApprovalOptions(yes, dry_run, json), refused)
 
 
 @command(app)
@@ -413,11 +413,11 @@ def status(
     json: Json = False,
 ) -> int:
     """Show where every delivery stands, and why."""
-    from jobs.cli.lead.inspect import show_leads, show_status  # noqa: PLC0415
+    from jobs.cli.lead.inspect import show_leads_in_state, show_status  # noqa: PLC0415
 
     if reason is None:
         return show_status(config, json_wanted=json)
-    return show_leads(config, reason, json_wanted=json)
+    return show_leads_in_state(config, reason, json_wanted=json)
 
 
 @command(app)

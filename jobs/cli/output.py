@@ -16,11 +16,11 @@ from connectors.errors import ConnectorError
 from connectors.language import _, in_english
 from jobs.cancellation import StoppedBySignal, StopSignal, handle_stop_signals, stop_signals
 from jobs.exit_codes import CommandError, Exit
-from jobs.logs import Log, start_with_first_message
+from jobs.logs import Log, start_logging_lazily
 from jobs.privacy.redaction import (
     Redaction,
     describe_shape,
-    is_own,
+    is_own_logger,
     redact_libraries,
     traceback_locations,
     without_exception_data,
@@ -52,7 +52,7 @@ def signal_exit_code(signal_number: int) -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class Failure:
+class CommandFailure:
     """Why a command failed, in a sentence without personal data."""
 
     message: str
@@ -61,21 +61,21 @@ class Failure:
     """The code locations of an unexpected failure, without values."""
 
 
-def failure_from_error(error: BaseException) -> Failure:
+def failure_from_error(error: BaseException) -> CommandFailure:
     """Return the message and exit code for an error."""
     match error:
         case StoppedBySignal():
             message = _("stopped; what was sent is on record, and the next run goes on from here")
-            return Failure(message, signal_exit_code(error.number))
+            return CommandFailure(message, signal_exit_code(error.number))
         case typer.Abort():
-            return Failure(_("stopped; nothing was written"), signal_exit_code(signal.SIGINT))
+            return CommandFailure(_("stopped; nothing was written"), signal_exit_code(signal.SIGINT))
         case CommandError():
-            return Failure(_as_said(error), error.exit_code)
+            return CommandFailure(_as_said(error), error.exit_code)
         case ConnectorError():
-            return Failure(str(error), Exit.CONFIGURATION)
+            return CommandFailure(str(error), Exit.CONFIGURATION)
         case OSError(filename=str() as name):
-            return Failure(f"{name}: {error.strerror}", Exit.CONFIGURATION)
-    return Failure(
+            return CommandFailure(f"{name}: {error.strerror}", Exit.CONFIGURATION)
+    return CommandFailure(
         _(
             "this was not foreseen: {error}. Please report it with the lines below; they hold places in the code and "
             "no data. What was committed is safe.",
@@ -145,7 +145,7 @@ def start_logging(*, as_json: bool) -> Redaction:
     renderer: Processor = structlog.processors.JSONRenderer(ensure_ascii=False) if as_json else _sentence
     handler = _Stderr()
     # Below WARNING libraries say much, and none of their words remain.
-    handler.addFilter(lambda record: is_own(record.name) or record.levelno >= logging.WARNING)
+    handler.addFilter(lambda record: is_own_logger(record.name) or record.levelno >= logging.WARNING)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
@@ -196,13 +196,13 @@ def run_guarded(command: Callable[[], int]) -> int:
     # Signals raise an exception, so that transactions and servers are closed.
     for each in stop_signals():
         signal.signal(each, stop)
-    start_with_first_message(partial(start_logging, as_json=False))
+    start_logging_lazily(partial(start_logging, as_json=False))
     try:
         return command()
     except (typer.BadParameter, typer.Exit):
         raise
     except StoppedBySignal as stopped:
-        return log_failure(Failure(_("stopped"), signal_exit_code(stopped.number)))
+        return log_failure(CommandFailure(_("stopped"), signal_exit_code(stopped.number)))
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - a person reads a sentence, never a traceback
         return log_failure(failure_from_error(error))
 
@@ -218,7 +218,7 @@ def signals_and_logging() -> Iterator[tuple[StopSignal, Redaction]]:
             raise typer.Exit(log_failure(failure_from_error(stopped))) from None
 
 
-def log_failure(failure: Failure) -> int:
+def log_failure(failure: CommandFailure) -> int:
     """Log a failure and return its exit code."""
     more = {"trace": list(failure.trace)} if failure.trace else {}
     _log.error(failure.message, exit_code=int(failure.exit_code), **more)

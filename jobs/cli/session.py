@@ -13,12 +13,12 @@ from connectors.errors import ConnectorError
 from connectors.language import Language, _, using_language
 from connectors.ports import Clock
 from jobs.alerts.notify import send_undelivered_notices, update_incidents
-from jobs.alerts.weekly import Summary, day_due, send_summary
+from jobs.alerts.weekly import WeeklySummaryMessage, day_due, send_summary
 from jobs.cancellation import StopSignal, never_cancelled
 from jobs.cli.output import failure_from_error
 from jobs.exit_codes import Exit, UsageError
 from jobs.ledger.report import queries
-from jobs.ledger.retention.erasure import all_forgotten, forgotten_among
+from jobs.ledger.retention.erasure import all_forgotten_leads, forgotten_among
 from jobs.ledger.runs import (
     INBOX,
     NIGHTLY,
@@ -43,13 +43,13 @@ from jobs.privacy.former_files import (
     is_there,
 )
 from jobs.privacy.retention import erase_by_age
-from jobs.privacy.webhook_events import erase_events
+from jobs.privacy.webhook_events import erase_webhook_events
 from jobs.reporting.page.brief import Brief
 from jobs.reporting.page.leads.archive import monthly_lead_counter
 from jobs.reporting.run_report import Mode, Night
 from jobs.reporting.sentences import message_in_words, recorded_notice, stop_sentence
 from jobs.rules.delivery_state import DeliveryState
-from jobs.rules.reasons import Message, MessageId
+from jobs.rules.reasons import Message, MessageKind
 from jobs.run_context import Deps, ProgressDisplay, RunContext, RunReadingScope, no_progress_display
 from jobs.run_summary import RunSummary
 from jobs.settings import Settings
@@ -256,7 +256,9 @@ def process_webhook_inbox(settings: Settings, *, watch: ProgressDisplay, stop: S
         return work_between_nights(settings, RunReadingScope.WEBHOOKS, clock, watch=watch, stop=stop)
 
 
-def try_night(settings: Settings, options: RunOptions, *, watch: ProgressDisplay, stop: StopSignal) -> Night:
+def rehearse_or_validate_night(
+    settings: Settings, options: RunOptions, *, watch: ProgressDisplay, stop: StopSignal
+) -> Night:
     """Rehearse or validate a night on a throwaway copy of the state."""
     validating = options.mode is Mode.VALIDATION
     state = account_state(settings)
@@ -264,7 +266,7 @@ def try_night(settings: Settings, options: RunOptions, *, watch: ProgressDisplay
         _expect_no_other(settings, options.others)
         _log.warning(_("there is no state yet: what follows is what a first run would do"), state=str(state))
     with (
-        state.copied() as copy,
+        state.open_temporary_copy() as copy,
         open_clock(settings, stop) as clock,
         open_connectors(settings, clock, validate_only=validating, cancel_token=stop.raise_if_stop_requested) as (
             book,
@@ -301,7 +303,7 @@ def erase_old(run: RunContext, settings: Settings, summary: RunSummary) -> None:
         try:
             erase(run, settings, summary)
         except Exception:  # noqa: BLE001
-            summary.erased.problem = Message(MessageId.NOT_ERASED)
+            summary.erased.problem = Message(MessageKind.NOT_ERASED)
             _log.warning(_("what has grown old could not be erased"), exc_info=True)
 
 
@@ -313,9 +315,9 @@ def _erase_by_age(run: RunContext, settings: Settings, summary: RunSummary) -> N
 def _erase_events_of_forgotten(run: RunContext, settings: Settings, _summary: RunSummary) -> None:
     """Erase what webhooks have reported of leads since they were forgotten."""
     with run.ledger.read_transaction() as session:
-        forgotten = all_forgotten(session, run.ledger.account)
+        forgotten = all_forgotten_leads(session, run.ledger.account)
     inbox = account_inbox(settings)
-    if erase_events(inbox, forgotten):
+    if erase_webhook_events(inbox, forgotten):
         for file in inbox.storage_files:
             # Out of its journal too, unless somebody is reading it.
             compact(file)
@@ -329,7 +331,7 @@ def _visit_former_files(run: RunContext, _settings: Settings, _summary: RunSumma
     with run.ledger.read_transaction() as session:
         files = former_files(session, run.ledger.account)
         forgotten = forgotten_among(
-            session, run.ledger.account, all_forgotten(session, run.ledger.account) if files else ()
+            session, run.ledger.account, all_forgotten_leads(session, run.ledger.account) if files else ()
         )
     for file in files:
         try:
@@ -401,14 +403,14 @@ def send_weekly_summary(ledger: Ledger, book: Rulebook, settings: Settings, *, n
     if settings.notify_weekly is None:
         return
     try:
-        from jobs.cli.reporting.weekly import making_summary  # noqa: PLC0415 - only for those who want it
+        from jobs.cli.reporting.weekly import making_weekly_summary  # noqa: PLC0415 - only for those who want it
 
         due = day_due(settings.notify_weekly, night)
         with ExitStack() as until_sent:
 
-            def summary() -> Summary:
+            def summary() -> WeeklySummaryMessage:
                 with ledger.read_transaction() as session:
-                    return until_sent.enter_context(making_summary(session, settings, book, due, now=now))
+                    return until_sent.enter_context(making_weekly_summary(session, settings, book, due, now=now))
 
             for address in send_summary(ledger, notice_recipients(settings), due, summary):
                 _log.warning(

@@ -69,7 +69,7 @@ def batches_with_sample_first(waiting: Sequence[Sequence[T]]) -> list[tuple[T, .
 
 
 @dataclass(frozen=True, slots=True)
-class Suspect:
+class SuspectRow:
     """A suspect row: blamed by a refused request, and at fault once something else has passed."""
 
     delivery: int
@@ -85,7 +85,7 @@ class CircuitBreaker:
     they are, pending or in doubt: a run that dies or stops here has rejected nothing.
     """
 
-    suspects: list[Suspect] = field(default_factory=list)
+    suspects: list[SuspectRow] = field(default_factory=list)
     refusals: int = 0
     """Consecutive refusals, of any code, since settings can be wrong in several ways."""
     reasons: dict[str, Outcome] = field(default_factory=dict)
@@ -95,21 +95,21 @@ class CircuitBreaker:
     has_passed: bool = False
     """Whether anything in the batch was ever accepted."""
 
-    def record_refused_request(self, outcome: Outcome, blamed: list[Suspect]) -> None:
+    def record_refused_request(self, outcome: Outcome, blamed: list[SuspectRow]) -> None:
         """Record a refusal and the rows it blames."""
         self.refusals += 1
         for refusal in (outcome, *(suspect.outcome for suspect in blamed)):
             self.reasons.setdefault(refusal.code, refusal)
         self.suspects += blamed
 
-    def record_success(self) -> list[Suspect]:
+    def record_accepted_request(self) -> list[SuspectRow]:
         """Record that something passed, so the refusals were about rows; reset, and return the suspects."""
         self.has_passed = True
         self.refusals, self.sampled = 0, None
         self.reasons.clear()
         return self.take_suspects()
 
-    def take_suspects(self) -> list[Suspect]:
+    def take_suspects(self) -> list[SuspectRow]:
         """Return the suspects and clear them."""
         at_fault, self.suspects = self.suspects, []
         return at_fault

@@ -15,8 +15,8 @@ from jobs.plan.adjustments import sent_conversion
 from jobs.rules.adjustment import (
     SentConversion,
     WantedAdjustment,
-    event_to_resend,
     reason_not_to_resend,
+    restated_conversion_event,
     state_of_blocked_correction,
     wanted_adjustment,
 )
@@ -102,7 +102,7 @@ class CorrectionPreparer(PreCallTransaction):
         target = outbox.target_of(row)
         event: ConversionEvent | None = None
         if value is not None and route.limits.corrects[target.transport].by_resending:
-            anew = event_to_resend(route, lead, sent, target=target, value=value)
+            anew = restated_conversion_event(route, lead, sent, target=target, value=value)
             if isinstance(anew, Reason):
                 return anew
             event = anew

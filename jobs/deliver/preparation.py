@@ -45,7 +45,7 @@ class PreCallTransaction(Transaction, ABC):
         with bulk.editable_records(self.session, Delivery, DeliveryRecord, batch) as rows:
             facts = leads.load_lead_facts(self.session, self.ledger.account, {LeadId(row.lead) for row in rows})
             moves = [move for move in self.decide_again(rows, facts) if move is not None]
-            self._refer_to_consent([move.row for move in moves if freezes_delivery_bytes(move)], facts)
+            self._refer_to_consent([move.row for move in moves if move_freezes_delivery_bytes(move)], facts)
             outbox.change_delivery_states(self.session, self.ledger, moves, now=self.now)
         ready = []
         for move in moves:
@@ -55,7 +55,9 @@ class PreCallTransaction(Transaction, ABC):
                 self.done.count_new_state(move.row, move.cause)
         if not ready:
             return None
-        return requests.record_intent(self.session, self.ledger, self.target, self.destination, ready, now=self.now)
+        return requests.record_request_intent(
+            self.session, self.ledger, self.target, self.destination, ready, now=self.now
+        )
 
     def _refer_to_consent(self, rows: Sequence[DeliveryRecord], facts: Mapping[LeadId, LeadFacts]) -> None:
         """Note in each row the consent answers in force now that its bytes are frozen, which replays repeat.
@@ -84,7 +86,7 @@ class PreCallTransaction(Transaction, ABC):
         """Yield each row's move: into flight if it is to be sent now, its bytes frozen; None leaves the row alone."""
 
 
-def freezes_delivery_bytes(move: DeliveryMove) -> bool:
+def move_freezes_delivery_bytes(move: DeliveryMove) -> bool:
     """Return whether a move freezes its row's bytes, rather than replay what was frozen before."""
     return move.to is DeliveryState.IN_FLIGHT and move.row.state != DeliveryState.IN_DOUBT
 

@@ -19,7 +19,7 @@ from connectors.records import (
     RowOutcomes,
     StillPending,
 )
-from jobs.deliver.transactions import STOPPING, DeliveryChanges, Transaction, stop_for_refusal
+from jobs.deliver.transactions import STOPPING, DeliveryChanges, Transaction, stop_cause_of_refusal
 from jobs.ledger.outbox import requests, settlements
 from jobs.ledger.outbox.outbox import SentRow
 from jobs.ledger.outbox.requests import RequestState
@@ -84,7 +84,7 @@ def _ask(run: RunContext, request: Request, done: ResolvingResult, busy: set[Des
     """The platform's resolution of a request; still pending if it can't be asked, as those that are `busy` can't."""
     destination = DestinationId(request.destination)
     sink = run.deps.sinks.get(destination)
-    way = run.book.current_or_former_scope(destination, request.transport, request.owner)
+    way = run.book.scope_marked_if_former(destination, request.transport, request.owner)
     if sink is None or way in done.stopped or way in busy:
         return StillPending()
     done.asked += 1
@@ -141,14 +141,14 @@ class _Settling(Transaction):
         rows = settlements.sent_rows(self.session, number)
         if len(rows) < request.rows:
             # The platform still answers for rows that were erased since.
-            outcomes = [outcomes[place] for place in settlements.attempt_positions(self.session, number)]
+            outcomes = [outcomes[place] for place in settlements.row_positions_in_request(self.session, number)]
         answers = self.finalise_overdue_outcomes(rows, outcomes)
         self.settle(request, answers, asynchronous=True)
         for row, outcome in answers:
             if outcome.kind in STOPPING:
                 action = (outcome.of_target and row.action) or ""
                 scope = DestinationScope(DestinationId(row.destination), action=action)
-                self.done.stopped[scope] = stop_for_refusal(outcome)
+                self.done.stopped[scope] = stop_cause_of_refusal(outcome)
 
     def _unconfirmed(self, request: Request, cause: Cause, detail: str | None = None) -> None:
         """Mark a request's rows unconfirmed: nothing counts as accepted without evidence."""

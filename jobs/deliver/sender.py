@@ -15,10 +15,10 @@ from connectors.ports import AdjustmentSink, ConversionSink, LoadsLibrary, Share
 from connectors.records import (
     DestinationId,
     EncodedEvent,
-    NotSent,
     Receipt,
     ReceivedForProcessing,
     Refused,
+    RequestNotSent,
     RowOutcomes,
     Target,
 )
@@ -86,7 +86,7 @@ def count_due(sending: SendingOptions) -> int:
             scope = DestinationScope(destination, corrections)
             if DestinationScope(destination) in sending.stopped or scope in sending.held:
                 continue
-            ids = None if corrections else {route.conversion for route in run.book.destination_routes(destination)}
+            ids = None if corrections else {route.conversion for route in run.book.routes_to_destination(destination)}
             due = DueFilter(
                 account=account, destination=destination, now=sending.due_by, conversions=ids, approved_in=approved_in
             )
@@ -163,7 +163,7 @@ class Sender:
         return self.scope.destination
 
     @property
-    def first_send_cutoff(self) -> datetime | None:
+    def first_sends_due_by(self) -> datetime | None:
         """When first sends must have been due; None holds them, so that only earlier sends may be repeated."""
         return None if self.scope in self.sending.held else self.sending.due_by
 
@@ -208,7 +208,7 @@ class Sender:
         )
         if self.scope.corrections:
             with self.run_context.ledger.read_transaction() as session:
-                return {target: replace(due, target=target) for target in outbox.due_targets(session, due)}
+                return {target: replace(due, target=target) for target in outbox.due_delivery_targets(session, due)}
         by_target: dict[Target, list[str]] = {}
         for route in self._routes().values():
             by_target.setdefault(route.target, []).append(route.conversion)
@@ -226,7 +226,7 @@ class Sender:
                 rows = outbox.due_deliveries(
                     session,
                     replace(due, now=self.run_context.now(), approved_in=approved_in),
-                    new_by=self.first_send_cutoff,
+                    new_by=self.first_sends_due_by,
                     after=last,
                     limit=self._max_rows_per_request(target),
                 )
@@ -266,7 +266,7 @@ class Sender:
         """The scope of a stop of everything sent by the target's transport and owner."""
         if self.scope.corrections:
             return self.scope
-        return self.run_context.book.current_or_former_scope(self.destination, target.transport, target.owner)
+        return self.run_context.book.scope_marked_if_former(self.destination, target.transport, target.owner)
 
     def _replays(self) -> list[tuple[Target, tuple[int, ...]]]:
         """Return batches of deliveries in doubt whose replay is due; give up those replayed often enough.
@@ -442,7 +442,7 @@ class Sender:
         is_answer = isinstance(receipt, ReceivedForProcessing | RowOutcomes | Refused) and not unasked
         if is_answer and not (isinstance(follow, TryAgain) and follow.unanswered):
             self.unanswered, self.answers, self.new_unanswered = 0, True, False
-        if isinstance(receipt, NotSent) and receipt.is_unknown_host:
+        if isinstance(receipt, RequestNotSent) and receipt.is_unknown_host:
             return intent, SendingStop(StopCause(StopKind.UNAVAILABLE, (receipt.reason,)), whole_destination=True)
         return intent, follow
 
@@ -454,7 +454,7 @@ class Sender:
             return self.preparation(*moving, self.sink, self.destination, self._routes(), target).prepare(batch)
 
     def _routes(self) -> Mapping[str, ConversionRoute]:
-        return {route.conversion: route for route in self.run_context.book.destination_routes(self.destination)}
+        return {route.conversion: route for route in self.run_context.book.routes_to_destination(self.destination)}
 
     def _make_receipt_recorder(self, session: Session, breaker: CircuitBreaker) -> ReceiptRecorder:
         moving, is_silent = (session, self.run_context.ledger, self.run_context.now(), self.done), self.unanswered > 0

@@ -12,16 +12,16 @@ from sqlmodel import Session
 from connectors.language import in_english
 from connectors.records import (
     AnswerLost,
-    NotSent,
     Outcome,
     OutcomeClass,
     Receipt,
     ReceivedForProcessing,
     Refused,
+    RequestNotSent,
     RowOutcomes,
     SinkLimits,
 )
-from jobs.deliver.bisect import MANY, CircuitBreaker, Suspect, bisect
+from jobs.deliver.bisect import MANY, CircuitBreaker, SuspectRow, bisect
 from jobs.ledger.outbox import requests, settlements
 from jobs.ledger.outbox.outbox import SentRow
 from jobs.ledger.outbox.requests import Intent, RequestState
@@ -101,7 +101,7 @@ class Transaction:
         """
         number = stored_row_id(request)
         repeated = [row.id for row, outcome in answers if outcome.kind is OutcomeClass.DUPLICATE]
-        sent_before = requests.sent_before(self.session, number, repeated) if repeated else ()
+        sent_before = requests.sent_in_earlier_request(self.session, number, repeated) if repeated else ()
         alike: defaultdict[Settlement, list[SentRow]] = defaultdict(list)
         # Most rows are answered as the one before: what an answer means is worked out once for all of them.
         for (outcome, was_sent, *_), same in groupby(answers, lambda answer: _what_settles(answer, sent_before)):
@@ -128,7 +128,7 @@ class Transaction:
         }
         if not originals:
             return answers
-        sent = requests.last_send_times(self.session, list(originals))
+        sent = requests.last_send_by_delivery(self.session, list(originals))
         return [
             (row, outcome if row.original is None else self._drop_if_final(outcome, sent.get(row.original)))
             for row, outcome in answers
@@ -231,7 +231,7 @@ class ReceiptRecorder(Transaction):
                 request.code, request.message = receipt.outcome.code, in_english(receipt.outcome.message)
                 self.done.warnings.update(receipt.warnings)
                 return self._refused(request, intent, rows, receipt)
-            case NotSent():
+            case RequestNotSent():
                 request.state, request.message = RequestState.NOT_SENT, in_english(receipt.reason)
                 self._return_to_pending(rows, Reason.NOT_SENT, receipt.reason)
                 return TryAgain(receipt.reason, None, intent.numbers)
@@ -240,7 +240,7 @@ class ReceiptRecorder(Transaction):
                 return self._record_lost_answer(request, intent, rows, receipt)
         assert_never(receipt)
 
-    def reject_blamed_rows(self, at_fault: Sequence[Suspect]) -> None:
+    def reject_blamed_rows(self, at_fault: Sequence[SuspectRow]) -> None:
         """Reject the suspect rows, now that the settings are ruled out as the cause."""
         blamed: defaultdict[int, dict[int, Outcome]] = defaultdict(dict)
         for suspect in at_fault:
@@ -258,13 +258,13 @@ class ReceiptRecorder(Transaction):
         self.done.warnings.update(receipt.warnings)
         self.settle_rows(rows, Settlement(DeliveryState.SUBMITTED, Reason.RECEIVED))
         self.done.sent += len(rows)
-        self.reject_blamed_rows(self.breaker.record_success())
+        self.reject_blamed_rows(self.breaker.record_accepted_request())
         return SendNext()
 
     def _record_row_outcomes(self, request: Request, intent: Intent, answers: Sequence[Answer]) -> Follow:
         blamed: list[Answer] = []
         if any(outcome.kind in ARRIVED for _, outcome in answers):
-            self.reject_blamed_rows(self.breaker.record_success())
+            self.reject_blamed_rows(self.breaker.record_accepted_request())
         else:
             blamed = [answer for answer in answers if answer[1].kind in BLAMING]
         if blamed:
@@ -274,7 +274,7 @@ class ReceiptRecorder(Transaction):
         stops = [outcome for _, outcome in answers if outcome.kind in STOPPING]
         if stops:
             stop = next((outcome for outcome in stops if not outcome.of_target), stops[-1])
-            return SendingStop(stop_for_refusal(stop), whole_destination=not stop.of_target)
+            return SendingStop(stop_cause_of_refusal(stop), whole_destination=not stop.of_target)
         if not blamed and self._is_answer_inconclusive([outcome for _, outcome in answers]):
             why = code_and_message(answers[0][1])
             return TryAgain(why, None, intent.numbers, unanswered=True, at_once=False)
@@ -292,7 +292,7 @@ class ReceiptRecorder(Transaction):
         for (kind, code), rows in alike.items():
             settlements.record_outcomes(self.session, intent.request, rows, kind, code)
             self._return_to_pending(rows, PlatformCode(code))
-        suspects = [Suspect(row.id, intent.request, outcome) for row, outcome in blamed]
+        suspects = [SuspectRow(row.id, intent.request, outcome) for row, outcome in blamed]
         self.breaker.record_refused_request(suspects[0].outcome, suspects)
 
     def _is_answer_inconclusive(self, outcomes: Sequence[Outcome]) -> bool:
@@ -313,19 +313,19 @@ class ReceiptRecorder(Transaction):
                 self._settle(request, [(row, outcome) for row in blamed])
                 rows, blamed = [row for part in rest for row in part], ()
             self._return_to_pending(rows, PlatformCode(outcome.code))
-            suspects = [Suspect(row.id, intent.request, outcome) for row in blamed]
+            suspects = [SuspectRow(row.id, intent.request, outcome) for row in blamed]
             self.breaker.record_refused_request(outcome, suspects)
             return SendNext(tuple(tuple(row.id for row in part) for part in rest))
         self._settle(request, [(row, outcome) for row in rows])
         if outcome.kind in STOPPING:
-            return SendingStop(stop_for_refusal(outcome), whole_destination=not outcome.of_target)
+            return SendingStop(stop_cause_of_refusal(outcome), whole_destination=not outcome.of_target)
         if outcome.kind is OutcomeClass.RETRY:
             return TryAgain(code_and_message(outcome), outcome.retry_after, intent.numbers)
         if outcome.kind is OutcomeClass.UNKNOWN and all(row.was_in_doubt for row in rows):
             # Counts as no answer: it doesn't settle the first attempt, and must not hold up new rows.
             return TryAgain(code_and_message(outcome), None, intent.numbers, unanswered=True, at_once=False)
         return SendingStop(
-            stop_for_refusal(outcome), whole_destination=False, alarm=outcome.kind is OutcomeClass.UNKNOWN
+            stop_cause_of_refusal(outcome), whole_destination=False, alarm=outcome.kind is OutcomeClass.UNKNOWN
         )
 
     def _record_lost_answer(
@@ -352,6 +352,6 @@ def code_and_message(outcome: Outcome) -> str:
     return f"{outcome.code}: {outcome.message}" if outcome.message else outcome.code
 
 
-def stop_for_refusal(outcome: Outcome) -> StopCause:
+def stop_cause_of_refusal(outcome: Outcome) -> StopCause:
     """Return the stop for a refusal."""
     return StopCause(StopKind.REFUSED, (code_and_message(outcome),))

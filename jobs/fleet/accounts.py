@@ -146,7 +146,7 @@ def remove_account(connection: Connection, name: str) -> None:
     )
 
 
-def ask_for_run(connection: Connection, name: str) -> None:
+def request_immediate_run(connection: Connection, name: str) -> None:
     """Have an account's night run now, whether or not it is due.
 
     Raises:

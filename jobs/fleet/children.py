@@ -78,7 +78,7 @@ class Child:
     _pid: int = field(default=0, init=False)
     _orders: int = field(default=0, init=False)
 
-    def execute_order(self, order: WorkOrder) -> WorkResult:
+    def execute_work_order(self, order: WorkOrder) -> WorkResult:
         """Have the order done by the process; called on a thread of its own.
 
         Raises:

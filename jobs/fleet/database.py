@@ -61,7 +61,7 @@ class FleetDatabase:
         yield from passwords_in_address(self.url)
 
     @property
-    def place(self) -> str:
+    def shown_database_address(self) -> str:
         """Where it is, without user, password and options."""
         parts = conninfo_to_dict(self.url)
         host, port = parts.get("host") or "localhost", parts.get("port")
@@ -132,7 +132,7 @@ def refuse_omnipotent_user(connection: Connection) -> None:
         )
 
 
-def find_database(written: str | None, environ: Mapping[str, str], folder: Path) -> FleetDatabase:
+def find_fleet_database(written: str | None, environ: Mapping[str, str], folder: Path) -> FleetDatabase:
     """Return the database named by `--database` or else by the environment.
 
     Args:

@@ -17,7 +17,7 @@ from connectors.language import _, _n, format_list, format_time
 from connectors.text import strip_control_characters
 from jobs.alerts.notify import Recipients
 from jobs.fleet.database import Connection, FleetDatabase
-from jobs.fleet.problems import FleetCause, read_problems
+from jobs.fleet.problems import FleetCause, read_fleet_problems
 from jobs.reporting.page.words import RESPONSIBLE
 
 GROWN = 2
@@ -40,7 +40,7 @@ _LOCK = 0x6F70_6C65_6164_03
 _log = structlog.stdlib.get_logger()
 
 
-class News(StrEnum):
+class MessageDueReason(StrEnum):
     """Why a message is due."""
 
     NEW = "new"
@@ -61,19 +61,19 @@ class Told:
     failures: int = 0
 
 
-def news(told: Told | None, accounts: int, now: datetime) -> News | None:
+def message_due_reason(told: Told | None, accounts: int, now: datetime) -> MessageDueReason | None:
     """Return why an address is to be told of a cause that so many accounts have now; None if it is not."""
     if told is None:
-        return News.NEW if accounts else None
+        return MessageDueReason.NEW if accounts else None
     if now < told.next_try_at:
         return None
     if told.told_at is None:
-        return News.NEW if accounts else None
+        return MessageDueReason.NEW if accounts else None
     if not accounts:
-        return News.OVER
+        return MessageDueReason.OVER
     if accounts >= GROWN * told.accounts and now >= told.told_at + GROWN_AFTER:
-        return News.GROWN
-    return News.STILL if now >= told.told_at + REMIND_AFTER else None
+        return MessageDueReason.GROWN
+    return MessageDueReason.STILL if now >= told.told_at + REMIND_AFTER else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +83,7 @@ class Message:
     same_as: str
     address: str
     """The mark of who is to have it."""
-    why: News
+    why: MessageDueReason
     title: str
     text: str
     cause_title: str
@@ -92,7 +92,7 @@ class Message:
     """How often it was not taken."""
 
 
-def tell(database: FleetDatabase, recipients: Recipients, should_stop: Callable[[], bool]) -> None:
+def send_due_notices(database: FleetDatabase, recipients: Recipients, should_stop: Callable[[], bool]) -> None:
     """Send what is due, one message after the other; an address that refuses one is left alone until the next look.
 
     Raises:
@@ -108,7 +108,7 @@ def tell(database: FleetDatabase, recipients: Recipients, should_stop: Callable[
             return
         recipient = reachable[message.address]
         title, text = strip_control_characters(message.title), strip_control_characters(message.text, keep="\n")
-        is_taken = recipient.by.send(title, text, urgent=message.why is not News.OVER)
+        is_taken = recipient.by.send_message(title, text, urgent=message.why is not MessageDueReason.OVER)
         with database.connect() as connection:
             (_record_taken if is_taken else _record_refused)(connection, message)
         if not is_taken:
@@ -126,7 +126,7 @@ def claim_next_notice(connection: Connection, addresses: Sequence[str]) -> Messa
     if locked is None or not locked["mine"]:
         return None
     now: datetime = locked["now"]
-    causes, told = read_problems(connection), _read_told(connection, addresses)
+    causes, told = read_fleet_problems(connection), _read_told(connection, addresses)
     _forget_untold(connection, causes)
     found = next(_due(causes, told, addresses, now), None)
     if found is not None:
@@ -150,11 +150,11 @@ def _due(
     for cause in causes:
         for address in (each for each in addresses if lately[each] < MOST_AN_HOUR):
             known = told.get((cause.same_as, address))
-            if why := news(known, len(cause.accounts), now):
+            if why := message_due_reason(known, len(cause.accounts), now):
                 yield _open_message(cause, address, why, known)
     are_open = {cause.same_as for cause in causes}
     for (same_as, address), known in told.items():
-        if same_as not in are_open and news(known, 0, now):
+        if same_as not in are_open and message_due_reason(known, 0, now):
             yield _over_message(same_as, address, known)
 
 
@@ -184,7 +184,7 @@ def _forget_untold(connection: Connection, causes: Sequence[FleetCause]) -> None
 # ── words ────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _open_message(cause: FleetCause, address: str, why: News, told: Told | None) -> Message:
+def _open_message(cause: FleetCause, address: str, why: MessageDueReason, told: Told | None) -> Message:
     count, since = len(cause.accounts), f"{format_time(cause.since.astimezone(UTC))} (UTC)"
     title = _n("{count} account: {title}", "{count} accounts: {title}", count, title=cause.title)
     lines = [
@@ -197,9 +197,9 @@ def _open_message(cause: FleetCause, address: str, why: News, told: Told | None)
             )
         ),
     ]
-    if why is News.GROWN and told is not None:
+    if why is MessageDueReason.GROWN and told is not None:
         lines.insert(0, _n("Before, it was {count} account.", "Before, it was {count} accounts.", told.accounts))
-    elif why is News.STILL:
+    elif why is MessageDueReason.STILL:
         lines.insert(0, _("It still needs a human."))
     lines.append(_("`oplead-sync fleet status` shows all of them."))
     tries = told.failures if told else 0
@@ -213,7 +213,7 @@ def _over_message(same_as: str, address: str, told: Told) -> Message:
         "No account needs a human for this any more; {count} did.",
         told.accounts,
     )
-    return Message(same_as, address, News.OVER, title, text, told.title, told.accounts, told.failures)
+    return Message(same_as, address, MessageDueReason.OVER, title, text, told.title, told.accounts, told.failures)
 
 
 def _names(accounts: Sequence[str]) -> str:
@@ -226,7 +226,7 @@ def _names(accounts: Sequence[str]) -> str:
 
 
 def _record_taken(connection: Connection, message: Message) -> None:
-    if message.why is News.OVER:
+    if message.why is MessageDueReason.OVER:
         _forget(connection, message)
         return
     connection.execute(
@@ -239,7 +239,7 @@ def _record_taken(connection: Connection, message: Message) -> None:
 
 
 def _record_refused(connection: Connection, message: Message) -> None:
-    if message.why is News.OVER and message.tries + 1 >= MOST_TRIES_WHEN_OVER:
+    if message.why is MessageDueReason.OVER and message.tries + 1 >= MOST_TRIES_WHEN_OVER:
         _forget(connection, message)
         return
     wait = min(_FIRST_WAIT * 2 ** min(message.tries, 10), _LONGEST_WAIT)

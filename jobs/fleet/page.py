@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 from connectors.language import NO_NUMBER, _, _n, format_integer, format_rough_duration, format_time, translated
 from jobs.fleet.problems import FleetCause
-from jobs.fleet.status import AccountState, AccountStatus, FleetStatus, state_name
+from jobs.fleet.status import AccountState, AccountStatus, FleetStatus, account_state_name
 from jobs.reporting.page.facts import Level
 from jobs.reporting.page.render import render_page
 from jobs.reporting.page.sections.grids import CellWithNote, Column, Grid, Tile, capital, grid_of
@@ -73,7 +73,7 @@ def _verdict(status: FleetStatus, causes: Sequence[FleetCause]) -> Verdict:
 
 def _tiles(status: FleetStatus) -> list[Tile]:
     states = Counter(each.state for each in status.accounts)
-    tiles = [Tile(capital(state_name(each)), format_integer(states[each])) for each in AccountState]
+    tiles = [Tile(capital(account_state_name(each)), format_integer(states[each])) for each in AccountState]
     nights = sum(each.nights_late for each in status.accounts)
     wait = format_rough_duration(status.queue_age) if status.queue_age >= _MINUTE else NO_NUMBER
     return [
@@ -118,7 +118,7 @@ def _accounts(status: FleetStatus) -> Grid:
 
 
 def _account_cells(each: AccountStatus) -> tuple[str | CellWithNote, ...]:
-    name = capital(state_name(each.state))
+    name = capital(account_state_name(each.state))
     state = CellWithNote(name, _short(translated(each.why))) if each.why and each.state is not AccountState.OK else name
     last = NO_NUMBER if each.last_run_at is None else _moment(each.last_run_at)
     following = NO_NUMBER if each.state is AccountState.PAUSED else _moment(each.due_at)

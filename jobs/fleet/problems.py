@@ -147,7 +147,7 @@ class _Row:
     since: datetime
 
 
-def read_problems(connection: Connection) -> list[FleetCause]:
+def read_fleet_problems(connection: Connection) -> list[FleetCause]:
     """Return what accounts need a human for, the worst first, in the current language.
 
     Of accounts that are paused or were removed, nothing is expected.

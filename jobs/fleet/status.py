@@ -187,7 +187,7 @@ def worst_first(one: AccountStatus) -> tuple[int, int, str]:
     return _ORDER.index(one.state), -one.nights_late, one.account
 
 
-def state_name(state: AccountState) -> str:
+def account_state_name(state: AccountState) -> str:
     """Return a state in words."""
     match state:
         case AccountState.NEEDS_A_HUMAN:

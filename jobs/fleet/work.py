@@ -37,7 +37,7 @@ class WorkOrder:
     """The last run of its ledger of which the fleet knows what it came to."""
 
     @property
-    def is_asked_for(self) -> bool:
+    def is_run_requested(self) -> bool:
         """Whether somebody asked for a night at once."""
         return self.settings.asked_at is not None
 

@@ -312,7 +312,7 @@ class FleetWorker:
 
     async def _result(self, child: Child, account: str, order: WorkOrder) -> WorkResult:
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._threads, child.execute_order, order)
+            return await asyncio.get_running_loop().run_in_executor(self._threads, child.execute_work_order, order)
         except ChildDiedError:
             _log.error("the process that worked on it died", account=account, exit_code=int(Exit.BUG))
             return WorkResult(DidTask.NOTHING, Exit.BUG, why=PROCESS_DIED)

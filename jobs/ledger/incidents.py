@@ -19,7 +19,16 @@ from sqlmodel import Session, col, select
 
 from connectors.records import DestinationId, OutcomeClass
 from jobs.ledger.runs import ENDED, INBOX, NIGHTLY, RESOLVING, Ledger
-from jobs.ledger.schema import STREAMED, Attempt, Delivery, IncidentRow, Run, Transition, is_correction, of_kind
+from jobs.ledger.schema import (
+    STREAMED,
+    Attempt,
+    Delivery,
+    IncidentRow,
+    Run,
+    Transition,
+    is_correction,
+    matches_delivery_kind,
+)
 from jobs.ledger.stored_values import values_from_json, values_to_json
 from jobs.rules.delivery_state import DeliveryState
 from jobs.rules.incident import Incident, IncidentId, IncidentKind
@@ -46,20 +55,20 @@ class NightNumbers:
     unconfirmed: int = 0
 
     @property
-    def settled(self) -> int:
+    def settled_count(self) -> int:
         """The number settled, excluding expected rejections."""
         return self.accepted + self.rejected + self.unconfirmed
 
     @property
     def acceptance_rate(self) -> Fraction:
         """The accepted share of those settled; raises ZeroDivisionError if none were."""
-        return Fraction(self.accepted, self.settled)
+        return Fraction(self.accepted, self.settled_count)
 
     def __add__(self, other: "NightNumbers") -> "NightNumbers":
         return NightNumbers(*map(operator.add, astuple(self), astuple(other)))
 
 
-def night_dates(session: Session, ledger: Ledger, zone: ZoneInfo, *, since: datetime) -> dict[int, date]:
+def night_dates_by_run(session: Session, ledger: Ledger, zone: ZoneInfo, *, since: datetime) -> dict[int, date]:
     """Map each run since `since`, including the current one, to the local date of its night.
 
     A date is a night if a run completed on it or is under way; runs that died on that date count towards it. A run that
@@ -151,18 +160,20 @@ def pending_expiries(session: Session, account: str, destination: str) -> list[t
             Delivery.account == account,
             Delivery.destination == destination,
             Delivery.state == DeliveryState.PENDING,
-            of_kind(corrections=False),
+            matches_delivery_kind(corrections=False),
             col(Delivery.expires_at).is_not(None),
         )
     )
     return [(conversion, expires_at) for conversion, expires_at in rows if expires_at is not None]
 
 
-def oldest_due(session: Session, account: str, *, now: datetime) -> datetime | None:
+def oldest_due_conversion_time(session: Session, account: str, *, now: datetime) -> datetime | None:
     """Return when the longest-overdue conversion became due, or None if none is due."""
     rows = session.exec(
         select(Delivery.at, Delivery.not_before, Delivery.deferred_until).where(
-            Delivery.account == account, Delivery.state == DeliveryState.PENDING, of_kind(corrections=False)
+            Delivery.account == account,
+            Delivery.state == DeliveryState.PENDING,
+            matches_delivery_kind(corrections=False),
         ),
         execution_options=STREAMED,
     )

@@ -95,7 +95,7 @@ def next_outcome_check(session: Session, account: str, after: Sequence[timedelta
     return next((due for span in sorted(after) if (due := last.ended_at + span) > latest), None)
 
 
-def earlier_inbox_runs(session: Session, account: str, run: int) -> list[int]:
+def earlier_webhook_inbox_runs(session: Session, account: str, run: int) -> list[int]:
     """Return the runs of the inbox before a run and after the last completed night before it, in order."""
     earlier = (Run.account == account, col(Run.id) < run)
     nights = select(func.max(Run.id)).where(*earlier, Run.command == NIGHTLY, col(Run.exit_code).in_(ENDED))

@@ -750,7 +750,7 @@ def is_correction() -> ColumnElement[bool]:
     return col(Delivery.original).is_not(None)
 
 
-def of_kind(*, corrections: bool) -> ColumnElement[bool]:
+def matches_delivery_kind(*, corrections: bool) -> ColumnElement[bool]:
     """Match corrections or conversions."""
     return is_correction() if corrections else col(Delivery.original).is_(None)
 
@@ -758,8 +758,8 @@ def of_kind(*, corrections: bool) -> ColumnElement[bool]:
 def is_conversion() -> ColumnElement[bool]:
     """Match conversions among deliveries that are found by their ids.
 
-    No partial index fits it, as one fits `of_kind`: PostgreSQL, while it knows no statistics of an account, would read
-    that index from end to end for each id.
+    No partial index fits it, as one fits `matches_delivery_kind`: PostgreSQL, while it knows no statistics of an
+    account, would read that index from end to end for each id.
     """
     return col(Delivery.kind) == DeliveryKind.CONVERSION
 
@@ -771,7 +771,7 @@ def stored_row_id(row: DeliveryRecord | Request | Run | AssumedConsent) -> int:
     return row.id
 
 
-def distinct_values(
+def distinct_column_values(
     session: Session, column: str | None, *conditions: ColumnExpressionArgument[bool] | bool
 ) -> Iterator[str]:
     """Yield each value of an indexed column, in order, with one query per value instead of a scan of all rows."""

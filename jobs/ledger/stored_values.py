@@ -7,7 +7,7 @@ from fractions import Fraction
 from typing import Any
 
 from connectors.language import in_english
-from jobs.rules.reasons import DestinationScope, Message, MessageId, Reason, StopCause, StopKind
+from jobs.rules.reasons import DestinationScope, Message, MessageKind, Reason, StopCause, StopKind
 
 
 def values_to_json(values: Mapping[str, object]) -> str:
@@ -83,7 +83,7 @@ def _scope(content: Any) -> DestinationScope:
 
 def _message(content: Any) -> Message:
     message, values = content
-    return Message(MessageId(message), {name: _value(each) for name, each in values.items()})
+    return Message(MessageKind(message), {name: _value(each) for name, each in values.items()})
 
 
 _READ: Mapping[str, Callable[[Any], object]] = {

@@ -18,9 +18,9 @@ from connectors.crm import (
 from connectors.http import CancelToken
 from connectors.language import _
 from connectors.ports import Clock, LeadSource
-from connectors.records import LeadId, NotSent
+from connectors.records import LeadId, RequestNotSent
 from jobs.exit_codes import UsageError
-from jobs.reporting.presentation import command_line
+from jobs.reporting.presentation import pasteable_command_line
 from jobs.settings.load import PartialSettings
 from jobs.wiring.oplead import oplead_source, oplead_writer
 from jobs.wiring.texts import parse_lead_id
@@ -72,7 +72,7 @@ class OpleadContext:
     def account_command_line(self, words: str) -> str:
         """Return a command line for this account: `leads list` becomes a whole command."""
         words = f"oplead {words}"
-        return f"oplead-sync {words}" if self.known.file is None else command_line(words, self.known.file)
+        return f"oplead-sync {words}" if self.known.file is None else pasteable_command_line(words, self.known.file)
 
     def ask_write_approval(self, question: str) -> bool:
         """Whether somebody agrees to a write."""
@@ -83,7 +83,7 @@ class OpleadContext:
         wait = _FIRST_WAIT
         for _attempt in range(ATTEMPTS - 1):
             match receipt := write():
-                case NotSent(is_unknown_host=False):
+                case RequestNotSent(is_unknown_host=False):
                     self.clock.sleep_until(self.clock.now() + wait)
                     wait *= 2
                 case WriteRefused(fault=WriteRefusalReason.PACE):
@@ -94,7 +94,7 @@ class OpleadContext:
         return write()
 
 
-def named_lead(text: str) -> LeadId:
+def parse_lead_id_argument(text: str) -> LeadId:
     """Return the lead that is named.
 
     Raises:

@@ -9,10 +9,10 @@ from zipfile import BadZipFile, ZipFile
 import puremagic
 
 from connectors.crm import DocumentToAttach, WriteAccepted
-from connectors.language import _, _n, format_list, format_number, in_lines
+from connectors.language import _, _n, format_list, format_number, join_with_newlines
 from jobs.exit_codes import Exit, UsageError
-from jobs.oplead_commands.context import OpleadContext, named_lead
-from jobs.oplead_commands.outcomes import ADMIN, exit_of, write_outcome_for_json, write_outcome_sentence
+from jobs.oplead_commands.context import OpleadContext, parse_lead_id_argument
+from jobs.oplead_commands.outcomes import ADMIN, exit_code_of_write, write_outcome_for_json, write_outcome_sentence
 from jobs.reporting.console import facts_grid, results_console, say
 from jobs.reporting.presentation import print_json
 
@@ -37,9 +37,9 @@ _INSIDE: Mapping[str, str] = {"docx": "word/", "xlsx": "xl/", "pptx": "ppt/"}
 """The folder that tells Office's zipped formats apart."""
 
 
-def add(context: OpleadContext, lead_id: str, files: Sequence[Path]) -> int:
+def send_lead_documents(context: OpleadContext, lead_id: str, files: Sequence[Path]) -> int:
     """Check every file, show them, ask, and send one after the other, as far as Oplead takes them."""
-    named = named_lead(lead_id)
+    named = parse_lead_id_argument(lead_id)
     documents = lead_documents_from_files(files, largest_mb=context.known.settings.oplead.write.largest_document_mb)
     json = context.approval.json_wanted
     if not json:
@@ -69,7 +69,7 @@ def add(context: OpleadContext, lead_id: str, files: Sequence[Path]) -> int:
             if left := len(documents) - number:
                 unsent = _n("{count} document after it not sent.", "{count} documents after it not sent.", left)
                 sys.stderr.write(f"{unsent}\n")
-            return exit_of(receipt)
+            return exit_code_of_write(receipt)
     return Exit.DONE
 
 
@@ -89,7 +89,7 @@ def lead_documents_from_files(files: Sequence[Path], *, largest_mb: int) -> list
     if len({one.path.resolve() for one in documents}) < len(documents):
         problems.append(_("a file is named twice"))
     if problems:
-        raise UsageError(in_lines([*problems, _("Nothing was sent.")]))
+        raise UsageError(join_with_newlines([*problems, _("Nothing was sent.")]))
     return documents
 
 

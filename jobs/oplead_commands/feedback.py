@@ -16,7 +16,7 @@ from jobs.ledger.report.queries import recorded_lead_statuses
 from jobs.ledger.runs import open_for_reading
 from jobs.ledger.storage.state_file import NoStateError
 from jobs.oplead_commands.context import OpleadContext
-from jobs.oplead_commands.creation.outbox import LeadCreationRecord, open_outbox, outbox_path
+from jobs.oplead_commands.creation.outbox import LeadCreationRecord, lead_creation_outbox_path, open_outbox
 from jobs.reporting.console import day_and_time, print_rows, say
 from jobs.reporting.presentation import print_json
 from jobs.webhooks.inbox import InboxLocation
@@ -30,7 +30,7 @@ _TITLES = ("lead", "created_at", "status", "since", "heard_by")
 
 
 @dataclass(frozen=True, slots=True)
-class LatestFeedback:
+class LatestLeadFeedback:
     """What was heard last of a lead."""
 
     status: str
@@ -39,12 +39,12 @@ class LatestFeedback:
     """`webhook`, or `night` if the nightly job read it."""
 
 
-def show_feedback(context: OpleadContext, file: Path | None) -> int:
+def show_lead_feedback(context: OpleadContext, file: Path | None) -> int:
     """Show each lead, or write it to a new CSV file."""
     if file is not None and file.exists():
         raise UsageError(_("{file}: it exists already; name another file, or remove it", file=file))
     look = context.known.settings
-    with open_outbox(outbox_path(context.known.state_folder, look.account)) as outbox:
+    with open_outbox(lead_creation_outbox_path(context.known.state_folder, look.account)) as outbox:
         created = outbox.created_leads_with_provider_url() if outbox else []
     created = sorted(created, key=lambda one: (one.sent_at.replace(microsecond=0), one.lead or ""))
     ids = [one.lead for one in created if one.lead]
@@ -76,11 +76,11 @@ def show_feedback(context: OpleadContext, file: Path | None) -> int:
 
 
 def latest_feedback_of_each_lead(
-    first: Mapping[LeadId, LatestFeedback], second: Mapping[LeadId, LatestFeedback], zone: ZoneInfo
-) -> Mapping[LeadId, LatestFeedback]:
+    first: Mapping[LeadId, LatestLeadFeedback], second: Mapping[LeadId, LatestLeadFeedback], zone: ZoneInfo
+) -> Mapping[LeadId, LatestLeadFeedback]:
     """Return of each lead what was heard last; what is equally old is taken from `first`."""
 
-    def order(one: LatestFeedback) -> datetime:
+    def order(one: LatestLeadFeedback) -> datetime:
         since = one.since
         return since if isinstance(since, datetime) else datetime(since.year, since.month, since.day, tzinfo=zone)
 
@@ -100,25 +100,25 @@ def _inbox_location(context: OpleadContext) -> InboxLocation:
     return inbox_location(context.known.state, look.account, look.webhooks)
 
 
-def _feedback_from_webhooks(context: OpleadContext, ids: Collection[LeadId]) -> Mapping[LeadId, LatestFeedback]:
-    inbox = _inbox_location(context).open_for_reading()
+def _feedback_from_webhooks(context: OpleadContext, ids: Collection[LeadId]) -> Mapping[LeadId, LatestLeadFeedback]:
+    inbox = _inbox_location(context).open_inbox_for_reading()
     if inbox is None:
         return {}
     with closing(inbox):
-        events = inbox.events_of(ids)
-    heard: Mapping[LeadId, LatestFeedback] = {}
+        events = inbox.webhook_events_of(ids)
+    heard: Mapping[LeadId, LatestLeadFeedback] = {}
     for lead, received in events.items():
         for one in received:
             if one.event.label is not None:
                 at = one.event.at.at if one.event.at else one.received_at
                 # Of one lead, webhooks may arrive in another order than things happened.
                 heard = latest_feedback_of_each_lead(
-                    heard, {lead: LatestFeedback(one.event.label, at, "webhook")}, context.known.settings.zone
+                    heard, {lead: LatestLeadFeedback(one.event.label, at, "webhook")}, context.known.settings.zone
                 )
     return heard
 
 
-def _feedback_from_nights(context: OpleadContext, ids: Collection[LeadId]) -> Mapping[LeadId, LatestFeedback]:
+def _feedback_from_nights(context: OpleadContext, ids: Collection[LeadId]) -> Mapping[LeadId, LatestLeadFeedback]:
     address, account = context.known.state, context.known.settings.account
     if address is None or account is None:
         return {}
@@ -129,7 +129,7 @@ def _feedback_from_nights(context: OpleadContext, ids: Collection[LeadId]) -> Ma
         return {}
     zone = context.known.settings.zone
     return {
-        lead: LatestFeedback(one.label, one.since.astimezone(zone).date() if one.date_only else one.since, "night")
+        lead: LatestLeadFeedback(one.label, one.since.astimezone(zone).date() if one.date_only else one.since, "night")
         for lead, one in found.items()
     }
 
@@ -137,12 +137,12 @@ def _feedback_from_nights(context: OpleadContext, ids: Collection[LeadId]) -> Ma
 # ── how it is shown ──────────────────────────────────────────────────────────────────────────────
 
 
-def _values(one: LeadCreationRecord, heard: Mapping[LeadId, LatestFeedback]) -> Sequence[object]:
+def _values(one: LeadCreationRecord, heard: Mapping[LeadId, LatestLeadFeedback]) -> Sequence[object]:
     known = heard.get(one.lead) if one.lead else None
     return (one.lead, one.sent_at, *((known.status, known.since, known.by) if known else (None, None, None)))
 
 
-def _print(created: Sequence[LeadCreationRecord], heard: Mapping[LeadId, LatestFeedback], zone: ZoneInfo) -> None:
+def _print(created: Sequence[LeadCreationRecord], heard: Mapping[LeadId, LatestLeadFeedback], zone: ZoneInfo) -> None:
     rows = []
     for one in created:
         known = heard.get(one.lead) if one.lead else None
@@ -157,7 +157,7 @@ def _time(moment: datetime | date | None, zone: ZoneInfo) -> str:
     return day_and_time(moment, zone) if isinstance(moment, datetime) else moment.isoformat()
 
 
-def _write(file: Path, created: Sequence[LeadCreationRecord], heard: Mapping[LeadId, LatestFeedback]) -> None:
+def _write(file: Path, created: Sequence[LeadCreationRecord], heard: Mapping[LeadId, LatestLeadFeedback]) -> None:
     descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as out:
         rows = csv.writer(out)

@@ -19,11 +19,11 @@ from connectors.language import N_, _, _n
 from connectors.ports import LeadSource
 from connectors.records import Lead, SubstituteLead, UnreadableLead, Utm
 from jobs.exit_codes import Exit, UsageError
-from jobs.oplead_commands.context import OpleadContext, named_lead
+from jobs.oplead_commands.context import OpleadContext, parse_lead_id_argument
 from jobs.reporting.console import day_and_time, facts_grid, print_rows, results_console, say
 from jobs.reporting.presentation import print_json
 from jobs.rules.extraction import utm_to_show
-from jobs.wiring.texts import click_id_text
+from jobs.wiring.texts import oplead_click_id_text
 
 _NOTHING = "-"
 _CONTACT = ("email", "phone", "first_name", "last_name", "postcode", "city", "country")
@@ -48,7 +48,7 @@ COLUMNS = ("id", "created_at", "status", *_CONTACT, *_OTHERS, *_UTM, "click_id",
 
 def show_lead(context: OpleadContext, lead_id: str, *, contact: bool) -> int:
     """Print one lead."""
-    named = named_lead(lead_id)
+    named = parse_lead_id_argument(lead_id)
     with context.source() as source:
         _id, found = next(iter(source.fetch_each([named])))
     match found:
@@ -241,7 +241,9 @@ def _contact_values(lead: Lead) -> dict[str, str]:
 Write = Callable[[Mapping[str, str]], object]
 
 
-def export(context: OpleadContext, file: Path, *, since: date | None, fields: Sequence[str], form: str | None) -> int:
+def export_leads_to_file(
+    context: OpleadContext, file: Path, *, since: date | None, fields: Sequence[str], form: str | None
+) -> int:
     """Write every lead to a CSV or JSON lines file, a page at a time; `-` is stdout.
 
     The file appears under its name only once it is whole, and only its owner may read it.
@@ -350,7 +352,7 @@ def _exported(lead: Lead, provider: Mapping[str, str], fields: Sequence[str]) ->
         "utm_source": lead.utm.source or "",
         "utm_medium": lead.utm.medium or "",
         "utm_campaign": lead.utm.campaign or "",
-        "click_id": click_id_text(lead.click_ids),
+        "click_id": oplead_click_id_text(lead.click_ids),
         **{name: str(lead.fields.get(path, "")) for name, path in provider.items()},
         **{path: str(lead.fields.get(path, "")) for path in fields},
     }

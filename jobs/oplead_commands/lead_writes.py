@@ -4,13 +4,24 @@ from dataclasses import replace
 
 from connectors.crm import LeadToWrite, WriteAccepted, WriteReceipt, WriteRefusalReason, WriteRefused
 from connectors.language import N_, _
-from connectors.records import AnswerLost, LeadId, NotSent
+from connectors.records import AnswerLost, LeadId, RequestNotSent
 from jobs.exit_codes import Exit, UsageError
-from jobs.oplead_commands.context import OpleadContext, named_lead
-from jobs.oplead_commands.creation.creating import OpleadLeadCreator, WantedLead, lead_to_create, lead_with_reference
+from jobs.oplead_commands.context import OpleadContext, parse_lead_id_argument
+from jobs.oplead_commands.creation.creating import OpleadLeadCreator, WantedLead, add_reference_to_lead, lead_to_create
 from jobs.oplead_commands.creation.identity import creation_key_of
-from jobs.oplead_commands.creation.outbox import LeadCreationOutbox, LeadCreationRecord, lock_outbox, outbox_path
-from jobs.oplead_commands.outcomes import ADMIN, ANY_KEY, exit_of, write_outcome_for_json, write_outcome_sentence
+from jobs.oplead_commands.creation.outbox import (
+    LeadCreationOutbox,
+    LeadCreationRecord,
+    lead_creation_outbox_path,
+    lock_lead_creation_outbox,
+)
+from jobs.oplead_commands.outcomes import (
+    ADMIN,
+    ANY_KEY,
+    exit_code_of_write,
+    write_outcome_for_json,
+    write_outcome_sentence,
+)
 from jobs.reporting.console import facts_grid, results_console, say
 from jobs.reporting.presentation import print_json
 
@@ -34,11 +45,13 @@ def create(context: OpleadContext, lead: LeadToWrite, *, reference: str | None =
     """
     if reference is not None and not (reference := reference.strip()):
         raise UsageError(_("--reference: write a value, or leave it out"))
-    lead = lead_with_reference(context, lead, reference)
-    path = outbox_path(context.known.state_folder, context.known.settings.account)
+    lead = add_reference_to_lead(context, lead, reference)
+    path = lead_creation_outbox_path(context.known.state_folder, context.known.settings.account)
     if not _is_confirmed(context, lead, None):
         return Exit.DONE
-    with lock_outbox(path, now=context.clock.now, patience=_PATIENCE, cancel_token=context.cancel_token) as outbox:
+    with lock_lead_creation_outbox(
+        path, now=context.clock.now, patience=_PATIENCE, cancel_token=context.cancel_token
+    ) as outbox:
         wanted = lead_to_create(context, lead, reference, outbox.salt)
         key, one = _latest(outbox, wanted.new.key)
         if one is not None and one.is_in_oplead and not again:
@@ -78,7 +91,7 @@ def _receipt(creating: OpleadLeadCreator, wanted: WantedLead, one: LeadCreationR
     if creating.stop is not None or key in creating.refusals:
         return creating.stop or creating.refusals[key]
     if one is None:
-        return NotSent(_("every answer was lost, and it is not in Oplead"))
+        return RequestNotSent(_("every answer was lost, and it is not in Oplead"))
     if one.is_in_oplead:
         return WriteAccepted(one.lead)
     if one.content != wanted.new.content:
@@ -106,7 +119,7 @@ def _report_created_before(context: OpleadContext, one: LeadCreationRecord, want
 
 def update(context: OpleadContext, lead_id: str, lead: LeadToWrite) -> int:
     """Show what changes in a lead, ask, change it, and say what became of it."""
-    named = named_lead(lead_id)
+    named = parse_lead_id_argument(lead_id)
     if not _is_confirmed(context, lead, named):
         return Exit.DONE
     with context.writer() as writer:
@@ -141,9 +154,9 @@ def _is_confirmed(context: OpleadContext, lead: LeadToWrite, lead_id: LeadId | N
 def _report(context: OpleadContext, receipt: WriteReceipt, done: str, key: str, look: str) -> int:
     if context.approval.json_wanted:
         todo = {"look": look} if isinstance(receipt, AnswerLost) else {}
-        print_json({**write_outcome_for_json(receipt), **todo, "exit_code": exit_of(receipt)})
+        print_json({**write_outcome_for_json(receipt), **todo, "exit_code": exit_code_of_write(receipt)})
     else:
         say(write_outcome_sentence(receipt, done, key=key, look=look))
         if isinstance(receipt, WriteRefused) and receipt.status and receipt.fault is WriteRefusalReason.DATA:
             say(_(_PLACES))
-    return exit_of(receipt)
+    return exit_code_of_write(receipt)

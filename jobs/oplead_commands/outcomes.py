@@ -6,21 +6,21 @@ from typing import Literal, assert_never
 
 from connectors.crm import WriteAccepted, WriteReceipt, WriteRefusalReason, WriteRefused
 from connectors.language import N_, _
-from connectors.records import AnswerLost, NotSent
+from connectors.records import AnswerLost, RequestNotSent
 from jobs.exit_codes import Exit
 
 ADMIN = N_("the client admin's key, or a user's")
 ANY_KEY = N_("the client admin's key, a user's or a supplier's")
 
 
-def exit_of(receipt: WriteReceipt) -> Exit:
+def exit_code_of_write(receipt: WriteReceipt) -> Exit:
     """Return the exit code of a single write."""
     match receipt:
         case WriteAccepted():
             return Exit.DONE
         case WriteRefused(fault=WriteRefusalReason.ACCESS | WriteRefusalReason.PATH):
             return Exit.CONFIGURATION
-        case WriteRefused(fault=WriteRefusalReason.PACE) | NotSent():
+        case WriteRefused(fault=WriteRefusalReason.PACE) | RequestNotSent():
             return Exit.STOPPED
         case WriteRefused() | AnswerLost():
             return Exit.ATTENTION
@@ -51,7 +51,7 @@ def write_outcome_sentence(receipt: WriteReceipt, done: str, *, key: str, look: 
             return _("{done}: {id}.", done=done, id=new)
         case WriteRefused():
             return _refusal(receipt, key, about)
-        case NotSent(reason=reason):
+        case RequestNotSent(reason=reason):
             return _("Nothing was written: {reason}. Try again later.", reason=reason)
         case AnswerLost(reason=reason):
             return _("Nobody knows whether it was written: {reason}. {look}", reason=reason, look=look)
@@ -90,7 +90,7 @@ def write_outcome_for_json(receipt: WriteReceipt) -> Mapping[str, object]:
         case WriteRefused():
             refusal = {"http_status": receipt.status, "fault": receipt.fault, "reason": receipt.reason}
             return {"outcome": "refused", **refusal}
-        case NotSent():
+        case RequestNotSent():
             return {"outcome": "not_sent", "reason": receipt.reason}
         case AnswerLost():
             return {"outcome": "lost", "reason": receipt.reason}

@@ -22,9 +22,9 @@ from jobs.settings.load import OpleadSection
 from jobs.settings.oplead_schema import WebhookSettings
 from jobs.webhooks.group_commit import GroupCommit
 from jobs.webhooks.inbox import INBOX_ERRORS, Inbox, InboxLocation
-from jobs.webhooks.receiver import HashedSecret, Receiver, RequestRateLimit, SignatureScheme, WebhookEndpoint
+from jobs.webhooks.receiver import HashedSecret, IncomingRateLimit, Receiver, SignatureScheme, WebhookEndpoint
 from jobs.webhooks.server import ServerLimits, serve
-from jobs.wiring.oplead import webhook_parser
+from jobs.wiring.oplead import webhook_body_parser
 
 _A_MINUTE = 60.0
 _LOOK_SECONDS = 5.0
@@ -56,7 +56,7 @@ class SignsOfLife(Protocol):
         """Report that it is stopping."""
 
 
-def receive(
+def receive_webhooks(
     accounts: Sequence[WebhookAccount],
     *,
     should_stop: Callable[[], bool],
@@ -84,7 +84,9 @@ def receive(
         inboxes = [stack.enter_context(closing(_LateInbox(one))) for one in accounts]
         _open_inboxes(inboxes)
         threads = stack.enter_context(ThreadPoolExecutor(min(len(accounts), _MOST_THREADS), "inbox"))
-        hooks = [_hook(one, GroupCommit(inbox.append, threads)) for one, inbox in zip(accounts, inboxes, strict=True)]
+        hooks = [
+            _hook(one, GroupCommit(inbox.append_events, threads)) for one, inbox in zip(accounts, inboxes, strict=True)
+        ]
         receiver = Receiver(hooks)
         pulse = _Pulse(receiver, limits, hooks, liveness)
         lookout = _Lookout(inboxes, threads)
@@ -118,8 +120,8 @@ def _hook(one: WebhookAccount, inbox: GroupCommit) -> WebhookEndpoint:
         header=webhooks.secret_header,
         signature=signature,
         largest=webhooks.largest_kb * 1024,
-        rate=RequestRateLimit(webhooks.per_minute),
-        parse=webhook_parser(one.settings, webhooks),
+        rate=IncomingRateLimit(webhooks.per_minute),
+        parse=webhook_body_parser(one.settings, webhooks),
         inbox=inbox,
     )
 
@@ -144,16 +146,16 @@ class _LateInbox:
         with self._opening:
             if self._inbox is None:
                 try:
-                    self._inbox = self.location.open_for_writing()
+                    self._inbox = self.location.open_inbox_for_writing()
                 except CommandError as error:
                     if error.exit_code is not Exit.HELD:
                         self.unusable = error
                     raise
             return self._inbox
 
-    def append(self, events: Sequence[ReceivedEvent]) -> int:
+    def append_events(self, events: Sequence[ReceivedEvent]) -> int:
         """Add events as an open inbox does."""
-        return self.open().append(events)
+        return self.open().append_events(events)
 
     def close(self) -> None:
         """Close the inbox if it is open."""

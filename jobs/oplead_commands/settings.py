@@ -11,7 +11,7 @@ from connectors.language import N_, Plural, _, _n
 from jobs.exit_codes import Exit
 from jobs.oplead_commands.context import OpleadContext
 from jobs.oplead_commands.outcomes import ANY_KEY
-from jobs.reporting.console import results_console, say, table
+from jobs.reporting.console import console_table, results_console, say
 from jobs.reporting.presentation import as_json_value, print_json
 
 _MOST_COLUMNS = 6
@@ -45,8 +45,8 @@ def show(context: OpleadContext) -> int:
     """Print the marketing channels and the custom fields, or why they cannot be read."""
     with context.writer() as platform:
         lists: Mapping[str, Callable[[], Entries]] = {
-            "marketing_channels": platform.marketing_channels,
-            "custom_fields": platform.custom_fields,
+            "marketing_channels": platform.crm_marketing_channels,
+            "custom_fields": platform.custom_field_definitions,
         }
         read = {name: _read(name, fetch) for name, fetch in lists.items()}
     if context.approval.json_wanted:
@@ -87,7 +87,7 @@ def _print(name: str, found: Entries | str) -> None:
     columns = columns[:_MOST_COLUMNS]
     rows = [[escape(_text(one.get(column))) for column in columns] for one in found.entries]
     if rows and columns:
-        results_console().print(table(*map(escape, columns), rows=rows))
+        results_console().print(console_table(*map(escape, columns), rows=rows))
     say(*([_gap(found.gap)] if found.gap else []), "")
 
 

@@ -8,12 +8,12 @@ from pathlib import Path
 
 from connectors.crm import LeadWriter, WriteAccepted, WriteReceipt
 from connectors.errors import ConnectorError
-from connectors.language import _, _n, format_integer, format_list, in_lines
+from connectors.language import _, _n, format_integer, format_list, join_with_newlines
 from connectors.ports import LeadSource
 from connectors.records import AnswerLost, Lead, LeadId
 from jobs.exit_codes import Exit, UsageError
-from jobs.oplead_commands.context import ATTEMPTS, OpleadContext, named_lead
-from jobs.oplead_commands.outcomes import ADMIN, exit_of, write_outcome_for_json, write_outcome_sentence
+from jobs.oplead_commands.context import ATTEMPTS, OpleadContext, parse_lead_id_argument
+from jobs.oplead_commands.outcomes import ADMIN, exit_code_of_write, write_outcome_for_json, write_outcome_sentence
 from jobs.reporting.console import say
 from jobs.reporting.presentation import print_json
 from jobs.rules.model import normalise_label
@@ -49,7 +49,7 @@ def official_status_spelling(text: str, *, force: bool) -> str:
 
 def set_lead_status(context: OpleadContext, lead_id: str, text: str, *, force: bool) -> int:
     """Show the change, ask, set one lead's status, and say what became of it."""
-    named = named_lead(lead_id)
+    named = parse_lead_id_argument(lead_id)
     try:
         label = official_status_spelling(text, force=force)
     except ValueError as error:
@@ -64,16 +64,18 @@ def set_lead_status(context: OpleadContext, lead_id: str, text: str, *, force: b
         command=context.account_command_line(f"leads get {named}"),
     )
     if context.approval.json_wanted:
-        print_json({"lead": named, "label": label, **write_outcome_for_json(receipt), "exit_code": exit_of(receipt)})
+        print_json(
+            {"lead": named, "label": label, **write_outcome_for_json(receipt), "exit_code": exit_code_of_write(receipt)}
+        )
     else:
         done = _("Lead {lead} is {label} now", lead=named, label=label)
         say(write_outcome_sentence(receipt, done, key=ADMIN, look=look))
-    return exit_of(receipt)
+    return exit_code_of_write(receipt)
 
 
 def set_statuses_from_file(context: OpleadContext, file: Path, *, force: bool) -> int:
     """Validate a file whole, show what it holds, ask, set each status, and say what was refused and why."""
-    wanted = read_status_file(file, force=force)
+    wanted = read_lead_status_file(file, force=force)
     tally = Counter(wanted.values())
     shown = _n(
         "{count} lead: {labels}",
@@ -90,7 +92,7 @@ def set_statuses_from_file(context: OpleadContext, file: Path, *, force: bool) -
     with context.writer() as writer, context.source() as source:
         for lead_id, label in wanted.items():
             receipt = set_and_confirm_status(context, writer, source, lead_id, label)
-            codes.append(exit_of(receipt))
+            codes.append(exit_code_of_write(receipt))
             lost_in_a_row = lost_in_a_row + 1 if isinstance(receipt, AnswerLost) else 0
             if codes[-1] not in _ENDS and not isinstance(receipt, AnswerLost):
                 del left[lead_id]
@@ -168,7 +170,7 @@ def _is_confirmed(context: OpleadContext, shown: str, labels: Mapping[str, int],
 # ── the file ─────────────────────────────────────────────────────────────────────────────────────
 
 
-def read_status_file(file: Path, *, force: bool) -> Mapping[LeadId, str]:
+def read_lead_status_file(file: Path, *, force: bool) -> Mapping[LeadId, str]:
     """Return each lead's status, in the file's order.
 
     Raises:
@@ -195,7 +197,7 @@ def read_status_file(file: Path, *, force: bool) -> Mapping[LeadId, str]:
     if not wanted and not problems:
         problems.append(_("{file}: it names no lead", file=file))
     if problems:
-        raise UsageError(in_lines([*_first(problems), _("Nothing was written.")]))
+        raise UsageError(join_with_newlines([*_first(problems), _("Nothing was written.")]))
     return wanted
 
 

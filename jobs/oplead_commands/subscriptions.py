@@ -13,7 +13,7 @@ from connectors.records import AnswerLost
 from connectors.text import masked_address
 from jobs.exit_codes import Exit, UsageError
 from jobs.oplead_commands.context import OpleadContext
-from jobs.oplead_commands.outcomes import ANY_KEY, exit_of, write_outcome_for_json, write_outcome_sentence
+from jobs.oplead_commands.outcomes import ANY_KEY, exit_code_of_write, write_outcome_for_json, write_outcome_sentence
 from jobs.reporting.console import print_rows, say
 from jobs.reporting.presentation import print_json
 from jobs.settings.oplead_schema import WebhookSettings
@@ -110,7 +110,7 @@ def subscribe(context: OpleadContext, kinds: Sequence[CrmEventKind], *, force: b
             outcome = write_outcome_sentence(receipt, _("subscribed"), key=ANY_KEY, look=look)
             outcome = _("{name}: {text}", name=kind.value, text=outcome)
             _report_event(context, kind, outcome, write_outcome_for_json(receipt))
-            codes.append(exit_of(receipt))
+            codes.append(exit_code_of_write(receipt))
     return max(codes, default=Exit.DONE)
 
 
@@ -176,7 +176,7 @@ def _end_subscription(context: OpleadContext, writer: LeadWriter, subscription_i
         look = _("Ending it again does no harm.")
         outcome = write_outcome_sentence(receipt, _("ended"), key=ANY_KEY, look=look, about="subscription")
         say(_("{name}: {text}", name=subscription_id, text=outcome))
-    return exit_of(receipt)
+    return exit_code_of_write(receipt)
 
 
 def _fetch_listed_subscriptions(lists: CrmLists) -> CrmListEntries[Subscription]:

@@ -88,7 +88,7 @@ class _Correcting:
 
     def update_corrections_of(self, lead: LeadFacts, delivery: Delivery, made: Sequence[Delivery]) -> None:
         """Update the corrections of one accepted delivery."""
-        route = self.run.book.find_route(delivery.conversion, delivery.destination)
+        route = self.run.book.find_conversion_route(delivery.conversion, delivery.destination)
         last = made[-1] if made else None
         waiting = last if last is not None and last.state in OPEN else None
         if last is not None and last.state in outbox.UNSETTLED - OPEN:

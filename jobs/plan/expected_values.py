@@ -34,7 +34,7 @@ def with_latest_estimates(session: Session, book: Rulebook) -> Rulebook:
 
     def with_estimate(route: ConversionRoute) -> ConversionRoute:
         rule = route.expected_value
-        row = None if rule is None else known.get((route.conversion, rule.basis))
+        row = None if rule is None else known.get((route.conversion, rule.basis_digest))
         if rule is None or row is None:
             return route
         return replace(route, expected_value=replace(rule, value=Decimal(row.value), estimate=row.id))
@@ -57,7 +57,7 @@ def update_estimates(run: RunContext) -> None:
         due = {
             conversion: rule
             for conversion, rule in rules.items()
-            if _is_due(known.get((conversion, rule.basis)), run.book.recompute_after, now)
+            if _is_due(known.get((conversion, rule.basis_digest)), run.book.recompute_after, now)
         }
         if not due:
             return
@@ -65,24 +65,24 @@ def update_estimates(run: RunContext) -> None:
         sale = next(iter(due.values())).sale
         if not has_enough_sold_leads(session, account, sale, at_least=FEWEST_SALES):
             return
-        until = leads_known_until(session, account, now=now)
+        until = lead_outcomes_known_until(session, account, now=now)
         cohorts = [rule.cohort for rule in due.values()]
         found = lead_histories_since_stages(
-            session, account, cohorts, sale, since=known_since(session, account, until - LOOKS_BACK)
+            session, account, cohorts, sale, since=all_leads_known_since(session, account, until - LOOKS_BACK)
         )
     with run.ledger.write_transaction() as session:
         for (conversion, rule), histories in zip(due.items(), found, strict=True):
             value = estimate(histories, until=until)
             if isinstance(value, StageValueEstimate) and value.expected.value > 0:
-                record_estimate(session, account, conversion, rule.basis, value, now=now)
+                record_estimate(session, account, conversion, rule.basis_digest, value, now=now)
 
 
-def known_since(session: Session, account: str, since: datetime) -> datetime:
+def all_leads_known_since(session: Session, account: str, since: datetime) -> datetime:
     """Return the time, `since` or later, from which all leads are on record: of older ones, those that got on are."""
     return max(since, retention.retention_cutoff(session, account) or since)
 
 
-def leads_known_until(session: Session, account: str, *, now: datetime) -> datetime:
+def lead_outcomes_known_until(session: Session, account: str, *, now: datetime) -> datetime:
     """Return until when it is known what became of leads: when they were last read."""
     return min(leads.last_read(session, account) or now, now)
 

@@ -14,7 +14,7 @@ from connectors.records import ClickIdKind, DeliveryKey, DestinationId, LeadId, 
 from jobs.ledger import bulk
 from jobs.ledger.leads import leads, starts
 from jobs.ledger.outbox import deduplication, outbox
-from jobs.ledger.outbox.deduplication import DedupCandidates, DeduplicationCandidate, DuplicatePrecedence
+from jobs.ledger.outbox.deduplication import DedupCandidateLead, DedupCandidates, DuplicatePrecedence
 from jobs.ledger.outbox.outbox import DeliveriesOfLeads, DeliveryMove
 from jobs.ledger.report import queries
 from jobs.ledger.schema import Delivery, DeliveryRecord
@@ -24,7 +24,7 @@ from jobs.rules.decision import (
     DeliveryStatus,
     NoSuchConversion,
     decide,
-    meets_where_conditions,
+    lead_meets_where_conditions,
     next_delivery_state,
 )
 from jobs.rules.delivery_state import COUNTING, OPEN, DeliveryState
@@ -194,7 +194,7 @@ class _Planner:
 
     def _candidate(
         self, route: ConversionRoute, lead: LeadFacts, existing: Sequence[Delivery], on_record: AbstractSet[str]
-    ) -> DeduplicationCandidate | None:
+    ) -> DedupCandidateLead | None:
         """The lead's conversion on a route, if it already counts or could from tonight on.
 
         `on_record` is the deduplication keys stored for it.
@@ -217,7 +217,7 @@ class _Planner:
         else:
             return None
         known = frozenset() if rank is DuplicatePrecedence.NEW else on_record
-        return DeduplicationCandidate(lead.id, at, dedup_keys(route, lead, at) | known, rank)
+        return DedupCandidateLead(lead.id, at, dedup_keys(route, lead, at) | known, rank)
 
     def _to_plan(
         self, session: Session
@@ -227,7 +227,7 @@ class _Planner:
         while ids := leads.leads_to_plan(session, account, limit=LEADS_AT_ONCE, after=after):
             facts = leads.load_lead_facts(session, account, ids)
             existing = outbox.deliveries_of_leads(session, account, ids).conversions
-            stored = deduplication.keys_of_leads(session, account, ids)
+            stored = deduplication.dedup_keys_of_leads(session, account, ids)
             yield from ((facts[lead], existing.get(lead, []), stored) for lead in ids)
             after = ids[-1]
 
@@ -244,7 +244,7 @@ class _Planner:
             self._plan_lead(facts[lead], known, changes)
         outbox.change_delivery_states(session, self.run.ledger, changes.moves, now=self.now)
         deduplication.record_dedup_keys(session, changes.counting_once)
-        leads.mark_planned(session, account, ids)
+        leads.mark_leads_planned(session, account, ids)
         self.done.leads += len(ids)
         self.last = ids[-1]
         return len(ids) == LEADS_AT_ONCE
@@ -377,7 +377,7 @@ def was_sent(
         or (
             is_alternative_destination(route, other)
             and state != DeliveryState.REJECTED
-            and not meets_where_conditions(other, lead)
+            and not lead_meets_where_conditions(other, lead)
         )
         for other in routes
         if (state := sent_before.get((other.destination, other.conversion))) is not None

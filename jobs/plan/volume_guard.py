@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 from jobs.ledger import runs
 from jobs.ledger.outbox import outbox, requests
 from jobs.ledger.outbox.outbox import DueFilter
-from jobs.rules.reasons import DestinationScope, Message, MessageId
+from jobs.rules.reasons import DestinationScope, Message, MessageKind
 from jobs.run_context import RunContext
 
 NIGHTS = 28
@@ -33,7 +33,7 @@ class ExcessVolume:
     @property
     def message(self) -> Message:
         """The message for people."""
-        return Message(MessageId.EXCESS_VOLUME, {**asdict(self), "nights": NIGHTS, self.what: True})
+        return Message(MessageKind.EXCESS_VOLUME, {**asdict(self), "nights": NIGHTS, self.what: True})
 
 
 def excess_volume(
@@ -77,10 +77,12 @@ def hold_excess_volume(run: RunContext, *, now: datetime) -> dict[DestinationSco
     account, book = run.ledger.account, run.book
     with run.ledger.write_transaction() as session:
         outbox.release_held(session, account)
-        passes = runs.earlier_inbox_runs(session, account, run.ledger.run)
+        passes = runs.earlier_webhook_inbox_runs(session, account, run.ledger.run)
         for destination, corrections in () if run.deps.accept_volume else product(run.deps.sinks, (False, True)):
             limit = book.max_per_run.get(destination)
-            conversions = None if corrections else {route.conversion for route in book.destination_routes(destination)}
+            conversions = (
+                None if corrections else {route.conversion for route in book.routes_to_destination(destination)}
+            )
             new = DueFilter(account=account, destination=destination, now=now, conversions=conversions)
             due = outbox.count_volume_guarded(session, new)
             due += requests.count_first_sends(session, destination, passes, corrections=corrections)

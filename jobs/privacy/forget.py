@@ -67,7 +67,7 @@ def _held(session: Session, account: str, lead: LeadId, forgotten_on: date | Non
     row = session.get(LeadRow, (account, lead))
     others = (session.get(table, (account, lead)) for table in (ExcludedTestLead, UnreadableLeadRow))
     rows = _deliveries(session, account, [lead])
-    sent_at = requests.last_send_times(session, list(map(stored_row_id, rows)))
+    sent_at = requests.last_send_by_delivery(session, list(map(stored_row_id, rows)))
     on_record = [
         (
             each,
@@ -114,7 +114,7 @@ def forget_leads(
         held = data_held_on_leads(session, ledger.account, ids)
         _end_what_is_under_way(session, ledger, ids, now=now)
         # Here, since nobody can count them once they are erased.
-        monthly.add_monthly_rows(session, monthly.without_campaigns(list(count_by_month(session, ids))))
+        monthly.add_monthly_rows(session, monthly.archive_rows_without_campaigns(list(count_by_month(session, ids))))
         erasure.erase_leads(session, ledger.account, ids)
         erasure.erase_mentions(session, ledger.account, ids)
         erasure.remember_forgotten(session, ledger.account, ids, on=today)

@@ -25,7 +25,7 @@ from jobs.ledger.storage.state_file import LedgerError, LedgerFileKind, open_rea
 from jobs.privacy.compaction import compact
 from jobs.privacy.export import ledger_data_of_lead
 from jobs.privacy.forget import DataHeldOnLead, data_held_on_leads
-from jobs.webhooks.file_inbox import FileInbox, InboxFile, has_journal, was_set_aside
+from jobs.webhooks.file_inbox import FileInbox, WebhookInboxFile, has_journal, is_moved_inbox_file
 
 
 class FormerFileError(CommandError):
@@ -119,7 +119,7 @@ def _is_state(path: Path, account: str) -> bool:
 
 
 def _is_inbox(path: Path, identity: str | None) -> bool:
-    if not InboxFile(path).exists():
+    if not WebhookInboxFile(path).exists():
         return False
     with closing(open_read_only(path)) as connection:
         tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
@@ -156,7 +156,7 @@ def events_in_former_file(file: FormerFile, lead: LeadId) -> Sequence[ReceivedEv
 def _events_of(file: FormerFile, leads: Collection[LeadId]) -> Mapping[LeadId, Sequence[ReceivedEvent]]:
     path = Path(file.path)
     with _explaining(path, _UNREAD), closing(FileInbox(open_read_only(path), path)) as inbox:
-        return inbox.events_of(leads)
+        return inbox.webhook_events_of(leads)
 
 
 def count_in_former_file(file: FormerFile, leads: Collection[LeadId]) -> FormerFileContents | None:
@@ -220,7 +220,9 @@ def _erase_events(path: Path, forgotten: Collection[LeadId]) -> int:
 
 
 def _inbox(file: FormerFile, events: int) -> FormerFileContents:
-    return FormerFileContents(file.path, is_there=True, is_needed=not was_set_aside(Path(file.path)), events=events)
+    return FormerFileContents(
+        file.path, is_there=True, is_needed=not is_moved_inbox_file(Path(file.path)), events=events
+    )
 
 
 def _rewrite(path: Path) -> None:

@@ -82,7 +82,7 @@ def _shape_of_error(source: str, error: BaseException, place: str | None = None)
     return RedactedLogRecord(source, place or next(reversed(trace), "?"), type(error).__name__, trace)
 
 
-def is_own(logger: str) -> bool:
+def is_own_logger(logger: str) -> bool:
     """Return whether a logger belongs to this project."""
     return logger.partition(".")[0] in _OWN
 
@@ -91,7 +91,7 @@ _call_handlers = logging.Logger.callHandlers
 
 
 def _call_handlers_without_data(self: logging.Logger, record: logging.LogRecord) -> None:
-    as_is = is_own(record.name) or _shape_in(record) is not None
+    as_is = is_own_logger(record.name) or _shape_in(record) is not None
     _call_handlers(self, record if as_is else redact_log_record(record).as_log_record(record.levelno))
 
 

@@ -13,7 +13,7 @@ from jobs.ledger.retention import monthly, retention
 from jobs.ledger.retention.erasure import erase_leads
 from jobs.ledger.retention.monthly import CountByMonth
 from jobs.ledger.retention.retention import ErasedByAge
-from jobs.rules.reasons import Message, MessageId
+from jobs.rules.reasons import Message, MessageKind
 from jobs.run_context import RunContext
 from jobs.settings.compile import Rulebook
 from jobs.settings.schema import RetentionSettings
@@ -53,11 +53,11 @@ def erase_by_age(
         else:
             with run.ledger.read_transaction() as session:
                 if retention.has_lead_overdue_for_erasure(session, account, before=before, now=now):
-                    sweep.done.problem = Message(MessageId.ERASURE_OVERDUE)
+                    sweep.done.problem = Message(MessageKind.ERASURE_OVERDUE)
         sweep.erase_runs(now - kept.runs)
         with run.ledger.write_transaction() as session:
             if has_read_all:
-                retention.erase_not_seen_since(session, account, before=before)
+                retention.erase_old_unusable_leads(session, account, before=before)
             retention.erase_outdated_records(session, account, before=now - kept.history)
     except StoppedBySignal:
         sweep.done.is_whole = False
@@ -81,7 +81,7 @@ def _nothing_unless_clock_agrees(session: Session, run: RunContext, now: datetim
         return None
     zone = run.book.zone
     values = {"now": now.astimezone(zone), "last": last.astimezone(zone)}
-    return ErasedByAge(is_whole=False, problem=Message(MessageId.CLOCK_JUMPED, values))
+    return ErasedByAge(is_whole=False, problem=Message(MessageKind.CLOCK_JUMPED, values))
 
 
 def has_read_everything(summary: "RunSummary") -> bool:

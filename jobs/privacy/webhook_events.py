@@ -8,10 +8,10 @@ from jobs.ledger.storage.state_file import explaining_errors
 from jobs.webhooks.inbox import InboxLocation
 
 
-def erase_events(location: InboxLocation, leads: Collection[LeadId]) -> int:
+def erase_webhook_events(location: InboxLocation, leads: Collection[LeadId]) -> int:
     """Erase the events about these leads, and return how many there were; the receiver may go on."""
     with explaining_errors(str(location)):
         if not leads or not location.exists():
             return 0
-        with closing(location.open_for_writing()) as inbox:
+        with closing(location.open_inbox_for_writing()) as inbox:
             return inbox.erase(leads)

@@ -34,7 +34,7 @@ class NewEvents:
     """The leads still to be read, in the order of their first event."""
 
     @classmethod
-    def since_last_run(cls, run: RunContext, done: PullResult) -> Self:
+    def arrived_since_last_run(cls, run: RunContext, done: PullResult) -> Self:
         """Return the new events, counted in `done`.
 
         An inbox made anew, or restored to before those taken, is taken from its beginning, which adds nothing that is
@@ -89,8 +89,8 @@ class NewEvents:
         inbox, taken = run.deps.inbox, done.webhooks
         taken.left = len(self.unread)
         if self.to is not None and not self.unread:
-            structures = inbox.count_unknown_structures(after=self.after, to=self.to)
-            before = inbox.count_unknown_structures(after=0, to=self.after) if structures else {}
+            structures = inbox.count_unknown_event_structures(after=self.after, to=self.to)
+            before = inbox.count_unknown_event_structures(after=0, to=self.after) if structures else {}
             taken.unknown |= {one: count for one, count in structures.items() if one not in before}
             taken.known_unknown += sum(count for one, count in structures.items() if one in before)
             taken.read_to, taken.inbox = self.to, inbox.identity()
@@ -122,11 +122,11 @@ def read_webhook_leads(run: RunContext, *, until: datetime, done: PullResult) ->
         KeyRefused: the source refuses us. What was read so far is kept.
         Transient: the source kept failing. What was read so far is kept; the next run reads the rest.
     """
-    events, now = NewEvents.since_last_run(run, done), run.now()
+    events, now = NewEvents.arrived_since_last_run(run, done), run.now()
     try:
         asked = events.read_remaining_leads(DetailFetcher(run, done, until, started=now))
         with run.ledger.read_transaction() as session:
-            known = leads.stored_leads(session, run.ledger.account, asked.ids)
+            known = leads.stored_lead_ids(session, run.ledger.account, asked.ids)
         if not asked.as_asked and len(asked.ids) == len(known) >= MANY:
             done.no_detail_pages = True
             events.unread |= dict.fromkeys(asked.ids)

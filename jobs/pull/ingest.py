@@ -19,14 +19,14 @@ from jobs.rules.eligibility import may_keep_contact
 from jobs.rules.extraction import (
     StorableLead,
     amounts,
-    new_click_ids,
+    newly_seen_click_ids,
     read_consent,
     text_to_show,
     utm_to_show,
-    values_at_where_paths,
+    where_condition_values,
 )
 from jobs.rules.model import ConsentSignalName, LeadFacts, normalise_label
-from jobs.rules.reasons import Message, MessageId
+from jobs.rules.reasons import Message, MessageKind
 from jobs.rules.status_changes import LeadReadTimes, new_status_changes
 from jobs.rules.webhook_history import lead_history_from_webhooks
 from jobs.run_context import RunContext
@@ -64,14 +64,14 @@ class WebhooksTaken:
     @property
     def attention(self) -> list[Message]:
         """Messages about what a human should look at."""
-        found = [] if self.problem is None else [Message(MessageId.INBOX_UNREADABLE, {"why": self.problem})]
+        found = [] if self.problem is None else [Message(MessageKind.INBOX_UNREADABLE, {"why": self.problem})]
         if self.stopped is not None:
-            found.append(Message(MessageId.REPORTED_UNREAD, {"count": self.left, "why": self.stopped}))
+            found.append(Message(MessageKind.REPORTED_UNREAD, {"count": self.left, "why": self.stopped}))
         if self.damaged:
-            found.append(Message(MessageId.INBOX_DAMAGED, {"count": self.damaged}))
+            found.append(Message(MessageKind.INBOX_DAMAGED, {"count": self.damaged}))
         if self.unknown:
             values = {"count": sum(self.unknown.values()), "structures": tuple(self.unknown)}
-            found.append(Message(MessageId.UNKNOWN_WEBHOOKS, values))
+            found.append(Message(MessageKind.UNKNOWN_WEBHOOKS, values))
         return found
 
 
@@ -117,9 +117,9 @@ class PullResult:
     def attention(self) -> list[Message]:
         """Messages about what a human should look at."""
         found = (
-            (MessageId.SUSPICIOUSLY_MISSING, self.suspicious),
-            (MessageId.UNREAD, self.unread),
-            (MessageId.NO_DETAIL_PAGES, int(self.no_detail_pages)),
+            (MessageKind.SUSPICIOUSLY_MISSING, self.suspicious),
+            (MessageKind.UNREAD, self.unread),
+            (MessageKind.NO_DETAIL_PAGES, int(self.no_detail_pages)),
         )
         return [*(Message(message, {"count": count}) for message, count in found if count), *self.webhooks.attention]
 
@@ -178,7 +178,7 @@ class ReadTimes:
     """The last webhook that had arrived before they were requested: what came later may have changed them since."""
 
 
-def store(session: Session, run: RunContext, page: LeadPage, when: ReadTimes, done: PullResult) -> None:
+def store_lead_page(session: Session, run: RunContext, page: LeadPage, when: ReadTimes, done: PullResult) -> None:
     """Store what the rules need from a page, counted in `done`; for a test lead never on record, only its digest.
 
     Nothing of a forgotten lead is stored, or even hashed.
@@ -197,14 +197,14 @@ def store(session: Session, run: RunContext, page: LeadPage, when: ReadTimes, do
     excluded_leads.record_excluded_leads(session, account, left_out, read_at=when.served, too_old=True)
     ids = list(latest)
     tests = {lead.id for lead in latest.values() if run.book.extraction.exclude.is_test_lead(lead)}
-    received = run.deps.inbox.events_of(ids, to=when.heard)
+    received = run.deps.inbox.webhook_events_of(ids, to=when.heard)
     readings = [
         _make_storable_lead(run, lead, known.get(lead.id), when, received.get(lead.id, ()), excluded=lead.id in tests)
         for lead in latest.values()
         if lead.id in known or lead.id not in tests
     ]
     lead_writes.forget_unreadable(session, account, ids)
-    lead_writes.store(session, account, readings, on_record=known.keys(), seen_at=when.served)
+    lead_writes.store_lead_readings(session, account, readings, on_record=known.keys(), seen_at=when.served)
     consents.record_consent_answers(session, account, readings, known, read_at=when.served)
     left_out = {lead.id: lead.digest for lead in latest.values() if lead.id in tests and lead.id not in known}
     excluded_leads.record_excluded_leads(session, account, left_out, read_at=when.served)
@@ -213,7 +213,7 @@ def store(session: Session, run: RunContext, page: LeadPage, when: ReadTimes, do
     created = {LeadId(one.id): one.created_at for one in page.unreadable if one.id and one.created_at}
     gone = retention.possibly_erased_leads(session, account, created)
     unreadable = [one for one in page.unreadable if one.id not in gone]
-    lead_writes.store_unreadable(session, account, unreadable, seen_at=when.served)
+    lead_writes.store_unreadable_leads(session, account, unreadable, seen_at=when.served)
     if ids or page.unchanged:
         leads.record_reading(session, account, at=when.served)
     if latest:
@@ -241,7 +241,7 @@ def _make_storable_lead(
     # A new click id counts from the last observation, or from the lead's creation if none could be read before.
     read_before = known if known and not known.stale and known.click_id_problem is None else None
     ended = max(when.served, when.ended)
-    new_clicks = new_click_ids(clicks, lead, previously=read_before.seen_at if read_before else None)
+    new_clicks = newly_seen_click_ids(clicks, lead, previously=read_before.seen_at if read_before else None)
     # Each platform hashes contact data by its own rules; raw contact data goes no further than this.
     hashed_for = {
         route.destination
@@ -253,7 +253,7 @@ def _make_storable_lead(
         label=None if lead.label is None else normalise_label(lead.label),
         ad_user_data=user_data,
         ad_personalization=personalization,
-        where=values_at_where_paths(wanted.where, lead),
+        where=where_condition_values(wanted.where, lead),
         amounts=amounts(wanted.amounts, lead),
         changes=new_status_changes(
             changes,
@@ -370,7 +370,7 @@ class DetailFetcher:
                 resume=None,
             )
             when = self._read_times(began, heard)
-            store(session, self.run, page, when, self.done)
+            store_lead_page(session, self.run, page, when, self.done)
             leads.record_detail_fetch(session, account, [lead for lead, _ in found], at=self.started)
         asked.ids.extend(lead for lead, _ in found)
         asked.deleted.extend(lead for lead, one in found if one is None or lead in merged)
@@ -393,5 +393,5 @@ class DetailFetcher:
         """Leads on record whose page shows another lead on record; if it shows any other, ids may be misread."""
         others = {lead: one.id for lead, one in found if isinstance(one, SubstituteLead)}
         account, named = self.run.ledger.account, {*others, *others.values()}
-        on_record = leads.stored_leads(session, account, named) | forgotten_among(session, account, named).keys()
+        on_record = leads.stored_lead_ids(session, account, named) | forgotten_among(session, account, named).keys()
         return {lead: other for lead, other in others.items() if {lead, other} <= on_record}

@@ -19,7 +19,7 @@ from jobs.ledger.retention.erasure import forgotten_among
 from jobs.ledger.runs import Ledger
 from jobs.ledger.schema import BackfillPlace
 from jobs.pull.inbox import MANY, NewEvents
-from jobs.pull.ingest import DetailFetcher, FetchedDetails, PullResult, ReadTimes, store, without_forgotten
+from jobs.pull.ingest import DetailFetcher, FetchedDetails, PullResult, ReadTimes, store_lead_page, without_forgotten
 from jobs.run_context import RunContext, SyncMode
 
 FULL_READ_EVERY = timedelta(days=7)
@@ -42,7 +42,7 @@ def pull(run: RunContext, *, until: datetime, done: PullResult) -> None:
         Transient: the source kept failing. What was read so far is kept; the next pull resumes there.
     """
     reading = _NightReading(run, done, until, started=run.now())
-    reading.events = NewEvents.since_last_run(run, done)
+    reading.events = NewEvents.arrived_since_last_run(run, done)
     try:
         if not reading.read_list(*reading.begin_or_resume()):
             reading.hold_merges()
@@ -199,7 +199,7 @@ class _ListReading(DetailFetcher, ABC):
         with self.run.ledger.write_transaction() as session:
             self._save_page_cursor(session, page)
             when = ReadTimes(started, page.served_at or started, self.run.now(), heard)
-            store(session, self.run, kept_page, when, self.done)
+            store_lead_page(session, self.run, kept_page, when, self.done)
         self.done.count_page(page, before)
         return True
 
@@ -290,7 +290,9 @@ class _NightReading(_ListReading):
         account = self.run.ledger.account
         self.events.mark_leads_read(page)
         if self.reads_by_details:
-            excluded_leads.replace_digests(session, account, self.listed.values(), read_since=self.started)
+            excluded_leads.replace_excluded_lead_digests(
+                session, account, self.listed.values(), read_since=self.started
+            )
         self.listed.clear()
         leads.advance_cursor(session, account, started=self.started, resume=page.resume, moved=page.moved)
 
@@ -369,7 +371,7 @@ class _NightReading(_ListReading):
     def _advance_pull_start(self, session: Session) -> bool:
         """Have the next pull begin where this one did, if every label is settled; return whether it is."""
         account = self.run.ledger.account
-        if not status_labels.are_all_labels_settled(session, account):
+        if not status_labels.are_label_renames_settled(session, account):
             return False
         if self.began is not None:
             leads.get_cursor(session, account).since = self.began
@@ -395,7 +397,7 @@ class _NightReading(_ListReading):
         asked = self.read(unlisted[:ASKED_A_NIGHT])
         if asked.deleted:
             with self.run.ledger.read_transaction() as session:
-                listed = leads.last_seen_lead(session, account, but=unlisted)
+                listed = leads.most_recently_seen_lead(session, account, but=unlisted)
             if listed is not None and self.read([listed]).deleted:
                 self.done.no_detail_pages = True
                 return

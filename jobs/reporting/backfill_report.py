@@ -10,7 +10,7 @@ from rich.console import Console
 
 from connectors.language import N_, _, _n, format_integer
 from jobs.ledger.report.queries import StateCount
-from jobs.reporting.console import bulleted, facts_grid, print_section, table
+from jobs.reporting.console import bulleted, console_table, facts_grid, print_section
 from jobs.reporting.presentation import AccountPresentation
 from jobs.reporting.run_report import (
     answers_line,
@@ -82,7 +82,7 @@ def print_preview(console: Console, account: AccountPresentation, preview: Backf
     """Print what would be sent, wait, be held back or be too late, by conversion, destination and age."""
     if preview.groups:
         numbers = tuple(map(_, _COLUMNS))
-        made = table(_("Conversion"), _("Days since"), *numbers, numbers=numbers)
+        made = console_table(_("Conversion"), _("Days since"), *numbers, numbers=numbers)
         for (conversion, destination), found in groupby(preview.groups, lambda one: (one.conversion, one.destination)):
             made.add_section()
             ages = list(found)
@@ -169,7 +169,7 @@ def print_rejections_to_retry(console: Console, account: AccountPresentation, ch
         console.print(_("Nothing was rejected that fits."))
         return
     numbers = (_("How many"), _("Too late"))
-    made = table(_("Conversion"), _("Destination"), _("Code"), _("Why"), *numbers, numbers=numbers)
+    made = console_table(_("Conversion"), _("Destination"), _("Code"), _("Why"), *numbers, numbers=numbers)
     for each in chosen.alike:
         why = explain_state(DeliveryState.REJECTED, PlatformCode(each.code)).short
         late = format_integer(each.too_late) if each.too_late else ""
@@ -201,7 +201,7 @@ def print_sent(
     print_what_needs_humans(console, what_needs_a_human(summary))
 
 
-def sent_as_json(summary: RunSummary, tallies: Sequence[StateCount], exit_code: int) -> dict[str, object]:
+def run_outcome_json(summary: RunSummary, tallies: Sequence[StateCount], exit_code: int) -> dict[str, object]:
     """Return what was read, sent and answered, to be printed as part of one JSON object."""
     return {
         "account": summary.account,

@@ -13,7 +13,7 @@ from rich.table import Table
 from connectors.language import N_, _, _n, format_integer, join_with_semicolons, translated
 from connectors.records import CheckFinding, CheckVerdict, Lead
 from jobs.forecast import LabelUsage, SampleRehearsal
-from jobs.reporting.console import never_wrap_column, table
+from jobs.reporting.console import console_table, never_wrap_column
 from jobs.reporting.presentation import AccountPresentation
 from jobs.reporting.sentences import value_in_words
 from jobs.reporting.status_report import print_states
@@ -123,7 +123,7 @@ def latest_leads_findings(made: SampleRehearsal) -> Iterator[CheckFinding]:
         )
 
 
-def unmatched_reference_findings(found: Sequence[UnmatchedReference]) -> Iterator[CheckFinding]:
+def unmatched_setting_findings(found: Sequence[UnmatchedReference]) -> Iterator[CheckFinding]:
     """Yield what the settings name and none of these leads has, each with its place in the file."""
     for one in found:
         place = f"{one.problem.file}:{one.problem.line}: {one.problem.path}"
@@ -145,7 +145,7 @@ def print_forecast(console: Console, account: AccountPresentation, made: SampleR
         console.print(_("None of them has reached a stage that counts."))
 
 
-def consent_findings(book: Rulebook, leads: Sequence[Lead]) -> Iterator[CheckFinding]:
+def consent_spelling_findings(book: Rulebook, leads: Sequence[Lead]) -> Iterator[CheckFinding]:
     """Yield each consent field with so many unlisted answers that a spelling is probably missing.
 
     Answers are shown only by shape: they may contain anything.
@@ -182,7 +182,7 @@ def print_labels(console: Console, settings: Settings, seen: Sequence[LabelUsage
     heading = _n("Statuses found in the latest lead", "Statuses found in the latest {count} leads", leads)
     console.print(f"\n[bold]{heading}[/bold]")
     now, ever, example = _("Now"), _("Ever"), _("For example")
-    made = table(_("Stage"), _("Counts as"), _("Status in Oplead"), now, ever, example, numbers=(now, ever))
+    made = console_table(_("Stage"), _("Counts as"), _("Status in Oplead"), now, ever, example, numbers=(now, ever))
     for stage, labels in groupby(seen, lambda one: one.stage):
         made.add_section()
         named = [conversion.id for conversion in settings.conversions if stage and stage == conversion.stage]

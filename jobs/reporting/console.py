@@ -66,7 +66,7 @@ def results_console() -> Console:
     return _PlainConsole(width=width, highlight=False)
 
 
-def table(*columns: str, numbers: tuple[str, ...] = (), rows: Iterable[Sequence[str]] = ()) -> Table:
+def console_table(*columns: str, numbers: tuple[str, ...] = (), rows: Iterable[Sequence[str]] = ()) -> Table:
     """Return a table; columns named in `numbers` are right-aligned and never wrapped."""
     made = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="bold")
     for column in columns:
@@ -90,7 +90,7 @@ def never_wrap_column(made: Table, name: str) -> None:
 def print_rows(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """Print rows to stdout as a table or, where that is too wide to break no cell, each as a block of its own."""
     console, rows = results_console(), list(rows)
-    made = table(*columns, rows=[list(map(escape, row)) for row in rows])
+    made = console_table(*columns, rows=[list(map(escape, row)) for row in rows])
     if console.measure(made, options=console.options.update(max_width=_ANY_WIDTH)).maximum <= console.width:
         console.print(made)
         return

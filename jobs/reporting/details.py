@@ -20,6 +20,6 @@ WITHOUT_SHAPE = (
 """What is left of details with a shape, for the catalogues: `translated` finds them there."""
 
 
-def strip_value_shape(detail: str) -> str:
+def strip_shape_from_detail(detail: str) -> str:
     """Return a detail without the length of what was found, which differs from lead to lead."""
     return "" if _IS_SHAPE.fullmatch(detail) else _SHAPE.sub("", detail)

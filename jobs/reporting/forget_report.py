@@ -12,7 +12,7 @@ from connectors.language import N_, _, _n, format_day
 from connectors.records import AdjustmentKind
 from jobs.privacy.forget import DataHeldOnLead, DeliveryOnRecord
 from jobs.privacy.former_files import FormerFileContents
-from jobs.reporting.console import bulleted, day_and_time, print_section, table
+from jobs.reporting.console import bulleted, console_table, day_and_time, print_section
 from jobs.reporting.presentation import AccountPresentation
 from jobs.reporting.sentences import forgotten_sentence
 from jobs.reporting.wording.reasons import STATES
@@ -216,7 +216,7 @@ def _print_deliveries(
         for each in deliveries
     ]
     columns = (_("Destination"), _("Conversion"), _("Last sent"), _("State"), _("Key"))
-    console.print(table(*columns, rows=rows))
+    console.print(console_table(*columns, rows=rows))
 
 
 def nothing_found_sentence() -> str:

@@ -13,10 +13,10 @@ from connectors.language import N_, _, format_day, format_integer, format_rate, 
 from jobs.ledger.outbox.consents import RecordedConsentAnswer
 from jobs.ledger.outbox.requests import RequestState
 from jobs.ledger.report.queries import RequestOfDelivery
-from jobs.reporting.console import day_and_time, facts_grid, money, shown_value, table
+from jobs.reporting.console import console_table, day_and_time, facts_grid, money, shown_value
 from jobs.reporting.presentation import AccountPresentation
 from jobs.reporting.standings import (
-    AdjustmentReport,
+    CorrectionStateReport,
     DeliveryStateReport,
     Explanation,
     LeadConversionStanding,
@@ -200,7 +200,7 @@ def _click(click: SeenClickId, zone: ZoneInfo) -> str:
 
 
 def _changes(changes: Sequence[StatusEntryReport], zone: ZoneInfo) -> Table:
-    made = table(_("Status"), _("Since"), _("How the time is known"))
+    made = console_table(_("Status"), _("Since"), _("How the time is known"))
     for change in changes:
         at, known = day_and_time(change.at, zone), _(ORIGINS[change.origin])
         if change.date_only:
@@ -221,13 +221,13 @@ def _print_verdict(console: Console, account: AccountPresentation, alike: Sequen
     words = verdict.words
     texts = [words.means, *([] if held_for is None else [held_for.means])]
     if words.todo and words.todo != _(NOTHING):
-        texts.append(words.todo if words.asks_for_nothing else _("What to do: {todo}", todo=words.todo))
+        texts.append(words.todo if words.needs_no_action else _("What to do: {todo}", todo=words.todo))
     _print_indented(console, texts, _details(verdict, account.zone), indent=0)
     for correction in verdict.corrections:
         _print_correction(console, correction, account.zone)
 
 
-def _print_correction(console: Console, correction: AdjustmentReport, zone: ZoneInfo) -> None:
+def _print_correction(console: Console, correction: CorrectionStateReport, zone: ZoneInfo) -> None:
     why = _(CAUSES[correction.cause], time=day_and_time(correction.at, zone))
     if correction.value is None:
         heading = _("correction: taken back, as {why}: {stands}", why=why, stands=correction.stands)
@@ -237,7 +237,7 @@ def _print_correction(console: Console, correction: AdjustmentReport, zone: Zone
     console.print(f"  [bold]{heading}[/bold]")
     words = correction.words
     texts = [words.means]
-    if words.todo and not words.asks_for_nothing:
+    if words.todo and not words.needs_no_action:
         texts.append(_("What to do: {todo}", todo=words.todo))
     if correction.cause == AdjustmentCause.WON_AGAIN and correction.state == DeliveryState.ACCEPTED:
         texts.append(_(ZERO_MAY_BE_FINAL))

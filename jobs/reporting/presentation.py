@@ -91,7 +91,7 @@ def _count(key: object, count: int) -> dict[str, object]:
     return {**named, "count": count}
 
 
-def command_line(words: str, file: Path) -> str:
+def pasteable_command_line(words: str, file: Path) -> str:
     """Return a command line for an account's settings file, ready to be pasted into a shell."""
     return f"oplead-sync {words} --config {shlex.quote(str(file))}"
 
@@ -112,7 +112,7 @@ class AccountPresentation:
 
     def account_command_line(self, words: str) -> str:
         """Return a command line for this account: `status` becomes a whole command."""
-        return command_line(words, self.file)
+        return pasteable_command_line(words, self.file)
 
     def conversion(self, conversion: str) -> str:
         """Return a conversion's display name; its id if the settings have none, or no longer have it.

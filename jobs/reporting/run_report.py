@@ -24,7 +24,7 @@ from jobs.alerts.notify import OpenIncident
 from jobs.deliver.transactions import SendingResult
 from jobs.ledger.report.queries import StateCount
 from jobs.pull.ingest import PullResult, WebhooksTaken
-from jobs.reporting.console import bulleted, day_and_time, duration, facts_grid, print_section, table
+from jobs.reporting.console import bulleted, console_table, day_and_time, duration, facts_grid, print_section
 from jobs.reporting.page.brief import Brief, print_brief
 from jobs.reporting.presentation import AccountPresentation, fields_as_dict
 from jobs.reporting.sentences import (
@@ -55,7 +55,7 @@ _VALID = {
 _OPEN = (DeliveryState.PENDING, DeliveryState.IN_DOUBT)
 
 
-def print_verdicts(console: Console, account: AccountPresentation, summary: RunSummary) -> None:
+def print_conversion_verdicts(console: Console, account: AccountPresentation, summary: RunSummary) -> None:
     """Print one line for conversions with the same verdict."""
     console.print(_("[bold]What would be sent, checked[/bold]"))
     # What waits in a stopped scope has no verdict, whatever its request returned.
@@ -69,7 +69,7 @@ def print_verdicts(console: Console, account: AccountPresentation, summary: RunS
         console.print(_("Nothing is due, so nothing was checked."))
         return
     how_many = _("How many")
-    made = table(_("Conversion"), _("Destination"), how_many, _("Verdict"), numbers=(how_many,))
+    made = console_table(_("Conversion"), _("Destination"), how_many, _("Verdict"), numbers=(how_many,))
     for (conversion, destination, state, code), count in moved:
         made.add_row(
             account.conversion(conversion), destination, format_integer(count), _verdict(DeliveryState(state), code)
@@ -144,7 +144,7 @@ def print_night(console: Console, account: AccountPresentation, night: Night) ->
     console.print(facts_grid(report_lines(night)))
     console.print()
     if night.mode is Mode.VALIDATION:
-        print_verdicts(console, account, summary)
+        print_conversion_verdicts(console, account, summary)
     elif night.tallies:
         title = _(MOVED) if night.mode is Mode.RUN else _("What the next run would do")
         console.print(f"[bold]{title}[/bold]")
@@ -415,7 +415,7 @@ def _night_needs_human_lines(night: Night) -> list[str]:
     lines = what_needs_a_human(summary)
     if night.mode is not Mode.RUN:
         messages = (
-            *summary.rejections,
+            *summary.rejection_messages,
             *summary.excess_volumes,
             *review.renames,
             *(each.message for each in review.anomalies),
@@ -457,7 +457,7 @@ class NightResult:
 def print_accounts(console: Console, ended: Sequence[NightResult]) -> None:
     """Print one line per account, sorted by name: exit code, numbers, and the first thing to look at."""
     numbers = (_("Exit"), *map(_, _COUNTS))
-    made = table(_("Account"), *numbers, _("Look at"), numbers=numbers)
+    made = console_table(_("Account"), *numbers, _("Look at"), numbers=numbers)
     for one in sorted(ended, key=lambda each: each.name):
         counts, look_at = [""] * len(_COUNTS), one.why.partition("\n")[0]
         if one.night is not None:

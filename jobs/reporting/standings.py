@@ -126,7 +126,7 @@ class DeliveryStateReport:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AdjustmentReport(DeliveryStateReport):
+class CorrectionStateReport(DeliveryStateReport):
     """One correction of an accepted delivery."""
 
     kind: str
@@ -169,7 +169,7 @@ class LeadConversionStanding(DeliveryStateReport):
     estimate: EstimateReport | None = None
     key: str | None = None
     target: str | None = None
-    corrections: tuple[AdjustmentReport, ...] = ()
+    corrections: tuple[CorrectionStateReport, ...] = ()
     held_for: Reason | None = None
     """What it was held for until it expired."""
 

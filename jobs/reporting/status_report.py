@@ -12,7 +12,15 @@ from rich.table import Table
 from connectors.language import N_, _, _n, format_integer, translated
 from jobs.ledger.report.queries import AwaitedOutcomes, DeliveryStanding, StateCount
 from jobs.ledger.retention.retention import RetentionTotals
-from jobs.reporting.console import bulleted, day_and_time, facts_grid, money, never_wrap_column, print_section, table
+from jobs.reporting.console import (
+    bulleted,
+    console_table,
+    day_and_time,
+    facts_grid,
+    money,
+    never_wrap_column,
+    print_section,
+)
 from jobs.reporting.page.brief import Brief, print_brief
 from jobs.reporting.presentation import AccountPresentation
 from jobs.reporting.sentences import explain_state, message_in_words, reason_or_state_code, short_reason_for_state
@@ -68,7 +76,7 @@ def _reasons_of(found: Iterable[StateCount | DeliveryStanding]) -> list[StateAnd
 def _states_table(account: AccountPresentation, tallies: Sequence[StateCount]) -> Table:
     """Return a table with a row for like deliveries; only a group's first rows name its conversion and destination."""
     numbers = (_("How many"), _("Worth"))
-    made = table(_("Conversion"), _("Stands"), *numbers, _("Why"), numbers=numbers)
+    made = console_table(_("Conversion"), _("Stands"), *numbers, _("Why"), numbers=numbers)
     for (conversion, destination), found in groupby(tallies, lambda tally: (tally.conversion, tally.destination)):
         made.add_section()
         alike: dict[tuple[str, str], list[StateCount]] = {}
@@ -87,7 +95,7 @@ def _states_table(account: AccountPresentation, tallies: Sequence[StateCount]) -
 def reasons_table(reasons: Sequence[StateAndReasonTexts], how_many: Mapping[str, int] | None = None) -> Table:
     """Return a table of what each reason means and what to do; `how_many` adds counts, by the reasons' short words."""
     numbers = () if how_many is None else (_("How many"),)
-    made = table(_("Why"), *numbers, _("What it means"), _("What to do"), numbers=numbers)
+    made = console_table(_("Why"), *numbers, _("What it means"), _("What to do"), numbers=numbers)
     made.columns[0].min_width = 16
     for words in reasons:
         counts = () if how_many is None else (format_integer(how_many[words.short]),)
@@ -317,7 +325,7 @@ def print_delivery_list(console: Console, account: AccountPresentation, which: M
     if not which.stands:
         return
     shown = which.stands[:SHOWN]
-    made = table(_("Lead"), _("Conversion"), _("Stands"), _("Since"), _("Why"))
+    made = console_table(_("Lead"), _("Conversion"), _("Stands"), _("Since"), _("Why"))
     for each in shown:
         name = account.conversion(each.conversion)
         if each.is_correction:

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from connectors.language import _, _n, format_day, format_integer, format_rate
-from jobs.reporting.console import table
+from jobs.reporting.console import console_table
 from jobs.reporting.presentation import AccountPresentation
 from jobs.reporting.sentences import stage_in_words
 from jobs.rules.expected_value import MoneyInterval, StageValueEstimate, TooThin
@@ -82,7 +82,7 @@ def _print_table(
     console: Console, rows: Sequence[tuple[str, StageValueEstimate, Sequence[tuple[str, StageValueEstimate]]]]
 ) -> None:
     columns = (_("Won"), _("Rate"), _("Average sale"), _("Expected value"))
-    made = table(_("Stage"), *columns, numbers=columns)
+    made = console_table(_("Stage"), *columns, numbers=columns)
     for title, value, campaigns in rows:
         made.add_section()
         made.add_row(escape(title), *_cells(value))

@@ -18,7 +18,7 @@ from connectors.records import (
     Target,
 )
 from jobs.rules.delivery_state import DeliveryState
-from jobs.rules.eligibility import click_for, consent_is_withdrawn, consent_to_send, contact_hashes_to_send
+from jobs.rules.eligibility import click_id_to_send, consent_is_withdrawn, consent_to_send, contact_hashes_to_send
 from jobs.rules.model import APPOINTMENT_SET, ConversionRoute, LeadFacts, StatusTimeOrigin
 from jobs.rules.reasons import Reason
 from jobs.rules.status_changes import in_chronological_order
@@ -223,7 +223,7 @@ def reason_not_to_resend(lead: LeadFacts, limits: SinkLimits, transport: str) ->
     return Reason.LEAD_DELETED if lead.deleted else None
 
 
-def event_to_resend(
+def restated_conversion_event(
     route: ConversionRoute, lead: LeadFacts, sent: SentConversion, *, target: Target, value: Decimal
 ) -> ConversionEvent | Reason:
     """Return the whole conversion with a new value, for platforms that correct by resending; or why it may not be sent.
@@ -240,7 +240,7 @@ def event_to_resend(
     consent = consent_to_send(route, lead)
     if isinstance(consent, Reason):
         return consent
-    click = click_for(route, lead, sent.at)
+    click = click_id_to_send(route, lead, sent.at)
     identifiers = contact_hashes_to_send(route, lead, click)
     if click is None and not identifiers:
         return Reason.NO_IDENTIFIER

@@ -9,13 +9,13 @@ from jobs.rules.adjustment import how_lead_left_stage
 from jobs.rules.delivery_state import DeliveryState
 from jobs.rules.eligibility import (
     acceptance_window,
-    click_for,
+    click_id_to_send,
     click_ids_of_other_platforms,
     consent_to_send,
     contact_hashes_to_send,
     is_selected_by_click_ids,
 )
-from jobs.rules.extraction import NoValue, value_origin, value_to_send
+from jobs.rules.extraction import NoValueToSend, value_origin, value_to_send
 from jobs.rules.model import AHEAD, ConversionRoute, CountingStarts, LeadFacts, StatusTimeOrigin, ValueOrigin
 from jobs.rules.reasons import Reason
 from jobs.rules.status_changes import StageEntry, first_entry
@@ -69,7 +69,7 @@ def decide(
     Entries count only after `entered_after`, set for a delivery cancelled before. `counts_from` is set for a delivery
     that a human chose to send although it predates its start, and `assumed_at` if they also dated an undated change.
     """
-    if not meets_where_conditions(route, lead):
+    if not lead_meets_where_conditions(route, lead):
         return NoSuchConversion(Reason.WHERE_DOES_NOT_MATCH)
     if not is_selected_by_click_ids(route, lead):
         return NoSuchConversion(Reason.ANOTHER_WAY)
@@ -92,9 +92,9 @@ def decide(
 
 
 def _judge(route: ConversionRoute, lead: LeadFacts, key: DeliveryKey, entry: StageEntry, now: datetime) -> Decision:
-    click = click_for(route, lead, entry.at)
+    click = click_id_to_send(route, lead, entry.at)
     identifiers = contact_hashes_to_send(route, lead, click)
-    spent = None if click or identifiers else click_for(route, lead, entry.at, erased=True)
+    spent = None if click or identifiers else click_id_to_send(route, lead, entry.at, erased=True)
     opens_at, closes_at = acceptance_window(
         route, lead, entry.at, click or spent, by_contact=click is None and bool(identifiers)
     )
@@ -117,7 +117,7 @@ def _judge(route: ConversionRoute, lead: LeadFacts, key: DeliveryKey, entry: Sta
     if not (click or identifiers or (is_late and spent)):
         return withhold(Reason.NO_IDENTIFIER if route.contact_only else Reason.NO_CLICK_ID, lead.click_id_problem)
     value = value_to_send(route, lead, entry.at, closes_at, now)
-    if isinstance(value, NoValue):
+    if isinstance(value, NoValueToSend):
         return withhold(value.reason, value.detail) if value.until is None else wait(value.reason, value.until)
     if is_late:
         return Decision(DeliveryState.EXPIRED, Reason.WINDOW_CLOSED, entry, closes_at)
@@ -158,7 +158,7 @@ def _adjust_for_lost_lead(decision: Decision, until: datetime, now: datetime) ->
     return Decision(DeliveryState.PENDING, reason, decision.entry, decision.closes_at, not_before=until)
 
 
-def meets_where_conditions(route: ConversionRoute, lead: LeadFacts) -> bool:
+def lead_meets_where_conditions(route: ConversionRoute, lead: LeadFacts) -> bool:
     """Return whether the lead meets every `where` condition of the route."""
     return all(lead.where.get(path) in values for condition in route.where for path, values in condition.items())
 

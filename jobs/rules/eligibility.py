@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 
-from connectors.records import ClickIdKind, Consent, ConsentSignalValue, Identifier, IdentifierKind
+from connectors.records import ClickIdKind, Consent, ConsentSignalValue, ContactIdentifierKind, Identifier
 from jobs.rules.extraction import ERASED
 from jobs.rules.model import ConsentAnswer, ConversionRoute, DedupScope, KnownClickId, LeadFacts
 from jobs.rules.reasons import Reason
@@ -109,7 +109,9 @@ def click_ids_of_other_platforms(route: ConversionRoute, lead: LeadFacts) -> tup
     return tuple(sorted(kinds))
 
 
-def click_for(route: ConversionRoute, lead: LeadFacts, at: datetime, *, erased: bool = False) -> KnownClickId | None:
+def click_id_to_send(
+    route: ConversionRoute, lead: LeadFacts, at: datetime, *, erased: bool = False
+) -> KnownClickId | None:
     """Return the click id to send: the platform's preferred kind, then the latest click up to `at`.
 
     With `erased`, return the one that would have been sent, had it not been erased when its window closed.
@@ -157,7 +159,7 @@ def acceptance_window(
     return opens_at, closes_at if route.event_window is None else min(closes_at, at + route.event_window)
 
 
-_A_PERSONS_OWN = frozenset({IdentifierKind.EMAIL, IdentifierKind.PHONE})
+_A_PERSONS_OWN = frozenset({ContactIdentifierKind.EMAIL, ContactIdentifierKind.PHONE})
 """Kinds that identify a person; names and places don't."""
 
 

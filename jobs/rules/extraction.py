@@ -47,7 +47,7 @@ SETTLED_BEFORE_END = timedelta(hours=24)
 
 
 @dataclass(frozen=True, slots=True)
-class NoValue:
+class NoValueToSend:
     """No value can be sent, and why."""
 
     reason: Reason
@@ -71,25 +71,25 @@ def read_amount(raw: str | Decimal, declared: frozenset[str] = frozenset()) -> A
 
 def value_to_send(
     route: ConversionRoute, lead: LeadFacts, at: datetime, expires_at: datetime, now: datetime
-) -> Decimal | NoValue | None:
+) -> Decimal | NoValueToSend | None:
     """Return the amount to send with a conversion; None if the conversion carries none."""
     if route.expected_value is not None:
         expected = route.expected_value.value or route.expected_value.otherwise
-        return NoValue(Reason.VALUE_NOT_ESTIMATED) if expected is None else expected
+        return NoValueToSend(Reason.VALUE_NOT_ESTIMATED) if expected is None else expected
     if route.field_value is None:
         return route.fixed_value
     amount = lead.amounts.get(route.field_value.path)
     if isinstance(amount, UnreadableAmount):
-        return NoValue(Reason.VALUE_UNREADABLE, amount.shape)
+        return NoValueToSend(Reason.VALUE_UNREADABLE, amount.shape)
     if amount is not None:
         return amount
     until = min(at + route.field_value.wait, expires_at - SETTLED_BEFORE_END)
     if now < until:
-        return NoValue(Reason.VALUE_AWAITED, until=until)
+        return NoValueToSend(Reason.VALUE_AWAITED, until=until)
     if route.field_value.never_seen:
-        return NoValue(Reason.VALUE_NEVER_SEEN)
+        return NoValueToSend(Reason.VALUE_NEVER_SEEN)
     if route.field_value.otherwise is None:
-        return NoValue(Reason.VALUE_MISSING)
+        return NoValueToSend(Reason.VALUE_MISSING)
     return route.field_value.otherwise
 
 
@@ -261,7 +261,7 @@ def consent_answer(field: ConsentField, lead: Lead) -> ConsentAnswer:
     return read_consent(ConsentSignalName.AD_USER_DATA, field, lead).answer
 
 
-def values_at_where_paths(wanted: Mapping[str, frozenset[str]], lead: Lead) -> dict[str, str]:
+def where_condition_values(wanted: Mapping[str, frozenset[str]], lead: Lead) -> dict[str, str]:
     """Return the values of `where` paths: normalised if the settings list them, otherwise only their shape."""
     found = {path: str(raw) for path in wanted if (raw := lead.fields.get(path)) is not None}
     return {
@@ -313,7 +313,9 @@ def amounts(wanted: Mapping[str, frozenset[str]], lead: Lead) -> dict[str, Amoun
     return {path: amount for path, amount in found.items() if amount is not None}
 
 
-def new_click_ids(known: Sequence[KnownClickId], lead: Lead, *, previously: datetime | None) -> list[KnownClickId]:
+def newly_seen_click_ids(
+    known: Sequence[KnownClickId], lead: Lead, *, previously: datetime | None
+) -> list[KnownClickId]:
     """Return the click ids that a fresh reading adds to those known.
 
     Unless the time of the click was captured with it, an id present at first sight counts from the lead's creation, a

@@ -184,7 +184,7 @@ class ExpectedValueRule:
     """Its id in the ledger."""
 
     @property
-    def basis(self) -> str:
+    def basis_digest(self) -> str:
         """A digest of what it is estimated from: an estimate of another basis is one of something else."""
         where = sorted((path, sorted(values)) for path, values in self.cohort.where.items())
         cohort = (sorted(self.cohort.labels), self.cohort.on_creation, where)

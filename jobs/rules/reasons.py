@@ -137,7 +137,7 @@ class StopCause:
 # ── messages ─────────────────────────────────────────────────────────────────────────────────────
 
 
-class MessageId(StrEnum):
+class MessageKind(StrEnum):
     """Messages for people; the wording is in `reporting.wording`."""
 
     # anomalies
@@ -190,7 +190,7 @@ class MessageId(StrEnum):
 class Message:
     """A message for people and its values; contains no personal data."""
 
-    id: MessageId
+    id: MessageKind
     values: Mapping[str, object] = field(default_factory=dict)
 
 

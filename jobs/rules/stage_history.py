@@ -25,7 +25,7 @@ class LeadPast:
     campaign: str | None = None
 
 
-def lead_history_since_stage(lead: LeadPast, cohort: Cohort, sale: SaleTerms) -> LeadOutcome | None:
+def lead_outcome_since_stage(lead: LeadPast, cohort: Cohort, sale: SaleTerms) -> LeadOutcome | None:
     """Return what became of a lead since it first entered the cohort's stage.
 
     None if it did not, if nothing tells when, or if it had been won before. None, too, if nothing tells what became of

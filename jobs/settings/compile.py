@@ -57,19 +57,19 @@ class Rulebook:
     recompute_after: timedelta | None = timedelta(days=7)
     """How old an estimate may become before a night makes a new one; None keeps the first."""
 
-    def current_or_former_scope(self, destination: DestinationId, transport: str, owner: str) -> DestinationScope:
+    def scope_marked_if_former(self, destination: DestinationId, transport: str, owner: str) -> DestinationScope:
         """Return the destination's scope, marked as former if no route uses this transport and owner any more."""
-        targets = [route.target for route in self.destination_routes(destination)]
+        targets = [route.target for route in self.routes_to_destination(destination)]
         if any((target.transport, target.owner) == (transport, owner) for target in targets):
             return DestinationScope(destination)
         return DestinationScope(destination, former=(owner, transport))
 
-    def find_route(self, conversion: str, destination: str) -> ConversionRoute | None:
+    def find_conversion_route(self, conversion: str, destination: str) -> ConversionRoute | None:
         """Return the route of a conversion to a destination, or None."""
         place = (conversion, destination)
         return next((route for route in self.routes if (route.conversion, route.destination) == place), None)
 
-    def destination_routes(self, destination: DestinationId) -> tuple[ConversionRoute, ...]:
+    def routes_to_destination(self, destination: DestinationId) -> tuple[ConversionRoute, ...]:
         """Return the routes to a destination."""
         return tuple(route for route in self.routes if route.destination == destination)
 
@@ -252,7 +252,7 @@ def _conversion_route(
         )
         route = replace(route, field_value=amount)
     elif isinstance(value, ExpectedValueSettings):
-        rule = ExpectedValueRule(_cohort(settings, conversion), sale_terms(settings), value.otherwise)
+        rule = ExpectedValueRule(_cohort(settings, conversion), sale_criteria(settings), value.otherwise)
         route = replace(route, expected_value=rule)
     else:
         route = replace(route, fixed_value=value)
@@ -273,7 +273,7 @@ def find_sale_conversion(settings: Settings) -> ConversionSettings:
     return next((each for each in settings.conversions if each.id == settings.report.sale), default)
 
 
-def sale_terms(settings: Settings) -> SaleTerms:
+def sale_criteria(settings: Settings) -> SaleTerms:
     """Return what counts as a sale, and where its amount is."""
     sale = find_sale_conversion(settings)
     return SaleTerms(
@@ -385,7 +385,7 @@ def _consent_field(signal: ConsentFieldSettings) -> ConsentField:
     return ConsentField(signal.field, granted=_normalised(signal.granted), refused=_normalised(signal.refused))
 
 
-def assumed_targets(settings: Settings, book: Rulebook) -> dict[DestinationId, list[TargetAssumptions]]:
+def target_assumptions(settings: Settings, book: Rulebook) -> dict[DestinationId, list[TargetAssumptions]]:
     """Return what the settings assume about each destination's targets, for the live check to verify."""
     windows = {
         conversion.id: conversion.google_ads.conversion_action.click_window_days

@@ -104,7 +104,7 @@ def read_file(path: Path) -> ParsedSettingsFile:
     if problem := _why_no_file(path):
         return _unreadable_settings_file(problem)
     try:
-        return read_document(read_limited(path, MAX_FILE_BYTES, _("the file")).decode("utf-8-sig"))
+        return read_document(read_file_with_limit(path, MAX_FILE_BYTES, _("the file")).decode("utf-8-sig"))
     except UnicodeDecodeError:
         message = _("the file is not UTF-8 text; save it as UTF-8")
     except ValueError as error:
@@ -229,7 +229,7 @@ def dotted(path: Iterable[str | int]) -> str:
     return ".".join(name if name and name == name.strip() else repr(name) for name in names)
 
 
-def read_limited(path: Path, limit: int, what: str) -> bytes:
+def read_file_with_limit(path: Path, limit: int, what: str) -> bytes:
     """Return the content of a regular file of at most `limit` bytes.
 
     Raises:

@@ -34,7 +34,7 @@ from jobs.settings.oplead_schema import ExportFileSettings, OpleadSettings, Webh
 from jobs.settings.references import Address, EnvFile, SecretReferenceResolver, read_env_file, split_oplead_address
 from jobs.settings.schema import ConsentRule, Settings, UnlabelledClickIdSettings, Zone
 from jobs.settings.secrets_command import SecretsCommandFailedError
-from jobs.settings.types import OneOrMore, Slug, StateDatabase, StateFile, Strict, Text, state_address
+from jobs.settings.types import OneOrMore, Slug, StateDatabaseAddress, StateFile, Strict, Text, state_address
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,7 +265,7 @@ class PartialSettings:
     """The `source` section as written."""
     webhooks: Tree = field(default=None, repr=False)
     """The `webhooks` section as written, likewise."""
-    state: StateFile | StateDatabase | None = None
+    state: StateFile | StateDatabaseAddress | None = None
     """Where the account's state lies, whether or not it is there yet; None if the file doesn't determine it."""
     env_file: EnvFile | None = None
     """The `.env` beside the settings file."""
@@ -329,7 +329,9 @@ def _load_partial(
     )
 
 
-def read_state_address(text: str, file: Path, account: str, environ: Mapping[str, str]) -> StateFile | StateDatabase:
+def read_state_address(
+    text: str, file: Path, account: str, environ: Mapping[str, str]
+) -> StateFile | StateDatabaseAddress:
     """Return where an account's state would lie if `state` were this text in its settings.
 
     Raises:
@@ -343,7 +345,7 @@ def _mapping(tree: Tree) -> Mapping[str, Tree]:
     return tree if isinstance(tree, dict) else {}
 
 
-def _state(keys: Mapping[str, Tree], references: SecretReferenceResolver) -> StateFile | StateDatabase | None:
+def _state(keys: Mapping[str, Tree], references: SecretReferenceResolver) -> StateFile | StateDatabaseAddress | None:
     """Return where the account's state lies, or None without an account name or a valid `state`.
 
     Raises:

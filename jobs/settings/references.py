@@ -13,7 +13,7 @@ from pydantic import AfterValidator, AnyUrl, TypeAdapter, ValidationError
 
 from connectors.http import is_loopback
 from connectors.language import N_, _
-from jobs.settings.document import read_limited
+from jobs.settings.document import read_file_with_limit
 from jobs.settings.secrets_command import VARIABLE as COMMAND
 from jobs.settings.secrets_command import SecretsCommand
 
@@ -69,7 +69,7 @@ def read_env_file(folder: Path) -> EnvFile:
     path = folder / NAME
     try:
         is_shared = bool(path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO))
-        text = read_limited(path, MAX_ENV_FILE_BYTES, str(path)).decode("utf-8-sig")
+        text = read_file_with_limit(path, MAX_ENV_FILE_BYTES, str(path)).decode("utf-8-sig")
     except FileNotFoundError:
         return EnvFile(path, exists=False)
     except UnicodeDecodeError:
@@ -112,7 +112,7 @@ _TYPEABLE = re.compile(r"[!-~]+")
 HOW_TO_REFER = N_("write ${VARIABLE} for an environment variable, or file:/path for a file that holds it")
 
 
-def is_reference(text: str) -> bool:
+def is_secret_reference(text: str) -> bool:
     """Whether a text names where a secret is, rather than being one."""
     return bool(_VARIABLE.fullmatch(text.strip())) or text.startswith("file:")
 
@@ -143,7 +143,7 @@ class SecretReferenceResolver:
             found, source = self._variable(variable[1]), self._source(variable[1])
         elif text.startswith("file:"):
             source = _("the file named here")
-            content = read_limited(self.folder / text.removeprefix("file:"), MAX_SECRET_BYTES, source)
+            content = read_file_with_limit(self.folder / text.removeprefix("file:"), MAX_SECRET_BYTES, source)
             found = content.decode(errors="replace").strip()
         else:
             raise ValueError(_("a secret must not stand in this file: {how_to_refer}", how_to_refer=_(HOW_TO_REFER)))
@@ -275,7 +275,7 @@ def token_address(path: Path) -> AnyUrl:
     Raises:
         ValueError: the key file is unusable; the message never includes any of its content.
     """
-    content = read_limited(path, MAX_KEY_FILE_BYTES, _("the key file"))
+    content = read_file_with_limit(path, MAX_KEY_FILE_BYTES, _("the key file"))
     try:
         fields = json.loads(content)
     except (ValueError, RecursionError):

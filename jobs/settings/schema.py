@@ -45,7 +45,7 @@ from jobs.settings.types import (
     Slug,
     Span,
     StageNames,
-    StateDatabase,
+    StateDatabaseAddress,
     StateFile,
     Strict,
     Text,
@@ -555,7 +555,7 @@ class Settings(Strict):
     """The language of what people read: fr or en; default: the terminal's."""
     schedule: ScheduleSettings | None = None
     """When the night runs."""
-    state: Annotated[StateFile | StateDatabase | None, Field(exclude=True)] = None
+    state: Annotated[StateFile | StateDatabaseAddress | None, Field(exclude=True)] = None
     """`sqlite:///path`, or a reference to a PostgreSQL address; default: `ACCOUNT.db` beside the configuration file."""
     clock: Address | None = None
     """A sandbox's clock; accepted only if every remote is on this machine."""
@@ -606,7 +606,7 @@ class Settings(Strict):
 
     @field_validator("state", mode="plain", json_schema_input_type=Text | None)
     @classmethod
-    def _where_the_state_lies(cls, state: object, info: ValidationInfo) -> StateFile | StateDatabase | None:
+    def _where_the_state_lies(cls, state: object, info: ValidationInfo) -> StateFile | StateDatabaseAddress | None:
         if not isinstance(info.context, SecretReferenceResolver):
             return None
         text = TypeAdapter(Text | None).validate_python(state)
@@ -630,7 +630,7 @@ class Settings(Strict):
         return ZoneInfo(self.timezone)
 
 
-def schema_text() -> str:
+def settings_schema_text() -> str:
     """Return the committed schema: JSON Schema 2020-12, which the YAML language server reads."""
     schema = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -642,4 +642,4 @@ def schema_text() -> str:
 
 def write_settings_schema() -> None:
     """Write the schema that editors use for completion and validation; run from the project's root."""
-    Path("config/pipeline.schema.json").write_text(schema_text(), encoding="utf-8")
+    Path("config/pipeline.schema.json").write_text(settings_schema_text(), encoding="utf-8")

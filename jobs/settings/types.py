@@ -26,7 +26,7 @@ from pydantic_core import CoreSchema, core_schema
 from connectors.language import N_, _
 from jobs.database_address import passwords_in_address, split_database_address
 from jobs.settings.meanings import meaning_of_setting
-from jobs.settings.references import HOW_TO_REFER, SecretReferenceResolver, is_reference
+from jobs.settings.references import HOW_TO_REFER, SecretReferenceResolver, is_secret_reference
 from jobs.settings.secrets_command import SecretsCommandFailedError
 
 CURRENCIES = frozenset(
@@ -277,7 +277,7 @@ class StateFile:
 
 
 @dataclass(frozen=True, slots=True)
-class StateDatabase:
+class StateDatabaseAddress:
     """An account's state is in a PostgreSQL database, beside that of other accounts."""
 
     url: SecretStr
@@ -292,7 +292,9 @@ class StateDatabase:
         yield from passwords_in_address(url)
 
 
-def state_address(state: str | None, *, account: str, references: SecretReferenceResolver) -> StateFile | StateDatabase:
+def state_address(
+    state: str | None, *, account: str, references: SecretReferenceResolver
+) -> StateFile | StateDatabaseAddress:
     """Return where an account's state lies; the default is the file `ACCOUNT.db` beside the settings.
 
     A relative path starts at the settings' folder, not at the working directory: otherwise a run started from elsewhere
@@ -304,12 +306,12 @@ def state_address(state: str | None, *, account: str, references: SecretReferenc
     folder = references.folder
     if state is None:
         return StateFile((folder / f"{account}.db").resolve())
-    if is_reference(state):
-        return StateDatabase(SecretStr(_referred_url(state, references)), folder)
+    if is_secret_reference(state):
+        return StateDatabaseAddress(SecretStr(_referred_url(state, references)), folder)
     if _POSTGRESQL.match(state):
         if split_database_address(state).password is not None:
             raise ValueError(_("a password must not be written out here: {how_to_refer}", how_to_refer=_(HOW_TO_REFER)))
-        return StateDatabase(SecretStr(_database_url(state)), folder)
+        return StateDatabaseAddress(SecretStr(_database_url(state)), folder)
     path = state.removeprefix(SQLITE)
     if path == state or path.endswith("/") or not path.strip():
         raise ValueError(

@@ -62,7 +62,7 @@ def _named_paths(tree: Tree) -> list[tuple[KeyPath, str]]:
     return list(dict.fromkeys(named))
 
 
-def unmatched(file: FilePath, seen: "SeenInLeads") -> list[UnmatchedReference]:
+def unmatched_settings_references(file: FilePath, seen: "SeenInLeads") -> list[UnmatchedReference]:
     """Return everything the file names that none of the leads has, in file order.
 
     Empty if the file cannot be read or there are no leads.

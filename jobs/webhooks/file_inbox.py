@@ -72,14 +72,14 @@ class FileInbox(SqlInbox):
     )
 
     def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
-        """Use an open connection to a file; see `open_for_writing` and `open_for_reading`."""
+        """Use an open connection to a file; see `open_inbox_for_writing` and `open_inbox_for_reading`."""
         super().__init__()
         self._connection = connection
         self._path = path
         self._file = _identity(path)
 
     @classmethod
-    def open_for_writing(cls, path: Path) -> Self:
+    def open_inbox_for_writing(cls, path: Path) -> Self:
         """Open the inbox for the receiver, creating it if it is missing; only its owner may read it."""
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         path.touch(mode=0o600)
@@ -95,9 +95,9 @@ class FileInbox(SqlInbox):
         return cls(connection, path)
 
     @classmethod
-    def open_for_reading(cls, path: Path) -> Self | None:
+    def open_inbox_for_reading(cls, path: Path) -> Self | None:
         """Open the inbox for a reader; None if no receiver has ever made one."""
-        if not InboxFile(path).exists():
+        if not WebhookInboxFile(path).exists():
             return None
         connection = sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False)
         connection.execute("PRAGMA query_only = TRUE")
@@ -174,7 +174,7 @@ class FileInbox(SqlInbox):
 
 
 @dataclass(frozen=True, slots=True)
-class InboxFile:
+class WebhookInboxFile:
     """An inbox's place: a file."""
 
     path: Path
@@ -186,13 +186,13 @@ class InboxFile:
         """Return whether a receiver has ever made the file."""
         return self.path.exists() and self.path.stat().st_size > 0
 
-    def open_for_writing(self) -> FileInbox:
+    def open_inbox_for_writing(self) -> FileInbox:
         """Open the file, creating it if it is missing."""
-        return FileInbox.open_for_writing(self.path)
+        return FileInbox.open_inbox_for_writing(self.path)
 
-    def open_for_reading(self) -> FileInbox | None:
+    def open_inbox_for_reading(self) -> FileInbox | None:
         """Open the file; None if there is none."""
-        return FileInbox.open_for_reading(self.path)
+        return FileInbox.open_inbox_for_reading(self.path)
 
     @property
     def storage_files(self) -> tuple[Path, ...]:
@@ -211,7 +211,7 @@ def set_aside_name(path: Path) -> Path:
     return path.with_name(f"{path.name}{_MOVED}")
 
 
-def was_set_aside(path: Path) -> bool:
+def is_moved_inbox_file(path: Path) -> bool:
     """Return whether that is what a file is called."""
     return path.name.endswith(_MOVED)
 

@@ -34,10 +34,10 @@ class Inbox(Protocol):
     """One account's open inbox; use each instance from one thread at a time. Every method may raise `INBOX_ERRORS`."""
 
     @property
-    def damaged(self) -> Collection[int]:
+    def damaged_row_ids(self) -> Collection[int]:
         """The ids of the rows that could not be read and were left out."""
 
-    def append(self, events: Sequence[ReceivedEvent]) -> int:
+    def append_events(self, events: Sequence[ReceivedEvent]) -> int:
         """Add events in one durable transaction, without redeliveries, and return how many were new.
 
         A few of the oldest events are deleted with it, if they are older than `KEPT` and the clock seems right.
@@ -61,13 +61,15 @@ class Inbox(Protocol):
     def leads_with_events(self, *, after: int, to: int) -> list[LeadId]:
         """Return the leads with events after one place and up to another, in the order of their first one."""
 
-    def events_of(self, leads: Collection[LeadId], *, to: int | None = None) -> dict[LeadId, list[ReceivedEvent]]:
+    def webhook_events_of(
+        self, leads: Collection[LeadId], *, to: int | None = None
+    ) -> dict[LeadId, list[ReceivedEvent]]:
         """Return these leads' events up to a place, or all of them, by lead and in the order of arrival.
 
-        A damaged row is left out, and noted in `damaged`.
+        A damaged row is left out, and noted in `damaged_row_ids`.
         """
 
-    def count_unknown_structures(self, *, after: int, to: int) -> dict[str, int]:
+    def count_unknown_event_structures(self, *, after: int, to: int) -> dict[str, int]:
         """Return the structures of the events that were not understood between two places, and how often each came."""
 
     def close(self) -> None:
@@ -80,10 +82,10 @@ class InboxLocation(Protocol):
     def exists(self) -> bool:
         """Return whether a receiver has ever made it."""
 
-    def open_for_writing(self) -> Inbox:
+    def open_inbox_for_writing(self) -> Inbox:
         """Open the inbox, creating it if it is missing."""
 
-    def open_for_reading(self) -> Inbox | None:
+    def open_inbox_for_reading(self) -> Inbox | None:
         """Open the inbox for a reader; None if no receiver has ever made one."""
 
     @property

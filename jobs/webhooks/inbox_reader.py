@@ -38,23 +38,23 @@ class InboxReader:
         """Return the leads with events after one place and up to another, in the order of their first one."""
         return self._query_inbox(lambda inbox: inbox.leads_with_events(after=after, to=to), [])
 
-    def events_of(self, leads: Collection[LeadId], *, to: int) -> Mapping[LeadId, Sequence[ReceivedEvent]]:
+    def webhook_events_of(self, leads: Collection[LeadId], *, to: int) -> Mapping[LeadId, Sequence[ReceivedEvent]]:
         """Return these leads' events up to a place, in the order of arrival."""
-        return self._query_inbox(lambda inbox: inbox.events_of(leads, to=to), {})
+        return self._query_inbox(lambda inbox: inbox.webhook_events_of(leads, to=to), {})
 
-    def count_unknown_structures(self, *, after: int, to: int) -> dict[str, int]:
+    def count_unknown_event_structures(self, *, after: int, to: int) -> dict[str, int]:
         """Return the structures that were not understood between two places, and how often each came."""
-        return self._query_inbox(lambda inbox: inbox.count_unknown_structures(after=after, to=to), {})
+        return self._query_inbox(lambda inbox: inbox.count_unknown_event_structures(after=after, to=to), {})
 
     @property
     def damaged_row_count(self) -> int:
         """How many of its rows could not be read and were left out."""
-        return self._damaged if self._inbox is None else len(self._inbox.damaged)
+        return self._damaged if self._inbox is None else len(self._inbox.damaged_row_ids)
 
     def close(self) -> None:
         """Close the inbox."""
         if self._inbox is not None:
-            self._damaged = len(self._inbox.damaged)
+            self._damaged = len(self._inbox.damaged_row_ids)
             self._inbox.close()
             self._inbox = None
 
@@ -62,7 +62,7 @@ class InboxReader:
         if self._location is None or self.problem is not None:
             return otherwise
         try:
-            self._inbox = self._inbox or self._location.open_for_reading()
+            self._inbox = self._inbox or self._location.open_inbox_for_reading()
             return otherwise if self._inbox is None else question(self._inbox)
         except CommandError as error:
             self.problem = str(error)

@@ -2,11 +2,11 @@
 
 from contextlib import closing
 
-from jobs.webhooks.file_inbox import InboxFile
-from jobs.webhooks.postgresql_inbox import InboxTable
+from jobs.webhooks.file_inbox import WebhookInboxFile
+from jobs.webhooks.postgresql_inbox import WebhookInboxTable
 
 
-def move_inbox(source: InboxFile, target: InboxTable) -> int:
+def move_inbox_to_database(source: WebhookInboxFile, target: WebhookInboxTable) -> int:
     """Copy every event, set the file aside, and return how many events there were; 0 if there is no file.
 
     A receiver that still writes to the file refuses what comes from then on, so that its senders repeat it. Killed
@@ -19,7 +19,7 @@ def move_inbox(source: InboxFile, target: InboxTable) -> int:
     """
     if not source.exists():
         return 0
-    with closing(source.open_for_writing()) as old, closing(target.open_for_writing()) as new:
+    with closing(source.open_inbox_for_writing()) as old, closing(target.open_inbox_for_writing()) as new:
         with old.set_aside() as events:
-            new.store_moved_events(old.identity(), events)
+            new.import_inbox_contents(old.identity(), events)
         return len(events.rows)

@@ -149,7 +149,7 @@ class PostgresqlInbox(SqlInbox):
         with self._writing() as transaction:
             transaction.run(_MAKE, {"identity": secrets.token_hex(16), "salt": secrets.token_bytes(32)})
 
-    def store_moved_events(self, identity: str, events: InboxContents) -> None:
+    def import_inbox_contents(self, identity: str, events: InboxContents) -> None:
         """Store an inbox's events as they are, in place of an empty one.
 
         Repeated, it adds what has come since, under ids after all that receivers have stored here meanwhile. What was
@@ -161,7 +161,7 @@ class PostgresqlInbox(SqlInbox):
         rows = [{**row, "is_unique": bool(row["is_unique"])} for row in events.rows]
         with self._writing() as transaction:
             taken_to = transaction.taken_to()
-            ((latest,),) = transaction.run(self._dialect.fill_in_statement(LATEST_ID), {}).fetchall()
+            ((latest,),) = transaction.run(self._dialect.adapt_sql_statement(LATEST_ID), {}).fetchall()
             is_repeated = taken_to is not None and transaction.identity() == identity
             if not is_repeated and (latest or taken_to):
                 raise CommandError(
@@ -170,7 +170,7 @@ class PostgresqlInbox(SqlInbox):
             if not is_repeated:
                 transaction.run(_ADOPT, {"identity": identity, "salt": events.salt})
             if new := [row for row in rows if row["id"] > (taken_to or 0)]:
-                transaction.run(self._dialect.fill_in_statement(APPEND) if is_repeated else _COPY, new)
+                transaction.run(self._dialect.adapt_sql_statement(APPEND) if is_repeated else _COPY, new)
             transaction.run(_TAKEN, {"to": rows[-1]["id"] if rows else 0})
 
     def close(self) -> None:
@@ -196,7 +196,7 @@ class PostgresqlInbox(SqlInbox):
 
 
 @dataclass(frozen=True, slots=True)
-class InboxTable:
+class WebhookInboxTable:
     """An inbox's place: rows of a table."""
 
     database: InboxDatabase
@@ -207,19 +207,19 @@ class InboxTable:
 
     def exists(self) -> bool:
         """Return whether a receiver has ever made the inbox."""
-        inbox = self.open_for_reading()
+        inbox = self.open_inbox_for_reading()
         if inbox is None:
             return False
         inbox.close()
         return True
 
-    def open_for_writing(self) -> PostgresqlInbox:
+    def open_inbox_for_writing(self) -> PostgresqlInbox:
         """Open the inbox, making it if it is missing."""
         inbox = PostgresqlInbox(self.database, self.account, for_writing=True)
         inbox.create_if_missing()
         return inbox
 
-    def open_for_reading(self) -> PostgresqlInbox | None:
+    def open_inbox_for_reading(self) -> PostgresqlInbox | None:
         """Open the inbox; None if no receiver has ever made one."""
         inbox = PostgresqlInbox(self.database, self.account, for_writing=False)
         if inbox.identity():

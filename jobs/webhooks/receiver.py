@@ -59,12 +59,12 @@ class HashedSecret:
         """Keep the text's hash."""
         self._digest = sha256(text.encode()).digest()
 
-    def equals(self, given: str) -> bool:
+    def is_same_secret(self, given: str) -> bool:
         """Compare in constant time."""
         return hmac.compare_digest(self._digest, sha256(given.encode()).digest())
 
 
-class RequestRateLimit:
+class IncomingRateLimit:
     """A limit on how many requests an account takes per minute."""
 
     def __init__(self, per_minute: int, clock: Callable[[], float] = time.monotonic) -> None:
@@ -94,7 +94,7 @@ class WebhookEndpoint:
     signature: SignatureScheme | None
     largest: int
     """The largest body to take, in bytes."""
-    rate: RequestRateLimit
+    rate: IncomingRateLimit
     parse: Callable[[bytes], Sequence[ReceivedEvent]]
     """Parses a body received just now; raises ValueError if it is not a webhook."""
     inbox: GroupCommit
@@ -102,7 +102,7 @@ class WebhookEndpoint:
     def has_matching_secret(self, request: Request) -> bool:
         """Whether a request carries this account's secret."""
         place = request.path_params if self.header is None else request.headers
-        return self.secret.equals(place.get(self.header or "secret", ""))
+        return self.secret.is_same_secret(place.get(self.header or "secret", ""))
 
 
 class Receiver:
@@ -113,7 +113,7 @@ class Receiver:
         self._hooks = tuple(hooks)
         self._bytes_held = 0
         self._structures: set[str] = set()
-        self._failures = RequestRateLimit(1)
+        self._failures = IncomingRateLimit(1)
         self.answered: Counter[HTTPStatus] = Counter()
         self.app = Router(
             [

@@ -66,7 +66,7 @@ class Dialect:
     unique: str
     """The columns by which a digest is unique."""
 
-    def fill_in_statement(self, statement: str) -> str:
+    def adapt_sql_statement(self, statement: str) -> str:
         """Return a statement as this database understands it."""
         return statement.format(
             table=self.table, new_id=self.new_id, same_lead=self.same_lead, among=self.among, unique=self.unique
@@ -113,7 +113,7 @@ class SqlInbox(ABC):
 
     def __init__(self) -> None:
         """Note nothing yet."""
-        self.damaged: set[int] = set()
+        self.damaged_row_ids: set[int] = set()
         """The ids of the rows that could not be read and were left out."""
 
     @abstractmethod
@@ -130,7 +130,7 @@ class SqlInbox(ABC):
 
     # ── writing ──
 
-    def append(self, events: Sequence[ReceivedEvent]) -> int:
+    def append_events(self, events: Sequence[ReceivedEvent]) -> int:
         """Add events in one durable transaction, without redeliveries, and return how many were new.
 
         A few of the oldest events are deleted with it, if they are older than `KEPT` and the clock seems right.
@@ -142,9 +142,9 @@ class SqlInbox(ABC):
         with self._writing() as transaction:
             salt = transaction.salt()
             new = transaction.run(
-                self._dialect.fill_in_statement(APPEND), [_row(event, salt) for event in events]
+                self._dialect.adapt_sql_statement(APPEND), [_row(event, salt) for event in events]
             ).rowcount
-            transaction.run(self._dialect.fill_in_statement(_DELETE_OLD), times)
+            transaction.run(self._dialect.adapt_sql_statement(_DELETE_OLD), times)
         return new
 
     def erase(self, leads: Collection[LeadId]) -> int:
@@ -155,7 +155,7 @@ class SqlInbox(ABC):
         with self._writing() as transaction:
             values = {"leads": transaction.leads_parameter(leads)}
             return sum(
-                transaction.run(self._dialect.fill_in_statement(each), values).rowcount
+                transaction.run(self._dialect.adapt_sql_statement(each), values).rowcount
                 for each in (_BLANK_LATEST, _ERASE)
             )
 
@@ -175,31 +175,33 @@ class SqlInbox(ABC):
         """Return the leads with events after one place and up to another, in the order of their first one."""
         return [LeadId(lead) for (lead,) in self._rows(_LEADS, after=after, to=to)]
 
-    def events_of(self, leads: Collection[LeadId], *, to: int | None = None) -> dict[LeadId, list[ReceivedEvent]]:
+    def webhook_events_of(
+        self, leads: Collection[LeadId], *, to: int | None = None
+    ) -> dict[LeadId, list[ReceivedEvent]]:
         """Return these leads' events up to a place, or all of them, by lead and in the order of arrival.
 
-        A damaged row is left out, and noted in `damaged`.
+        A damaged row is left out, and noted in `damaged_row_ids`.
         """
         found: dict[LeadId, list[ReceivedEvent]] = {}
         with self._reading() as transaction:
             values = {"leads": transaction.leads_parameter(leads), "to": _LAST if to is None else to}
-            rows = transaction.run(self._dialect.fill_in_statement(_EVENTS), values).fetchall()
+            rows = transaction.run(self._dialect.adapt_sql_statement(_EVENTS), values).fetchall()
         for id_, *row in rows:
             try:
                 received = _event(row)
             except (ValueError, TypeError):  # some value is not the time, text or kind that it should be
-                self.damaged.add(id_)
+                self.damaged_row_ids.add(id_)
                 continue
             found.setdefault(received.event.lead or LeadId(""), []).append(received)
         return found
 
-    def count_unknown_structures(self, *, after: int, to: int) -> dict[str, int]:
+    def count_unknown_event_structures(self, *, after: int, to: int) -> dict[str, int]:
         """Return the structures of the events that were not understood between two places, and how often each came."""
         return {structure: count for structure, count in self._rows(_STRUCTURES, after=after, to=to)}  # noqa: C416
 
     def _rows(self, statement: str, **values: int) -> Sequence[Sequence[Any]]:
         with self._reading() as transaction:
-            return transaction.run(self._dialect.fill_in_statement(statement), values).fetchall()
+            return transaction.run(self._dialect.adapt_sql_statement(statement), values).fetchall()
 
 
 # ── rows ─────────────────────────────────────────────────────────────────────────────────────────

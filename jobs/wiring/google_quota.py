@@ -8,7 +8,7 @@ from pydantic import SecretStr
 from connectors.http import CancelToken
 from connectors.ports import Clock
 from jobs.settings.schema import GoogleAdsSettings
-from jobs.settings.types import StateDatabase, StateFile
+from jobs.settings.types import StateDatabaseAddress, StateFile
 from jobs.wiring.inbox import shared_database
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ class GoogleQuotas:
 
     def __init__(
         self,
-        state: StateFile | StateDatabase | None,
+        state: StateFile | StateDatabaseAddress | None,
         clock: Clock,
         cancel_token: CancelToken,
         *,
@@ -35,7 +35,7 @@ class GoogleQuotas:
         """Open nothing yet; `database_at` returns the database at an address."""
         self._clock = clock
         self._cancel_token = cancel_token
-        self._database = database_at(state.url) if isinstance(state, StateDatabase) else None
+        self._database = database_at(state.url) if isinstance(state, StateDatabaseAddress) else None
         self._pacers: dict[tuple[str, str, ReadOrWrite], Pacer] = {}
 
     def quota(self, google: GoogleAdsSettings, direction: "ReadOrWrite") -> "ProjectQuota":

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, assert_never
 from pydantic import SecretStr
 
 from jobs.settings.oplead_schema import WebhookSettings
-from jobs.settings.types import StateDatabase, StateFile
-from jobs.webhooks.file_inbox import InboxFile
+from jobs.settings.types import StateDatabaseAddress, StateFile
+from jobs.webhooks.file_inbox import WebhookInboxFile
 from jobs.webhooks.inbox import InboxLocation
 
 if TYPE_CHECKING:  # few need its driver
@@ -22,7 +22,7 @@ def shared_database(url: SecretStr) -> "SharedDatabase":
 
 
 def inbox_location(
-    state: StateFile | StateDatabase | None,
+    state: StateFile | StateDatabaseAddress | None,
     account: str,
     webhooks: WebhookSettings | None,
     *,
@@ -41,10 +41,10 @@ def inbox_location(
             raise ValueError("settings read from a file always name their state")
         case StateFile():
             own = f"{account}.inbox.db"
-            return InboxFile((webhooks and webhooks.inbox) or state.folder / own)
-        case StateDatabase(url):
-            from jobs.webhooks.postgresql_inbox import InboxTable  # noqa: PLC0415 - few need its driver
+            return WebhookInboxFile((webhooks and webhooks.inbox) or state.folder / own)
+        case StateDatabaseAddress(url):
+            from jobs.webhooks.postgresql_inbox import WebhookInboxTable  # noqa: PLC0415 - few need its driver
 
-            return InboxTable(database_at(url), account)
+            return WebhookInboxTable(database_at(url), account)
         case never:
             assert_never(never)

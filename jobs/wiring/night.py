@@ -22,7 +22,7 @@ from jobs.settings.schema import GoogleAdsSettings, MetaSettings, Settings
 from jobs.wiring.account import inbox_of
 from jobs.wiring.google_quota import GoogleQuotas
 from jobs.wiring.inbox import shared_database
-from jobs.wiring.oplead import export_file_options, oplead_client, oplead_connector_options
+from jobs.wiring.oplead import build_export_file_options, build_oplead_options, oplead_client
 
 if TYPE_CHECKING:
     from connectors.google_ads.options import GoogleOptions
@@ -72,7 +72,7 @@ def open_connectors(
         )
 
 
-def inspectors(settings: Settings) -> Iterator[tuple[DestinationId, Callable[[], PlatformInspector]]]:
+def platform_inspector_factories(settings: Settings) -> Iterator[tuple[DestinationId, Callable[[], PlatformInspector]]]:
     """Yield a factory for each destination's platform inspector.
 
     A factory raises `Misconfigured` if the destination's credentials cannot be used.
@@ -119,11 +119,11 @@ def prepare_for_forked_nights() -> None:
     from connectors.meta.statements import MetaStatementReader  # noqa: F401, PLC0415
     from connectors.oplead import OpleadSource  # noqa: F401, PLC0415
     from connectors.oplead.files import FileSource  # noqa: F401, PLC0415
-    from jobs.ledger.storage.postgresql import keep_connections  # noqa: PLC0415 - few need its driver
+    from jobs.ledger.storage.postgresql import keep_database_connections  # noqa: PLC0415 - few need its driver
 
     # It loads what it connects with when it first does.
     httpx.HTTPTransport().close()
-    keep_connections()
+    keep_database_connections()
 
 
 # SDKs are slow to load: import a connector only if an account uses it.
@@ -217,8 +217,8 @@ def _source(
 
         by_contact = any(one.audience == "all" for one in (*settings.google_ads, *settings.meta))
         return FileSource(
-            oplead_connector_options(settings),
-            export_file_options(settings.source),
+            build_oplead_options(settings),
+            build_export_file_options(settings.source),
             clock,
             wanted_fields=book.extraction.paths,
             needed=("id", "created_at", "status", *(() if by_contact else ("click_id",))),
@@ -252,26 +252,26 @@ def recipients_by_fingerprint(urls: Sequence[str], place: str) -> dict[str, Reci
     }
 
 
-def unknown_notification_addresses(urls: Sequence[str]) -> list[int]:
+def unsupported_notification_addresses(urls: Sequence[str]) -> list[int]:
     """Return the positions of addresses of no known service."""
     from connectors.notifiers import is_notification_address  # noqa: PLC0415
 
     return [position for position, url in enumerate(urls) if not is_notification_address(url)]
 
 
-def notice_addresses_to_try(settings: Settings) -> "list[NoticeTrial]":
+def notice_addresses_to_try(settings: Settings) -> "list[NoticeAddressToTry]":
     """Return the addresses for notices, in the order of the settings, to be tried one at a time."""
     from connectors.notifiers import AppriseNotifier, is_mailbox, service_name  # noqa: PLC0415
 
     urls = [each.get_secret_value() for each in settings.notify]
     return [
-        NoticeTrial(f"notify.{position}", service_name(url), AppriseNotifier(url).try_to_send, is_mailbox(url))
+        NoticeAddressToTry(f"notify.{position}", service_name(url), AppriseNotifier(url).try_to_send, is_mailbox(url))
         for position, url in enumerate(urls)
     ]
 
 
 @dataclass(frozen=True, slots=True)
-class NoticeTrial:
+class NoticeAddressToTry:
     """An address to try."""
 
     place: str
@@ -290,6 +290,6 @@ def configured_dead_mans_switch(settings: Settings) -> DeadMansSwitchPinger | No
     """Return the dead man's switch, if one is configured."""
     if settings.ping is None:
         return None
-    from connectors.notifiers import DeadMansSwitch  # noqa: PLC0415
+    from connectors.notifiers import HttpDeadMansSwitch  # noqa: PLC0415
 
-    return DeadMansSwitch(settings.ping.get_secret_value())
+    return HttpDeadMansSwitch(settings.ping.get_secret_value())

@@ -18,7 +18,7 @@ from jobs.pull.sync import MAX_CLOCK_SKEW
 from jobs.settings.load import OpleadSection, PartialSettings
 from jobs.settings.oplead_schema import ExportFileSettings, OpleadSettings, WebhookSettings, WriteSettings
 from jobs.settings.schema import Settings
-from jobs.settings.types import StateDatabase, StateFile
+from jobs.settings.types import StateDatabaseAddress, StateFile
 from jobs.wiring.account import Look, open_clock
 from jobs.wiring.inbox import shared_database
 
@@ -49,7 +49,7 @@ def oplead_lists(settings: Settings, clock: Clock) -> "closing[OpleadLists]":
     from connectors.oplead.writing.lists import OpleadLists  # noqa: PLC0415
 
     client = oplead_client(settings, clock, state=settings.state)
-    return closing(OpleadLists(client, lead_writing_options(settings.oplead.write, settings.webhooks)))
+    return closing(OpleadLists(client, build_lead_writing_options(settings.oplead.write, settings.webhooks)))
 
 
 def oplead_writer(
@@ -59,12 +59,12 @@ def oplead_writer(
 
     Only commands under `oplead` may use it: a night reads and nothing else.
     """
-    from connectors.oplead import AuthOptions, OpleadClient, OpleadOptions  # noqa: PLC0415
+    from connectors.oplead import ApiAuthScheme, OpleadClient, OpleadOptions  # noqa: PLC0415
     from connectors.oplead.writing.writer import OpleadWriter  # noqa: PLC0415
     from connectors.rate_limit import Pacer  # noqa: PLC0415
 
     look = known.settings
-    options, form = lead_writing_options(look.oplead.write, look.webhooks), None
+    options, form = build_lead_writing_options(look.oplead.write, look.webhooks), None
     if options.form is not None:
         # Another service: its token goes into the body, and neither Oplead's key nor its extra headers go along.
         address = urlsplit(options.form.url)
@@ -75,7 +75,7 @@ def oplead_writer(
                 zone=look.zone,
                 base_url=f"{address.scheme}://{address.netloc}",
                 path_prefix="",
-                auth=AuthOptions(style="none"),
+                auth=ApiAuthScheme(style="none"),
             ),
             clock=clock,
             pacer=Pacer(clock, look.oplead.rate, shared=shared, cancel_token=cancel_token),
@@ -95,7 +95,7 @@ def oplead_client(
     look: Look,
     clock: Clock,
     *,
-    state: StateFile | StateDatabase | None,
+    state: StateFile | StateDatabaseAddress | None,
     cancel_token: CancelToken = never_cancelled,
     clocks_within: timedelta | None = None,
     database_at: "Callable[[SecretStr], SharedDatabase]" = shared_database,
@@ -104,7 +104,7 @@ def oplead_client(
     from connectors.oplead import OpleadClient  # noqa: PLC0415
 
     return OpleadClient(
-        oplead_connector_options(look),
+        build_oplead_options(look),
         clock=clock,
         pacer=pacer_for(look.oplead, clock, state=state, cancel_token=cancel_token, database_at=database_at),
         cancel_token=cancel_token,
@@ -112,7 +112,7 @@ def oplead_client(
     )
 
 
-def lead_writing_options(write: WriteSettings, webhooks: WebhookSettings | None) -> "OpleadWriteOptions":
+def build_lead_writing_options(write: WriteSettings, webhooks: WebhookSettings | None) -> "OpleadWriteOptions":
     """Return the Oplead connector's options for writing.
 
     Raises:
@@ -147,7 +147,7 @@ def lead_writing_options(write: WriteSettings, webhooks: WebhookSettings | None)
 _ENDPOINTS = ("create", "update", "status", "document")
 
 
-def export_file_options(source: ExportFileSettings) -> "ExportFileOptions":
+def build_export_file_options(source: ExportFileSettings) -> "ExportFileOptions":
     """Return the options of the files to read."""
     from connectors.oplead.files import ExportFileOptions  # noqa: PLC0415
 
@@ -156,7 +156,7 @@ def export_file_options(source: ExportFileSettings) -> "ExportFileOptions":
     return ExportFileOptions(kind=kind, pattern=source.csv or source.xlsx or "", **rest)
 
 
-def oplead_connector_options(look: Look) -> "OpleadOptions":
+def build_oplead_options(look: Look) -> "OpleadOptions":
     """Return the Oplead connector's options."""
     from connectors import oplead as platform  # noqa: PLC0415
 
@@ -175,7 +175,7 @@ def oplead_connector_options(look: Look) -> "OpleadOptions":
         in_flight=oplead.in_flight,
         max_requests=oplead.max_requests,
         largest_page_mb=oplead.largest_page_mb,
-        auth=platform.AuthOptions(**oplead.auth.model_dump()),
+        auth=platform.ApiAuthScheme(**oplead.auth.model_dump()),
         pagination=platform.PaginationOptions(**oplead.pagination.model_dump()),
         since_filter=since,
         # In this mode only a lead's own page shows what changed.
@@ -185,7 +185,7 @@ def oplead_connector_options(look: Look) -> "OpleadOptions":
     )
 
 
-def webhook_parser(look: OpleadSection, webhooks: WebhookSettings) -> Callable[[bytes], Sequence[ReceivedEvent]]:
+def webhook_body_parser(look: OpleadSection, webhooks: WebhookSettings) -> Callable[[bytes], Sequence[ReceivedEvent]]:
     """Return a parser for webhook bodies received just now; it raises ValueError if one is not a webhook."""
     from connectors import oplead as platform  # noqa: PLC0415
 
@@ -196,7 +196,7 @@ def webhook_parser(look: OpleadSection, webhooks: WebhookSettings) -> Callable[[
         CrmEventKind.APPOINTMENT: subscriptions.appointment,
     }
     parser = platform.WebhookParser(
-        oplead_connector_options(look),
+        build_oplead_options(look),
         platform.WebhookFieldPaths(names, **webhooks.fields.model_dump()),
     )
 
@@ -212,7 +212,7 @@ def pacer_for(
     oplead: OpleadSettings,
     clock: Clock,
     *,
-    state: StateFile | StateDatabase | None,
+    state: StateFile | StateDatabaseAddress | None,
     cancel_token: CancelToken = never_cancelled,
     database_at: "Callable[[SecretStr], SharedDatabase]" = shared_database,
 ) -> "Pacer":
@@ -225,7 +225,7 @@ def pacer_for(
 
 def _shared_pace(
     service: tuple[str, str],
-    state: StateFile | StateDatabase | None,
+    state: StateFile | StateDatabaseAddress | None,
     database_at: "Callable[[SecretStr], SharedDatabase]",
 ) -> "RequestHistories | None":
     """Return what processes of one machine share beside a file, and those of several in a database."""
@@ -236,7 +236,7 @@ def _shared_pace(
             return None
         case StateFile():
             return SharedRequestHistory(pace_file(state.folder, *service))
-        case StateDatabase(url):
+        case StateDatabaseAddress(url):
             from jobs.wiring.pace import DatabaseRequestHistory  # noqa: PLC0415 - few need its driver
 
             return DatabaseRequestHistory(database_at(url), pace_key(*service))

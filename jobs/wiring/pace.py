@@ -139,7 +139,7 @@ class DatabaseRequestHistory:
 
     def _presumed(self, own: ProcessRequestHistory, now: datetime) -> Sequence[ProcessRequestHistory]:
         """Return what the others are presumed to have asked while nobody can tell."""
-        seen = [each.without_expired_requests(now) for each in self._others.values()]
+        seen = [each.without_expired_api_requests(now) for each in self._others.values()]
         asking = sum(bool(each) for process, each in self._others.items() if process != _EVERYONE)
         return [each for each in (*seen, *[replace(own, per_hour={})] * asking) if each]
 
@@ -162,7 +162,7 @@ class DatabaseRequestHistory:
 def _history(stored: str, now: datetime) -> ProcessRequestHistory | None:
     """Return a stored history; None if it is unreadable."""
     try:
-        return HISTORY.validate_json(stored).without_expired_requests(now)
+        return HISTORY.validate_json(stored).without_expired_api_requests(now)
     except (ValueError, OverflowError):
         return None
 

@@ -9,9 +9,9 @@ from jobs.ledger.storage.plain_reads import read_counting_starts
 from jobs.ledger.storage.revisions import SchemaChange
 from jobs.ledger.storage.state import State
 from jobs.ledger.storage.state_file import LedgerError
-from jobs.settings.references import is_reference
+from jobs.settings.references import is_secret_reference
 from jobs.settings.schema import Settings
-from jobs.settings.types import StateDatabase, StateFile
+from jobs.settings.types import StateDatabaseAddress, StateFile
 
 
 def account_state(settings: Settings) -> State:
@@ -19,7 +19,7 @@ def account_state(settings: Settings) -> State:
     return state_at_address(settings.state, settings.account)
 
 
-def state_at_address(address: StateFile | StateDatabase | None, account: str) -> State:
+def state_at_address(address: StateFile | StateDatabaseAddress | None, account: str) -> State:
     """Return an account's state at an address, whether or not it exists yet."""
     match address:
         case None:
@@ -28,8 +28,8 @@ def state_at_address(address: StateFile | StateDatabase | None, account: str) ->
             from jobs.ledger.storage.sqlite_state import SqliteState  # noqa: PLC0415 - `check` needs no SQLAlchemy
 
             return SqliteState(path)
-        case StateDatabase(url):
-            if is_reference(reference := url.get_secret_value()):
+        case StateDatabaseAddress(url):
+            if is_secret_reference(reference := url.get_secret_value()):
                 raise LedgerError(_("state: {reference} is not set on this machine", reference=reference))
             from jobs.ledger.storage.postgresql_state import PostgresqlState  # noqa: PLC0415 - few need its driver
 

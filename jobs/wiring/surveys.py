@@ -8,8 +8,8 @@ from jobs.rules.extraction import read_amount
 from jobs.rules.model import UnreadableAmount, normalise_label
 from jobs.settings.load import OpleadSection
 from jobs.settings.oplead_schema import ExportFileSettings
-from jobs.settings.types import StateDatabase, StateFile
-from jobs.wiring.oplead import export_file_options, oplead_client, oplead_connector_options
+from jobs.settings.types import StateDatabaseAddress, StateFile
+from jobs.wiring.oplead import build_export_file_options, build_oplead_options, oplead_client
 
 
 def survey_oplead(
@@ -17,7 +17,7 @@ def survey_oplead(
     clock: Clock,
     *,
     leads: int | None,
-    state: StateFile | StateDatabase | None = None,
+    state: StateFile | StateDatabaseAddress | None = None,
     named: frozenset[str] = frozenset(),
     specification: bytes | None = None,
 ) -> Survey:
@@ -58,8 +58,8 @@ def survey_files(
     from connectors.oplead.files import survey_file  # noqa: PLC0415
 
     return survey_file(
-        oplead_connector_options(look),
-        export_file_options(source),
+        build_oplead_options(look),
+        build_export_file_options(source),
         leads=leads,
         named=named,
         readable=_is_readable,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from connectors.records import ClickId, LeadId
 from jobs.settings.load import OpleadSection
-from jobs.wiring.oplead import oplead_connector_options
+from jobs.wiring.oplead import build_oplead_options
 
 if TYPE_CHECKING:
     from connectors.oplead.files.options import Delimiter, Encoding
@@ -19,7 +19,7 @@ def parse_lead_id(text: str) -> LeadId | None:
     return as_lead_id(text)
 
 
-def click_id_text(ids: Iterable[ClickId]) -> str:
+def oplead_click_id_text(ids: Iterable[ClickId]) -> str:
     """Return click ids as the text in which Oplead keeps them."""
     from connectors.oplead.parsing.click_ids import format_labelled_click_ids  # noqa: PLC0415
 
@@ -30,7 +30,7 @@ def click_ids_in(look: OpleadSection, text: str, utm_source: str | None) -> tupl
     """Return the click ids that Oplead's field would be read as if it held this text."""
     from connectors.oplead.parsing.click_ids import read_click_ids  # noqa: PLC0415
 
-    rules = oplead_connector_options(look).click_ids
+    rules = build_oplead_options(look).click_ids
     return read_click_ids(text, utm_source=utm_source, rules=rules, zone=look.zone)[0]
 
 
@@ -48,7 +48,7 @@ def normalised_title(title: str) -> str:
     return normalise(title)
 
 
-def csv_rows(
+def read_csv_rows(
     path: Path, *, encoding: "Encoding | None", delimiter: "Delimiter | None"
 ) -> tuple[Sequence[str], Iterator[tuple[int, Sequence[str]]]]:
     """Return a CSV file's titles, and its rows with their line numbers as they are read.

@@ -14,17 +14,17 @@ from connectors.records import (
     AnswerLost,
     EncodedEvent,
     Money,
-    NotSent,
     OutcomeClass,
     ReceivedForProcessing,
     Refused,
+    RequestNotSent,
     RowOutcomes,
 )
 from tests.contract.sinks import EVERY, Fake, Real
 
 GOOD = {OutcomeClass.DONE, OutcomeClass.DUPLICATE}
 FAILURES = {
-    "nothing listens": (NotSent,),
+    "nothing listens": (RequestNotSent,),
     "key refused": (Refused,),
     "401": (Refused, AnswerLost),
     "429": (Refused, AnswerLost),

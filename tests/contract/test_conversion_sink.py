@@ -15,16 +15,16 @@ from connectors.records import (
     AnswerLost,
     ConsentSignalValue,
     Contact,
+    ContactIdentifierKind,
     EncodedEvent,
     ForgottenRequest,
     Identifier,
-    IdentifierKind,
     Money,
-    NotSent,
     OutcomeClass,
     PartlyRefused,
     ReceivedForProcessing,
     Refused,
+    RequestNotSent,
     RowOutcomes,
     StillPending,
 )
@@ -34,7 +34,7 @@ from tests.contract.sinks import BY_NUMBER, BY_ROW, CONTACT, EVERY, REAL, WHOLE,
 GOOD = {OutcomeClass.DONE, OutcomeClass.DUPLICATE}
 SHA256 = re.compile(r"[0-9a-f]{64}")
 FAILURES = {
-    "nothing listens": (NotSent,),
+    "nothing listens": (RequestNotSent,),
     "key refused": (Refused,),
     "401": (Refused, AnswerLost),
     "429": (Refused, AnswerLost),
@@ -57,8 +57,10 @@ CHANGES = {
     "at": lambda event: replace(event, at=event.at + timedelta(seconds=1)),
     "click_id": lambda event: replace(event, click_id=click_id(event.click_id.kind, 0, event.at)),
     "no click_id": lambda event: replace(event, click_id=None),
-    "identifiers": lambda event: replace(event, identifiers=(Identifier(IdentifierKind.EMAIL, "e" * 64),)),
-    "kind of identifier": lambda event: replace(event, identifiers=(Identifier(IdentifierKind.PHONE, "0" * 64),)),
+    "identifiers": lambda event: replace(event, identifiers=(Identifier(ContactIdentifierKind.EMAIL, "e" * 64),)),
+    "kind of identifier": lambda event: replace(
+        event, identifiers=(Identifier(ContactIdentifierKind.PHONE, "0" * 64),)
+    ),
     "no identifiers": lambda event: replace(event, identifiers=()),
     "amount": lambda event: replace(event, value=Money(Decimal("1250.51"), "EUR")),
     "currency": lambda event: replace(event, value=Money(event.value.amount, "CHF")),
@@ -142,7 +144,9 @@ def test_identifiers_repr_shows_no_contact_data(played):
 
 def test_equal_events_have_the_same_bytes(played):
     """Identifier order, time zone and sink instance make no difference."""
-    event = played.event(identifiers=(*played.sink.hash_contact(CONTACT), Identifier(IdentifierKind.EMAIL, "0" * 64)))
+    event = played.event(
+        identifiers=(*played.sink.hash_contact(CONTACT), Identifier(ContactIdentifierKind.EMAIL, "0" * 64))
+    )
     elsewhere = event.at.astimezone(timezone(timedelta(hours=2)))
     bodies = [
         played.sink.encode(event),
@@ -157,7 +161,7 @@ def test_equal_events_have_the_same_bytes(played):
 @pytest.mark.parametrize("change", CHANGES)
 def test_changing_any_encoded_property_changes_the_bytes(played, change):
     """Exempt are properties carried by the request or unknown to the platform."""
-    event = played.event(identifiers=(Identifier(IdentifierKind.EMAIL, "0" * 64),))
+    event = played.event(identifiers=(Identifier(ContactIdentifierKind.EMAIL, "0" * 64),))
     differs = played.sink.encode(event) != played.sink.encode(CHANGES[change](event))
 
     assert differs is (change not in played.adapter.unsaid)

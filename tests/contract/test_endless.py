@@ -13,7 +13,7 @@ from connectors import one_call
 from connectors.errors import Misconfigured, Transient
 from connectors.oplead import OpleadClient, OpleadOptions, OpleadSource
 from connectors.rate_limit import Pacer
-from connectors.records import AnswerLost, LeadId, NotSent, UnreadableLead
+from connectors.records import AnswerLost, LeadId, RequestNotSent, UnreadableLead
 from tests import suite
 from tests.contract.endless import ENDLESS, Endless, body_without_end, bomb, dripping_head, endless, error_without_end
 from tests.contract.google_ads.conftest import AdsApi, Google, private_key
@@ -119,7 +119,7 @@ def test_endless_answer_from_the_token_server_is_not_sent(google, way):
     with endless(ENDLESS[way]) as server:
         google.use(key_file=google.key_file(f"{server.url}/token"), timeout=0.2)
 
-        assert isinstance(google.submit(), NotSent)
+        assert isinstance(google.submit(), RequestNotSent)
         assert all_end(server)
         assert [] == google.api.calls
 
@@ -271,7 +271,7 @@ def test_unlimited_token_answer_is_not_sent(google):
     with endless(body_without_end) as server:
         google.use(key_file=google.key_file(f"{server.url}/token"), timeout=LONG)
 
-        assert isinstance(google.submit(), NotSent)
+        assert isinstance(google.submit(), RequestNotSent)
 
 
 def test_accepts_an_answer_exactly_at_the_size_limit(meta):

@@ -17,7 +17,7 @@ from connectors.rate_limit import LONGEST_REQUEST, WINDOW
 from connectors.records import Target
 from jobs.cancellation import StoppedBySignal, never_cancelled
 from jobs.settings import load
-from jobs.settings.types import StateDatabase, StateFile
+from jobs.settings.types import StateDatabaseAddress, StateFile
 from jobs.wiring.account import account_inbox
 from jobs.wiring.google_quota import GoogleQuotas
 from jobs.wiring.night import open_connectors
@@ -59,7 +59,9 @@ def account(request, limits, tmp_path):
         if is_file:
             state = StateFile(tmp_path / "state.db")
         else:
-            state = StateDatabase(SecretStr(postgresql.server().url(request.getfixturevalue("database"))), tmp_path)
+            state = StateDatabaseAddress(
+                SecretStr(postgresql.server().url(request.getfixturevalue("database"))), tmp_path
+            )
         made.append(GoogleQuotas(state, clock, cancel_token))
         return made[-1]
 
@@ -219,7 +221,7 @@ def test_what_a_night_shares_takes_one_connection_of_the_server(database, tmp_pa
     settings = tmp_path / "pipeline.yaml"
     settings.write_text(SETTINGS)
     loaded = load(settings, {"DATABASE": postgresql.server().url(database), "SECRET": "tok-0c5e-0c5e-0c5e-0c5e"})
-    account_inbox(loaded.settings).open_for_writing().close()
+    account_inbox(loaded.settings).open_inbox_for_writing().close()
     with open_connectors(loaded.settings, clock) as (_book, deps):
         with (
             slot(deps.source._client.pacer),

@@ -98,7 +98,7 @@ class Real:
 
     def delete(self, name):
         """Delete a lead."""
-        self._platform.delete(name)
+        self._platform.delete_lead(name)
 
     def filter_changes(self):
         """Apply the filter by change from now on."""

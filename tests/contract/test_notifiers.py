@@ -13,7 +13,7 @@ from werkzeug import Response
 
 from connectors import notifiers
 from connectors.http import run_with_timeout
-from connectors.notifiers import AppriseNotifier, DeadMansSwitch, is_mailbox, is_notification_address, service_name
+from connectors.notifiers import AppriseNotifier, HttpDeadMansSwitch, is_mailbox, is_notification_address, service_name
 from connectors.records import NoticeOutcome, NoticeResult
 
 HUNG = 0.3  # seconds
@@ -41,7 +41,9 @@ def test_delivers_a_message_with_title_and_text(httpserver):
     """`send` returns true."""
     httpserver.expect_oneshot_request("/hook", method="POST").respond_with_data("ok")
 
-    assert AppriseNotifier(f"json://127.0.0.1:{httpserver.port}/hook").send("google_ads stopped", "line 1\nline é <2>")
+    assert AppriseNotifier(f"json://127.0.0.1:{httpserver.port}/hook").send_message(
+        "google_ads stopped", "line 1\nline é <2>"
+    )
     request, _ = httpserver.log[0]
     said = json.loads(request.data)
     assert ("google_ads stopped", "line 1\nline é <2>", "warning") == (said["title"], said["message"], said["type"])
@@ -53,12 +55,12 @@ def test_send_returns_false_when_the_receiver_rejects_the_message(httpserver, st
     """Nothing is raised."""
     httpserver.expect_request("/hook").respond_with_data("no", status=status)
 
-    assert not AppriseNotifier(f"json://127.0.0.1:{httpserver.port}/hook").send("t", "x")
+    assert not AppriseNotifier(f"json://127.0.0.1:{httpserver.port}/hook").send_message("t", "x")
 
 
 def test_send_returns_false_when_nothing_listens(closed):
     """The receiver may be down."""
-    assert not AppriseNotifier(f"json://{closed}/hook").send("t", "x")
+    assert not AppriseNotifier(f"json://{closed}/hook").send_message("t", "x")
 
 
 @pytest.mark.parametrize("more", ["", "?retry=9&wait=60", "?rto=600"])
@@ -66,15 +68,15 @@ def test_bounds_the_wait_for_a_hanging_server(silent, monkeypatch, more):
     """Retries and timeouts in the address cannot extend it."""
     monkeypatch.setattr(notifiers, "LONGEST", HUNG)
 
-    assert not AppriseNotifier(f"json://{silent}/hook{more}").send("t", "x")
+    assert not AppriseNotifier(f"json://{silent}/hook{more}").send_message("t", "x")
 
 
 def test_wait_is_bounded_to_ten_seconds(monkeypatch):
     """The nightly run relies on this bound, for messages and for pings."""
     limits = []
     monkeypatch.setattr(notifiers, "run_with_timeout", lambda _, seconds: limits.append(seconds))
-    AppriseNotifier("json://127.0.0.1/hook").send("t", "x")
-    DeadMansSwitch("http://127.0.0.1/id").ping(failed=False)
+    AppriseNotifier("json://127.0.0.1/hook").send_message("t", "x")
+    HttpDeadMansSwitch("http://127.0.0.1/id").ping(failed=False)
 
     assert [10, 10] == limits
 
@@ -82,7 +84,7 @@ def test_wait_is_bounded_to_ten_seconds(monkeypatch):
 def test_never_logs_the_address(closed, caplog):
     """It is a secret, and apprise quotes parts of it."""
     caplog.set_level(logging.DEBUG, logger="root")
-    AppriseNotifier(f"json://user:s3cret@{closed}/t0ken").send("t", "x")
+    AppriseNotifier(f"json://user:s3cret@{closed}/t0ken").send_message("t", "x")
     is_notification_address("slack://t0ken")
 
     assert "t0ken" not in caplog.text
@@ -109,7 +111,7 @@ def test_is_address_accepts_what_apprise_can_send_to(url, is_one):
 
 def test_send_returns_false_for_an_invalid_address():
     """Checked settings rule this case out."""
-    assert not AppriseNotifier("nonsense").send("t", "x")
+    assert not AppriseNotifier("nonsense").send_message("t", "x")
 
 
 # ── what happened ────────────────────────────────────────────────────────────────────────────────
@@ -184,7 +186,7 @@ def test_a_mailbox_gets_the_page_as_a_file(tmp_path):
         server.mails = []
         Thread(target=server.handle_request, daemon=True).start()
         address = f"mailto://127.0.0.1:{server.server_address[1]}?from=a@example.com&to=b@example.com"
-        assert AppriseNotifier(address).send("the week", "line 1\nline é", urgent=False, page=page)
+        assert AppriseNotifier(address).send_message("the week", "line 1\nline é", urgent=False, page=page)
     (mail,) = server.mails
     (file,) = mail.iter_attachments()
 
@@ -204,7 +206,7 @@ def test_pings_the_address_or_its_fail_path(httpserver, failed, asked, path):
     """The path follows healthchecks.io; a query is preserved."""
     httpserver.expect_oneshot_request(path, method="GET", query_string="create=1").respond_with_data("OK")
 
-    assert DeadMansSwitch(httpserver.url_for(asked) + "?create=1").ping(failed=failed)
+    assert HttpDeadMansSwitch(httpserver.url_for(asked) + "?create=1").ping(failed=failed)
     httpserver.check_assertions()
 
 
@@ -213,14 +215,16 @@ def test_ping_returns_false_on_an_error_or_a_redirect(httpserver, status):
     """A page elsewhere is not the monitor's answer."""
     httpserver.expect_request("/id").respond_with_response(Response(status=status, headers={"Location": "/id2"}))
 
-    assert not DeadMansSwitch(httpserver.url_for("/id")).ping(failed=False)
+    assert not HttpDeadMansSwitch(httpserver.url_for("/id")).ping(failed=False)
 
 
 def test_ping_returns_false_when_the_monitor_is_down_or_hangs(closed, silent, monkeypatch):
     """Nothing is raised, and the wait is bounded."""
     monkeypatch.setattr(notifiers, "LONGEST", HUNG)
 
-    assert [False, False] == [DeadMansSwitch(f"http://{address}/id").ping(failed=False) for address in (closed, silent)]
+    assert [False, False] == [
+        HttpDeadMansSwitch(f"http://{address}/id").ping(failed=False) for address in (closed, silent)
+    ]
 
 
 # ── the time limit ───────────────────────────────────────────────────────────────────────────────

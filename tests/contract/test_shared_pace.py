@@ -10,7 +10,7 @@ from sqlalchemy import event, text
 
 from connectors.rate_limit import LONGEST_REQUEST, WINDOW, pace_key
 from jobs.settings.oplead_schema import OpleadSettings
-from jobs.settings.types import StateDatabase
+from jobs.settings.types import StateDatabaseAddress
 from jobs.wiring import pace
 from jobs.wiring.oplead import pacer_for
 from tests import postgresql
@@ -57,7 +57,7 @@ def machine(database, tmp_path):
 
     def make(clock, *, rate=2, mark=1):
         oplead = OpleadSettings(rate=rate, base_url="https://crm.example.org", token=f"tok-{mark}")
-        state = StateDatabase(SecretStr(postgresql.server().url(database)), tmp_path)
+        state = StateDatabaseAddress(SecretStr(postgresql.server().url(database)), tmp_path)
         made.append(pacer_for(oplead, clock, state=state))
         return made[-1]
 

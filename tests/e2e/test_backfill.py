@@ -151,7 +151,7 @@ def test_waiting_for_approval_times_out(monkeypatch):
     monkeypatch.setattr(approval, "PATIENCE_SECONDS", 0)
 
     with pytest.raises(UsageError, match="write --yes"):
-        approval.Approval().ask_approval("Send?", never_cancelled)
+        approval.ApprovalOptions().ask_approval("Send?", never_cancelled)
 
 
 @pytest.mark.parametrize("state_in", ["file", pytest.param("database", marks=pytest.mark.exhaustive)])

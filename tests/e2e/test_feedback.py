@@ -13,7 +13,7 @@ from jobs.exit_codes import Exit, UsageError
 from jobs.ledger.runs import open_locked_ledger
 from jobs.ledger.storage.sqlite_state import SqliteState
 from jobs.nightly import run_night
-from jobs.oplead_commands.feedback import show_feedback
+from jobs.oplead_commands.feedback import show_lead_feedback
 from jobs.oplead_commands.importing.import_leads import ImportOptions, import_file_into_oplead
 from jobs.oplead_commands.statuses import set_lead_status
 from jobs.run_context import Deps, RunContext
@@ -54,9 +54,9 @@ def created(oplead):
 
 def hear(oplead, lead_id, label, at=None, received_at=RECEIVED):
     """Have the receiver take a webhook."""
-    inbox = FileInbox.open_for_writing(oplead.folder / "maison-durand.inbox.db")
+    inbox = FileInbox.open_inbox_for_writing(oplead.folder / "maison-durand.inbox.db")
     event = WebhookEvent(CrmEventKind.STATUS_CHANGE, LeadId(lead_id), label, Moment(at) if at else None)
-    inbox.append([ReceivedEvent(event, received_at, f"{lead_id} {label} {at}", is_unique=True)])
+    inbox.append_events([ReceivedEvent(event, received_at, f"{lead_id} {label} {at}", is_unique=True)])
     inbox.close()
 
 
@@ -75,7 +75,7 @@ def read_at_night(oplead, labels, *, at):
 def told(oplead, capsys):
     """What is printed as JSON, by lead."""
     capsys.readouterr()
-    assert Exit.DONE == oplead.run(show_feedback, None, json=True)
+    assert Exit.DONE == oplead.run(show_lead_feedback, None, json=True)
     return {each["lead"]: each for each in map(documented, capsys.readouterr().out.splitlines())}
 
 
@@ -93,7 +93,7 @@ def test_each_lead_with_a_provider_url_is_shown_with_what_was_heard_last(oplead,
     assert ("Signé", "2026-09-02T08:00:00+00:00", "webhook") == tuple(list(said[first].values())[2:])
     assert ("Nurserie", "2026-09-02T09:00:00+00:00") == (said[second]["status"], said[second]["since"])
     assert (None, None, None) == tuple(list(said[third].values())[2:])
-    oplead.run(show_feedback, None)
+    oplead.run(show_lead_feedback, None)
     shown = capsys.readouterr().out
     assert "3 leads created with provider.url; nothing heard yet of 1." in shown
     assert "Wed 2 Sep 2026 10:00" in shown
@@ -121,7 +121,7 @@ def test_nothing_is_asked_of_oplead(oplead, capsys):
     before = len(oplead.log)
 
     told(oplead, capsys)
-    oplead.run(show_feedback, None)
+    oplead.run(show_lead_feedback, None)
 
     assert before == len(oplead.log)
     assert "No receiver has run here" in capsys.readouterr().out
@@ -146,14 +146,14 @@ def test_a_csv_file_has_every_lead_and_nobodys_data(oplead):
     hear(oplead, first, "Signé", RECEIVED)
     file = oplead.folder / "feedback.csv"
 
-    assert Exit.DONE == oplead.run(show_feedback, file)
+    assert Exit.DONE == oplead.run(show_lead_feedback, file)
 
     rows = list(csv.DictReader(file.read_text(encoding="utf-8").splitlines()))
     assert {first: "Signé"} == {each["lead"]: each["status"] for each in rows if each["status"]}
     assert 3 == len(rows)
     assert "personne" not in file.read_text(encoding="utf-8")
     with pytest.raises(UsageError, match="it exists already"):
-        oplead.run(show_feedback, file)
+        oplead.run(show_lead_feedback, file)
 
 
 def test_nothing_imported_is_told_too(running, tmp_path, capsys):

@@ -13,7 +13,7 @@ from jobs.ledger.runs import open_locked_ledger
 from jobs.ledger.schema import IncidentRow
 from jobs.ledger.stored_values import values_from_json, values_to_json
 from jobs.oplead_commands.creation.identity import lead_fingerprint
-from jobs.oplead_commands.creation.outbox import LeadToCreate, lock_outbox
+from jobs.oplead_commands.creation.outbox import LeadToCreate, lock_lead_creation_outbox
 from jobs.rules.incident import IncidentId, IncidentKind
 from jobs.rules.reasons import DestinationScope
 from jobs.webhooks.file_inbox import FileInbox
@@ -41,7 +41,7 @@ def company(company):
     company.night()
     with company.inbox() as inbox:
         inbox.append([event(company, "L-2"), event(company, "L-1"), event(company, "L-1", CrmEventKind.APPOINTMENT)])
-    with lock_outbox(company.state.with_name("maison-test.oplead.db"), now=company.clock.now) as outbox:
+    with lock_lead_creation_outbox(company.state.with_name("maison-test.oplead.db"), now=company.clock.now) as outbox:
         ids = (ClickId(ClickIdKind.GCLID, company.gclid(1)),)
         mark = lead_fingerprint(ids, CONTACT, outbox.salt)
         outbox.record_request_in_flight(
@@ -103,12 +103,12 @@ def test_nothing_is_left_of_a_forgotten_person(company):
 def test_night_erases_what_webhooks_report_of_a_forgotten_lead(company):
     """The receiver knows of nobody that they are forgotten; another lead's event stays."""
     assert 0 == company.command("forget", "--lead", "L-1")[0]
-    inbox = FileInbox.open_for_writing(company.state.with_name("maison-test.inbox.db"))
-    inbox.append([event(company, "L-1"), event(company, "L-2", CrmEventKind.APPOINTMENT)])
+    inbox = FileInbox.open_inbox_for_writing(company.state.with_name("maison-test.inbox.db"))
+    inbox.append_events([event(company, "L-1"), event(company, "L-2", CrmEventKind.APPOINTMENT)])
     assert {("maison-test.inbox.db-wal", LABEL)} <= traces(company)
     company.clock.advance(company.clock.now() + DAY)
     code, out, err = company.command("run")
-    left = inbox.events_of([LeadId("L-1"), LeadId("L-2")])
+    left = inbox.webhook_events_of([LeadId("L-1"), LeadId("L-2")])
     inbox.close()
 
     assert (0, set()) == (code, traces(company)), (out, err)
@@ -238,8 +238,8 @@ def test_mistyped_id_is_refused_and_blocks_no_lead(company):
 
 def test_lead_that_only_a_webhook_has_named_is_forgotten(company):
     """It is on record in the inbox: its event goes, and it is kept out."""
-    inbox = FileInbox.open_for_writing(company.state.with_name("maison-test.inbox.db"))
-    inbox.append([event(company, "L-5")])
+    inbox = FileInbox.open_inbox_for_writing(company.state.with_name("maison-test.inbox.db"))
+    inbox.append_events([event(company, "L-5")])
     inbox.close()
 
     assert 0 == type_in(company, "forget", "--lead", "L-5").code

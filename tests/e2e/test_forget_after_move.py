@@ -42,8 +42,8 @@ def company(company, monkeypatch):
         company.lead(2, ("Gagné", yesterday)),
     )
     company.night()
-    inbox = FileInbox.open_for_writing(company.state.with_name("maison-test.inbox.db"))
-    inbox.append([event(company, "L-1", LABEL), event(company, "L-2", "Gagné")])
+    inbox = FileInbox.open_inbox_for_writing(company.state.with_name("maison-test.inbox.db"))
+    inbox.append_events([event(company, "L-1", LABEL), event(company, "L-2", "Gagné")])
     inbox.close()
     assert 0 == type_in(company, "state", "move", "--to", TO).code
     company.before = found(company)
@@ -238,15 +238,15 @@ def test_a_night_says_which_old_file_it_cannot_read(company):
 def test_a_night_erases_what_came_late_to_the_events_set_aside(company):
     """A receiver that was not stopped wrote on, and the move was repeated after somebody was forgotten."""
     forget(company, "--lead", "L-1")
-    inbox = FileInbox.open_for_writing(aside(company))
-    inbox.append([event(company, "L-1", LABEL), event(company, "L-2", "RDV pris")])
+    inbox = FileInbox.open_inbox_for_writing(aside(company))
+    inbox.append_events([event(company, "L-1", LABEL), event(company, "L-2", "RDV pris")])
     inbox.close()
     assert {"label of a webhook"} == found(company)[aside(company).name]
     night(company)
 
     assert {} == found(company)
-    inbox = FileInbox.open_for_reading(aside(company))
-    assert ["L-2"] == list(inbox.events_of(["L-1", "L-2"]))
+    inbox = FileInbox.open_inbox_for_reading(aside(company))
+    assert ["L-2"] == list(inbox.webhook_events_of(["L-1", "L-2"]))
     inbox.close()
 
 
@@ -284,7 +284,7 @@ def test_a_state_moved_before_its_file_was_remembered_is_once_it_is_moved_again(
     with in_database(company) as session:
         session.execute(text("DELETE FROM former_file"))
     assert 0 == type_in(company, "state", "move", "--to", TO).code
-    inbox = FileInbox.open_for_reading(aside(company))
+    inbox = FileInbox.open_inbox_for_reading(aside(company))
     identity = inbox.identity()
     inbox.close()
     with in_database(company) as session:

@@ -23,13 +23,18 @@ from connectors.sandbox.platform import FaultKind, PlannedFault
 from connectors.sandbox.population.company import InventedLeads
 from connectors.sandbox.sandbox import Sandbox
 from jobs.cancellation import StoppedBySignal
-from jobs.cli.night.approval import Approval
+from jobs.cli.night.approval import ApprovalOptions
 from jobs.exit_codes import Exit, UsageError
 from jobs.ledger.storage.lock import LeaseHeldError
 from jobs.oplead_commands import lead_writes
 from jobs.oplead_commands.creation.creating import OpleadLeadCreator
 from jobs.oplead_commands.creation.lead_values import lead_from_options
-from jobs.oplead_commands.creation.outbox import LeadCreationState, lock_outbox, open_outbox, outbox_path
+from jobs.oplead_commands.creation.outbox import (
+    LeadCreationState,
+    lead_creation_outbox_path,
+    lock_lead_creation_outbox,
+    open_outbox,
+)
 from jobs.oplead_commands.importing.import_leads import ImportOptions, import_file_into_oplead
 from tests import quick
 from tests.e2e.support.company import ended
@@ -82,7 +87,7 @@ def emails(oplead):
 
 def outbox_of(oplead):
     """Each lead on record."""
-    with open_outbox(outbox_path(oplead.folder, "maison-durand")) as outbox:
+    with open_outbox(lead_creation_outbox_path(oplead.folder, "maison-durand")) as outbox:
         return outbox._select("ORDER BY key", ())
 
 
@@ -266,7 +271,7 @@ def test_a_lead_that_may_be_either_of_two_is_left_to_a_human(oplead, capsys):
         lead_writes.create(
             context, lead_from_options({**_values(row(1)), "city": "Lyon"}, [], context.known.settings.zone)
         )
-    outbox_path(oplead.folder, "maison-durand").unlink()
+    lead_creation_outbox_path(oplead.folder, "maison-durand").unlink()
     oplead.fail("/v1/leads", FaultKind.CUT_BEFORE, after=1)
 
     said = result(oplead, capsys, file)
@@ -372,7 +377,7 @@ def test_what_will_be_written_is_shown_masked_and_asked_for(oplead, capsys, monk
     assert "contact.email" in said
     assert "personne0" not in said
     assert not list(oplead.folder.glob("*.oplead.db"))
-    monkeypatch.setattr(Approval, "ask_approval", lambda *_: False)
+    monkeypatch.setattr(ApprovalOptions, "ask_approval", lambda *_: False)
     assert Exit.DONE == run(oplead, file)
     assert "Nothing was written." in capsys.readouterr().out
     assert before == posts(oplead)
@@ -637,7 +642,7 @@ def test_two_imports_at_once_are_refused(oplead):
     file = leads_file(oplead.folder, [row(0)])
     with (
         oplead.context() as context,
-        lock_outbox(outbox_path(oplead.folder, "maison-durand"), now=context.clock.now),
+        lock_lead_creation_outbox(lead_creation_outbox_path(oplead.folder, "maison-durand"), now=context.clock.now),
         pytest.raises(LeaseHeldError),
     ):
         run(oplead, file)
@@ -654,7 +659,7 @@ def test_while_an_import_asks_others_may_create_leads(oplead, capsys, monkeypatc
         assert Exit.DONE == run(oplead, first)
         return True
 
-    monkeypatch.setattr(Approval, "ask_approval", agrees)
+    monkeypatch.setattr(ApprovalOptions, "ask_approval", agrees)
 
     assert Exit.DONE == run(oplead, file)
 

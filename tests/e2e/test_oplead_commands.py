@@ -25,14 +25,14 @@ from connectors.oplead import OpleadSource
 from connectors.records import AnswerLost
 from connectors.sandbox.oplead.form import FORM_TOKEN
 from connectors.sandbox.oplead.gate import ADMIN_KEY, SUPPLIER_KEY, USER_KEY, CallerRole
-from connectors.sandbox.oplead.shape import ApiShape, api_shape_from_positions
+from connectors.sandbox.oplead.shape import ApiShape, shape_from_axis_positions
 from connectors.sandbox.platform import FaultKind, PlannedFault
 from connectors.sandbox.population.company import InventedLeads
 from connectors.sandbox.sandbox import Sandbox
 from jobs.cancellation import StoppedBySignal, never_cancelled
 from jobs.cli.app import app
 from jobs.cli.night import approval
-from jobs.cli.night.approval import Approval
+from jobs.cli.night.approval import ApprovalOptions
 from jobs.cli.oplead.commands import app as oplead_app
 from jobs.cli.progress import open_clock_showing_waits
 from jobs.exit_codes import Exit, UsageError
@@ -84,7 +84,7 @@ webhooks: {{ secret: "${{HOOK}}", public_url: "http://127.0.0.1:8391" }}
         )
         assert isinstance(known, PartialSettings), known
         with open_clock_showing_waits(known.settings) as clock:
-            yield OpleadContext(known, clock, Approval(yes, dry_run, json), never_cancelled)
+            yield OpleadContext(known, clock, ApprovalOptions(yes, dry_run, json), never_cancelled)
 
     def run(self, command, *arguments, key=ADMIN_KEY, dry_run=False, json=False, **options):
         """Run a command and return its exit code."""
@@ -184,7 +184,7 @@ def test_a_dry_run_and_a_no_write_nothing(oplead, capsys, monkeypatch):
     shown = capsys.readouterr().out
     assert "POST /v1/leads" in shown
     assert "jeanne.exemple@example.com" in shown
-    monkeypatch.setattr(Approval, "ask_approval", lambda *_: False)
+    monkeypatch.setattr(ApprovalOptions, "ask_approval", lambda *_: False)
     with oplead.context(yes=False) as context:
         assert Exit.DONE == lead_writes.create(context, lead_from_options(JEANNE, [], context.known.settings.zone))
 
@@ -285,7 +285,7 @@ def test_an_export_holds_every_lead_for_its_owner_only(oplead, capsys, form):
     new = oplead.create(capsys)
     file = oplead.folder / f"leads.{form}"
 
-    code = oplead.run(lead_reads.export, file, since=None, fields=["leadData.projet"], form=None)
+    code = oplead.run(lead_reads.export_leads_to_file, file, since=None, fields=["leadData.projet"], form=None)
 
     text = file.read_text(encoding="utf-8")
     rows = list(csv.DictReader(io.StringIO(text))) if form == "csv" else list(map(json.loads, text.splitlines()))
@@ -301,11 +301,18 @@ def test_an_export_never_writes_over_a_file_and_leaves_no_half(oplead):
     """Neither where it is there already nor where reading fails."""
     there = quote(oplead.folder, "there.csv", b"kept")
     with pytest.raises(UsageError, match="exists already"):
-        oplead.run(lead_reads.export, there, since=None, fields=[], form=None)
+        oplead.run(lead_reads.export_leads_to_file, there, since=None, fields=[], form=None)
     with pytest.raises(UsageError, match=r"\.csv or \.jsonl"):
-        oplead.run(lead_reads.export, oplead.folder / "leads.txt", since=None, fields=[], form=None)
+        oplead.run(lead_reads.export_leads_to_file, oplead.folder / "leads.txt", since=None, fields=[], form=None)
     with pytest.raises(KeyRefused):
-        oplead.run(lead_reads.export, oplead.folder / "new.csv", since=None, fields=[], form=None, key=SUPPLIER_KEY)
+        oplead.run(
+            lead_reads.export_leads_to_file,
+            oplead.folder / "new.csv",
+            since=None,
+            fields=[],
+            form=None,
+            key=SUPPLIER_KEY,
+        )
 
     assert b"kept" == there.read_bytes()
     assert {"maison.yaml", "there.csv"} == {path.name for path in oplead.folder.iterdir() if path.suffix != ".pace"}
@@ -329,8 +336,8 @@ def test_a_list_that_was_not_read_whole_is_no_export(oplead, capsys, monkeypatch
     cut_short(monkeypatch, **gap)
 
     codes = (
-        oplead.run(lead_reads.export, oplead.folder / "leads.csv", since=None, fields=[], form=None),
-        oplead.run(lead_reads.export, Path("-"), since=None, fields=[], form="csv"),
+        oplead.run(lead_reads.export_leads_to_file, oplead.folder / "leads.csv", since=None, fields=[], form=None),
+        oplead.run(lead_reads.export_leads_to_file, Path("-"), since=None, fields=[], form="csv"),
         oplead.run(lead_reads.show, since=date(2020, 1, 1), limit=5, contact=False),
     )
 
@@ -348,7 +355,7 @@ def test_of_two_exports_to_one_name_the_first_is_kept(oplead, monkeypatch):
 
     def fetched(*args, **more):
         if not file.exists():
-            assert Exit.DONE == oplead.run(lead_reads.export, file, since=None, fields=[], form=None)
+            assert Exit.DONE == oplead.run(lead_reads.export_leads_to_file, file, since=None, fields=[], form=None)
             file.write_bytes(b"the first")
         return fetch(*args, **more)
 
@@ -358,7 +365,7 @@ def test_of_two_exports_to_one_name_the_first_is_kept(oplead, monkeypatch):
 
     monkeypatch.setattr(OpleadSource, "fetch_changes", once)
     with pytest.raises(UsageError, match="exists already"):
-        oplead.run(lead_reads.export, file, since=None, fields=[], form=None)
+        oplead.run(lead_reads.export_leads_to_file, file, since=None, fields=[], form=None)
 
     assert b"the first" == file.read_bytes()
     assert [] == [path.name for path in oplead.folder.glob(".*part")]
@@ -423,7 +430,7 @@ def test_documents_are_added_with_their_bytes(oplead, capsys):
     new = oplead.create(capsys)
     files = [quote(oplead.folder), office(oplead.folder, "Devis.DOCX", "word/document.xml")]
 
-    assert Exit.DONE == oplead.run(documents.add, new, files)
+    assert Exit.DONE == oplead.run(documents.send_lead_documents, new, files)
 
     added = oplead.sandbox.oplead.book.documents()
     assert {"devis.pdf", "Devis.DOCX"} <= set(re.findall(r"[\w.]+\.(?:pdf|DOCX)", json.dumps(added)))
@@ -449,7 +456,7 @@ def test_one_bad_file_keeps_every_file_from_being_sent(oplead, bad):
     before = len(oplead.log)
 
     with pytest.raises(UsageError, match=re.escape(why)):
-        oplead.run(documents.add, "L-1", [quote(oplead.folder), file])
+        oplead.run(documents.send_lead_documents, "L-1", [quote(oplead.folder), file])
 
     assert before == len(oplead.log)
 
@@ -460,7 +467,7 @@ def test_a_document_whose_answer_was_lost_is_not_sent_again(oplead, capsys):
     path = f"/v1/leads/{new}/document/add"
     oplead.fail(path, FaultKind.CUT_AFTER)
 
-    code = oplead.run(documents.add, new, [quote(oplead.folder), quote(oplead.folder, "facture.pdf")])
+    code = oplead.run(documents.send_lead_documents, new, [quote(oplead.folder), quote(oplead.folder, "facture.pdf")])
 
     said, err = capsys.readouterr()
     assert Exit.ATTENTION == code
@@ -474,7 +481,7 @@ def test_a_document_waits_for_a_platform_that_is_busy(oplead, capsys):
     new = oplead.create(capsys)
     oplead.fail(f"/v1/leads/{new}/document/add", status=429)
 
-    assert Exit.DONE == oplead.run(documents.add, new, [quote(oplead.folder)])
+    assert Exit.DONE == oplead.run(documents.send_lead_documents, new, [quote(oplead.folder)])
 
 
 # ── statuses ─────────────────────────────────────────────────────────────────────────────────────
@@ -722,7 +729,7 @@ def test_after_a_new_secret_old_subscriptions_are_told_and_ended(oplead, capsys,
 def crowded(oplead):
     """A platform with a page of somebody else's subscriptions before ours."""
     platform = oplead.sandbox.oplead
-    platform.shape = api_shape_from_positions({"page_size": 20})
+    platform.shape = shape_from_axis_positions({"page_size": 20})
     for _ in range(20):
         platform.subscriptions.add("lead.created", "https://somebody-else.example/hook", CallerRole.ADMIN)
     yield oplead
@@ -744,7 +751,7 @@ def test_subscriptions_on_the_second_page_count_too(crowded, capsys):
 
 def test_a_list_of_subscriptions_that_may_go_on_is_not_taken_for_whole(crowded, capsys):
     """`subscribe` refuses without `--force`, `list` and `remove --all` exit with 1, each with the reason."""
-    crowded.sandbox.oplead.shape = api_shape_from_positions({"page_size": 20, "pagination": "page"})
+    crowded.sandbox.oplead.shape = shape_from_axis_positions({"page_size": 20, "pagination": "page"})
 
     with pytest.raises(Misconfigured, match=r"may be more subscriptions .* may be cut.*--force"):
         crowded.run(SUBSCRIBE)

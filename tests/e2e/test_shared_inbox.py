@@ -13,7 +13,7 @@ import pytest
 from connectors.crm import CrmEventKind, ReceivedEvent, WebhookEvent
 from connectors.records import LeadId, Moment
 from jobs.ledger.storage.postgresql import SharedDatabase
-from jobs.webhooks.postgresql_inbox import InboxTable
+from jobs.webhooks.postgresql_inbox import WebhookInboxTable
 from tests import postgresql
 from tests.e2e.support.forked import Forked
 from tests.e2e.support.webhook_receiver import PATIENCE, SECRET, ReceiverProcess
@@ -154,9 +154,9 @@ def test_a_night_takes_up_what_a_database_holds_and_forget_erases_it(company, pl
     company.clock.advance(sold + HOUR)
     company.serve(company.lead(1, ("Gagné", sold)))
     told = [WebhookEvent(CrmEventKind.STATUS_CHANGE, LeadId(name), "Gagné", Moment(sold)) for name in ("L-1", "L-9")]
-    location = InboxTable(SharedDatabase(postgresql.server().url(database)), "maison-test")
-    with closing(location.open_for_writing()) as inbox:
-        inbox.append([ReceivedEvent(each, sold, str(each.lead), is_unique=True) for each in told])
+    location = WebhookInboxTable(SharedDatabase(postgresql.server().url(database)), "maison-test")
+    with closing(location.open_inbox_for_writing()) as inbox:
+        inbox.append_events([ReceivedEvent(each, sold, str(each.lead), is_unique=True) for each in told])
     status = json.loads(played("status", "--json"))
     company.clock.advance(company.START + DAY)
     night = json.loads(played("run", "--json"))

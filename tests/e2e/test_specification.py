@@ -7,7 +7,7 @@ from ruamel.yaml import YAML
 
 from connectors.sandbox.oplead.documentation.page import build_specification
 from connectors.sandbox.oplead.options import UndocumentedBehaviour
-from connectors.sandbox.oplead.shape import api_shape_from_positions
+from connectors.sandbox.oplead.shape import shape_from_axis_positions
 from connectors.sandbox.population.company import FIRST_NIGHT, InventedLeads
 from connectors.sandbox.sandbox import Sandbox
 from tests import quick
@@ -100,12 +100,12 @@ def test_the_key_opens_a_documentation_that_wants_it(account):
 
 def test_what_the_platform_contradicts_is_reported_and_found_by_trying(account, tmp_path):
     """A specification of another version: another header, another prefix, other pages, other names."""
-    other = api_shape_from_positions(
+    other = shape_from_axis_positions(
         {"auth": "x_api_key", "path_prefix": "/api/v1", "pagination": "page", "names": "french"}
     )
     file = tmp_path / "old.json"
     file.write_text(json.dumps(build_specification(other, UndocumentedBehaviour(documentation="openapi3_json"))))
-    account.sandbox.oplead.shape = api_shape_from_positions({"pagination": "offset", "page_size": 20})
+    account.sandbox.oplead.shape = shape_from_axis_positions({"pagination": "offset", "page_size": 20})
 
     told = probed(account, "--spec", str(file))
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from connectors.errors import Misconfigured
 from connectors.oplead.answers import OpleadAnswer
 from connectors.oplead.client import OpleadClient
-from connectors.oplead.options import AuthOptions, OpleadOptions, PaginationOptions
+from connectors.oplead.options import ApiAuthScheme, OpleadOptions, PaginationOptions
 from connectors.oplead.pagination import PageWalk
 from connectors.oplead.parsing.fields import read_json
 from connectors.oplead.parsing.items import find_lead_array
@@ -135,7 +135,7 @@ def test_pagination_stays_on_its_host_without_loops(style, pages):
     """No page address contains the token, and a refusal shows nothing of the answer."""
     options = PaginationOptions(style=style, size_param="size", size=2)
     walk = fresh(options)
-    place, asked = walk.first_position(), set()
+    place, asked = walk.first_page_position(), set()
     for body, link, marks in pages:
         address = walk.request_target(place)
         there = urlsplit(ORIGIN + address)
@@ -146,7 +146,7 @@ def test_pagination_stays_on_its_host_without_loops(style, pages):
         place = or_refused(lambda: walk.position_after(place, OpleadAnswer(body, ORIGIN + address, link, None), marks))  # noqa: B023
         if place is None:
             return
-        assert walk.request_target(fresh(options).resume(place.resume_token)) == walk.request_target(place)
+        assert walk.request_target(fresh(options).resume_position(place.resume_token)) == walk.request_target(place)
 
 
 @FUZZ
@@ -163,12 +163,12 @@ def test_page_on_another_host_is_refused(address, style):
     told = {"data": [{"id": "1"}]} if style == "link_header" else {"data": [{"id": "1"}], "next": address}
 
     with pytest.raises(Misconfigured, match="another host"):
-        walk.position_after(walk.first_position(), OpleadAnswer(told, f"{ORIGIN}/v1/leads", address, None), ["1"])
+        walk.position_after(walk.first_page_position(), OpleadAnswer(told, f"{ORIGIN}/v1/leads", address, None), ["1"])
 
 
 def fresh(options):
     """A page walk that has not begun."""
-    auth = AuthOptions(style="query", name="token")
+    auth = ApiAuthScheme(style="query", name="token")
     platform = OpleadOptions(token="t0ken", zone=ZoneInfo("Europe/Paris"), base_url=ORIGIN, auth=auth)
     return PageWalk(options, OpleadClient(platform, clock=None, pacer=None))
 
@@ -184,5 +184,5 @@ def test_corpus_answers(content):
         walk = fresh(PaginationOptions(style=style))
         items = or_refused(lambda: find_lead_array(body, None)) or []
         answer = OpleadAnswer(body, f"{ORIGIN}/v1/leads", None, None)
-        place = or_refused(lambda: walk.position_after(walk.first_position(), answer, [str(one) for one in items]))  # noqa: B023
+        place = or_refused(lambda: walk.position_after(walk.first_page_position(), answer, [str(one) for one in items]))  # noqa: B023
         assert place is None or urlsplit(ORIGIN + walk.request_target(place)).netloc == "api.exemple.fr"

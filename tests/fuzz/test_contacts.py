@@ -15,7 +15,7 @@ from phonenumbers import PhoneNumberType
 from connectors.contact import clean_emails, clean_phones
 from connectors.google_ads import platform as google
 from connectors.meta import identity as meta
-from connectors.records import Contact, IdentifierKind
+from connectors.records import Contact, ContactIdentifierKind
 from connectors.text import tidy_text
 from tests.fuzz import oracles
 from tests.fuzz.corpus import lines
@@ -141,9 +141,9 @@ def test_only_valid_contact_data_is_hashed(contact):
         found = {"google": google.hash_contact(contact), "meta": meta.hash_contact(contact)}
 
     numbers = clean_phones(contact.phones, country=contact.country)
-    assert {sha256(number) for number in numbers} >= hashes(found["google"], IdentifierKind.PHONE)
-    assert {sha256(number[1:]) for number in numbers} >= hashes(found["meta"], IdentifierKind.PHONE)
-    assert len(clean_emails(contact.emails)) >= len(hashes(found["google"], IdentifierKind.EMAIL))
+    assert {sha256(number) for number in numbers} >= hashes(found["google"], ContactIdentifierKind.PHONE)
+    assert {sha256(number[1:]) for number in numbers} >= hashes(found["meta"], ContactIdentifierKind.PHONE)
+    assert len(clean_emails(contact.emails)) >= len(hashes(found["google"], ContactIdentifierKind.EMAIL))
     for one in (*found["google"], *found["meta"]):
         assert re.fullmatch("[0-9a-f]{64}", one.sha256)
         assert one.sha256 != sha256("")

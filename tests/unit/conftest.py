@@ -9,12 +9,12 @@ from sqlmodel import col, select
 from jobs.deliver.resolve import ResolvingResult, mark_interrupted_in_doubt, settle_received_requests
 from jobs.deliver.sender import SendingOptions, deliver
 from jobs.ledger.report import queries
-from jobs.ledger.schema import ContactHash, Delivery, Request, Transition, of_kind
+from jobs.ledger.schema import ContactHash, Delivery, Request, Transition, matches_delivery_kind
 from jobs.nightly import apply_settings_to_ledger, run_night
 from jobs.plan.adjustments import plan_adjustments
 from jobs.plan.planner import erase_unusable_personal_data, plan, with_missing_value_guard
 from jobs.run_context import Deps, RunContext, RunReadingScope
-from jobs.webhooks.file_inbox import InboxFile
+from jobs.webhooks.file_inbox import WebhookInboxFile
 from jobs.webhooks.inbox_reader import InboxReader
 from tests import postgresql
 from tests.builders import GOOGLE, REACH, ReusedState, read, rulebook
@@ -55,7 +55,9 @@ class Account:
 
     def run(self, ledger, **more):
         """The run that holds the ledger."""
-        more = {"inbox": self._opened.enter_context(closing(InboxReader(self.inbox and InboxFile(self.inbox))))} | more
+        more = {
+            "inbox": self._opened.enter_context(closing(InboxReader(self.inbox and WebhookInboxFile(self.inbox))))
+        } | more
         deps = Deps(self.source, self.sinks, self.clock, lambda: 0.5, self.sync_window, **more)
         return RunContext(ledger, self.book, deps)
 
@@ -101,7 +103,7 @@ class Account:
         """Every row of a table; of deliveries, only conversions."""
         wanted = select(table).order_by(*table.__table__.primary_key.columns)
         if table is Delivery:
-            wanted = wanted.where(of_kind(corrections=False))
+            wanted = wanted.where(matches_delivery_kind(corrections=False))
         with self.hold() as ledger, ledger.read_transaction() as session:
             return list(session.exec(wanted))
 
@@ -136,7 +138,7 @@ class Account:
             statement = (
                 select(Transition)
                 .join(Delivery, col(Delivery.id) == col(Transition.delivery))
-                .where(Delivery.lead == lead, of_kind(corrections=False))
+                .where(Delivery.lead == lead, matches_delivery_kind(corrections=False))
                 .order_by(col(Transition.id))
             )
             return [(row.to_state, row.reason or row.code) for row in session.exec(statement)]

@@ -1,9 +1,9 @@
 """The Google Ads API: upload conversions, with every row's outcome in the answer."""
 
-from connectors.google_ads.deferred import defer_contents
+from connectors.google_ads.deferred import defer_package_loading
 
 _LIBRARY = "google.ads.googleads.v26"
-defer_contents(
+defer_package_loading(
     _LIBRARY,
     *(
         f"{_LIBRARY}.{part}{types}"

@@ -27,7 +27,13 @@ from google.ads.googleads.v26.services.types.conversion_upload_service import Up
 from google.api_core.exceptions import GoogleAPICallError
 from google.auth.credentials import Credentials
 
-from connectors.google_ads.ads_api.outcomes import AdsApiError, UploadAnswer, codes_of, errors_in_metadata, errors_of
+from connectors.google_ads.ads_api.outcomes import (
+    AdsApiError,
+    UploadAnswer,
+    codes_of,
+    errors_in_metadata,
+    errors_of_failure,
+)
 from connectors.google_ads.options import GoogleOptions, endpoint
 from connectors.http import CancelToken, run_with_timeout
 from connectors.language import _
@@ -149,7 +155,7 @@ class AdsClient:
             _connect(channel, min(self._timeout, _CONNECTING), self._address.geturl(), self._cancel_token)
             yield service
         except GoogleAdsException as error:  # map the library's two exception types to ours, without their text
-            raise CallFailedError(error.error.code().name, errors_of(error.failure), error.request_id) from None
+            raise CallFailedError(error.error.code().name, errors_of_failure(error.failure), error.request_id) from None
         except GoogleAPICallError as error:
             raise _call_failed(error) from None
         finally:

@@ -277,7 +277,7 @@ class AdsApiError:
     """Zero-based index of the conversion or correction; None if it concerns the request."""
 
 
-def errors_of(failure: GoogleAdsFailure) -> tuple[AdsApiError, ...]:
+def errors_of_failure(failure: GoogleAdsFailure) -> tuple[AdsApiError, ...]:
     """Return the errors of a failure, in order."""
     # The bare messages are read several times as fast as the classes around them.
     return tuple(AdsApiError(_outcome(error), _row(error)) for error in GoogleAdsFailure.pb(failure).errors)
@@ -303,7 +303,7 @@ def _decoded(failures: Iterable[bytes]) -> tuple[AdsApiError, ...]:
     found: list[AdsApiError] = []
     for failure in failures:
         with suppress(DecodeError):
-            found += errors_of(GoogleAdsFailure.deserialize(failure))
+            found += errors_of_failure(GoogleAdsFailure.deserialize(failure))
     return tuple(found)
 
 

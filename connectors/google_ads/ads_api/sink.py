@@ -33,15 +33,15 @@ from connectors.records import (
     AnswerLost,
     ClickIdKind,
     Contact,
+    ContactIdentifierKind,
     ConversionEvent,
     EncodedEvent,
     Identifier,
-    IdentifierKind,
-    NotSent,
     Outcome,
     OutcomeClass,
     Receipt,
     Refused,
+    RequestNotSent,
     Resolution,
     RowOutcomes,
     Target,
@@ -51,7 +51,7 @@ from connectors.records import (
 _MOST_IDENTIFIERS = platform.MOST_IDENTIFIERS["google_ads_api"]
 
 _CLICK_IDS = {ClickIdKind.GCLID: "gclid", ClickIdKind.GBRAID: "gbraid", ClickIdKind.WBRAID: "wbraid"}
-_IDENTIFIERS = {IdentifierKind.EMAIL: "hashed_email", IdentifierKind.PHONE: "hashed_phone_number"}
+_IDENTIFIERS = {ContactIdentifierKind.EMAIL: "hashed_email", ContactIdentifierKind.PHONE: "hashed_phone_number"}
 _ENVIRONMENTS = {"APP", "WEB"}
 _CONVERSION: Any = ClickConversion.pb()
 """The bare message, which is built several times as fast as the class around it."""
@@ -252,13 +252,13 @@ class AdsApiSink:
         )
 
     def _send(self, request: UploadRequest, sent: int) -> Receipt:
-        token = self._account.token_or_receipt()
+        token = self._account.access_token_or_receipt()
         if not isinstance(token, SecretStr):
             return token
         try:
             answer = self._client.upload(request, token.get_secret_value())
         except ConnectionFailedError as error:
-            return NotSent(str(error), error.unreachable)
+            return RequestNotSent(str(error), error.unreachable)
         except CallFailedError as error:
             return self._receipt_of_failed_call(error, sent)
         return _read_answer(answer, sent, platform.VALIDATED if self._is_validating else platform.DONE)

@@ -42,10 +42,10 @@ from connectors.records import (
     AnswerLost,
     ClickIdKind,
     ConsentSignalValue,
+    ContactIdentifierKind,
     ConversionEvent,
     EncodedEvent,
     ForgottenRequest,
-    IdentifierKind,
     Outcome,
     OutcomeClass,
     Receipt,
@@ -58,7 +58,7 @@ from connectors.records import (
 )
 
 _CLICK_IDS = {ClickIdKind.GCLID: "gclid", ClickIdKind.GBRAID: "gbraid", ClickIdKind.WBRAID: "wbraid"}
-_IDENTIFIERS = {IdentifierKind.EMAIL: "emailAddress", IdentifierKind.PHONE: "phoneNumber"}
+_IDENTIFIERS = {ContactIdentifierKind.EMAIL: "emailAddress", ContactIdentifierKind.PHONE: "phoneNumber"}
 _SOURCES: Mapping[str, int] = {name: int(source) for name, source in dm.EventSource.__members__.items() if source}
 _CONSENT = {
     ConsentSignalValue.GRANTED: int(dm.ConsentStatus.CONSENT_GRANTED),
@@ -196,7 +196,7 @@ class DataManagerSink:
             check_events(batch)
         except (ParseError, ValueError, RecursionError):
             return UNREADABLE_EVENT
-        token = self._account.token_or_receipt()
+        token = self._account.access_token_or_receipt()
         return self._send(target, batch, token) if isinstance(token, SecretStr) else token
 
     def adjust(self, target: Target, batch: Sequence[EncodedEvent]) -> Receipt:

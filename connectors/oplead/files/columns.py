@@ -95,7 +95,7 @@ def _put(lead: dict[str, object], place: str, cell: Cell) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class ExpectedColumns:
+class ExpectedExportColumns:
     """What the settings say about columns and need from them."""
 
     written: Mapping[str, str]
@@ -108,7 +108,7 @@ class ExpectedColumns:
     """The fields without which nothing can be sent."""
 
 
-def interpret_columns(path: Path, titles: Sequence[str], expected: ExpectedColumns) -> LeadColumns:
+def interpret_columns(path: Path, titles: Sequence[str], expected: ExpectedExportColumns) -> LeadColumns:
     """Return what the columns mean.
 
     Raises:
@@ -124,7 +124,7 @@ def interpret_columns(path: Path, titles: Sequence[str], expected: ExpectedColum
     )
 
 
-def places_of_known_columns(path: Path, titles: Sequence[str], expected: ExpectedColumns) -> dict[int, str]:
+def places_of_known_columns(path: Path, titles: Sequence[str], expected: ExpectedExportColumns) -> dict[int, str]:
     """Return the places of the columns that are known: those written in the settings, and those with usual titles.
 
     Raises:
@@ -175,7 +175,7 @@ def places_of_known_columns(path: Path, titles: Sequence[str], expected: Expecte
 class _UsualTitles:
     """The places of usual titles."""
 
-    def __init__(self, expected: ExpectedColumns) -> None:
+    def __init__(self, expected: ExpectedExportColumns) -> None:
         self._paths: dict[str, tuple[str, ...]] = {
             one.name: getattr(expected.paths, one.name) for one in fields(FieldPaths)
         }
@@ -237,7 +237,7 @@ def _check_paths_not_nested(path: Path, titles: Sequence[str], places: Mapping[i
                 )
 
 
-def _expect_needed(path: Path, titles: Sequence[str], places: Collection[str], expected: ExpectedColumns) -> None:
+def _expect_needed(path: Path, titles: Sequence[str], places: Collection[str], expected: ExpectedExportColumns) -> None:
     lacking = {
         MEANINGS[name]: paths[0]
         for name in expected.needed
@@ -261,7 +261,7 @@ def _expect_needed(path: Path, titles: Sequence[str], places: Collection[str], e
     )
 
 
-def require_known_title(path: Path, places: Collection[object]) -> None:
+def require_any_known_title(path: Path, places: Collection[object]) -> None:
     """Check that the first line has a known title.
 
     Raises:

@@ -57,7 +57,7 @@ class RowIndex:
                 )
             )
 
-    def finish(self) -> None:
+    def finish_adding_rows(self) -> None:
         """Have everything added be found."""
         self._database.execute("COMMIT")
 
@@ -65,7 +65,7 @@ class RowIndex:
         """Whether a row is its lead's first."""
         return self._database.execute("SELECT 1 FROM lead WHERE row = ?", (row,)).fetchone() is not None
 
-    def rows_of_leads(self, ids: Sequence[LeadId]) -> dict[int, LeadId]:
+    def file_rows_of_leads(self, ids: Sequence[LeadId]) -> dict[int, LeadId]:
         """Return the rows of these leads."""
         found = ((self._database.execute("SELECT row FROM lead WHERE id = ?", (one,)).fetchone(), one) for one in ids)
         return {row[0]: one for row, one in found if row is not None}

@@ -10,12 +10,12 @@ from itertools import islice
 from connectors.errors import Misconfigured
 from connectors.language import N_, _
 from connectors.oplead.files.checks import AHEAD, check_export_not_older, check_export_not_smaller, expect_recent
-from connectors.oplead.files.columns import DamagedLeadIdError, ExpectedColumns, LeadColumns, interpret_columns
+from connectors.oplead.files.columns import DamagedLeadIdError, ExpectedExportColumns, LeadColumns, interpret_columns
 from connectors.oplead.files.newest import newest_file, open_export_table
 from connectors.oplead.files.options import ExportFileOptions
 from connectors.oplead.files.row_index import RowIndex
 from connectors.oplead.files.table import ExportFileTable, Row, StampedFile
-from connectors.oplead.latest import build_lead_page, collect_seen_in_leads, newest, newest_first
+from connectors.oplead.latest import collect_lead_page, collect_seen_in_leads, newest, newest_first
 from connectors.oplead.options import OpleadOptions
 from connectors.oplead.parsing.dates import first_instant_at_paths
 from connectors.oplead.parsing.lead_parser import LeadParser, UnreadableLeadError, digest_of
@@ -90,7 +90,7 @@ class FileSource:
         self._files = files
         self._clock = clock
         self._parser = LeadParser(options, wanted_fields)
-        self._expected = ExpectedColumns(files.columns, options.fields, wanted_fields, needed)
+        self._expected = ExpectedExportColumns(files.columns, options.fields, wanted_fields, needed)
         self._opened: _CheckedExportFile | None = None
         self.seen = SeenInLeads(0, (), (), lambda _: 0)
         """What the leads read by `fetch_latest` hold."""
@@ -136,7 +136,7 @@ class FileSource:
         index = RowIndex(file)
         try:
             latest = self._read_through(table, columns, index, file.modified_at)
-            file.expect_unchanged()
+            file.expect_file_unchanged()
         except Misconfigured:
             index.close()
             raise
@@ -166,7 +166,7 @@ class FileSource:
                 times = (first_instant_at_paths(item, one, zone) for one in (paths.created_at, paths.updated_at))
                 past = (at for at in times if at is not None and at <= until + AHEAD)
                 latest = max((at for at in (*past, latest) if at is not None), default=None)
-        index.finish()
+        index.finish_adding_rows()
         return latest
 
     def _current_export_file(self) -> _CheckedExportFile:
@@ -190,7 +190,7 @@ class FileSource:
         page = list(islice(rows, PAGE))
         while True:
             following = list(islice(rows, PAGE))
-            opened.file.expect_unchanged()
+            opened.file.expect_file_unchanged()
             read = self._page(opened, page, find_known)
             resume = _token(opened.export.sha256, page[-1].number) if following else None
             yield replace(read, served_at=opened.export.exported_at, resume=resume)
@@ -201,13 +201,15 @@ class FileSource:
     def fetch_each(self, ids: Sequence[LeadId]) -> Iterator[tuple[LeadId, Found]]:
         """Yield each lead by id, in order; one that the file lacks is deleted only if files have every lead."""
         opened = self._current_export_file()
-        wanted = {row: one for row, one in opened.index.rows_of_leads(ids).items() if row != opened.possibly_cut_row}
+        wanted = {
+            row: one for row, one in opened.index.file_rows_of_leads(ids).items() if row != opened.possibly_cut_row
+        }
         found: dict[LeadId, Lead | UnreadableLead] = {}
         if wanted:
             for row in self._rows(opened):
                 if (lead_id := wanted.get(row.number)) is not None:
                     found[lead_id] = self._parsed(opened, self._row_lead(opened, row))
-            opened.file.expect_unchanged()
+            opened.file.expect_file_unchanged()
         is_gone = self._files.whole and opened.is_vouched_for and not opened.index.has_unnamed
         absent = None if is_gone else NotInExport()
         for lead_id in ids:
@@ -223,7 +225,7 @@ class FileSource:
 
         rows = self._rows(opened)
         latest, _, tail = newest(iter(lambda: list(islice(rows, PAGE)), []), count, created)
-        opened.file.expect_unchanged()
+        opened.file.expect_file_unchanged()
         shown = [row for row in latest or tail if isinstance(row, Row)]
         page = self._page(opened, shown)
         items = [item for row in shown if (item := _item_of(opened, row))]
@@ -232,7 +234,7 @@ class FileSource:
 
     def _rows(self, opened: _CheckedExportFile) -> Iterator[Row]:
         """Yield the rows, each lead once: a repeated row is the same as the first."""
-        opened.file.expect_unchanged()
+        opened.file.expect_file_unchanged()
         return (row for row in opened.table.rows() if opened.index.is_first(row.number))
 
     def _page(
@@ -240,7 +242,7 @@ class FileSource:
     ) -> LeadPage:
         found = [self._row_lead(opened, row) for row in rows]
         known = frozenset(find_known([one.listed for one in found if isinstance(one, _RowLead)]))
-        return build_lead_page(
+        return collect_lead_page(
             [
                 one.listed.id if isinstance(one, _RowLead) and one.listed in known else self._parsed(opened, one)
                 for one in found

@@ -8,10 +8,10 @@ from connectors.errors import Misconfigured
 from connectors.language import _, _n
 from connectors.oplead.files.columns import (
     DamagedLeadIdError,
-    ExpectedColumns,
+    ExpectedExportColumns,
     LeadColumns,
     places_of_known_columns,
-    require_known_title,
+    require_any_known_title,
 )
 from connectors.oplead.files.newest import newest_file, open_export_table
 from connectors.oplead.files.options import ExportFileOptions
@@ -21,10 +21,10 @@ from connectors.oplead.parsing.click_ids import is_click_id_label
 from connectors.oplead.parsing.field_tree import (
     AMOUNT_PARTS,
     CONSENT_PARTS,
-    common_lead_paths,
+    common_lead_field_paths,
     last_path_part,
     normalise,
-    normalise_path,
+    normalise_field_path,
 )
 from connectors.oplead.parsing.fields import loosely_normalised_name
 from connectors.oplead.survey.places import FieldLocations, locate_configured_fields
@@ -65,7 +65,7 @@ def survey_file(
     guess = _ColumnGuess.from_column_titles(file, table, options, files, named)
     step = max(1, rows // leads)
     cells = [row.cells for position, row in enumerate(table.rows()) if position % step == 0][:leads]
-    file.expect_unchanged()
+    file.expect_file_unchanged()
     items = [item for row in cells if (item := _item(guess.columns, row))]
     places = locate_configured_fields(items, options)
     guess.place_columns_by_content(places, items, readable, fold)
@@ -150,13 +150,13 @@ class _ColumnGuess:
             _('source.columns: no column is called "{title}"; correct it, or take it out', title=title)
             for title in lost
         )
-        expected = ExpectedColumns(written, options.fields, named)
+        expected = ExpectedExportColumns(written, options.fields, named)
         try:
             known = places_of_known_columns(file.path, titles, expected)
         except Misconfigured:  # two titles may mean the same: what they hold decides
             known = places_of_known_columns(file.path, titles, replace(expected, paths=_no_paths(), wanted=frozenset()))
         else:
-            require_known_title(file.path, known)
+            require_any_known_title(file.path, known)
         taken = {loosely_normalised_name(place) for place in known.values()}
         places, made = dict(known), set()
         for column, title in enumerate(titles):
@@ -198,8 +198,10 @@ class _ColumnGuess:
                 usual = getattr(self.options.fields, one.name)
                 is_a_label = one.name == "click_id" and is_click_id_label(path)
                 self._choose(column, path if is_a_label or not usual else usual[0])
-        tree = common_lead_paths(items)
-        skipped = frozenset(normalise_path(place) for column, place in self.places.items() if column not in self.made)
+        tree = common_lead_field_paths(items)
+        skipped = frozenset(
+            normalise_field_path(place) for column, place in self.places.items() if column not in self.made
+        )
         amounts = [seen.path for seen in possible_amount_fields(tree, items, readable, skipped) if seen.readable]
         few = fields_with_few_values(tree, items, skipped, fold)
         # A second question, about personalized ads, has a place of its own.

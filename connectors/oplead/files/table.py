@@ -99,7 +99,7 @@ class StampedFile:
             ) from None
         return digest.hexdigest()
 
-    def expect_unchanged(self) -> None:
+    def expect_file_unchanged(self) -> None:
         """Check that nobody has written to it since.
 
         Raises:

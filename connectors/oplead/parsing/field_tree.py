@@ -26,7 +26,7 @@ def last_path_part(path: str) -> str:
     return normalise(path.rpartition(".")[2])
 
 
-def normalise_path(path: str) -> str:
+def normalise_field_path(path: str) -> str:
     """Return a path with each of its names normalised."""
     return ".".join(map(normalise, path.split(".")))
 
@@ -139,7 +139,7 @@ class Node:
 Tree = Mapping[str, Node]
 
 
-def common_lead_paths(leads: Sequence[object]) -> Tree:
+def common_lead_field_paths(leads: Sequence[object]) -> Tree:
     """Return every dotted path that many leads share, containers included, in order of first appearance.
 
     An unknown name that few leads have is left out: it may be personal data, as in an object keyed by people's names.
@@ -173,9 +173,9 @@ _OWNERS = frozenset(
 """Normalised names of the fields that say whose a lead is."""
 
 
-def count_lead_owners(leads: Sequence[object]) -> int | None:
+def count_distinct_lead_owners(leads: Sequence[object]) -> int | None:
     """Return how many users, agencies or the like these leads belong to; None if they do not say."""
-    named = (node for path, node in common_lead_paths(leads).items() if last_path_part(path) in _OWNERS)
+    named = (node for path, node in common_lead_field_paths(leads).items() if last_path_part(path) in _OWNERS)
     owners = max(named, key=lambda node: node.filled_count, default=None)
     found = {text_of(value) for value in owners.all_lead_values()} - {None} if owners else set()
     return len(found) or None

@@ -264,7 +264,7 @@ def candidate_lead_objects(body: object) -> list[Mapping[str, object]]:
     return [one for one in inside if isinstance(one, Mapping)]
 
 
-def lead_among(
+def find_lead_by_id(
     objects: Iterable[Mapping[str, object]], lead_id: str, id_paths: Sequence[str]
 ) -> Mapping[str, object] | None:
     """Return the object that has the lead's id, else None."""
@@ -307,11 +307,11 @@ def _shortened(text: str | None, most: int) -> str | None:
 
 def _country(found: PathValues, paths: tuple[str, ...]) -> str | None:
     """Return the first text that names a country, else the first: Oplead may put its own code beside the name."""
-    from connectors.contact import country_code_of, is_blank_country  # noqa: PLC0415 - a night without leads does without
+    from connectors.contact import is_blank_country, iso_country_code_of  # noqa: PLC0415 - a night without leads does without
 
     first, by_key = found.texts(paths, _COUNTRY_TEXT)[:1], (found.texts(paths, (key,)) for key in _COUNTRY_TEXT)
     spellings = chain(first, chain.from_iterable(by_key))
-    names = (text for text in spellings if not is_blank_country(text) and country_code_of(text) is not None)
+    names = (text for text in spellings if not is_blank_country(text) and iso_country_code_of(text) is not None)
     return next(names, next(iter(first), None))
 
 

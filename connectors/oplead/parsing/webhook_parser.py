@@ -16,7 +16,7 @@ from connectors.crm import CrmEventKind, ReceivedEvent, WebhookEvent
 from connectors.language import Language, using_language
 from connectors.oplead.options import CANDIDATES, OpleadOptions, WebhookFieldPaths
 from connectors.oplead.parsing.dates import read_moment_or_none
-from connectors.oplead.parsing.field_tree import common_lead_paths, normalise, summarise_lead_paths
+from connectors.oplead.parsing.field_tree import common_lead_field_paths, normalise, summarise_lead_paths
 from connectors.oplead.parsing.fields import (
     first_value_at_paths,
     loosely_normalised_name,
@@ -236,7 +236,7 @@ class WebhookParser:
         name = [f"event {event.name}"] if event.name and _names_an_event(event.name) else []
         paths = (
             f"{one.path}: {' or '.join(one.shapes)}"
-            for one in summarise_lead_paths(common_lead_paths([event.content]), self._zone)
+            for one in summarise_lead_paths(common_lead_field_paths([event.content]), self._zone)
         )
         return "; ".join([*name, *paths])[:_LONGEST_STRUCTURE] or "an object without names"
 

@@ -8,20 +8,20 @@ from connectors.errors import KeyRefused, Misconfigured, Transient
 from connectors.language import _
 from connectors.oplead.answers import OpleadAnswer, OpleadRefused, TokenRefused
 from connectors.oplead.client import OpleadClient
-from connectors.oplead.options import PUT_THE_KEY, AuthOptions, OpleadOptions
-from connectors.oplead.probe.asking import LimitedRequestSender
+from connectors.oplead.options import PUT_THE_KEY, ApiAuthScheme, OpleadOptions
+from connectors.oplead.probe.asking import ProbeRequestSender
 
 OpenClient = Callable[[OpleadOptions], OpleadClient]
 """Opens a client; all clients share one rate limit."""
 
 # The query comes last: servers and proxies log URLs.
 _STYLES = (
-    AuthOptions(),
-    AuthOptions(style="header", name="X-API-KEY"),
-    AuthOptions(style="header", name="Authorization"),
-    AuthOptions(style="header", name="Authorization", prefix="Token "),
-    *(AuthOptions(style="header", name=name) for name in ("apikey", "X-Auth-Token", "token")),
-    *(AuthOptions(style="query", name=name) for name in ("token", "api_key", "access_token")),
+    ApiAuthScheme(),
+    ApiAuthScheme(style="header", name="X-API-KEY"),
+    ApiAuthScheme(style="header", name="Authorization"),
+    ApiAuthScheme(style="header", name="Authorization", prefix="Token "),
+    *(ApiAuthScheme(style="header", name=name) for name in ("apikey", "X-Auth-Token", "token")),
+    *(ApiAuthScheme(style="query", name=name) for name in ("token", "api_key", "access_token")),
 )
 _PREFIXES = ("/v1", "", "/api", "/api/v1")
 _FORBIDDEN = 403
@@ -31,8 +31,8 @@ _ELSEWHERE = frozenset({None, _NOT_FOUND, 405, 410, *_REDIRECTS})
 
 
 def find_working_access_options(
-    options: OpleadOptions, open_client: OpenClient, most: int, specified: AuthOptions | None = None
-) -> tuple[LimitedRequestSender, OpleadAnswer]:
+    options: OpleadOptions, open_client: OpenClient, most: int, specified: ApiAuthScheme | None = None
+) -> tuple[ProbeRequestSender, OpleadAnswer]:
     """Return an asker with the first options that give access, and the list's response with them.
 
     Tries the configured options, then the specified auth style, then other common auth styles (after 401, 403) and
@@ -47,17 +47,17 @@ def find_working_access_options(
     configured = options.path_prefix
     below = () if configured in _PREFIXES else (configured + prefix for prefix in _PREFIXES)
     prefixes = tuple(dict.fromkeys((configured, *below, *_PREFIXES)))
-    forbidden: list[AuthOptions] = []  # returned 403: the token is known there
+    forbidden: list[ApiAuthScheme] = []  # returned 403: the token is known there
     statuses: list[int | None] = []
     styles_left, prefixes_left = iter(styles), iter(prefixes)
     auth, prefix = next(styles_left, None), next(prefixes_left, None)
     is_first = True
     while auth is not None and prefix is not None:
         client = open_client(replace(options, auth=auth, path_prefix=prefix))
-        asker = LimitedRequestSender(client, most)
+        asker = ProbeRequestSender(client, most)
         try:
             with closing(client):
-                return asker, asker.request_list({})
+                return asker, asker.request_lead_list({})
         except TokenRefused as refusal:
             if refusal.status == _FORBIDDEN:
                 forbidden.append(auth)
@@ -90,7 +90,7 @@ def find_working_access_options(
     raise _no_list(options, prefixes, statuses) if prefix is None else _refused_token(styles, forbidden)
 
 
-def _example(auth: AuthOptions) -> str:
+def _example(auth: ApiAuthScheme) -> str:
     match auth.style:
         case "bearer":
             return "Authorization: Bearer TOKEN"
@@ -102,7 +102,7 @@ def _example(auth: AuthOptions) -> str:
             return _("no token")
 
 
-def _refused_token(tried: Mapping[AuthOptions, None], forbidden: Sequence[AuthOptions]) -> Misconfigured:
+def _refused_token(tried: Mapping[ApiAuthScheme, None], forbidden: Sequence[ApiAuthScheme]) -> Misconfigured:
     if forbidden:
         return KeyRefused(
             _(
@@ -142,7 +142,7 @@ def _no_list(options: OpleadOptions, prefixes: Sequence[str], statuses: Sequence
 
 
 def auth_and_path_notes(
-    found: OpleadOptions, configured: OpleadOptions, specified: AuthOptions | None = None
+    found: OpleadOptions, configured: OpleadOptions, specified: ApiAuthScheme | None = None
 ) -> Iterator[str]:
     """Yield a sentence on the auth style, and one for each problem or difference from the configured options."""
     source = _("as the settings say") if found.auth == configured.auth else _("found by trying")

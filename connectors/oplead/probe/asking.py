@@ -24,7 +24,7 @@ class RequestLimitReached(Exception):
 
 
 @dataclass(slots=True)
-class LimitedRequestSender:
+class ProbeRequestSender:
     """Sends a limited number of requests to a platform."""
 
     client: OpleadClient
@@ -33,7 +33,7 @@ class LimitedRequestSender:
     _failures: int = 0
     """Consecutive failures; a refused request is not one."""
 
-    def request_list(self, query: Mapping[str, str]) -> OpleadAnswer:
+    def request_lead_list(self, query: Mapping[str, str]) -> OpleadAnswer:
         """Request the list with `query`; raises what `send_request` does."""
         return self.send_request(self.client.list_path + (f"?{urlencode(query)}" if query else ""))
 
@@ -65,10 +65,10 @@ class LimitedRequestSender:
 
 
 @dataclass(frozen=True, slots=True)
-class LeadList:
+class ProbedLeadList:
     """The platform's list, read page by page; a response without a list, or an unusable one, raises Misconfigured."""
 
-    asker: LimitedRequestSender
+    asker: ProbeRequestSender
     items: str | None
     """`oplead.pagination.items`."""
     ids: tuple[str, ...]
@@ -93,12 +93,12 @@ class LeadList:
                 raise OpleadRefused(_("a page is refused: see oplead.pagination"), _NOT_FOUND) from None
 
         walk = PageWalk(options, self.asker.client)
-        return (page for page, _ in walk.pages(walk.first_position(), lazy_page_reader(read)) if page is not None)
+        return (page for page, _ in walk.pages(walk.first_page_position(), lazy_page_reader(read)) if page is not None)
 
     def second_page_position(self, options: PaginationOptions, first: ListedPage) -> PagePosition | None:
         """Return the position after the first page, or None."""
         walk = PageWalk(options, self.asker.client)
-        return walk.position_after(walk.first_position(), first.answer, first.marks)
+        return walk.position_after(walk.first_page_position(), first.answer, first.marks)
 
     def page(self, options: PaginationOptions, position: PagePosition) -> ListedPage:
         """Request the page at a position."""

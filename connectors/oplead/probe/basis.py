@@ -5,7 +5,7 @@ from dataclasses import dataclass, fields
 
 from connectors.language import _
 from connectors.oplead.options import OpleadOptions, PaginationOptions
-from connectors.oplead.parsing.field_tree import normalise_path
+from connectors.oplead.parsing.field_tree import normalise_field_path
 from connectors.oplead.probe.guided import apply_specification_to_options, specified_field_locations
 from connectors.oplead.probe.specification.reading import Specification
 from connectors.survey import Basis, FieldMatch
@@ -57,7 +57,7 @@ def compare_suggested_settings(
     )
     for match in matches:
         said_path = places.get(match.field)
-        if said_path and (match.path is None or normalise_path(match.path) == normalise_path(said_path)):
+        if said_path and (match.path is None or normalise_field_path(match.path) == normalise_field_path(said_path)):
             rests_on[f"fields.{match.field}"] = "specification"
         elif match.path:
             rests_on[f"fields.{match.field}"] = "trials"

@@ -11,7 +11,7 @@ from connectors.oplead.options import OpleadOptions, PaginationOptions, SinceQue
 from connectors.oplead.pagination import ListedPage
 from connectors.oplead.parsing.dates import first_instant_at_paths, since_query, write_moment
 from connectors.oplead.probe.asking import RequestLimitReached
-from connectors.oplead.probe.trials import ParameterEffect, ParameterTester, Trial
+from connectors.oplead.probe.trials import ParameterEffect, ParameterTester, ParameterTrial
 
 _BEGINNINGS = (
     *("updated_since", "updatedSince", "updated_after", "updatedAfter", "modified_since", "modifiedSince"),
@@ -149,7 +149,9 @@ class FilterSearch:
                 elif trial.effect is ParameterEffect.WRONG:
                     wrong.append(trial.name)
             self._always_wrong = wrong
-            if self._trials.refusal is not None:  # unknown names were refused as such: retry only those whose value was
+            if (
+                self._trials.unknown_parameter_refusal is not None
+            ):  # unknown names were refused as such: retry only those whose value was
                 left = wrong
 
     def _filters_with_both_ends(self) -> Iterator[SinceQueryParameters]:
@@ -160,7 +162,7 @@ class FilterSearch:
 
     def _names_effective_with_end(self) -> list[str]:
         """Return the names that have an effect in some format when sent with their end; usually none."""
-        if self._trials.refusal is not None:
+        if self._trials.unknown_parameter_refusal is not None:
             return []
         found: dict[str, None] = {}
         for form in _FORMATS:
@@ -173,14 +175,14 @@ class FilterSearch:
                     found[one.param] = None
         return list(found)
 
-    def _ask(self, found: SinceQueryParameters, since: datetime) -> Trial:
+    def _ask(self, found: SinceQueryParameters, since: datetime) -> ParameterTrial:
         return self._trials.try_parameters(self._query(found, since))
 
     def _query(self, found: SinceQueryParameters, since: datetime) -> dict[str, str]:
         """Return the query for everything since a moment; an end, if required, lies a day beyond `ahead`."""
         return since_query(found, since, self._ahead + _DAY, self._options.zone)
 
-    def _leaves_out(self, trial: Trial) -> bool:
+    def _leaves_out(self, trial: ParameterTrial) -> bool:
         """Whether almost nothing is left; a platform may still list leads without a readable date."""
         shown = len(trial.page.marks) if trial.page else 0
         return trial.effect is ParameterEffect.EMPTY or 0 < shown <= _FEW * len(self._trials.first.marks)

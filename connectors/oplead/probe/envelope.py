@@ -30,7 +30,7 @@ def locate_lead_array(body: object, configured: str | None) -> tuple[str | None,
     except Misconfigured:
         arrays = [(path, value) for path, value in lists_and_surrounding_values(body) if isinstance(value, list)]
         found = {
-            path: count_lead_field_names(array[0])
+            path: count_typical_lead_fields(array[0])
             for path, array in arrays
             if array and all(isinstance(one, Mapping) for one in array[:20])
             # a name with a dot or a space cannot be written in the settings
@@ -75,6 +75,6 @@ def lists_and_surrounding_values(value: object, path: str = "", depth: int = _DE
             yield from lists_and_surrounding_values(inner, f"{path}.{name}" if path else name, depth - 1)
 
 
-def count_lead_field_names(one: Mapping[str, object]) -> int:
+def count_typical_lead_fields(one: Mapping[str, object]) -> int:
     """Return how many names typical of a lead an object has."""
     return len({normalise(name) for name in one} & _LEAD_WORDS)

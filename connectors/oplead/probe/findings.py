@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from connectors.oplead.options import OpleadOptions
-from connectors.oplead.parsing.field_tree import AMOUNT_PARTS, CONSENT_PARTS, common_lead_paths, last_path_part
+from connectors.oplead.parsing.field_tree import AMOUNT_PARTS, CONSENT_PARTS, common_lead_field_paths, last_path_part
 from connectors.oplead.parsing.lead_parser import LeadParser
 from connectors.oplead.probe.change_filter import FilterSearchResult, LeadDates
 from connectors.oplead.probe.pagination import PaginationSearchResult
@@ -65,10 +65,10 @@ class ProbeFindings:
         yield from (match.field for match in self.places.matches if match.path and match.field not in in_list)
         listed = {
             path
-            for path, node in common_lead_paths(self.sample.list_entries_with_detail_page).items()
+            for path, node in common_lead_field_paths(self.sample.list_entries_with_detail_page).items()
             if node.filled_count
         }
-        for path, node in common_lead_paths(list(self.sample.detail_pages.values())).items():
+        for path, node in common_lead_field_paths(list(self.sample.detail_pages.values())).items():
             is_needed = any(part in last_path_part(path) for part in (*AMOUNT_PARTS, *CONSENT_PARTS))
             if node.filled_count and path not in listed and is_needed:
                 yield path

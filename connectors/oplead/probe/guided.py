@@ -11,10 +11,10 @@ from connectors.errors import Misconfigured
 from connectors.language import _
 from connectors.oplead.answers import OpleadRefused, TokenRefused
 from connectors.oplead.client import OpleadClient
-from connectors.oplead.options import CANDIDATES, AuthOptions, FieldPaths, OpleadOptions, PaginationOptions
+from connectors.oplead.options import CANDIDATES, ApiAuthScheme, FieldPaths, OpleadOptions, PaginationOptions
 from connectors.oplead.pagination import ListedPage, PagePosition, PageWalk, lacks_id
 from connectors.oplead.parsing.fields import first_value_at_paths, text_of
-from connectors.oplead.probe.asking import LeadList, LimitedRequestSender, RequestLimitReached
+from connectors.oplead.probe.asking import ProbedLeadList, ProbeRequestSender, RequestLimitReached
 from connectors.oplead.probe.change_filter import FilterSearch, FilterSearchResult, LeadDates
 from connectors.oplead.probe.envelope import locate_lead_array
 from connectors.oplead.probe.findings import ProbeFindings
@@ -57,7 +57,7 @@ def apply_specification_to_options(options: OpleadOptions, specification: Specif
     if paths == (usual.path_prefix, usual.leads_path, usual.lead_path):
         lead_path = said.lead_path or options.lead_path
         options = replace(options, path_prefix=said.path_prefix, leads_path=said.leads_path, lead_path=lead_path)
-    if options.auth == AuthOptions() and specification.auth is not None:
+    if options.auth == ApiAuthScheme() and specification.auth is not None:
         options = replace(options, auth=specification.auth)
     if options.pagination == PaginationOptions():
         options = replace(options, pagination=specification.pagination)
@@ -92,7 +92,7 @@ class SpecificationGuidedProbe:
             UnknownHost: its host does not exist.
         """
         try:
-            return self._find(LimitedRequestSender(self.client, MOST_REQUESTS))
+            return self._find(ProbeRequestSender(self.client, MOST_REQUESTS))
         except TokenRefused as refusal:
             raise ContradictedError(
                 _("Oplead refuses the token as it is specified to be sent ({status})", status=refusal.status)
@@ -102,15 +102,15 @@ class SpecificationGuidedProbe:
         except Misconfigured as error:
             raise ContradictedError(str(error)) from None
 
-    def _find(self, asker: LimitedRequestSender) -> ProbeFindings | None:
+    def _find(self, asker: ProbeRequestSender) -> ProbeFindings | None:
         options = self.client.options
         walk = PageWalk(options.pagination, self.client)
-        answer = asker.send_request(walk.request_target(walk.first_position()))
+        answer = asker.send_request(walk.request_target(walk.first_page_position()))
         path, items = locate_lead_array(answer.body, options.pagination.items)
         if not items:
             return None
         options = replace(options, pagination=replace(options.pagination, items=path))
-        listed = LeadList(asker, path, locate_configured_fields(items, options).fields.id)
+        listed = ProbedLeadList(asker, path, locate_configured_fields(items, options).fields.id)
         front = listed.read(answer)
         paging, pages = self._pages(listed, options.pagination, front)
         options = replace(options, pagination=paging.options)
@@ -140,11 +140,11 @@ class SpecificationGuidedProbe:
         return replace(found, filtering=search.check(options.since_filter, options.pagination))
 
     def _pages(
-        self, listed: LeadList, options: PaginationOptions, front: ListedPage
+        self, listed: ProbedLeadList, options: PaginationOptions, front: ListedPage
     ) -> tuple[PaginationSearchResult, tuple[ListedPage, ...]]:
         """Return the pagination and the first pages, two if there are more; raise ContradictedError if they repeat."""
         search, walk = PaginationSearch(listed, front), PageWalk(options, self.client)
-        position = walk.position_after(walk.first_position(), front.answer, front.marks)
+        position = walk.position_after(walk.first_page_position(), front.answer, front.marks)
         page = self._second(listed, options, position) if position else None
         if position is None or page is None or not page.marks:
             if not self.specification.says_pages and search.may_have_more_pages:
@@ -160,7 +160,7 @@ class SpecificationGuidedProbe:
             page,
         )
 
-    def _second(self, listed: LeadList, options: PaginationOptions, position: PagePosition) -> ListedPage | None:
+    def _second(self, listed: ProbedLeadList, options: PaginationOptions, position: PagePosition) -> ListedPage | None:
         try:
             return listed.page(options, position)
         except OpleadRefused as refusal:
@@ -169,7 +169,7 @@ class SpecificationGuidedProbe:
             raise
 
     def _sample(
-        self, asker: LimitedRequestSender, options: OpleadOptions, listed: LeadList, pages: tuple[ListedPage, ...]
+        self, asker: ProbeRequestSender, options: OpleadOptions, listed: ProbedLeadList, pages: tuple[ListedPage, ...]
     ) -> LeadSample:
         """Return the leads on the pages, some with their own page."""
         items = {mark: item for page in pages for mark, item in zip(page.marks, page.items, strict=True)}
@@ -179,7 +179,7 @@ class SpecificationGuidedProbe:
         if path:
             labels = {mark: text_of(first_value_at_paths(item, options.fields.status)) for mark, item in items.items()}
             chosen = sample_across_labels([mark for mark in items if not lacks_id(mark)], labels, most)
-            details = read_detail_pages(LimitedRequestSender(asker.client, most), chosen, ids, path)
+            details = read_detail_pages(ProbeRequestSender(asker.client, most), chosen, ids, path)
             asker.left -= len(chosen)
             if chosen and not details:
                 raise ContradictedError(

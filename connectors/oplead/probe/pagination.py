@@ -11,7 +11,7 @@ from connectors.oplead.answers import OpleadRefused
 from connectors.oplead.options import PaginationOptions
 from connectors.oplead.pagination import ListedPage, PagePosition, lacks_id
 from connectors.oplead.parsing.field_tree import last_path_part
-from connectors.oplead.probe.asking import LeadList, RequestLimitReached
+from connectors.oplead.probe.asking import ProbedLeadList, RequestLimitReached
 from connectors.oplead.probe.envelope import MORE_WORDS, envelope_values, is_next_page_path, stated_total
 from connectors.oplead.probe.trials import ParameterEffect, ParameterTester, filter_effect
 
@@ -58,7 +58,7 @@ class PaginationSearchResult:
 class PaginationSearch:
     """Finds the way from a list's first page to its second."""
 
-    def __init__(self, leads: LeadList, first: ListedPage, *, is_specified: bool = False) -> None:
+    def __init__(self, leads: ProbedLeadList, first: ListedPage, *, is_specified: bool = False) -> None:
         self._is_specified = is_specified
         """Whether the pagination that is configured is a specification's."""
         self._list = leads
@@ -330,7 +330,7 @@ _FARTHEST = 1 << 16
 _NEW_MEANWHILE = 2
 
 
-def with_lead_total(leads: LeadList, paging: PaginationSearchResult, seen: int | None) -> PaginationSearchResult:
+def with_lead_total(leads: ProbedLeadList, paging: PaginationSearchResult, seen: int | None) -> PaginationSearchResult:
     """Return `paging` with the total: as stated, from a verified header, or by counting.
 
     `seen` is the number of leads, if the list was followed to its end.
@@ -343,14 +343,14 @@ def with_lead_total(leads: LeadList, paging: PaginationSearchResult, seen: int |
         return paging
     if seen is None and paging.is_numbered:
         with suppress(RequestLimitReached, Misconfigured):
-            seen = count_leads(
+            seen = count_leads_on_pages(
                 lambda index: leads.lead_marks_on_page(paging.options, index, paging.page_size), paging.page_size
             )
     return replace(paging, total=seen)
 
 
 def _with_header(
-    leads: LeadList, paging: PaginationSearchResult, header: tuple[str, int], seen: int | None
+    leads: ProbedLeadList, paging: PaginationSearchResult, header: tuple[str, int], seen: int | None
 ) -> PaginationSearchResult:
     name, total = header
     if not (_is_near(seen, total) if seen is not None else _last_page_matches_total(leads, paging, total)):
@@ -370,7 +370,7 @@ def _is_near(seen: int, total: int) -> bool:
     return abs(seen - total) <= max(_NEW_MEANWHILE, total // 50)
 
 
-def _last_page_matches_total(leads: LeadList, paging: PaginationSearchResult, total: int) -> bool:
+def _last_page_matches_total(leads: ProbedLeadList, paging: PaginationSearchResult, total: int) -> bool:
     """Whether the last page implied by `total` exists and holds the remaining leads."""
     if not paging.is_numbered or total <= 0:
         return False
@@ -382,7 +382,7 @@ def _last_page_matches_total(leads: LeadList, paging: PaginationSearchResult, to
     return bool(marks) and _is_near(index * paging.page_size + len(marks), total)
 
 
-def count_leads(page: Callable[[int], tuple[str, ...]], page_size: int) -> int | None:
+def count_leads_on_pages(page: Callable[[int], tuple[str, ...]], page_size: int) -> int | None:
     """Count the leads on numbered pages; return None if there are too many pages.
 
     Doubles the index until it passes the end, where pages are empty or repeat the last one, then bisects.

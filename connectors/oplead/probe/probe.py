@@ -13,9 +13,9 @@ from connectors.oplead.answers import OpleadAnswer, OpleadRefused
 from connectors.oplead.client import OpleadClient
 from connectors.oplead.options import OpleadOptions
 from connectors.oplead.pagination import ListedPage
-from connectors.oplead.parsing.field_tree import common_lead_paths
+from connectors.oplead.parsing.field_tree import common_lead_field_paths
 from connectors.oplead.probe.access import auth_and_path_notes, find_working_access_options
-from connectors.oplead.probe.asking import LeadList, LimitedRequestSender
+from connectors.oplead.probe.asking import ProbedLeadList, ProbeRequestSender
 from connectors.oplead.probe.basis import compare_suggested_settings
 from connectors.oplead.probe.change_filter import FilterSearch, LeadDates
 from connectors.oplead.probe.envelope import locate_lead_array
@@ -155,7 +155,7 @@ class OpleadProbe:
 
     def _survey(
         self,
-        asker: LimitedRequestSender,
+        asker: ProbeRequestSender,
         answer: OpleadAnswer,
         leads: int,
         notes: Notes,
@@ -163,7 +163,7 @@ class OpleadProbe:
     ) -> Survey:
         """Survey the leads; if none is found, return only the suggestion."""
         options = asker.client.options
-        require_running_clock(asker, answer)
+        require_running_server_clock(asker, answer)
         try:
             path, items = locate_lead_array(answer.body, options.pagination.items)
         except Misconfigured as error:
@@ -178,7 +178,7 @@ class OpleadProbe:
                 )
             )
             return Survey(suggestion=suggested_settings(options))
-        listed = LeadList(asker, path, locate_configured_fields(items, options).fields.id)
+        listed = ProbedLeadList(asker, path, locate_configured_fields(items, options).fields.id)
         return self._report(
             _explore_platform(
                 options, listed, listed.read(answer), leads, is_specified=self._rests_on_specification(options)
@@ -212,7 +212,9 @@ class OpleadProbe:
         options, pull = verify_found_options(found, notes, self._open)
         notes.suspicions.extend(read.suspicions(places))
         empty = [
-            path for path, node in common_lead_paths(read.leads).items() if not node.filled_count and not node.is_listed
+            path
+            for path, node in common_lead_field_paths(read.leads).items()
+            if not node.filled_count and not node.is_listed
         ]
         if empty and len(read.leads) >= _ENOUGH_TO_SAY_EMPTY:
             notes.suspicions.append(_("Empty on every lead: {paths}.", paths=", ".join(empty[:_MOST_EMPTY_NAMED])))
@@ -254,7 +256,7 @@ class OpleadProbe:
 
 
 def _explore_platform(
-    options: OpleadOptions, listed: LeadList, first: ListedPage, leads: int, *, is_specified: bool
+    options: OpleadOptions, listed: ProbedLeadList, first: ListedPage, leads: int, *, is_specified: bool
 ) -> ProbeFindings:
     """Find out the pagination, sample the leads, locate their fields, and find the change filter."""
     now = listed.asker.client.clock.now()
@@ -277,7 +279,7 @@ _PAUSE = timedelta(seconds=2)
 _LOOKS = 2
 
 
-def require_running_clock(asker: LimitedRequestSender, answer: OpleadAnswer) -> None:
+def require_running_server_clock(asker: ProbeRequestSender, answer: OpleadAnswer) -> None:
     """Check over several responses that a loopback server's clock runs, if it is far from ours.
 
     Raises:
@@ -289,7 +291,7 @@ def require_running_clock(asker: LimitedRequestSender, answer: OpleadAnswer) -> 
     for _look in range(_LOOKS):
         clock.sleep_until(clock.now() + _PAUSE)
         try:
-            if asker.request_list({}).served_at != first:
+            if asker.request_lead_list({}).served_at != first:
                 return
         except OpleadRefused:
             return

@@ -8,10 +8,10 @@ from itertools import islice, zip_longest
 from connectors.errors import Misconfigured, Transient
 from connectors.oplead.answers import OpleadRefused, TokenRefused
 from connectors.oplead.pagination import ListedPage
-from connectors.oplead.parsing.field_tree import common_lead_paths
+from connectors.oplead.parsing.field_tree import common_lead_field_paths
 from connectors.oplead.parsing.fields import first_value_at_paths, text_of
-from connectors.oplead.parsing.lead_parser import candidate_lead_objects, lead_among
-from connectors.oplead.probe.asking import LeadList, LimitedRequestSender, RequestLimitReached
+from connectors.oplead.parsing.lead_parser import candidate_lead_objects, find_lead_by_id
+from connectors.oplead.probe.asking import ProbedLeadList, ProbeRequestSender, RequestLimitReached
 from connectors.oplead.probe.pagination import PaginationSearchResult
 from connectors.oplead.survey.places import locate_configured_fields
 
@@ -63,9 +63,11 @@ class LeadSample:
         return [self.items[mark] for mark in self.detail_pages]
 
 
-def take_sample(leads: LeadList, first_page: ListedPage, paging: PaginationSearchResult, count: int) -> LeadSample:
+def take_sample(
+    leads: ProbedLeadList, first_page: ListedPage, paging: PaginationSearchResult, count: int
+) -> LeadSample:
     """Read about `count` leads from the start of the list."""
-    asker = LimitedRequestSender(
+    asker = ProbeRequestSender(
         leads.asker.client, count // max(1, paging.page_size) + _SPARE_PAGES + _MOST_DETAIL_PAGES
     )
     read: list[ListedPage] = []
@@ -100,7 +102,7 @@ def take_sample(leads: LeadList, first_page: ListedPage, paging: PaginationSearc
 
 
 def _detail_pages(
-    asker: LimitedRequestSender, id_paths: tuple[str, ...], items: Mapping[str, object]
+    asker: ProbeRequestSender, id_paths: tuple[str, ...], items: Mapping[str, object]
 ) -> tuple[str | None, dict[str, Mapping[str, object]], bool]:
     """Return the detail path, the detail pages read (more if they add to the list), and whether they do."""
     options = asker.client.options
@@ -120,7 +122,7 @@ def _detail_pages(
 
 
 def read_detail_pages(
-    asker: LimitedRequestSender, ids: Iterable[str], id_paths: tuple[str, ...], lead_path: str
+    asker: ProbeRequestSender, ids: Iterable[str], id_paths: tuple[str, ...], lead_path: str
 ) -> dict[str, Mapping[str, object]]:
     """Return the detail pages found, by id; stop after two misses if none was found, at the limit or on an outage."""
     found: dict[str, Mapping[str, object]] = {}
@@ -128,7 +130,7 @@ def read_detail_pages(
         for tried, lead_id in enumerate(ids, 1):
             with suppress(OpleadRefused):
                 answer = asker.send_request(asker.client.lead_path(lead_id, lead_path))
-                if (lead := lead_among(candidate_lead_objects(answer.body), lead_id, id_paths)) is not None:
+                if (lead := find_lead_by_id(candidate_lead_objects(answer.body), lead_id, id_paths)) is not None:
                     found[lead_id] = lead
             if tried > 1 and not found:
                 break
@@ -143,8 +145,8 @@ def _object(item: object) -> Mapping[str, object]:
 
 def detail_page_adds_values(listed: object, details: Mapping[str, object]) -> bool:
     """Whether a detail page fills a path that the list entry does not."""
-    before = {path for path, node in common_lead_paths([listed]).items() if node.filled_count}
-    return any(node.filled_count and path not in before for path, node in common_lead_paths([details]).items())
+    before = {path for path, node in common_lead_field_paths([listed]).items() if node.filled_count}
+    return any(node.filled_count and path not in before for path, node in common_lead_field_paths([details]).items())
 
 
 def sample_across_labels(marks: Sequence[str], labels: Mapping[str, str | None], count: int) -> list[str]:

@@ -10,7 +10,7 @@ from urllib.parse import quote
 from connectors.errors import Misconfigured
 from connectors.oplead.answers import OpleadRefused
 from connectors.oplead.pagination import ListedPage
-from connectors.oplead.probe.asking import LeadList
+from connectors.oplead.probe.asking import ProbedLeadList
 
 _NOT_FOUND = 404
 _UNKNOWN_NAME = "oplead_sync_probe"
@@ -31,7 +31,7 @@ class ParameterEffect(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Trial:
+class ParameterTrial:
     """The result of a request with one or more parameters."""
 
     name: str
@@ -43,22 +43,22 @@ class Trial:
 class ParameterTester:
     """Tries parameters on a list and compares each result with the same first page."""
 
-    leads: LeadList
+    leads: ProbedLeadList
     first: ListedPage
 
     @cached_property
-    def refusal(self) -> OpleadRefused | None:
+    def unknown_parameter_refusal(self) -> OpleadRefused | None:
         """How an unknown parameter is refused; None if it is ignored."""
         answer = self._page({_UNKNOWN_NAME: "1"})
         return answer if isinstance(answer, OpleadRefused) else None
 
-    def try_each_parameter(self, names: Sequence[str], value: str) -> Iterator[Trial]:
+    def try_each_parameter(self, names: Sequence[str], value: str) -> Iterator[ParameterTrial]:
         """Yield the trials of `names` with a value, lazily, so that the caller can stop early.
 
         If the platform ignores unknown parameters, bisect: try all names at once, then halve each group that has an
         effect, and yield only names that have one alone. Otherwise yield a trial for every name.
         """
-        if self.refusal is not None:
+        if self.unknown_parameter_refusal is not None:
             yield from (self.try_parameters({name: value}) for name in names)
         elif len(names) == 1:
             if (trial := self.try_parameters({names[0]: value})).effect is not ParameterEffect.SAME:
@@ -68,15 +68,17 @@ class ParameterTester:
             yield from self.try_each_parameter(names[:middle], value)
             yield from self.try_each_parameter(names[middle:], value)
 
-    def try_parameters(self, query: Mapping[str, str]) -> Trial:
+    def try_parameters(self, query: Mapping[str, str]) -> ParameterTrial:
         """Try one or more parameters in one request."""
         answer = self._page(query)
         if isinstance(answer, ListedPage):
-            return Trial("&".join(query), filter_effect(self.first, answer), answer)
-        return Trial("&".join(query), ParameterEffect.WRONG if len(query) > 1 else self._refused(answer, query), None)
+            return ParameterTrial("&".join(query), filter_effect(self.first, answer), answer)
+        return ParameterTrial(
+            "&".join(query), ParameterEffect.WRONG if len(query) > 1 else self._refused(answer, query), None
+        )
 
     def _refused(self, answer: OpleadRefused, query: Mapping[str, str]) -> ParameterEffect:
-        known = self.refusal
+        known = self.unknown_parameter_refusal
         if answer.status == _NOT_FOUND and (known is None or known.status != _NOT_FOUND):
             return ParameterEffect.PAST
         if known is None:
@@ -86,7 +88,7 @@ class ParameterTester:
 
     def _page(self, query: Mapping[str, str]) -> ListedPage | OpleadRefused:
         try:
-            answer = self.leads.asker.request_list(query)
+            answer = self.leads.asker.request_lead_list(query)
         except OpleadRefused as refusal:
             return refusal
         try:

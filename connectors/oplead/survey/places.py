@@ -11,11 +11,11 @@ from connectors.oplead.parsing.field_tree import (
     CONTACT,
     NAMES,
     NEEDED,
-    common_lead_paths,
+    common_lead_field_paths,
     is_readable_time,
     last_path_part,
     normalise,
-    normalise_path,
+    normalise_field_path,
 )
 from connectors.oplead.parsing.fields import first_value_at_paths, raw_values_at_path, text_of, values_at_path
 from connectors.oplead.parsing.lead_parser import LeadParser, UnreadableLeadError
@@ -64,7 +64,7 @@ def locate_configured_fields(leads: Sequence[object], options: OpleadOptions) ->
 class _PlaceSearch:
     def __init__(self, leads: Sequence[object], options: OpleadOptions) -> None:
         self._leads = leads
-        self._tree = common_lead_paths(leads)
+        self._tree = common_lead_field_paths(leads)
         self._options = options
 
     def find(self) -> FieldLocations:
@@ -104,7 +104,7 @@ class _PlaceSearch:
         """Return a path as most leads spell it."""
         if path is None:
             return None
-        alike = [one for one in self._tree if normalise_path(one) == normalise_path(path)]
+        alike = [one for one in self._tree if normalise_field_path(one) == normalise_field_path(path)]
         return max(alike, key=lambda one: self._tree[one].filled_count, default=path)
 
     def _with_sibling_paths(self, field: str, candidates: Sequence[str]) -> tuple[str, ...]:

@@ -7,7 +7,12 @@ from zoneinfo import ZoneInfo
 from connectors.contact import summarise_unusable_phones
 from connectors.language import _, _n, format_integer
 from connectors.oplead.options import OpleadOptions
-from connectors.oplead.parsing.field_tree import CONTACT, common_lead_paths, normalise_path, summarise_lead_paths
+from connectors.oplead.parsing.field_tree import (
+    CONTACT,
+    common_lead_field_paths,
+    normalise_field_path,
+    summarise_lead_paths,
+)
 from connectors.oplead.parsing.fields import values_at_path
 from connectors.oplead.parsing.lead_parser import LeadParser, UnreadableLeadError, digest_of, require_object_entry
 from connectors.oplead.survey.click_ids import click_id_damage_signs, click_id_kinds_by_source
@@ -79,10 +84,10 @@ def summarise_leads(
     fold: Fold,
 ) -> Survey:
     """Return what leads hold; `listed` are all that were seen, even those whose own page was not read."""
-    leads, tree = read.leads, common_lead_paths(read.leads)
+    leads, tree = read.leads, common_lead_field_paths(read.leads)
     contact = [path for one in CONTACT for path in getattr(places.fields, one)]
     matched = [match.path for match in places.matches if match.path]
-    known = frozenset(map(normalise_path, (*contact, *matched)))
+    known = frozenset(map(normalise_field_path, (*contact, *matched)))
     return Survey(
         leads=len(leads),
         paths=summarise_lead_paths(tree, zone),

@@ -13,7 +13,7 @@ from connectors.oplead.parsing.field_tree import (
     Tree,
     last_path_part,
     normalise,
-    normalise_path,
+    normalise_field_path,
 )
 from connectors.oplead.parsing.fields import shape, text_of, values_at_path
 from connectors.records import Lead
@@ -80,8 +80,10 @@ def with_labels_from_specification(
     seen: tuple[SurveyedLabel, ...], enums: Mapping[str, tuple[str, ...]], status: Paths, fold: Fold
 ) -> tuple[SurveyedLabel, ...]:
     """Return the labels seen, and those that a specification lists but no lead has."""
-    places = [normalise_path(f"{path}{end}") for path in status for end in ("", ".label", ".name", ".libelle", ".code")]
-    listed = {normalise_path(path): values for path, values in enums.items()}
+    places = [
+        normalise_field_path(f"{path}{end}") for path in status for end in ("", ".label", ".name", ".libelle", ".code")
+    ]
+    listed = {normalise_field_path(path): values for path, values in enums.items()}
     values = next((listed[place] for place in places if place in listed), ())
     known = {fold(one.label) for one in seen}
     shown = [value for value in values if fold(value) not in known and _may_be_shown(value, _LONGEST_LABEL)]
@@ -121,17 +123,17 @@ def add_specified_consent_answers(
     seen: tuple[PathWithFewValues, ...], enums: Mapping[str, tuple[str, ...]]
 ) -> tuple[PathWithFewValues, ...]:
     """Return the fields with few values, with the answers to a consent that a specification lists and no lead gave."""
-    by_path = {normalise_path(one.path): one for one in seen}
+    by_path = {normalise_field_path(one.path): one for one in seen}
     completed: dict[str, PathWithFewValues] = {}
     for path, values in enums.items():
         if any(part in last_path_part(path) for part in CONSENT_PARTS):
-            one = by_path.get(normalise_path(path), PathWithFewValues(path, {}, consent=True))
+            one = by_path.get(normalise_field_path(path), PathWithFewValues(path, {}, consent=True))
             shown = [value for value in values if _may_be_shown(value, _LONGEST_CHANNEL)][: _FEW + 1]
             counts = {**dict.fromkeys(shown, 0), **one.values}
-            completed[normalise_path(path)] = PathWithFewValues(
+            completed[normalise_field_path(path)] = PathWithFewValues(
                 one.path, counts, True, *_answers(counts, last_path_part(path))
             )
-    rest = tuple(one for one in seen if normalise_path(one.path) not in completed)
+    rest = tuple(one for one in seen if normalise_field_path(one.path) not in completed)
     return (*completed.values(), *rest)
 
 
@@ -154,7 +156,7 @@ def possible_amount_fields(
 def _single_values(tree: Tree, skipped: frozenset[str]) -> Iterator[str]:
     """Yield the paths of scalar values outside every skipped path."""
     for path, node in tree.items():
-        is_below = any(f"{normalise_path(path)}.".startswith(f"{one}.") for one in skipped)
+        is_below = any(f"{normalise_field_path(path)}.".startswith(f"{one}.") for one in skipped)
         if not (
             is_below or node.is_listed or any(isinstance(value, Mapping | list) for value in node.all_lead_values())
         ):

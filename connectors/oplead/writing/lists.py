@@ -45,11 +45,11 @@ class OpleadLists:
             )
         return CrmListEntries([one for one in read if one is not None], found.gap)
 
-    def marketing_channels(self) -> CrmListEntries[Mapping[str, object]]:
+    def crm_marketing_channels(self) -> CrmListEntries[Mapping[str, object]]:
         """Return the marketing channels, as Oplead shows them."""
         return self._entries(self._options.channels, "oplead.write.channels")
 
-    def custom_fields(self) -> CrmListEntries[Mapping[str, object]]:
+    def custom_field_definitions(self) -> CrmListEntries[Mapping[str, object]]:
         """Return the custom fields, as Oplead shows them."""
         return self._entries(self._options.custom_fields, "oplead.write.custom_fields")
 
@@ -59,7 +59,7 @@ class OpleadLists:
         # The first page is asked for plainly, and so has the list's own size: it may be the only one.
         options = replace(client.options.pagination, size_param=None, max_pages=_MOST_PAGES)
         walk = PageWalk(options, client, path=address)
-        position, answer = walk.first_position(), client.get(address)
+        position, answer = walk.first_page_position(), client.get(address)
         found: dict[str, Mapping[str, object]] = {}
         entries = _objects(answer.body, path, setting)
         try:

@@ -29,7 +29,7 @@ class GoogleConversionAction:
     always_default_value: bool = False
     created_at: datetime | None = None
 
-    def is_too_new(self, now: datetime) -> bool:
+    def is_action_too_new(self, now: datetime) -> bool:
         """Return whether it still refuses uploads, as it does for 6 hours after its creation."""
         return self.created_at is not None and now - self.created_at < timedelta(hours=6)
 

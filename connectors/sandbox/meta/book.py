@@ -74,7 +74,7 @@ class MetaEventStore:
             line = replace(line, counted=event, accepted=line.accepted + 1)
         self._lines[key] = line
 
-    def events_json(self) -> list[dict[str, object]]:
+    def meta_events_json(self) -> list[dict[str, object]]:
         """Return the book as JSON, in order of first acceptance."""
         return [_json(line) for line in self._lines.values()]
 
@@ -114,7 +114,7 @@ class MetaEventStore:
 
 def as_accepted_event(event: MetaEvent, dataset: str, now: datetime) -> AcceptedMetaEvent:
     """Return a valid event as the book counts it."""
-    fields, user, custom = event.fields, event.nested_object("user_data"), event.nested_object("custom_data")
+    fields, user, custom = event.fields, event.get_nested_object("user_data"), event.get_nested_object("custom_data")
     seconds, value = fields["event_time"], custom.get("value")
     occurred = datetime.fromtimestamp(seconds, now.tzinfo) if isinstance(seconds, int) else now
     source = str(fields["action_source"])

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from hashlib import sha256
 
 from connectors.sandbox.meta.wire import MetaEvent, MetaRefusal
-from connectors.sandbox.rules import MetaRule, broken_rules, read_table
+from connectors.sandbox.rules import MetaRule, broken_rules, read_sandbox_csv
 from connectors.sandbox.rules import meta_rules as rules
 
 HASHED = frozenset(
@@ -85,8 +85,8 @@ _CONTENT = _types_by_field(
 def shape_refusals(event: MetaEvent, row: int) -> Iterator[MetaRefusal]:
     """Yield a refusal for every unknown key and every value of the wrong type."""
     yield from _field_type_refusals(event.fields, _EVENT, row, "")
-    yield from _field_type_refusals(event.nested_object("user_data"), _USER, row, "['user_data']")
-    custom = event.nested_object("custom_data")
+    yield from _field_type_refusals(event.get_nested_object("user_data"), _USER, row, "['user_data']")
+    custom = event.get_nested_object("custom_data")
     own = dict.fromkeys(custom.keys() - _CUSTOM.keys(), _SCALAR)
     yield from _field_type_refusals(custom, _CUSTOM | own, row, "['custom_data']")
     for index, content in enumerate(custom_data_contents(event)):
@@ -99,7 +99,7 @@ def shape_refusals(event: MetaEvent, row: int) -> Iterator[MetaRefusal]:
 
 def custom_data_contents(event: MetaEvent) -> list[object]:
     """Return the items of `contents`; none if it isn't a list."""
-    items = event.nested_object("custom_data").get("contents")
+    items = event.get_nested_object("custom_data").get("contents")
     return items if isinstance(items, list) else []
 
 
@@ -137,7 +137,7 @@ _TOO_LITTLE = (
     frozenset({"fn", "ge"}),
     frozenset({"ln", "ge"}),
 )
-_CURRENCIES = frozenset(row["code"] for row in read_table("meta/currencies.csv"))
+_CURRENCIES = frozenset(row["code"] for row in read_sandbox_csv("meta/currencies.csv"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +160,7 @@ def violations(event: MetaEvent, row: int, arrival: MetaEventCheckContext) -> It
 
 def click_and_lead_ids(event: MetaEvent) -> tuple[str, ...]:
     """Return the ids of an event's click or lead: fbc, the click id in it, lead_id."""
-    user = event.nested_object("user_data")
+    user = event.get_nested_object("user_data")
     fbc, lead_id = user.get("fbc"), user.get("lead_id")
     names: tuple[str, ...] = ()
     if isinstance(fbc, str):
@@ -170,7 +170,7 @@ def click_and_lead_ids(event: MetaEvent) -> tuple[str, ...]:
 
 
 def _broken_event_rules(event: MetaEvent, arrival: MetaEventCheckContext) -> Iterator[tuple[MetaRule, str]]:
-    fields, user = event.fields, event.nested_object("user_data")
+    fields, user = event.fields, event.get_nested_object("user_data")
     is_foreign = arrival.ascii_names and not str(fields.get("event_name")).isascii()
     yield from broken_rules(
         *((fields.get(name) in (None, ""), rules.REQUIRED, f"['{name}']") for name in _REQUIRED),
@@ -227,7 +227,7 @@ def _user_violations(user: Mapping[str, object], arrival: MetaEventCheckContext)
 
 
 def _money_violations(event: MetaEvent) -> Iterator[tuple[MetaRule, str]]:
-    custom = event.nested_object("custom_data")
+    custom = event.get_nested_object("custom_data")
     purchase = event.fields.get("event_name") == "Purchase"
     value, currency = custom.get("value"), custom.get("currency")
     has_currency, is_known = currency is not None, str(currency).upper() in _CURRENCIES

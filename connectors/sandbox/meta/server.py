@@ -90,7 +90,7 @@ class SandboxMetaApi(SandboxPlatform):
     def conversions_json(self) -> list[dict[str, object]]:
         """Return the book as JSON: one line per dataset, name and id, in order of first acceptance."""
         with self.lock:
-            return self._book.events_json()
+            return self._book.meta_events_json()
 
     def identifiers_by_conversion_id(self) -> dict[str, tuple[str, ...]]:
         """Return the click ids and hashes of every event in the book, by event id."""

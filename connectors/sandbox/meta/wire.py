@@ -144,7 +144,7 @@ class MetaEvent:
     fields: Mapping[str, object] = field(repr=False)
     digest: str
 
-    def nested_object(self, name: str) -> Mapping[str, object]:
+    def get_nested_object(self, name: str) -> Mapping[str, object]:
         """Return the object with this name; empty if there is none."""
         found = self.fields.get(name)
         return found if isinstance(found, dict) else {}

@@ -28,7 +28,7 @@ from connectors.sandbox.oplead.leads.rendering import Fields, render_lead, rende
 from connectors.sandbox.oplead.options import OPTIONS, UndocumentedBehaviour
 from connectors.sandbox.oplead.pages import Page, known_parameters, page_body_and_headers, page_of, parameters
 from connectors.sandbox.oplead.settings import SETTINGS
-from connectors.sandbox.oplead.shape import AXES, ApiShape, Position, api_shape_from_positions
+from connectors.sandbox.oplead.shape import AXES, ApiShape, Position, shape_from_axis_positions
 from connectors.sandbox.oplead.subscriptions import Subscriptions
 from connectors.sandbox.platform import from_json
 from connectors.sandbox.server import WireRequest, WireResponse, json_response
@@ -91,7 +91,7 @@ class OpleadPlatform:
                 self.options = self.options.with_option_changed(name, value)
                 self.subscriptions.mark_leads_as_known(self._all_stored_leads)
         else:
-            self.shape = api_shape_from_positions({**asdict(self.shape), name: value})
+            self.shape = shape_from_axis_positions({**asdict(self.shape), name: value})
 
     def put(self, lead_id: str, lead: Mapping[str, object]) -> None:
         """Serve this lead from now on; raise ValueError if it has another `id` (it may have none)."""
@@ -99,7 +99,7 @@ class OpleadPlatform:
             raise ValueError("the lead's own id must be the one in the path")
         self.book.put(lead_id, lead)
 
-    def delete(self, lead_id: str) -> None:
+    def delete_lead(self, lead_id: str) -> None:
         """Answer 410 for this lead from now on."""
         self.book.put(lead_id, None)
 
@@ -251,7 +251,7 @@ class OpleadPlatform:
         return json_response(200, render_lead(self._lead(asked)[1], asked.shape))
 
     def _create(self, asked: AdmittedRequest) -> WireResponse:
-        parts = writes.new_lead_fields(asked.request, asked.caller, asked.shape, asked.options)
+        parts = writes.requested_new_lead_fields(asked.request, asked.caller, asked.shape, asked.options)
         lead = self.create(parts, asked.caller)
         return json_response(201, render_lead(apply_accidents(self.accidents, lead, self._now()), asked.shape))
 
@@ -307,7 +307,7 @@ class OpleadPlatform:
 
     def _lead(self, asked: AdmittedRequest) -> tuple[str, object]:
         """Return the id on record and the lead that a path names."""
-        created = self.book.find_created_lead(asked.subject) if asked.shape.ids == "prefixed" else None
+        created = self.book.get_created_lead(asked.subject) if asked.shape.ids == "prefixed" else None
         leads = {asked.subject: apply_accidents(self.accidents, created, self._now())} if created else self.leads()
         lead_id = _recorded_id(asked.subject, leads, asked.shape)
         lead = leads.get(lead_id) if lead_id else None
@@ -318,7 +318,7 @@ class OpleadPlatform:
         return lead_id, lead
 
     def _is_lead_visible(self, lead_id: str, lead: object, caller: CallerRole) -> bool:
-        return caller is CallerRole.ADMIN or caller.sees(lead, self.book.creator(lead_id))
+        return caller is CallerRole.ADMIN or caller.sees(lead, self.book.creator_of_lead(lead_id))
 
     def _all_stored_leads(self) -> dict[str, object]:
         return self.book.leads(with_appointments=self.options.appointments)
@@ -329,7 +329,7 @@ class OpleadPlatform:
 
     def _collect(self) -> None:
         """Queue the webhooks of what has happened so far."""
-        self.subscriptions.queue_new_webhook_events(self._all_stored_leads, self.book.creator, self._now())
+        self.subscriptions.queue_new_webhook_events(self._all_stored_leads, self.book.creator_of_lead, self._now())
 
 
 def _page(asked: AdmittedRequest, page: Page) -> WireResponse:

@@ -64,7 +64,7 @@ AXES: Final[Mapping[str, tuple[Position, ...]]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class IncompatiblePositions:
+class IncompatibleShapePositions:
     """Positions of two axes that are impossible or meaningless together."""
 
     first: str
@@ -75,7 +75,7 @@ class IncompatiblePositions:
     """Positions of the second axis; empty means every position but the default."""
 
     @property
-    def excluded_axis_positions(self) -> tuple[Position, ...]:
+    def excluded_shape_positions(self) -> tuple[Position, ...]:
         """The excluded positions of the second axis."""
         return self.excluded or AXES[self.second][1:]
 
@@ -87,29 +87,29 @@ _UNNUMBERED: Final = (*_BY_BODY, "link_header", "none", "after_id")
 _NOT_BY_PAGE: Final = (*_UNNUMBERED, "offset")
 _NOT_BY_OFFSET: Final = (*_UNNUMBERED, "page", "page_from_0")
 CONFLICTS: Final = (
-    IncompatiblePositions(
+    IncompatibleShapePositions(
         "pagination", _BY_BODY, "envelope", "a bare array has no room for the next page's address", ("array",)
     ),
-    IncompatiblePositions("envelope", ("array",), "page_total", "a bare array has no room for a total", (True,)),
-    IncompatiblePositions("pagination", _NOT_BY_PAGE, "page_parameter", "no page is numbered"),
-    IncompatiblePositions("pagination", _NOT_BY_OFFSET, "offset_parameter", "no leads are counted"),
-    IncompatiblePositions(
+    IncompatibleShapePositions("envelope", ("array",), "page_total", "a bare array has no room for a total", (True,)),
+    IncompatibleShapePositions("pagination", _NOT_BY_PAGE, "page_parameter", "no page is numbered"),
+    IncompatibleShapePositions("pagination", _NOT_BY_OFFSET, "offset_parameter", "no leads are counted"),
+    IncompatibleShapePositions(
         "page_parameter", ("p", "pageNumber"), "offset_parameter", "a list goes by page or by offset, not both"
     ),
-    IncompatiblePositions("pagination", _UNNUMBERED, "size_parameter", "only numbered pages take a size"),
-    IncompatiblePositions("pagination", _UNNUMBERED, "size_is", "only numbered pages take a size"),
-    IncompatiblePositions("pagination", _UNNUMBERED, "past_end", "nobody can ask past an end that is known"),
-    IncompatiblePositions("pagination", ("none",), "page_size", "everything comes at once"),
-    IncompatiblePositions("status_dates", ("status_date", "none"), "history_order", "there is no history"),
-    IncompatiblePositions("status_dates", ("none",), "status_day", "there are no dates of a status"),
-    IncompatiblePositions("dates", ("epoch_s", "epoch_ms", "php"), "status_day", "an instant has a time of day"),
+    IncompatibleShapePositions("pagination", _UNNUMBERED, "size_parameter", "only numbered pages take a size"),
+    IncompatibleShapePositions("pagination", _UNNUMBERED, "size_is", "only numbered pages take a size"),
+    IncompatibleShapePositions("pagination", _UNNUMBERED, "past_end", "nobody can ask past an end that is known"),
+    IncompatibleShapePositions("pagination", ("none",), "page_size", "everything comes at once"),
+    IncompatibleShapePositions("status_dates", ("status_date", "none"), "history_order", "there is no history"),
+    IncompatibleShapePositions("status_dates", ("none",), "status_day", "there are no dates of a status"),
+    IncompatibleShapePositions("dates", ("epoch_s", "epoch_ms", "php"), "status_day", "an instant has a time of day"),
 )
 """The positions that never occur in one shape, and why."""
 
 _EXCLUDED: Final = frozenset(
     frozenset({(conflict.first, position), (conflict.second, other)})
     for conflict in CONFLICTS
-    for position, other in product(conflict.positions, conflict.excluded_axis_positions)
+    for position, other in product(conflict.positions, conflict.excluded_shape_positions)
 )
 
 
@@ -118,7 +118,7 @@ def can_api_shape_have_both(axis: str, position: Position, other_axis: str, othe
     return frozenset({(axis, position), (other_axis, other)}) not in _EXCLUDED
 
 
-def api_shape_from_positions(positions: Mapping[str, object]) -> ApiShape:
+def shape_from_axis_positions(positions: Mapping[str, object]) -> ApiShape:
     """Return the shape with these positions and the defaults elsewhere; raise ValueError naming an unknown one."""
     for axis, position in positions.items():
         if axis not in AXES:
@@ -138,4 +138,4 @@ def drawn_shape(seed: int) -> ApiShape:
             if all(can_api_shape_have_both(axis, position, other, drawn[other]) for other in drawn)
         ]
         drawn[axis] = dice.pick(fitting)
-    return api_shape_from_positions(drawn)
+    return shape_from_axis_positions(drawn)

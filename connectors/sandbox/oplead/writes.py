@@ -23,7 +23,7 @@ _LABELS: Final = {
 } | {"devis relancer": QUOTE}
 
 
-def new_lead_fields(
+def requested_new_lead_fields(
     request: WireRequest, caller: CallerRole, shape: ApiShape, options: UndocumentedBehaviour
 ) -> Fields:
     """Return the parts of the lead that a request creates."""

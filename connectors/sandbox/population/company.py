@@ -13,7 +13,7 @@ from connectors.sandbox.population.lives import (
     REPEATED,
     SHARES,
     Dice,
-    LeadChange,
+    SimulatedLeadChange,
     draw_creation_time,
     draw_sale,
     draw_status_changes,
@@ -23,8 +23,8 @@ from connectors.sandbox.population.lives import (
 from connectors.sandbox.population.visitors import (
     GOOGLE_KINDS,
     META_KINDS,
-    ClickTrace,
     Person,
+    VisitTrace,
     draw_click_trace,
     invent_person,
 )
@@ -48,12 +48,12 @@ class SimulatedLead:
     agency: str
     """The first agency it is assigned to."""
     person: Person
-    trace: ClickTrace
+    trace: VisitTrace
     lead_data: Mapping[str, str | None]
     kinds: Mapping[str, str]
     """Its kind for each property in `SHARES`."""
     created: datetime
-    changes: tuple[LeadChange, ...]
+    changes: tuple[SimulatedLeadChange, ...]
     """Every change, including future ones, oldest first; none after its deletion."""
     amount: Decimal | None
     """The sale's amount in euros, if the CRM ever shows it readably."""
@@ -141,7 +141,7 @@ def _simulate_lead(dice: Dice, number: int, arrival: _Arrival) -> SimulatedLead:
     changes += _withdraw(dice, arrival)
     agency, other, *_ = dice.shuffled(AGENCIES)
     if kinds["record"] == "moved":
-        changes.append(LeadChange(office_time(dice, created, dice.random_between(1, 20)), agency=other))
+        changes.append(SimulatedLeadChange(office_time(dice, created, dice.random_between(1, 20)), agency=other))
     deleted = None
     if kinds["record"] == "deleted":
         deleted = office_time(dice, created, dice.random_between(3, 20))
@@ -167,28 +167,28 @@ def _simulate_second_lead(dice: Dice, number: int, arrival: _Arrival, first: Sim
     changes = draw_status_changes(dice, arrival.created, arrival.kinds["journey"])
     won, typed = _won(changes), [change.amount for change in first.changes if change.amount is not None]
     if won and typed:
-        changes.append(LeadChange(won + LATE if arrival.kinds["amount"] == "late" else won, amount=typed[0]))
+        changes.append(SimulatedLeadChange(won + LATE if arrival.kinds["amount"] == "late" else won, amount=typed[0]))
     changes += _withdraw(dice, arrival)
     return replace(
         first, id=f"L-{10_000 + number}", created=arrival.created, changes=_in_order(changes), repeats=first.id
     )
 
 
-def _in_order(changes: Iterable[LeadChange]) -> tuple[LeadChange, ...]:
+def _in_order(changes: Iterable[SimulatedLeadChange]) -> tuple[SimulatedLeadChange, ...]:
     return tuple(sorted(changes, key=lambda change: change.at))
 
 
-def _won(changes: Sequence[LeadChange]) -> datetime | None:
+def _won(changes: Sequence[SimulatedLeadChange]) -> datetime | None:
     return next((change.at for change in changes if change.status == WON), None)
 
 
-def _withdraw(dice: Dice, arrival: _Arrival) -> list[LeadChange]:
+def _withdraw(dice: Dice, arrival: _Arrival) -> list[SimulatedLeadChange]:
     if arrival.kinds["consent"] != "withdrawn":
         return []
-    return [LeadChange(office_time(dice, arrival.created, dice.random_between(5, 30)), consent="non")]
+    return [SimulatedLeadChange(office_time(dice, arrival.created, dice.random_between(5, 30)), consent="non")]
 
 
-def _lead_data(dice: Dice, kinds: Mapping[str, str], trace: ClickTrace) -> dict[str, str | None]:
+def _lead_data(dice: Dice, kinds: Mapping[str, str], trace: VisitTrace) -> dict[str, str | None]:
     """Return the lead's initial `leadData`."""
     if kinds["consent"] == "absent":
         return {**trace.lead_data, **dice.pick(({}, {"consent": ""}, {"consent": None}))}
@@ -231,16 +231,16 @@ class InventedLeads:
         begin = start.astimezone(UTC) - timedelta(days=past_days)
         return cls(simulate_leads(dice, leads, begin, past_days + future_days))
 
-    def leads_at(self, now: datetime) -> Mapping[str, object]:
+    def leads_at_time(self, now: datetime) -> Mapping[str, object]:
         """Return every lead that exists at `now` (aware), by id, oldest first, as Oplead serves it then.
 
         Times are Europe/Paris wall clock without an offset. A lead is a JSON object, except for a few broken ones.
         The objects are cached and shared; don't modify them.
         """
-        return {lead_id: lead for lead_id, lead in self.leads_and_deletions_at(now).items() if lead is not None}
+        return {lead_id: lead for lead_id, lead in self.leads_including_deleted(now).items() if lead is not None}
 
-    def leads_and_deletions_at(self, now: datetime) -> Mapping[str, object]:
-        """Return the same as `leads_at`, with None for every deleted lead."""
+    def leads_including_deleted(self, now: datetime) -> Mapping[str, object]:
+        """Return the same as `leads_at_time`, with None for every deleted lead."""
         reached = ((life, bisect_right(self._moments[life.id], now)) for life in self._lives)
         return {
             life.id: None if life.deleted and life.deleted <= now else self._serve(life, changes)
@@ -248,7 +248,7 @@ class InventedLeads:
             if changes
         }
 
-    def clicks(self) -> dict[str, dict[str, str]]:
+    def google_ad_clicks(self) -> dict[str, dict[str, str]]:
         """Return every Google ad click, past and future: click id → `clicked_at` (ISO 8601, UTC) and `customer`."""
         clicks = (life.trace.click for life in self._lives)
         return {
@@ -269,7 +269,7 @@ class InventedLeads:
         return known[1]
 
 
-def _simulated_lead_json(life: SimulatedLead, changes: Sequence[LeadChange]) -> dict[str, object]:
+def _simulated_lead_json(life: SimulatedLead, changes: Sequence[SimulatedLeadChange]) -> dict[str, object]:
     """Return the lead's JSON after these changes."""
     history = [{"status": change.status, "date": paris_wall_time(change.at)} for change in changes if change.status]
     amounts = [change.amount for change in changes if change.amount is not None]

@@ -10,7 +10,7 @@ from itertools import accumulate
 from typing import Final, TypeVar
 from zoneinfo import ZoneInfo
 
-from connectors.sandbox.rules import read_table
+from connectors.sandbox.rules import read_sandbox_csv
 
 Item = TypeVar("Item")
 
@@ -76,7 +76,7 @@ SATURDAY: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
-class LeadChange:
+class SimulatedLeadChange:
     """One dated change of a lead; a field that is None stays unchanged."""
 
     at: datetime
@@ -149,12 +149,12 @@ def draw_creation_time(dice: Dice, start: datetime, totals: Sequence[int]) -> da
     return start + dice.weighted_index(totals) * HOUR + timedelta(seconds=dice.random_below(3600))
 
 
-def draw_status_changes(dice: Dice, created: datetime, journey: str) -> list[LeadChange]:
+def draw_status_changes(dice: Dice, created: datetime, journey: str) -> list[SimulatedLeadChange]:
     """Draw the lead's status changes, oldest first, all but the first in office hours."""
-    changes = [LeadChange(created, status="Nouveau")]
+    changes = [SimulatedLeadChange(created, status="Nouveau")]
     for step in JOURNEYS[journey]:
         at = office_time(dice, changes[-1].at, dice.random_between(step.soonest, step.latest))
-        changes.append(LeadChange(at, status=dice.pick(step.labels)))
+        changes.append(SimulatedLeadChange(at, status=dice.pick(step.labels)))
     return changes
 
 
@@ -181,7 +181,7 @@ LATE: Final = timedelta(days=2)
 """How long after the sale a late amount is entered."""
 
 
-def draw_sale(dice: Dice, kind: str, won: datetime) -> tuple[LeadChange | None, Decimal | None]:
+def draw_sale(dice: Dice, kind: str, won: datetime) -> tuple[SimulatedLeadChange | None, Decimal | None]:
     """Draw how and when a sale's amount is entered in the CRM, and the euros it means; each None if missing."""
     if kind == "absent":
         return None, None
@@ -198,14 +198,14 @@ def draw_sale(dice: Dice, kind: str, won: datetime) -> tuple[LeadChange | None, 
         "on_quote": ("sur devis", None),
     }
     typed, meant = amounts[kind]
-    return LeadChange(won + LATE if kind == "late" else won, amount=typed), meant
+    return SimulatedLeadChange(won + LATE if kind == "late" else won, amount=typed), meant
 
 
 REPEATED: Final = 10
 """How many of 1,000 leads repeat an earlier one: the same person and click id, another lead id, days later."""
 
 
-_SHARES: Final = read_table("population/shares.csv")
+_SHARES: Final = read_sandbox_csv("population/shares.csv")
 SHARES: Final[Mapping[str, Mapping[str, int]]] = {
     name: {row["kind"]: int(row["weight"]) for row in _SHARES if row["property"] == name}
     for name in dict.fromkeys(row["property"] for row in _SHARES)

@@ -18,7 +18,7 @@ from json import dumps
 from typing import Final, Literal
 
 from connectors.sandbox.population.lives import Dice
-from connectors.sandbox.rules import read_table
+from connectors.sandbox.rules import read_sandbox_csv
 
 Form = Literal["NFC", "NFD"]
 
@@ -50,7 +50,7 @@ class Town:
 def _towns(place: str) -> tuple[Town, ...]:
     return tuple(
         Town(row["postcode"], row["city"], tuple(row["numbers"].split()), row["calling_code"], row["country"])
-        for row in read_table("population/towns.csv")
+        for row in read_sandbox_csv("population/towns.csv")
         if row["place"] == place
     )
 
@@ -63,7 +63,7 @@ COUNTRIES: Final = ("FR", "FR", "FR", "France")
 DOMAINS: Final = ("example.org", "example.net", "example.com", "courriel.example", "maison.example")
 UNUSABLE_EMAILS: Final = ("pas de mail", "aucun", "nc@", "@example.org", "voir fiche", "n/a")
 
-_NAMES: Final = read_table("population/names.csv")
+_NAMES: Final = read_sandbox_csv("population/names.csv")
 FIRST_NAMES: Final = tuple(row["name"] for row in _NAMES if row["kind"] == "first")
 LAST_NAMES: Final = tuple(row["name"] for row in _NAMES if row["kind"] == "last")
 
@@ -191,7 +191,7 @@ class PlatformClick:
 
 
 @dataclass(frozen=True, slots=True)
-class ClickTrace:
+class VisitTrace:
     """What one visit leaves in the CRM, and the truth behind it."""
 
     lead_data: Mapping[str, str | None]
@@ -202,16 +202,16 @@ class ClickTrace:
     """The (kind, id) pairs that a correct parser finds in `externalID`."""
 
 
-def draw_click_trace(dice: Dice, kind: str, lag: str, created: datetime) -> ClickTrace:
+def draw_click_trace(dice: Dice, kind: str, lag: str, created: datetime) -> VisitTrace:
     """Draw what a visit of this kind leaves in a lead created at `created`."""
     if kind not in _FORMS:
-        return ClickTrace(_no_click(dice, kind), None, ())
+        return VisitTrace(_no_click(dice, kind), None, ())
     platform_kind, form = _FORMS[kind]
     value = _click_id(dice, platform_kind)
     click = PlatformClick(platform_kind, value, created - timedelta(seconds=dice.random_between(*_LAGS[lag])))
     utm = _utm(dice, kind)
     text = form(dice, click, utm)
-    return ClickTrace({"externalID": text, **utm}, click, _expected_click_ids(kind, click, text))
+    return VisitTrace({"externalID": text, **utm}, click, _expected_click_ids(kind, click, text))
 
 
 def _click_id(dice: Dice, kind: str) -> str:

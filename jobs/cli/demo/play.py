@@ -209,7 +209,7 @@ class _DemoRun:
             is_today = any(each.status == label and self.since < each.at <= self.until for each in truth.changes)
             if is_sendable and is_today and truth.kinds["shape"] == "sound":
                 key = delivery_key(self.settings.account, LeadId(lead), conversion, DestinationId("google_ads"), 1)
-                server.plant_rulings({key: _REFUSAL[self.transport]})
+                server.plant_event_rulings({key: _REFUSAL[self.transport]})
                 return
 
     def have_google_reject_unnamed(self, conversion: str, label: str) -> None:

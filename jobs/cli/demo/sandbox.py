@@ -16,14 +16,14 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from connectors.language import _
-from connectors.sandbox.oplead.shape import ApiShape, api_shape_from_positions, drawn_shape
+from connectors.sandbox.oplead.shape import ApiShape, drawn_shape, shape_from_axis_positions
 from connectors.sandbox.population.company import FIRST_NIGHT, InventedLeads
 from connectors.sandbox.rules import RULES
 from connectors.sandbox.sandbox import STATE_FILE, Sandbox
 from jobs.cancellation import StoppedBySignal
 from jobs.exit_codes import Exit, UsageError
 from jobs.ledger.storage.lock import LeaseHeldError, hold_lock
-from jobs.reporting.console import results_console, say, table
+from jobs.reporting.console import console_table, results_console, say
 
 LEADS_FILE, ENVIRONMENT_FILE, SETTINGS_FILE = "leads.json", "sandbox.env", "pipeline.yaml"
 NAME = "oplead-sync"
@@ -75,7 +75,7 @@ def serve_sandbox_for_block(
         sandbox = stack.enter_context(Sandbox(folder, population, FIRST_NIGHT))
         sandbox.oplead.shows_shape = not isinstance(cast.shape, int)
         if cast.shape is not None and is_new:
-            shape = drawn_shape(cast.shape) if isinstance(cast.shape, int) else api_shape_from_positions(cast.shape)
+            shape = drawn_shape(cast.shape) if isinstance(cast.shape, int) else shape_from_axis_positions(cast.shape)
             sandbox.oplead.shape = shape
         settings = _settings(sandbox, google_transport)
         lines = (folder / ENVIRONMENT_FILE).read_text().splitlines()
@@ -99,7 +99,7 @@ def _load_or_store_spec(folder: Path, cast: InventedLeadsSpec, *, is_new: bool) 
 def _settings(sandbox: Sandbox, google_transport: str) -> Path:
     """Return the sandbox's settings file, rewriting it only if it has other addresses: people may edit it."""
     file = sandbox.directory / SETTINGS_FILE
-    used = (sandbox.server_urls[name] for name in ("clock", "oplead", "data_manager", "google_ads", "meta"))
+    used = (sandbox.sandbox_server_urls[name] for name in ("clock", "oplead", "data_manager", "google_ads", "meta"))
     if file.exists() and all(address in file.read_text() for address in used):
         return file
     return sandbox.write_settings(google_transport=google_transport)
@@ -136,7 +136,7 @@ def read_invented_leads_spec(seed: int, leads: int, shape: str | None) -> Invent
         raise ValueError(_("{path} is not valid YAML", path=shape)) from None
     match written:
         case dict():
-            api_shape_from_positions(written)
+            shape_from_axis_positions(written)
             return InventedLeadsSpec(seed, leads, written)
     raise ValueError(
         _("{path}: write one axis a line, as `pagination: page` (`sandbox --rules` names them)", path=shape)
@@ -145,7 +145,7 @@ def read_invented_leads_spec(seed: int, leads: int, shape: str | None) -> Invent
 
 def _print_addresses(stage: RunningSandbox) -> None:
     """Print the sandbox's addresses and the next commands."""
-    sandbox, addresses = stage.sandbox, stage.sandbox.server_urls
+    sandbox, addresses = stage.sandbox, stage.sandbox.sandbox_server_urls
     first = "probe"
     if sandbox.oplead.shows_shape and sandbox.oplead.shape == ApiShape():
         # The sandbox's own settings fit this shape; a folder used before already has the account's state.
@@ -176,7 +176,7 @@ def _first_settings(stage: RunningSandbox) -> str:
     """Return the command line that writes a first settings file for this sandbox."""
     servers = ("oplead", "clock", "data_manager", "google_ads", "meta")
     options = zip(("base-url", "clock", "endpoint", "ads-api-endpoint", "graph-url"), servers, strict=True)
-    written = " ".join(f"--{option} {stage.sandbox.server_urls[server]}" for option, server in options)
+    written = " ".join(f"--{option} {stage.sandbox.sandbox_server_urls[server]}" for option, server in options)
     return f"{_with_environment(stage.settings)} init --dir mine {written}"
 
 
@@ -193,7 +193,7 @@ def command_name() -> str:
 
 def print_sandbox_rules() -> int:
     """Print every rule that the sandbox enforces, and how it is known."""
-    made = table(_("Server"), _("Rule"), _("How it is known"), _("Source"))
+    made = console_table(_("Server"), _("Rule"), _("How it is known"), _("Source"))
     for rule in RULES:
         source = rule.source if rule.source != rule.evidence else ""
         made.add_row(rule.server, escape(rule.rule), rule.evidence, escape(source))

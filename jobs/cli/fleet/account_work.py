@@ -36,7 +36,7 @@ class WorkOrderExecutor:
     told_by_fleet: frozenset[str] = frozenset()
     """Addresses that the fleet tells itself, once for all accounts."""
 
-    def execute_order(self, order: WorkOrder) -> WorkResult:
+    def execute_work_order(self, order: WorkOrder) -> WorkResult:
         """Do what is due for an account; never raises, since the next order follows."""
         stored = order.settings
         # What this says is logged and stored, in English; the night itself speaks the account's language.
@@ -121,7 +121,7 @@ def _do_what_is_due(
     The ledger knows what was done, so that nothing is done twice, whoever else works on the account.
     """
     now = clock.now()
-    if order.is_asked_for:
+    if order.is_run_requested:
         return DidTask.NIGHT, served.run_night(now.astimezone(table.zone).date(), clock), table.latest_due_night(now)
     due = table.latest_due_night(now)
     if due is None:

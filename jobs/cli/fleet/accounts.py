@@ -17,10 +17,10 @@ from jobs.exit_codes import Exit, UsageError
 from jobs.fleet.accounts import (
     AddedAccount,
     add_account,
-    ask_for_run,
     list_accounts,
     pause_account,
     remove_account,
+    request_immediate_run,
     resume_account,
     settings_of_others,
 )
@@ -39,7 +39,7 @@ from jobs.ledger.storage.state_file import (
 from jobs.reporting.console import print_rows, say
 from jobs.reporting.presentation import print_json
 from jobs.settings import Settings, ValidSettings, load
-from jobs.settings.references import HOW_TO_REFER, is_reference
+from jobs.settings.references import HOW_TO_REFER, is_secret_reference
 from jobs.settings.types import StateFile
 from jobs.wiring.state import deploy_database
 
@@ -196,7 +196,7 @@ def _refuse_unfit(account: AccountFile) -> None:
     if isinstance(settings.state, StateFile):
         problems.append(_state_to_write(account, settings.state.path))
     elsewhere = settings.model_copy(update={"state": None})  # it is looked up, and so no reference any more
-    if any(not is_reference(each) for each in secrets_of(elsewhere)):
+    if any(not is_secret_reference(each) for each in secrets_of(elsewhere)):
         problems.append(_secret_in_file())
     if problems:
         raise UsageError("\n".join(f"{account.file}: {each}" for each in problems))
@@ -263,6 +263,6 @@ def _change(change: Change) -> tuple[Callable[[Connection, str], None], str]:
         case "remove":
             return remove_account, _("removed; its state is as it was")
         case "run":
-            return ask_for_run, _("runs as soon as a worker is free")
+            return request_immediate_run, _("runs as soon as a worker is free")
         case _:
             assert_never(change)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from connectors.language import _
 from jobs.cli.accounts import load_stored_account
-from jobs.cli.night.approval import Approval
+from jobs.cli.night.approval import ApprovalOptions
 from jobs.cli.night.approved_send import Backfill, send_approved
 from jobs.exit_codes import UsageError
 from jobs.fleet.accounts import latest_settings
@@ -14,7 +14,7 @@ from jobs.fleet.database import FleetDatabase
 
 
 def backfill_account(
-    database: FleetDatabase, name: str, folder: Path, approval: Approval, chosen: Callable[..., Backfill]
+    database: FleetDatabase, name: str, folder: Path, approval: ApprovalOptions, chosen: Callable[..., Backfill]
 ) -> int:
     """Send an account's backfill from this machine, and return the exit code; a worker that is at it holds it off.
 

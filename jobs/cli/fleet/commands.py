@@ -70,9 +70,9 @@ def _open_database(written: str | None) -> "FleetDatabase":
         import psycopg  # noqa: F401, PLC0415
     except ImportError:
         raise UsageError(_("this needs additional libraries: `pip install 'oplead-sync[fleet]'`")) from None
-    from jobs.fleet.database import find_database  # noqa: PLC0415
+    from jobs.fleet.database import find_fleet_database  # noqa: PLC0415
 
-    return find_database(written, os.environ, Path.cwd())
+    return find_fleet_database(written, os.environ, Path.cwd())
 
 
 @_command(app)
@@ -210,7 +210,7 @@ def backfill(
     As `backfill` does, by the settings that the fleet has; this machine needs the account's secrets and its state.
     """
     from jobs.cli.fleet.backfill import backfill_account  # noqa: PLC0415
-    from jobs.cli.night.approval import Approval  # noqa: PLC0415
+    from jobs.cli.night.approval import ApprovalOptions  # noqa: PLC0415
     from jobs.cli.night.backfill_options import chosen_backfill  # noqa: PLC0415
 
     chosen = chosen_backfill(
@@ -221,4 +221,4 @@ def backfill(
         assume_time=assume_time,
         already_sent=already_sent,
     )
-    return backfill_account(_open_database(database), account, folder, Approval(yes, dry_run, json), chosen)
+    return backfill_account(_open_database(database), account, folder, ApprovalOptions(yes, dry_run, json), chosen)

@@ -12,7 +12,7 @@ from jobs.cli.fleet.watch import read_fleet_status, write_files
 from jobs.exit_codes import Exit, UsageError
 from jobs.fleet.database import FleetDatabase
 from jobs.fleet.deploy import require_deployed
-from jobs.fleet.status import AccountState, AccountStatus, FleetStatus, state_name
+from jobs.fleet.status import AccountState, AccountStatus, FleetStatus, account_state_name
 from jobs.reporting.console import duration, facts_grid, print_section, results_console, say
 from jobs.reporting.presentation import print_json
 
@@ -66,7 +66,7 @@ def _print(status: FleetStatus) -> None:
     heading = _n("{count} account", "{count} accounts", len(status.accounts))
     console.print(f"[bold]{heading}[/bold] · {format_time(status.now.astimezone(UTC))} (UTC)")
     counts = Counter(each.state for each in status.accounts)
-    rows = [(state_name(state), format_integer(counts[state])) for state in AccountState if counts[state]]
+    rows = [(account_state_name(state), format_integer(counts[state])) for state in AccountState if counts[state]]
     if nights := sum(each.nights_late for each in status.accounts):
         rows.append((_("nights late"), format_integer(nights)))
     rows.append((_("workers"), format_integer(status.workers)))
@@ -94,13 +94,13 @@ def _causes(accounts: Sequence[AccountStatus]) -> list[tuple[str, str]]:
     """Return the accounts of each cause, and the cause: what hits many is said once; the most frequent first."""
     by_cause = defaultdict[str, list[str]](list)
     for each in accounts:
-        why = in_reader_s_words(each.why) if each.why else _("its last run ended with {code}", code=each.exit_code)
+        why = in_reader_s_language(each.why) if each.why else _("its last run ended with {code}", code=each.exit_code)
         by_cause[why].append(each.account)
     found = sorted(by_cause.items(), key=lambda item: -len(item[1]))
     return [(_names(names), why) for why, names in found]
 
 
-def in_reader_s_words(why: str) -> str:
+def in_reader_s_language(why: str) -> str:
     """Return a reason, which is stored in English, in the language that is spoken, line by line.
 
     A line may begin with what it is about, as a setting's path, which stays.

@@ -12,13 +12,13 @@ from jobs.alerts.notify import Recipients
 from jobs.exit_codes import UsageError
 from jobs.fleet.database import Connection, FleetDatabase
 from jobs.fleet.metrics import collect_fleet_metrics
-from jobs.fleet.notices import tell
-from jobs.fleet.problems import read_problems
+from jobs.fleet.notices import send_due_notices
+from jobs.fleet.problems import read_fleet_problems
 from jobs.fleet.status import FleetStatus, load_fleet_status
 from jobs.fleet.worker import WorkerIntervals
 from jobs.metrics import write_metrics
 from jobs.settings.references import read_env_file
-from jobs.wiring.night import recipients_by_fingerprint, unknown_notification_addresses
+from jobs.wiring.night import recipients_by_fingerprint, unsupported_notification_addresses
 
 PAGE = "OPLEAD_SYNC_FLEET_PAGE"
 METRICS = "OPLEAD_SYNC_FLEET_METRICS"
@@ -53,7 +53,7 @@ class FleetWatch:
         if self.metrics is not None:
             yield "metrics", lambda: self._write(None, self.metrics)
         if self.addresses:
-            yield "notices", lambda: tell(self.database, self.recipients, should_stop)
+            yield "notices", lambda: send_due_notices(self.database, self.recipients, should_stop)
 
     @property
     def recipients(self) -> Recipients:
@@ -78,7 +78,7 @@ def write_files(connection: Connection, status: FleetStatus, page: Path | None, 
     """
     if page is None and metrics is None:
         return
-    causes = read_problems(connection)
+    causes = read_fleet_problems(connection)
     if page is not None:
         from jobs.fleet.page import render_fleet  # noqa: PLC0415 - templates are slow to load, and few want them
         from jobs.reporting.page.writing import write_text_at_once  # noqa: PLC0415
@@ -101,7 +101,7 @@ def fleet_watch_from_environment(database: FleetDatabase, environ: Mapping[str, 
     """
     known = {**read_env_file(folder).values, **environ}
     addresses = tuple(_addresses(known, folder).split())
-    if unknown := unknown_notification_addresses(addresses):
+    if unknown := unsupported_notification_addresses(addresses):
         raise UsageError(
             _(
                 "{variable}: address {number} is of no known service; write it as under `notify:`, and put spaces or "

@@ -45,7 +45,7 @@ def run_worker(database: FleetDatabase, *, concurrency: int, folder: Path, healt
         gc.collect()
         gc.freeze()
         # First of all: a fork copies threads and connections, broken.
-        nursery = ChildNursery(prepare_for_forked_nights, work.execute_order)
+        nursery = ChildNursery(prepare_for_forked_nights, work.execute_work_order)
         liveness = LivenessReporter(health)
         try:
             with database.connect() as connection:
@@ -58,7 +58,7 @@ def run_worker(database: FleetDatabase, *, concurrency: int, folder: Path, healt
             _log.info(
                 "the worker has started",
                 worker=worker.name,
-                database=database.place,
+                database=database.shown_database_address,
                 concurrency=concurrency,
                 version=version("oplead-sync"),
             )

@@ -21,7 +21,7 @@ from jobs.plan.planner import decide_route, new_delivery, was_sent, withhold_mis
 from jobs.reporting.presentation import print_json
 from jobs.reporting.sentences import explain_state, forgotten_sentence
 from jobs.reporting.standings import (
-    AdjustmentReport,
+    CorrectionStateReport,
     EstimateReport,
     Explanation,
     LeadConversionStanding,
@@ -215,7 +215,7 @@ def _report_recorded_delivery(
         if row.transport
         else None,
         corrections=tuple(
-            AdjustmentReport(
+            CorrectionStateReport(
                 **_recorded_standing_fields(view, each, evidence),
                 kind=each.kind,
                 cause=each.cause or "",

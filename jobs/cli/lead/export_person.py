@@ -18,8 +18,8 @@ from jobs.exit_codes import Exit, UsageError
 from jobs.ledger.retention import retention
 from jobs.ledger.schema import FormerFile
 from jobs.ledger.storage.state_file import open_privately
-from jobs.oplead_commands.context import named_lead
-from jobs.oplead_commands.creation.outbox import LeadCreationRecord, open_outbox, outbox_path
+from jobs.oplead_commands.context import parse_lead_id_argument
+from jobs.oplead_commands.creation.outbox import LeadCreationRecord, lead_creation_outbox_path, open_outbox
 from jobs.privacy.export import ledger_data_of_lead
 from jobs.privacy.former_files import FormerFileError, events_in_former_file, export_from_former_file, former_files
 from jobs.reporting.presentation import as_json_value
@@ -36,7 +36,7 @@ def export_person(lead_id: str, file: Path, out: Path | None) -> int:
     """
     account = load_account(file, secrets=False)
     with speaking_account_language(account, json_wanted=True):
-        person = held_on_person(account.settings, named_lead(lead_id))
+        person = data_held_on_person(account.settings, parse_lead_id_argument(lead_id))
     text = json.dumps(as_json_value(person), ensure_ascii=False)
     if out is None:
         sys.stdout.write(f"{text}\n")
@@ -48,7 +48,7 @@ def export_person(lead_id: str, file: Path, out: Path | None) -> int:
     return Exit.DONE
 
 
-def held_on_person(settings: Settings, lead: LeadId) -> dict[str, Any]:
+def data_held_on_person(settings: Settings, lead: LeadId) -> dict[str, Any]:
     """Return what each file holds on a lead.
 
     Raises:
@@ -94,11 +94,11 @@ def _in_former_files(files: Sequence[FormerFile], lead: LeadId) -> tuple[list[di
 
 
 def _events(settings: Settings, lead: LeadId) -> Sequence[ReceivedEvent]:
-    inbox = account_inbox(settings).open_for_reading()
+    inbox = account_inbox(settings).open_inbox_for_reading()
     if inbox is None:
         return ()
     with closing(inbox):
-        return inbox.events_of([lead]).get(lead, ())
+        return inbox.webhook_events_of([lead]).get(lead, ())
 
 
 def _event(received: ReceivedEvent) -> dict[str, Any]:
@@ -114,7 +114,7 @@ def _event(received: ReceivedEvent) -> dict[str, Any]:
 
 
 def _creations(settings: Settings, lead: LeadId) -> Sequence[LeadCreationRecord]:
-    path = outbox_path(folder_beside_state(settings), settings.account)
+    path = lead_creation_outbox_path(folder_beside_state(settings), settings.account)
     with open_outbox(path) as outbox:
         return [] if outbox is None else outbox.records_of([lead])
 

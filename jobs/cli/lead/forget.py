@@ -25,15 +25,20 @@ from jobs.cli.session import hold_account_for_run
 from jobs.cli.state import open_state_read_only
 from jobs.exit_codes import CommandError, Exit, UsageError
 from jobs.ledger.incidents import incidents_naming
-from jobs.ledger.retention.erasure import all_forgotten, forgotten_among
+from jobs.ledger.retention.erasure import all_forgotten_leads, forgotten_among
 from jobs.ledger.runs import Ledger, finish_run
 from jobs.ledger.schema import FormerFile
 from jobs.ledger.storage.database import remove_stale_copies
 from jobs.ledger.storage.state_file import explaining_errors
 from jobs.ledger.weekly_summaries import last_summary_dates
-from jobs.oplead_commands.context import named_lead
+from jobs.oplead_commands.context import parse_lead_id_argument
 from jobs.oplead_commands.creation.identity import lead_fingerprint
-from jobs.oplead_commands.creation.outbox import LeadCreationOutbox, lock_outbox, open_outbox, outbox_path
+from jobs.oplead_commands.creation.outbox import (
+    LeadCreationOutbox,
+    lead_creation_outbox_path,
+    lock_lead_creation_outbox,
+    open_outbox,
+)
 from jobs.privacy.compaction import compact
 from jobs.privacy.find import leads_of_person
 from jobs.privacy.forget import DataHeldOnLead, data_held_on_leads, forget_leads
@@ -45,7 +50,7 @@ from jobs.privacy.former_files import (
     former_files,
     held_in_former_file,
 )
-from jobs.privacy.webhook_events import erase_events
+from jobs.privacy.webhook_events import erase_webhook_events
 from jobs.reporting.console import results_console
 from jobs.reporting.forget_report import (
     ForgetReport,
@@ -165,7 +170,7 @@ class _Finder:
             UsageError: it is no lead's id, address or number.
         """
         if wanted.lead is not None:
-            return cls(settings.account, named_lead(wanted.lead), Contact(), wanted.may_be_unknown)
+            return cls(settings.account, parse_lead_id_argument(wanted.lead), Contact(), wanted.may_be_unknown)
         contact = wanted.contact
         if not identifiers_of_person(contact):
             raise UsageError(
@@ -270,14 +275,17 @@ def _find(session: Session, settings: Settings, find: _Finder, outbox: LeadCreat
 def _rehearse(settings: Settings, find: _Finder, _clock: Clock) -> ForgetReport:
     """Report what forgetting would do, and change nothing."""
     folder = folder_beside_state(settings)
-    with open_state_read_only(settings) as session, open_outbox(outbox_path(folder, settings.account)) as outbox:
+    with (
+        open_state_read_only(settings) as session,
+        open_outbox(lead_creation_outbox_path(folder, settings.account)) as outbox,
+    ):
         found = _find(session, settings, find, outbox)
         created = found.created | (
             {} if outbox is None else {one.key: one.lead for one in outbox.records_of(found.leads)}
         )
         held = found.completed(data_held_on_leads(session, settings.account, found.leads))
         find.expect_on_record(settings, held, created, found)
-        every = {*found.leads, *all_forgotten(session, settings.account)}
+        every = {*found.leads, *all_forgotten_leads(session, settings.account)}
         events = _count_events(settings, every)
         report = _report(settings, session, held, rehearsed=True, events=events, creations=len(created))
         return replace(
@@ -309,11 +317,11 @@ def _forget(settings: Settings, find: _Finder, clock: Clock) -> ForgetReport:
 @contextmanager
 def _held_outbox(settings: Settings, clock: Clock) -> Iterator[LeadCreationOutbox | None]:
     """Hold the record of leads created from here; None if there is none."""
-    path = outbox_path(folder_beside_state(settings), settings.account)
+    path = lead_creation_outbox_path(folder_beside_state(settings), settings.account)
     if not path.exists():
         yield None
         return
-    with lock_outbox(path, now=clock.now) as outbox:
+    with lock_lead_creation_outbox(path, now=clock.now) as outbox:
         yield outbox
 
 
@@ -335,10 +343,10 @@ class _Aftermath:
         """
         events = creations = 0
         with self.ledger.read_transaction() as session:
-            forgotten = all_forgotten(session, self.ledger.account)
+            forgotten = all_forgotten_leads(session, self.ledger.account)
             days = forgotten_among(session, self.ledger.account, forgotten)
         with self._trying():
-            events = erase_events(account_inbox(self.settings), forgotten)
+            events = erase_webhook_events(account_inbox(self.settings), forgotten)
         with self._trying():
             creations = self._erase_creations(forgotten, found.created.keys())
         with self._trying():
@@ -375,7 +383,7 @@ class _Aftermath:
         return len(every)
 
     def _compact(self) -> None:
-        outbox = outbox_path(folder_beside_state(self.settings), self.settings.account)
+        outbox = lead_creation_outbox_path(folder_beside_state(self.settings), self.settings.account)
         for path in (*self.ledger.state.storage_files, *account_inbox(self.settings).storage_files, outbox):
             if not path.exists() or not path.stat().st_size:
                 continue
@@ -423,8 +431,8 @@ def _report(
 
 
 def _count_events(settings: Settings, leads: Collection[LeadId]) -> int:
-    inbox = account_inbox(settings).open_for_reading()
+    inbox = account_inbox(settings).open_inbox_for_reading()
     if inbox is None:
         return 0
     with closing(inbox):
-        return sum(map(len, inbox.events_of(leads).values()))
+        return sum(map(len, inbox.webhook_events_of(leads).values()))

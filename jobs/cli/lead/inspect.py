@@ -90,7 +90,7 @@ def _brief(settings: Settings, view: StateView, book: Rulebook, anomalies: Seque
     return replace(brief, page=page if page is not None and page.exists() else None)
 
 
-def show_leads(file: Path, name: str, *, json_wanted: bool) -> int:
+def show_leads_in_state(file: Path, name: str, *, json_wanted: bool) -> int:
     """Print the leads with a given state or reason.
 
     Raises:

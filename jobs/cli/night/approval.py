@@ -17,7 +17,7 @@ _LOOK_EVERY = 0.5
 
 
 @dataclass(slots=True)
-class Approval:
+class ApprovalOptions:
     """How what is sent is approved and reported."""
 
     yes: bool = False

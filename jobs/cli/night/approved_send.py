@@ -17,7 +17,7 @@ from connectors.language import N_, _, _n, format_list
 from connectors.records import LeadId
 from jobs import requeue
 from jobs.cli.accounts import AccountFile, presentation_of_account, speaking_account_language
-from jobs.cli.night.approval import Approval
+from jobs.cli.night.approval import ApprovalOptions
 from jobs.cli.output import signals_and_logging
 from jobs.cli.progress import show_progress
 from jobs.cli.session import expect_state_exists, hold_account_for_run
@@ -36,7 +36,7 @@ from jobs.reporting.backfill_report import (
     print_preview,
     print_rejections_to_retry,
     print_sent,
-    sent_as_json,
+    run_outcome_json,
 )
 from jobs.reporting.console import facts_grid, results_console
 from jobs.reporting.presentation import AccountPresentation, print_json
@@ -59,7 +59,7 @@ class _ApprovedSend(ABC):
     """One approved send for one account."""
 
     account: AccountFile
-    approval: Approval
+    approval: ApprovalOptions
     book: Rulebook
     deps: Deps
     console: Console
@@ -82,7 +82,7 @@ class _ApprovedSend(ABC):
         if not self.approval.dry_run:
             expect_state_exists(self.settings)
         with (
-            account.copied() if self.approval.dry_run else nullcontext(account) as state,
+            account.open_temporary_copy() if self.approval.dry_run else nullcontext(account) as state,
             hold_account_for_run(self.settings, state, self.command, clock) as ledger,
         ):
             code = self.preview_and_send(ledger)
@@ -148,14 +148,14 @@ class _ApprovedSend(ABC):
         """Print the report if it is JSON, and return the exit code."""
         if self.approval.json_wanted:
             head = {"command": self.command, "rehearsed": self.approval.dry_run, "approved": approved}
-            print_json({**head, **document, **sent_as_json(summary, tallies, code)})
+            print_json({**head, **document, **run_outcome_json(summary, tallies, code)})
         return code
 
 
 def send_approved(
     open_account: Callable[[], AccountFile],
-    approval: Approval,
-    make: Callable[[AccountFile, Approval, Rulebook, Deps, Console], _ApprovedSend],
+    approval: ApprovalOptions,
+    make: Callable[[AccountFile, ApprovalOptions, Rulebook, Deps, Console], _ApprovedSend],
 ) -> int:
     """Make a `Backfill` or a `RetryRejected` of an account, run it, and return the exit code."""
     with signals_and_logging() as (stop, redaction):
@@ -294,7 +294,7 @@ class Backfill(_ApprovedSend):
         if not summary.pulled.complete:
             return self._report_incomplete_reading(summary)
         with (
-            ledger.state.copied() as copy,
+            ledger.state.open_temporary_copy() as copy,
             hold_account_for_run(self.settings, copy, self.command, self.deps.clock) as trial,
         ):
             preview = self._apply(trial)
@@ -355,7 +355,7 @@ class Backfill(_ApprovedSend):
         if self.request is None:
             return BackfillPreview(already_sent=settled)
         undated = requeue.plan_requested_backfill(run, self.request)
-        return BackfillPreview(requeue.count_picked_by_age(run), self.count_approved(ledger), undated, settled)
+        return BackfillPreview(requeue.count_backfill_by_age(run), self.count_approved(ledger), undated, settled)
 
     def _report_incomplete_reading(self, summary: RunSummary) -> int:
         print_what_needs_humans(self.console, what_needs_a_human(summary))

@@ -18,7 +18,7 @@ from jobs.cli.accounts import (
     presentation_of_account,
 )
 from jobs.cli.output import (
-    Failure,
+    CommandFailure,
     failure_from_error,
     log_failure,
     signal_exit_code,
@@ -31,7 +31,7 @@ from jobs.cli.session import (
     do_night,
     log_night,
     process_webhook_inbox,
-    try_night,
+    rehearse_or_validate_night,
 )
 from jobs.cli.state import open_state_read_only
 from jobs.exit_codes import Exit
@@ -110,7 +110,7 @@ def _lost(accounts: Sequence[AccountFile], index: int, why: str) -> NightResult:
             "the run did not end by itself: {why}. What was committed is safe, and the next run goes on from here",
             why=why,
         )
-        failure = Failure(message, Exit.BUG)
+        failure = CommandFailure(message, Exit.BUG)
         log_failure(failure)
     return NightResult(str(account.file), failure.exit_code, why=failure.message)
 
@@ -126,7 +126,7 @@ def _night(
             if options.inbox_only:
                 night = process_webhook_inbox(settings, watch=watch, stop=stop)
             else:
-                play = do_night if options.mode is Mode.RUN else try_night
+                play = do_night if options.mode is Mode.RUN else rehearse_or_validate_night
                 night = play(settings, options, watch=watch, stop=stop)
         if not sys.stderr.isatty():
             log_night(night)

@@ -156,7 +156,7 @@ class AccountNightRunner:
         self._first_run = self._first_run and not account_state(self.account.settings).exists()
         return self._first_run
 
-    def read(self) -> Timetable | None:
+    def reload_timetable(self) -> Timetable | None:
         """Reload the settings, which may have changed; if they must not run, report why and return None."""
         self.account = load_account(self.account.file)
         self._shared.redaction.register_secrets(self.account.secrets)

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from connectors.language import _
-from jobs.cli.oplead.lead_options import with_lead_options
+from jobs.cli.oplead.lead_options import with_lead_value_options
 from jobs.cli.options import Config, Configs, DryRun, Json, Yes, command, parse_day_option
 
 app = typer.Typer(
@@ -44,7 +44,7 @@ Since = Annotated[
 ]
 
 
-class EventName(StrEnum):
+class CrmEventName(StrEnum):
     """The values of `CrmEventKind`, whose module is slow to load for `--help`."""
 
     NEW_LEAD = "new_lead"
@@ -56,7 +56,7 @@ class EventName(StrEnum):
 
 
 @command(leads, CREATE_EXIT_CODES, name="create")
-@with_lead_options
+@with_lead_value_options
 def create_lead(
     config: Config,
     *,
@@ -88,7 +88,7 @@ def create_lead(
 
 
 @command(leads, EXIT_CODES, name="update")
-@with_lead_options
+@with_lead_value_options
 def update_lead(
     lead: LeadArgument,
     config: Config,
@@ -164,10 +164,10 @@ def export_leads(
     with a user's, only that user's leads are exported.
     """
     from jobs.cli.oplead.context import open_oplead  # noqa: PLC0415
-    from jobs.oplead_commands.lead_reads import export  # noqa: PLC0415
+    from jobs.oplead_commands.lead_reads import export_leads_to_file  # noqa: PLC0415
 
     with open_oplead(config) as context:
-        return export(context, file, since=since, fields=field or [], form=form)
+        return export_leads_to_file(context, file, since=since, fields=field or [], form=form)
 
 
 @command(leads, IMPORT_EXIT_CODES, name="import")
@@ -222,10 +222,10 @@ def lead_feedback(
     nothing.
     """
     from jobs.cli.oplead.context import open_oplead  # noqa: PLC0415
-    from jobs.oplead_commands.feedback import show_feedback  # noqa: PLC0415
+    from jobs.oplead_commands.feedback import show_lead_feedback  # noqa: PLC0415
 
     with open_oplead(config, json=json) as context:
-        return show_feedback(context, csv)
+        return show_lead_feedback(context, csv)
 
 
 # ── documents ────────────────────────────────────────────────────────────────────────────────────
@@ -248,10 +248,10 @@ def add_documents(
     Checks every file before the first is sent, shows them, and asks. Needs the client admin's key, or a user's.
     """
     from jobs.cli.oplead.context import open_oplead  # noqa: PLC0415
-    from jobs.oplead_commands.documents import add  # noqa: PLC0415
+    from jobs.oplead_commands.documents import send_lead_documents  # noqa: PLC0415
 
     with open_oplead(config, asks=True, yes=yes, dry_run=dry_run, json=json) as context:
-        return add(context, lead, files)
+        return send_lead_documents(context, lead, files)
 
 
 # ── statuses ─────────────────────────────────────────────────────────────────────────────────────
@@ -313,7 +313,7 @@ def subscribe(
     config: Config,
     *,
     event: Annotated[
-        list[EventName] | None, typer.Option(help="Only this event; may be repeated. Otherwise all three.")
+        list[CrmEventName] | None, typer.Option(help="Only this event; may be repeated. Otherwise all three.")
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Do not look first whether it is subscribed already.")] = False,
     yes: Yes = False,

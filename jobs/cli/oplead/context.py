@@ -12,8 +12,8 @@ from connectors.errors import Transient
 from connectors.language import _, chosen_language, using_language
 from jobs.cancellation import StoppedBySignal
 from jobs.cli.accounts import invalid_settings_error, log_env_files, secrets_of
-from jobs.cli.night.approval import Approval
-from jobs.cli.output import Failure, log_failure, signal_exit_code, signals_and_logging
+from jobs.cli.night.approval import ApprovalOptions
+from jobs.cli.output import CommandFailure, log_failure, signal_exit_code, signals_and_logging
 from jobs.cli.progress import open_clock_showing_waits
 from jobs.exit_codes import Exit
 from jobs.oplead_commands.context import OpleadContext
@@ -40,7 +40,7 @@ def open_oplead(
     Raises:
         UsageError: the settings cannot be used, or nobody is there to be asked.
     """
-    approval = Approval(yes, dry_run, json)
+    approval = ApprovalOptions(yes, dry_run, json)
     with signals_and_logging() as (stop, redaction):
         if asks:
             approval.require_approver()
@@ -60,6 +60,6 @@ def open_oplead(
             except StoppedBySignal as stopped:
                 written = _("stopped; what has been written is shown above")
                 said = written if approval.is_given else _("stopped; nothing was written")
-                raise typer.Exit(log_failure(Failure(said, signal_exit_code(stopped.number)))) from None
+                raise typer.Exit(log_failure(CommandFailure(said, signal_exit_code(stopped.number)))) from None
             except Transient as error:
-                raise typer.Exit(log_failure(Failure(str(error), Exit.STOPPED))) from None
+                raise typer.Exit(log_failure(CommandFailure(str(error), Exit.STOPPED))) from None

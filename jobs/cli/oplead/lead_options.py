@@ -11,7 +11,7 @@ from jobs.oplead_commands.creation.value_names import VALUES
 _FIELD = "Another value by its place, such as a custom field; may be repeated."
 
 
-def with_lead_options(command: Callable[..., int]) -> Callable[..., int]:
+def with_lead_value_options(command: Callable[..., int]) -> Callable[..., int]:
     """Give a command that takes `**values` and `field` an option for each value of a lead."""
     own = [
         parameter

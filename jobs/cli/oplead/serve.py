@@ -15,12 +15,12 @@ from connectors.notifiers import LivenessReporter
 from jobs.cli.accounts import find_settings_files, invalid_settings_error, log_env_files, secrets_of
 from jobs.cli.output import signals_and_logging
 from jobs.exit_codes import Exit, UsageError
-from jobs.oplead_commands.receive import WebhookAccount, receive
+from jobs.oplead_commands.receive import WebhookAccount, receive_webhooks
 from jobs.reporting.console import say
 from jobs.reporting.presentation import print_json
 from jobs.settings import InvalidSettings
 from jobs.settings.load import PartialSettings, load_partial
-from jobs.settings.types import StateDatabase
+from jobs.settings.types import StateDatabaseAddress
 from jobs.wiring.inbox import inbox_location, shared_database
 
 if TYPE_CHECKING:  # few need its driver
@@ -38,11 +38,11 @@ def serve_webhooks(paths: Sequence[Path], *, json_wanted: bool) -> int:
         for file in find_settings_files(paths):
             known = _load_known(file, os.environ)
             redaction.register_secrets(secrets_of(known.settings))
-            if isinstance(known.state, StateDatabase):
+            if isinstance(known.state, StateDatabaseAddress):
                 redaction.register_secrets(known.state.secrets)
             accounts.append(_webhook_account(known, file, database_at))
         _expect_one_receiver(accounts)
-        total = receive(
+        total = receive_webhooks(
             accounts,
             should_stop=lambda: stop.signal_number is not None,
             liveness=LivenessReporter(),

@@ -8,10 +8,10 @@ from time import monotonic
 
 from connectors.language import _, _n, using_language
 from connectors.records import NoticeOutcome
-from jobs.alerts.weekly import Summary, subject_and_text
+from jobs.alerts.weekly import WeeklySummaryMessage, subject_and_text
 from jobs.cli.accounts import AccountFile, find_settings_files, load_accounts
 from jobs.cli.output import failure_from_error, log_failure, worst_exit_code
-from jobs.cli.reporting.weekly import making_summary
+from jobs.cli.reporting.weekly import making_weekly_summary
 from jobs.cli.state import open_view
 from jobs.exit_codes import Exit, UsageError
 from jobs.reporting.console import results_console
@@ -19,7 +19,7 @@ from jobs.reporting.presentation import print_json
 from jobs.rules.incident import Notice
 from jobs.settings import Settings
 from jobs.wiring.account import compile_rules_only
-from jobs.wiring.night import NoticeTrial, notice_addresses_to_try
+from jobs.wiring.night import NoticeAddressToTry, notice_addresses_to_try
 from jobs.wiring.state import account_state
 
 
@@ -41,14 +41,14 @@ def _test_account(account: AccountFile, *, json_wanted: bool) -> int:
     return Exit.DONE if all(taken) else Exit.ATTENTION
 
 
-def _trials(settings: Settings) -> list[NoticeTrial]:
+def _trials(settings: Settings) -> list[NoticeAddressToTry]:
     trials = notice_addresses_to_try(settings)
     if not trials:
         raise UsageError(_("{account}: there is no address to try: add one to `notify`", account=settings.account))
     return trials
 
 
-def _try(account: str, trial: NoticeTrial, summary: Summary, *, json_wanted: bool) -> bool:
+def _try(account: str, trial: NoticeAddressToTry, summary: WeeklySummaryMessage, *, json_wanted: bool) -> bool:
     """Send a message to one address and print what happened; return whether it was accepted."""
     began = monotonic()
     attempt = trial.send(*subject_and_text(account, summary.notice), page=summary.page() if trial.is_mailbox else None)
@@ -71,14 +71,16 @@ def _try(account: str, trial: NoticeTrial, summary: Summary, *, json_wanted: boo
 
 
 @contextmanager
-def _message(settings: Settings) -> Iterator[Summary]:
+def _message(settings: Settings) -> Iterator[WeeklySummaryMessage]:
     """Yield the summary of the last seven days, marked as a test."""
     if not account_state(settings).exists():
-        yield Summary(Notice(_("test"), _("This is a test: messages arrive here.")), lambda: None)
+        yield WeeklySummaryMessage(Notice(_("test"), _("This is a test: messages arrive here.")), lambda: None)
         return
     with open_view(settings) as view:
         today = view.now.astimezone(settings.zone).date()
-        with making_summary(view.session, settings, compile_rules_only(settings), today, now=view.now) as summary:
+        with making_weekly_summary(
+            view.session, settings, compile_rules_only(settings), today, now=view.now
+        ) as summary:
             yield replace(summary, notice=_as_test(summary.notice))
 
 

@@ -8,13 +8,13 @@ from jobs.cli.accounts import load_account, presentation_of_account, speaking_ac
 from jobs.cli.state import open_view
 from jobs.exit_codes import Exit
 from jobs.ledger.leads.stage_histories import lead_histories_since_stages
-from jobs.plan.expected_values import LOOKS_BACK, known_since, leads_known_until
+from jobs.plan.expected_values import LOOKS_BACK, all_leads_known_since, lead_outcomes_known_until
 from jobs.reporting.console import results_console
 from jobs.reporting.presentation import print_json
 from jobs.reporting.values_report import CampaignLeadValue, StageValueSuggestion, ValueSuggestions, print_values
 from jobs.rules.expected_value import LeadOutcome, StageValueEstimate, by_campaign, estimate
 from jobs.settings import Settings
-from jobs.settings.compile import cohorts_to_estimate, find_sale_conversion, sale_terms
+from jobs.settings.compile import cohorts_to_estimate, find_sale_conversion, sale_criteria
 
 
 def suggest_values(file: Path, *, since: date | None, json_wanted: bool) -> int:
@@ -27,11 +27,11 @@ def suggest_values(file: Path, *, since: date | None, json_wanted: bool) -> int:
 def _suggest(settings: Settings, file: Path, *, since: date | None, json_wanted: bool) -> int:
     cohorts = cohorts_to_estimate(settings)
     with open_view(settings) as view:
-        until = leads_known_until(view.session, settings.account, now=view.now)
+        until = lead_outcomes_known_until(view.session, settings.account, now=view.now)
         start = until - LOOKS_BACK if since is None else datetime.combine(since, time(), settings.zone)
-        start = known_since(view.session, settings.account, start)
+        start = all_leads_known_since(view.session, settings.account, start)
         found = lead_histories_since_stages(
-            view.session, settings.account, list(cohorts.values()), sale_terms(settings), since=start
+            view.session, settings.account, list(cohorts.values()), sale_criteria(settings), since=start
         )
     conversions = {conversion.id: conversion for conversion in settings.conversions}
     suggestions = ValueSuggestions(

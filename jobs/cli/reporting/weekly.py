@@ -8,7 +8,7 @@ from pathlib import Path
 
 from sqlmodel import Session
 
-from jobs.alerts.weekly import Summary
+from jobs.alerts.weekly import WeeklySummaryMessage
 from jobs.reporting.page.brief import weekly_notice
 from jobs.reporting.page.facts import Period
 from jobs.reporting.page.gather import gather
@@ -18,10 +18,10 @@ from jobs.settings.compile import Rulebook
 
 
 @contextmanager
-def making_summary(
+def making_weekly_summary(
     session: Session, settings: Settings, book: Rulebook, due: date, *, now: datetime
-) -> Iterator[Summary]:
+) -> Iterator[WeeklySummaryMessage]:
     """Yield the summary due on a day; its page, if it is written, is gone after the block."""
     facts = gather(session, settings, book, Period(due - timedelta(days=7), due - timedelta(days=1)), now)
     with tempfile.TemporaryDirectory(prefix="oplead-sync-") as folder:
-        yield Summary(weekly_notice(facts), lambda: write_page(facts, Path(folder)))
+        yield WeeklySummaryMessage(weekly_notice(facts), lambda: write_page(facts, Path(folder)))

@@ -57,7 +57,7 @@ class RunnableFileCheck:
         return {**({OPLEAD: self.oplead.findings} if self.oplead else {}), **(self.platforms or {})}
 
     @property
-    def summary(self) -> CheckedFile:
+    def file_check_verdict(self) -> CheckedFile:
         """The verdict on the file, and which look-ups it rests on.
 
         A failed look-up needs a human; one that these credentials don't permit does not.
@@ -156,7 +156,7 @@ def _check_file(opened: AccountFile, *, live: bool, json_wanted: bool, verbose: 
         _print_json(checked)
     else:
         _print(checked, verbose=verbose)
-    return checked.summary
+    return checked.file_check_verdict
 
 
 def check_account(file: Path, loaded: ValidSettings, *, live: bool) -> RunnableFileCheck:
@@ -193,7 +193,7 @@ def _print(checked: RunnableFileCheck, *, verbose: bool) -> None:
 
 
 def _print_json(checked: RunnableFileCheck) -> None:
-    summary = checked.summary
+    summary = checked.file_check_verdict
     document = {
         "config": str(checked.file),
         "account": checked.settings.account,

@@ -10,24 +10,24 @@ from connectors.language import N_, _
 from connectors.ports import ExposesLatestLeads
 from connectors.records import CheckFinding, CheckVerdict, Lead
 from jobs.cli.progress import open_clock_showing_waits
-from jobs.forecast import LabelUsage, SampleRehearsal, labels_seen, rehearse_with_leads
+from jobs.forecast import LabelUsage, SampleRehearsal, label_usages, rehearse_with_leads
 from jobs.oplead_commands.keys import KeyAccess, key_finding
 from jobs.reporting.check_findings import (
-    consent_findings,
+    consent_spelling_findings,
     latest_leads_findings,
     print_findings,
     print_forecast,
     print_labels,
-    unmatched_reference_findings,
+    unmatched_setting_findings,
 )
 from jobs.reporting.console import results_console
 from jobs.reporting.presentation import AccountPresentation
 from jobs.run_context import Deps
 from jobs.settings import Settings
-from jobs.settings.compile import Rulebook, assumed_targets
-from jobs.settings.unmatched import unmatched
+from jobs.settings.compile import Rulebook, target_assumptions
+from jobs.settings.unmatched import unmatched_settings_references
 from jobs.wiring.account import compile_rules_only
-from jobs.wiring.night import inspectors, open_connectors
+from jobs.wiring.night import open_connectors, platform_inspector_factories
 from jobs.wiring.oplead import oplead_lists
 
 LATEST = 200
@@ -50,9 +50,9 @@ class OpleadCheck:
 
 def compare_settings_with_platforms(settings: Settings) -> dict[str, Sequence[CheckFinding]]:
     """Compare the settings' assumptions with what each destination's platform reports; changes nothing there."""
-    expected = assumed_targets(settings, compile_rules_only(settings))
+    expected = target_assumptions(settings, compile_rules_only(settings))
     found: dict[str, Sequence[CheckFinding]] = {}
-    for name, make in inspectors(settings):
+    for name, make in platform_inspector_factories(settings):
         try:
             inspector = make()
         except Misconfigured as error:
@@ -75,7 +75,7 @@ def check_oplead(settings: Settings, file: Path) -> OpleadCheck:
             seen = deps.source.seen if isinstance(deps.source, ExposesLatestLeads) else None
             owners = seen.owners if seen and seen.leads >= _TELLING else None
             with oplead_lists(settings, clock) as lists:
-                key = key_finding(reads_leads, _check_read_access(lists.marketing_channels), owners)
+                key = key_finding(reads_leads, _check_read_access(lists.crm_marketing_channels), owners)
             return replace(looked, findings=[*looked.findings, *([key] if key else [])])
     except Misconfigured as error:
         return OpleadCheck(
@@ -116,10 +116,10 @@ def _forecast_latest_leads(settings: Settings, file: Path, book: Rulebook, deps:
     findings = [*latest_leads_findings(made)]
     if lost := summarise_unusable_phones(contacts):
         findings.append(CheckFinding(_("phones"), CheckVerdict.DOUBTFUL, lost, _(_PHONES)))
-    findings += consent_findings(book, leads)
+    findings += consent_spelling_findings(book, leads)
     if isinstance(deps.source, ExposesLatestLeads):
-        findings += unmatched_reference_findings(unmatched(file, deps.source.seen))
-    return OpleadCheck(findings, made, labels_seen(settings, leads)), KeyAccess.GRANTED if leads else KeyAccess.UNKNOWN
+        findings += unmatched_setting_findings(unmatched_settings_references(file, deps.source.seen))
+    return OpleadCheck(findings, made, label_usages(settings, leads)), KeyAccess.GRANTED if leads else KeyAccess.UNKNOWN
 
 
 def print_live_check(

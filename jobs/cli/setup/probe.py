@@ -16,7 +16,7 @@ from connectors.survey import SUGGESTED, Basis, SeenInLeads, Survey
 from jobs.cli.accounts import invalid_settings_error, log_env_files
 from jobs.cli.progress import open_clock_showing_waits
 from jobs.exit_codes import Exit, UsageError
-from jobs.reporting.console import duration, results_console, table, value_with_count
+from jobs.reporting.console import console_table, duration, results_console, value_with_count
 from jobs.reporting.presentation import print_json
 from jobs.rules.model import normalise_label, normalise_listed_label
 from jobs.settings import InvalidSettings
@@ -24,7 +24,12 @@ from jobs.settings.document import Tree, Written, yaml_section_lines
 from jobs.settings.load import OpleadSection, PartialSettings, load_partial, partial_settings_without_file
 from jobs.settings.references import SecretReferenceResolver
 from jobs.settings.specified import assumed_settings, differences, new_subscription_settings, new_write_settings
-from jobs.settings.unmatched import loose_field_path, paths_named_besides_fields, paths_named_in, unmatched
+from jobs.settings.unmatched import (
+    loose_field_path,
+    paths_named_besides_fields,
+    paths_named_in,
+    unmatched_settings_references,
+)
 from jobs.wiring.surveys import survey_files, survey_oplead
 
 SAMPLE = 300
@@ -68,7 +73,7 @@ def _probe(
         survey=survey,
         stages=_stages(look, survey) if look.stages else None,
         unknown_consents=_unknown_consents(look, survey),
-        unmatched=tuple(str(one.problem) for one in unmatched(file, seen)) if file else (),
+        unmatched=tuple(str(one.problem) for one in unmatched_settings_references(file, seen)) if file else (),
         per_minute=look.oplead.rate,
         settings="\n".join(yaml_section_lines(_suggested(survey, kept, known.source))),
         webhook_settings=_webhook_lines(new_subscription_settings(survey, webhooks)),
@@ -354,7 +359,7 @@ def _table(heading: str, columns: Sequence[str], rows: Iterable[Sequence[str]], 
     """Yield a table of `rows`, unless there are none, with the columns in `numbers` aligned right."""
     if escaped := [[*map(escape, row)] for row in rows]:
         yield _heading(heading)
-        yield table(*columns, numbers=numbers, rows=escaped)
+        yield console_table(*columns, numbers=numbers, rows=escaped)
 
 
 def _labels(report: ProbeReport) -> Parts:

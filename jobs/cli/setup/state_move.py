@@ -11,15 +11,15 @@ from jobs.exit_codes import Exit, UsageError
 from jobs.ledger.storage.move import move_state
 from jobs.ledger.storage.sqlite_state import SqliteState
 from jobs.ledger.storage.state_file import explaining_errors
-from jobs.oplead_commands.creation.outbox import outbox_path
+from jobs.oplead_commands.creation.outbox import lead_creation_outbox_path
 from jobs.reporting.console import say
 from jobs.settings import Settings
 from jobs.settings.load import read_state_address
 from jobs.settings.secrets_command import SecretsCommandFailedError
-from jobs.settings.types import StateDatabase, StateFile
-from jobs.webhooks.file_inbox import InboxFile, set_aside_name
-from jobs.webhooks.move import move_inbox
-from jobs.webhooks.postgresql_inbox import InboxTable
+from jobs.settings.types import StateDatabaseAddress, StateFile
+from jobs.webhooks.file_inbox import WebhookInboxFile, set_aside_name
+from jobs.webhooks.move import move_inbox_to_database
+from jobs.webhooks.postgresql_inbox import WebhookInboxTable
 from jobs.wiring.account import account_inbox
 from jobs.wiring.state import folder_beside_state, state_at_address
 
@@ -58,7 +58,7 @@ def _inbox_files(settings: Settings) -> dict[Path, str | None]:
     A move that is repeated may find the one or the other.
     """
     source = account_inbox(settings)
-    if not isinstance(source, InboxFile):
+    if not isinstance(source, WebhookInboxFile):
         return {}
     aside = set_aside_name(source.path)
     here, there = _identity(source.path), _identity(aside)
@@ -67,7 +67,7 @@ def _inbox_files(settings: Settings) -> dict[Path, str | None]:
 
 def _identity(path: Path) -> str | None:
     with explaining_errors(path):
-        inbox = InboxFile(path).open_for_reading()
+        inbox = WebhookInboxFile(path).open_inbox_for_reading()
         if inbox is None:
             return None
         with closing(inbox):
@@ -77,10 +77,10 @@ def _identity(path: Path) -> str | None:
 def _move_events(settings: Settings, moved: Settings) -> None:
     """Move the webhooks' inbox, if it is a file."""
     source, target = account_inbox(settings), account_inbox(moved)
-    if not isinstance(source, InboxFile) or not isinstance(target, InboxTable):
+    if not isinstance(source, WebhookInboxFile) or not isinstance(target, WebhookInboxTable):
         return
     with explaining_errors(source.path):
-        count = move_inbox(source, target)
+        count = move_inbox_to_database(source, target)
     if count:
         say(
             _n(
@@ -94,7 +94,7 @@ def _move_events(settings: Settings, moved: Settings) -> None:
         )
 
 
-def _address(to: str, file: Path, account: str) -> StateDatabase:
+def _address(to: str, file: Path, account: str) -> StateDatabaseAddress:
     try:
         address = read_state_address(to, file, account, os.environ)
     except ValueError as error:
@@ -112,6 +112,6 @@ def _expect_outbox_in_place(settings: Settings, moved: Settings) -> None:
     Raises:
         UsageError: it has to be moved first.
     """
-    old, new = (outbox_path(folder_beside_state(each), each.account) for each in (settings, moved))
+    old, new = (lead_creation_outbox_path(folder_beside_state(each), each.account) for each in (settings, moved))
     if old != new and old.exists():
         raise UsageError(_("{old}: move this file to {new} first, while nothing runs", old=old, new=new))

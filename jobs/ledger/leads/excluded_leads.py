@@ -36,7 +36,9 @@ def record_excluded_leads(
     bulk.write_rows(session, bulk.upsert_into(ExcludedTestLead), rows)
 
 
-def replace_digests(session: Session, account: str, listed: Collection[ListedLead], *, read_since: datetime) -> None:
+def replace_excluded_lead_digests(
+    session: Session, account: str, listed: Collection[ListedLead], *, read_since: datetime
+) -> None:
     """Replace the digests of excluded leads read since `read_since`."""
     rows = [
         {"of_account": account, "of_lead": one.id, "new_digest": one.digest, "read_since": read_since} for one in listed

@@ -31,7 +31,7 @@ _SEEN_AGAIN = (
 )
 
 
-def store(
+def store_lead_readings(
     session: Session,
     account: str,
     readings: Sequence[StorableLead],
@@ -97,7 +97,7 @@ def _amount_text(amount: Amount) -> str:
     return f"<{amount.shape}>" if isinstance(amount, UnreadableAmount) else str(amount)
 
 
-def store_unreadable(
+def store_unreadable_leads(
     session: Session, account: str, unreadable: Sequence[UnreadableLead], *, seen_at: datetime
 ) -> None:
     """Record unreadable leads without changing their stored data; those without an id are told apart by the reason."""

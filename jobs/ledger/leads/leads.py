@@ -24,7 +24,7 @@ from sqlalchemy.orm import aliased
 from sqlmodel import Session, col, select
 from sqlmodel.sql.expression import SelectOfScalar
 
-from connectors.records import ClickIdKind, DestinationId, Identifier, IdentifierKind, LeadId, ListedLead
+from connectors.records import ClickIdKind, ContactIdentifierKind, DestinationId, Identifier, LeadId, ListedLead
 from jobs.ledger import bulk
 from jobs.ledger.leads import status_labels as labels_seen
 from jobs.ledger.schema import (
@@ -41,7 +41,7 @@ from jobs.ledger.schema import (
     StatusChange,
     Transition,
     UnreadableLeadRow,
-    of_kind,
+    matches_delivery_kind,
 )
 from jobs.rules.delivery_state import COUNTING, FROZEN, OPEN, DeliveryState
 from jobs.rules.extraction import erased_click_id_hash
@@ -203,8 +203,8 @@ def flag_all_for_planning(session: Session, account: str) -> None:
 def flag_expired_for_planning(session: Session, account: str, *, now: datetime) -> None:
     """Flag for planning the leads whose open conversions have expired, and for a check those whose corrections have."""
     expired = (col(Delivery.state).in_(OPEN), col(Delivery.expires_at) < now)
-    _flag(session, account, of_kind(corrections=False), *expired, to_plan=True)
-    _flag(session, account, of_kind(corrections=True), *expired, to_correct=True)
+    _flag(session, account, matches_delivery_kind(corrections=False), *expired, to_plan=True)
+    _flag(session, account, matches_delivery_kind(corrections=True), *expired, to_correct=True)
 
 
 _WITHOUT_VALUE = (Reason.VALUE_NEVER_SEEN, Reason.VALUE_NOT_ESTIMATED)
@@ -222,7 +222,7 @@ def flag_released_for_planning(
     # Each column of an index is named, so that of all that is withheld, no other rows are read.
     conversions, destinations = {conversion for conversion, _ in routes}, {destination for _, destination in routes}
     withheld = (
-        of_kind(corrections=False),
+        matches_delivery_kind(corrections=False),
         col(Delivery.state) == DeliveryState.WITHHELD,
         col(Delivery.conversion).in_(conversions),
         col(Delivery.destination).in_(destinations),
@@ -264,7 +264,7 @@ def leads_to_plan(session: Session, account: str, *, limit: int, after: LeadId |
     return _ids(session, account, *next_ones, ~labels_seen.waits_for_rename(col(LeadRow.id), account), limit=limit)
 
 
-def mark_planned(session: Session, account: str, ids: Collection[LeadId]) -> None:
+def mark_leads_planned(session: Session, account: str, ids: Collection[LeadId]) -> None:
     """Mark leads as planned and, if they have accepted conversions, due for a correction check."""
     bulk.change_rows(session, _PLANNED, account, ids)
 
@@ -309,7 +309,7 @@ def last_read(session: Session, account: str) -> datetime | None:
     return max((at for at in times if at is not None), default=None)
 
 
-def stored_leads(session: Session, account: str, ids: Collection[LeadId]) -> set[LeadId]:
+def stored_lead_ids(session: Session, account: str, ids: Collection[LeadId]) -> set[LeadId]:
     """Return which of these leads are stored."""
     return set(_ids(session, account, col(LeadRow.id).in_(ids)))
 
@@ -346,7 +346,7 @@ def unlisted_open_leads(session: Session, account: str, *, since: datetime | Non
     return _ids(session, account, unlisted, col(LeadRow.id).in_(_with_open(account)), order=_READ_AT)
 
 
-def last_seen_lead(session: Session, account: str, *, but: Collection[LeadId]) -> LeadId | None:
+def most_recently_seen_lead(session: Session, account: str, *, but: Collection[LeadId]) -> LeadId | None:
     """Return the most recently seen lead that is not missing, excluding these."""
     excluded = set(but)
     seen = col(LeadRow.missing_since).is_(None)
@@ -420,7 +420,7 @@ _CHANGES, _CLICKS, _HASHES = (
 # Looked up as text: calling an enumeration takes ten times as long.
 _ORIGINS = {origin: origin for origin in StatusTimeOrigin}
 _CLICK_KINDS = {kind: kind for kind in ClickIdKind}
-_HASH_KINDS = {kind: kind for kind in IdentifierKind}
+_HASH_KINDS = {kind: kind for kind in ContactIdentifierKind}
 _ANSWERS = {answer: answer for answer in ConsentAnswer}
 
 

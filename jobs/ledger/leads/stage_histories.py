@@ -15,7 +15,7 @@ from jobs.ledger.leads.starts import current_names_by_old_label
 from jobs.ledger.schema import STREAMED, ExpectedValue, LeadRow, StatusChange
 from jobs.rules.expected_value import LeadOutcome, StageValueEstimate
 from jobs.rules.model import Cohort, SaleTerms, StatusEntered, StatusTimeOrigin
-from jobs.rules.stage_history import LeadPast, lead_history_since_stage
+from jobs.rules.stage_history import LeadPast, lead_outcome_since_stage
 
 
 def lead_histories_since_stages(
@@ -30,7 +30,7 @@ def lead_histories_since_stages(
     found: list[list[LeadOutcome]] = [[] for _ in cohorts]
     for lead in _leads(session, account):
         for cohort, histories in zip(cohorts, found, strict=True):
-            history = lead_history_since_stage(lead, cohort, sale)
+            history = lead_outcome_since_stage(lead, cohort, sale)
             if history is not None and history.entered_at >= since:
                 histories.append(history)
     return found

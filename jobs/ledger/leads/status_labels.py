@@ -13,7 +13,7 @@ from sqlmodel import Session, col, select
 from connectors.records import LeadId
 from jobs.ledger import bulk
 from jobs.ledger.runs import Ledger
-from jobs.ledger.schema import LabelMove, LeadRow, Run, StatusChange, StatusLabel, StatusRename, distinct_values
+from jobs.ledger.schema import LabelMove, LeadRow, Run, StatusChange, StatusLabel, StatusRename, distinct_column_values
 from jobs.rules.extraction import StorableLead
 from jobs.rules.model import APPOINTMENT_SET, StatusEntered, StatusTimeOrigin, normalise_label
 from jobs.rules.status_changes import (
@@ -97,7 +97,7 @@ def waits_for_rename(lead: Mapped[str], account: str) -> ColumnElement[bool]:
     return exists().where(col(LabelMove.account) == account, col(LabelMove.lead) == lead, col(LabelMove.waits))
 
 
-def are_all_labels_settled(session: Session, account: str) -> bool:
+def are_label_renames_settled(session: Session, account: str) -> bool:
     """Return whether a complete reading has settled every label and no lead is waiting."""
     unsettled = select(StatusLabel.label).where(StatusLabel.account == account, ~col(StatusLabel.settled))
     leads_waiting = select(LabelMove.lead).where(LabelMove.account == account, col(LabelMove.waits))
@@ -106,7 +106,7 @@ def are_all_labels_settled(session: Session, account: str) -> bool:
 
 def labels_on_leads(session: Session, account: str) -> Iterator[str]:
     """Yield each label that leads currently have, in order."""
-    return distinct_values(session, LeadRow.label, LeadRow.account == account)
+    return distinct_column_values(session, LeadRow.label, LeadRow.account == account)
 
 
 def newest_possible_rename_time(session: Session, account: str) -> datetime | None:
@@ -164,7 +164,7 @@ def settle_label_merges(session: Session, ledger: Ledger, meanings: Meanings, *,
     account = ledger.account
     in_use = {label for label in labels_on_leads(session, account) if _leads_with(session, account, label)}
     _find_merges(session, ledger, meanings, since=moved_since, in_use=in_use)
-    if are_all_labels_settled(session, account):
+    if are_label_renames_settled(session, account):
         session.exec(delete(LabelMove).where(col(LabelMove.account) == account))
 
 

@@ -17,7 +17,7 @@ from connectors.records import ClickIdKind, LeadId
 from jobs.ledger import bulk
 from jobs.ledger.leads import status_labels
 from jobs.ledger.runs import Ledger
-from jobs.ledger.schema import DedupKey, Delivery, DeliveryRecord, LeadRow, of_kind
+from jobs.ledger.schema import DedupKey, Delivery, DeliveryRecord, LeadRow, matches_delivery_kind
 from jobs.rules.delivery_state import COUNTING, FROZEN, DeliveryKind, DeliveryState
 from jobs.rules.model import ConversionRoute
 
@@ -34,7 +34,7 @@ class DuplicatePrecedence(IntEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class DeduplicationCandidate:
+class DedupCandidateLead:
     """A lead whose conversion counts, or could."""
 
     lead: LeadId
@@ -65,7 +65,7 @@ _KEYS = sqlalchemy.select(
 ).where(bulk.has_lead_among(col(DedupKey.account), col(DedupKey.lead)))
 
 
-def keys_of_leads(
+def dedup_keys_of_leads(
     session: Session, account: str, leads: Collection[LeadId]
 ) -> Mapping[tuple[str, str, str], AbstractSet[str]]:
     """Return the stored deduplication keys of these leads, by lead, conversion and destination."""
@@ -85,7 +85,7 @@ def duplicate_precedence(delivery: Delivery | None) -> DuplicatePrecedence:
 
 def stored_dedup_candidates(
     session: Session, account: str, route: ConversionRoute, dedup_keys: Iterator[str]
-) -> Iterator[DeduplicationCandidate]:
+) -> Iterator[DedupCandidateLead]:
     """Yield stored candidates that share one of these keys, except for leads about to be judged."""
     wanted = (
         select(DedupKey, Delivery)
@@ -102,7 +102,7 @@ def stored_dedup_candidates(
     for part in bulk.lead_batch_parameters(session, account, dedup_keys):
         rows = session.exec(wanted, params=part)
         yield from (
-            DeduplicationCandidate(LeadId(row.lead), row.at, frozenset({row.dedup_key}), duplicate_precedence(of))
+            DedupCandidateLead(LeadId(row.lead), row.at, frozenset({row.dedup_key}), duplicate_precedence(of))
             for row, of in rows
         )
 
@@ -191,7 +191,7 @@ def _match_dedup_key_delivery() -> sqlalchemy.ColumnElement[bool]:
         col(Delivery.conversion) == col(DedupKey.conversion),
         col(Delivery.destination) == col(DedupKey.destination),
         col(Delivery.state).in_(COUNTING),
-        of_kind(corrections=False),
+        matches_delivery_kind(corrections=False),
     )
 
 
@@ -227,7 +227,7 @@ class DedupCandidates:
         """Discard all candidates."""
         self._database.close()
 
-    def add(self, candidate: DeduplicationCandidate) -> None:
+    def add(self, candidate: DedupCandidateLead) -> None:
         """Add a candidate, ignoring one without deduplication keys, which cannot be a duplicate."""
         if candidate.dedup_keys:
             at = (candidate.at - _EPOCH) // _MICROSECOND

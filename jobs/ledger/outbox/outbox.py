@@ -30,7 +30,7 @@ from jobs.ledger.schema import (
     Transition,
     is_conversion,
     is_correction,
-    of_kind,
+    matches_delivery_kind,
     stored_row_id,
 )
 from jobs.rules.delivery_state import FROZEN, OPEN, DeliveryKind, DeliveryState, check_delivery_move
@@ -280,7 +280,7 @@ def deliveries_of_leads(session: Session, account: str, ids: Collection[LeadId])
 
 def conversions_in_state(session: Session, account: str, state: DeliveryState) -> Iterator[Delivery]:
     """Stream every conversion in a state."""
-    these = (Delivery.account == account, Delivery.state == state, of_kind(corrections=False))
+    these = (Delivery.account == account, Delivery.state == state, matches_delivery_kind(corrections=False))
     yield from session.exec(select(Delivery).where(*these).order_by(col(Delivery.id)), execution_options=STREAMED)
 
 
@@ -312,13 +312,13 @@ def count_unfinished_deliveries(session: Session, account: str, *, corrections: 
     """Count the deliveries that will still move without human action, with or without corrections."""
     moving = (DeliveryState.PENDING, *FROZEN)
     wanted = select(func.count()).where(Delivery.account == account, col(Delivery.state).in_(moving))
-    return session.exec(wanted if corrections else wanted.where(of_kind(corrections=False))).one()
+    return session.exec(wanted if corrections else wanted.where(matches_delivery_kind(corrections=False))).one()
 
 
 def has_deliveries(session: Session, account: str, conversion: str, destination: str | None = None) -> bool:
     """Return whether a conversion ever had a delivery, optionally to one destination."""
     # By state as well, so that SQLite searches the index of conversions by state.
-    stands = (col(Delivery.state).in_(DeliveryState), of_kind(corrections=False))
+    stands = (col(Delivery.state).in_(DeliveryState), matches_delivery_kind(corrections=False))
     wanted = select(Delivery.id).where(Delivery.account == account, *stands, Delivery.conversion == conversion)
     if destination is not None:
         wanted = wanted.where(Delivery.destination == destination)
@@ -337,7 +337,7 @@ def former_conversion_ids(session: Session, account: str, conversions: Collectio
     place = (col(Delivery.conversion), col(Delivery.destination), col(Delivery.occurrence))
     rows = session.connection().execute(
         sqlalchemy.select(col(Delivery.key), col(Delivery.lead), *place).where(
-            col(Delivery.account) == account, of_kind(corrections=False)
+            col(Delivery.account) == account, matches_delivery_kind(corrections=False)
         ),
         execution_options=STREAMED,
     )
@@ -353,7 +353,7 @@ def count_by_state(session: Session, account: str) -> Counter[tuple[str, str, st
     # More columns than SQLModel's own `select` is typed for.
     rows = session.connection().execute(
         sqlalchemy.select(*place, *WHY, func.count())
-        .where(col(Delivery.account) == account, of_kind(corrections=False))
+        .where(col(Delivery.account) == account, matches_delivery_kind(corrections=False))
         .group_by(*place, *WHY)
     )
     counts: Counter[tuple[str, str, str, Cause]] = Counter()
@@ -436,7 +436,7 @@ class DueFilter:
         yield col(Delivery.account) == self.account
         yield col(Delivery.destination) == self.destination
         yield col(Delivery.state) == DeliveryState.PENDING
-        yield of_kind(corrections=self.conversions is None)
+        yield matches_delivery_kind(corrections=self.conversions is None)
         yield from _send_time_reached(self.now)
         if self.conversions is not None:
             yield col(Delivery.conversion).in_(self.conversions)
@@ -492,7 +492,7 @@ def shared_clicks_and_times(session: Session, deliveries: Sequence[int]) -> list
     return [(number, click, at) for number, click, at in rows]
 
 
-def due_targets(session: Session, due: DueFilter) -> list[Target]:
+def due_delivery_targets(session: Session, due: DueFilter) -> list[Target]:
     """Return the targets of what is due, as recorded, sorted."""
     place = (col(Delivery.transport), col(Delivery.owner), col(Delivery.action), col(Delivery.source))
     rows = session.exec(select(*place).where(*due.conditions()).distinct())

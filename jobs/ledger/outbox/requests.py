@@ -67,7 +67,7 @@ _RECORD_ATTEMPTS = bulk.insert_into(Attempt).from_select(
 )
 
 
-def record_intent(
+def record_request_intent(
     session: Session,
     ledger: Ledger,
     target: Target,
@@ -103,7 +103,7 @@ def attempts_of_delivery(session: Session, sent: Delivery) -> list[tuple[Attempt
     return list(session.exec(pairs.where(Attempt.delivery == sent.id).order_by(col(Request.id))))
 
 
-def sent_before(session: Session, request: int, deliveries: Sequence[int]) -> set[int]:
+def sent_in_earlier_request(session: Session, request: int, deliveries: Sequence[int]) -> set[int]:
     """Return those of a request's deliveries that an earlier request may have brought to the platform."""
     earlier = (col(Attempt.request) < request, col(Request.state).in_(_ARRIVED))
     may_have_arrived = or_(col(Attempt.outcome).is_(None), col(Attempt.outcome).in_(_MAY_HAVE_ARRIVED))
@@ -113,7 +113,7 @@ def sent_before(session: Session, request: int, deliveries: Sequence[int]) -> se
     )
 
 
-def last_send_times(session: Session, deliveries: Sequence[int]) -> dict[int, datetime]:
+def last_send_by_delivery(session: Session, deliveries: Sequence[int]) -> dict[int, datetime]:
     """Return when the last request that may have brought each delivery to the platform was sent, if one may have."""
     last = select(Attempt.delivery, func.max(col(Request.sent_at))).join(
         Request, col(Request.id) == col(Attempt.request)

@@ -12,7 +12,7 @@ from connectors.records import LeadId
 from jobs.ledger.outbox import outbox
 from jobs.ledger.outbox.outbox import DeliveryMove
 from jobs.ledger.runs import Ledger
-from jobs.ledger.schema import BackfillPlace, Delivery, LeadRow, Transition, is_correction, of_kind
+from jobs.ledger.schema import BackfillPlace, Delivery, LeadRow, Transition, is_correction, matches_delivery_kind
 from jobs.rules.delivery_state import OPEN, DeliveryState
 from jobs.rules.model import StatusTimeOrigin
 from jobs.rules.reasons import Reason
@@ -170,7 +170,7 @@ def skipped_before_start(
         .where(
             Delivery.account == account,
             Delivery.state == DeliveryState.SKIPPED,
-            of_kind(corrections=False),
+            matches_delivery_kind(corrections=False),
             col(Delivery.reason).not_in((Reason.ALREADY_SENT, Reason.ANOTHER_PLATFORM)),
             *later,
             *_column_value_conditions(conversion=asked.conversion, destination=asked.destination),
@@ -217,7 +217,7 @@ def conversions_of_lead(
     session: Session, account: str, lead: LeadId, *, conversion: str | None, destination: str | None
 ) -> list[Delivery]:
     """Return a lead's conversions, optionally of one conversion or to one destination."""
-    wanted = (Delivery.account == account, Delivery.lead == lead, of_kind(corrections=False))
+    wanted = (Delivery.account == account, Delivery.lead == lead, matches_delivery_kind(corrections=False))
     only = _column_value_conditions(conversion=conversion, destination=destination)
     return list(session.exec(select(Delivery).where(*wanted, *only).order_by(col(Delivery.id))))
 

@@ -23,7 +23,7 @@ from jobs.ledger.outbox.outbox import (
 )
 from jobs.ledger.outbox.requests import is_unanswered
 from jobs.ledger.runs import Ledger
-from jobs.ledger.schema import Attempt, Delivery, Request, is_correction, of_kind
+from jobs.ledger.schema import Attempt, Delivery, Request, is_correction, matches_delivery_kind
 from jobs.rules.delivery_state import DeliveryState, check_delivery_move
 from jobs.rules.reasons import Cause
 
@@ -59,7 +59,7 @@ def sent_rows(session: Session, request: int) -> list[SentRow]:
     return _rows(session, sent.where(col(Attempt.request) == request).order_by(col(Attempt.position)))
 
 
-def attempt_positions(session: Session, request: int) -> list[int]:
+def row_positions_in_request(session: Session, request: int) -> list[int]:
     """Return the places in a request of the rows still on record, in the order of `sent_rows`."""
     places = sqlalchemy.select(col(Attempt.position)).where(col(Attempt.request) == request)
     return list(session.connection().scalars(places.order_by(col(Attempt.position))))
@@ -164,7 +164,11 @@ class RowInDoubt:
 
 def rows_in_doubt(session: Session, account: str, destination: str, *, corrections: bool) -> Iterator[RowInDoubt]:
     """Yield the conversions or corrections in doubt at a destination, by id."""
-    here = (*_in_doubt(account), col(Delivery.destination) == destination, of_kind(corrections=corrections))
+    here = (
+        *_in_doubt(account),
+        col(Delivery.destination) == destination,
+        matches_delivery_kind(corrections=corrections),
+    )
     sends: defaultdict[int, dict[int, datetime]] = defaultdict(dict)
     last: dict[int, int] = {}
     requests: tuple[ColumnElement[Any] | Mapped[Any], ...] = (

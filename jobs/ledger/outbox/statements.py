@@ -17,7 +17,7 @@ from connectors.records import (
     Target,
 )
 from jobs.ledger.outbox.requests import may_have_reached_platform
-from jobs.ledger.schema import Attempt, Delivery, PlatformStatementRow, Request, of_kind
+from jobs.ledger.schema import Attempt, Delivery, PlatformStatementRow, Request, matches_delivery_kind
 
 
 def replace_platform_statements(
@@ -118,9 +118,9 @@ _NOT_COUNTED = [each for each in OutcomeClass if each not in (OutcomeClass.DONE,
 
 def count_own_accepted_rows(session: Session, account: str, destination: str, counted: CountedRowsFilter) -> OwnCount:
     """Count the rows that a platform's number counts."""
-    is_comparable = of_kind(corrections=False)
+    is_comparable = matches_delivery_kind(corrections=False)
     if counted.corrections:
-        is_comparable = or_(is_comparable, of_kind(corrections=True))
+        is_comparable = or_(is_comparable, matches_delivery_kind(corrections=True))
     if counted.is_shared:
         happened = and_(col(Delivery.at) >= counted.since, col(Delivery.at) < counted.until)
         is_comparable = and_(is_comparable, happened)

@@ -15,7 +15,16 @@ from jobs.ledger.outbox.outbox import WITH_REASON, cause_from_columns
 from jobs.ledger.report.leads import Span
 from jobs.ledger.report.queries import CENTS, StateCount, sum_of_cents
 from jobs.ledger.runs import NIGHTLY, RESOLVING
-from jobs.ledger.schema import STREAMED, ClickIdRow, Delivery, LeadRow, Run, Transition, is_conversion, of_kind
+from jobs.ledger.schema import (
+    STREAMED,
+    ClickIdRow,
+    Delivery,
+    LeadRow,
+    Run,
+    Transition,
+    is_conversion,
+    matches_delivery_kind,
+)
 from jobs.rules.delivery_state import DeliveryState
 from jobs.rules.reasons import Cause, Reason
 
@@ -148,7 +157,7 @@ def held_conversions(
         .where(
             col(Delivery.account) == account,
             col(Delivery.state) == DeliveryState.WITHHELD,
-            of_kind(corrections=False),
+            matches_delivery_kind(corrections=False),
             col(Delivery.reason).in_(reasons),
             or_(col(Delivery.reason).not_in(_UNMARKED), col(Delivery.detail).is_not(None)),
             sqlalchemy.true() if expiring is None else col(Delivery.expires_at).between(*expiring),
@@ -178,7 +187,7 @@ _PROGRESS = sqlalchemy.select(
     *(_SENT.label("sent"), _RECEIVED.label("received")),
     (col(Delivery.state) == DeliveryState.ACCEPTED).label("accepted"),
     col(Delivery.state).in_((DeliveryState.SKIPPED, DeliveryState.CANCELLED)).label("not_to_be_sent"),
-).where(bulk.has_lead_among(col(Delivery.account), col(Delivery.lead)), of_kind(corrections=False))
+).where(bulk.has_lead_among(col(Delivery.account), col(Delivery.lead)), matches_delivery_kind(corrections=False))
 
 
 def conversion_progress(session: Session, account: str, leads: Collection[str]) -> Iterator[Row[Any]]:
@@ -205,7 +214,7 @@ def count_expired_conversions(session: Session, account: str) -> Iterator[Row[An
         .where(
             col(Delivery.account) == account,
             col(Delivery.state) == DeliveryState.EXPIRED,
-            of_kind(corrections=False),
+            matches_delivery_kind(corrections=False),
         )
         .group_by(*alike),
         execution_options=STREAMED,
@@ -230,7 +239,7 @@ def lost_conversions(session: Session, account: str, created: Span) -> Iterator[
         .where(
             col(Delivery.account) == account,
             col(Delivery.state) == DeliveryState.EXPIRED,
-            of_kind(corrections=False),
+            matches_delivery_kind(corrections=False),
             col(LeadRow.created_at) >= created[0],
             col(LeadRow.created_at) < created[1],
             IS_COUNTED,

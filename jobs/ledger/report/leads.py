@@ -240,7 +240,7 @@ _IS_DATED = or_(col(StatusChange.origin) != StatusTimeOrigin.BASELINE, _AT - _KN
 """Matches entries of which it is known well enough when they happened."""
 
 
-def created_leads(
+def leads_created_in_span(
     session: Session, account: str, created: Span, deciding: Collection[str], *, among: Collection[str] | None
 ) -> Iterator[LeadWithClicks]:
     """Yield the leads created in a span."""
@@ -255,7 +255,7 @@ def created_leads(
     yield from map(LeadWithClicks._make, _with_clicks(rows))
 
 
-def entered_leads(
+def leads_entering_statuses(
     session: Session,
     account: str,
     entered: Span,

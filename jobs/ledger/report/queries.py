@@ -33,10 +33,10 @@ from jobs.ledger.schema import (
     StatusLabel,
     Transition,
     UnreadableLeadRow,
-    distinct_values,
+    distinct_column_values,
     is_conversion,
     is_correction,
-    of_kind,
+    matches_delivery_kind,
 )
 from jobs.rules.delivery_state import DeliveryState
 from jobs.rules.model import ConsentAnswer
@@ -137,7 +137,7 @@ def count_by_state_and_reason(
 
     The result is sorted as by `ordered`.
     """
-    mine, is_counted = col(Delivery.account) == account, of_kind(corrections=False)
+    mine, is_counted = col(Delivery.account) == account, matches_delivery_kind(corrections=False)
     # A run belongs to one account: also filtering by account would scan all of its deliveries.
     if run is not None:
         mine, is_counted = (
@@ -303,7 +303,7 @@ def requests_containing(session: Session, sent: Delivery) -> list[RequestOfDeliv
 def settled_conversions(session: Session, account: str) -> list[Delivery]:
     """Return every accepted, rejected or unconfirmed conversion."""
     settled = (DeliveryState.ACCEPTED, DeliveryState.REJECTED, DeliveryState.UNCONFIRMED)
-    wanted = (Delivery.account == account, of_kind(corrections=False), col(Delivery.state).in_(settled))
+    wanted = (Delivery.account == account, matches_delivery_kind(corrections=False), col(Delivery.state).in_(settled))
     return list(session.exec(select(Delivery).where(*wanted).order_by(col(Delivery.id))))
 
 
@@ -340,7 +340,7 @@ def conversions_qualified_since(session: Session, *runs: int, since: datetime) -
         yield QualifiedConversion(conversion, destination, Reason(reason) if reason and state in STOPPED else None)
 
 
-def qualified_in_earlier_runs(
+def conversions_qualified_before_run(
     session: Session, account: str, *, run: int, since: datetime, but: Collection[int] = ()
 ) -> Iterator[QualifiedConversion]:
     """Yield the conversions that qualified in the runs before this one since a time, except some runs', in order."""
@@ -400,7 +400,7 @@ def _sample(ad_user_data: str, ad_personalization: str, facts: str) -> SampledLe
 
 def amount_paths(session: Session, account: str) -> set[str]:
     """Return the paths at which any lead has an amount, readable or not."""
-    of_leads = distinct_values(session, LeadRow.amount_paths, LeadRow.account == account, UP_TO_DATE)
+    of_leads = distinct_column_values(session, LeadRow.amount_paths, LeadRow.account == account, UP_TO_DATE)
     return {path for paths in of_leads for path in json.loads(paths)}
 
 

@@ -92,7 +92,7 @@ def forgotten_among(session: Session, account: str, ids: Collection[str]) -> dic
     return {LeadId(row.id): row.forgotten_on for row in bulk.select_rows(session, _FORGOTTEN, account, ids)}
 
 
-def all_forgotten(session: Session, account: str) -> list[LeadId]:
+def all_forgotten_leads(session: Session, account: str) -> list[LeadId]:
     """Return every lead that was forgotten."""
     rows = sqlalchemy.select(col(ForgottenLead.id)).where(col(ForgottenLead.account) == account)
     return [LeadId(each) for each in session.connection().scalars(rows)]

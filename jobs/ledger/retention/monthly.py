@@ -40,7 +40,7 @@ def add_monthly_rows(session: Session, rows: Iterable[MonthlyArchiveRow]) -> Non
             setattr(known, name, _add(getattr(known, name), columns[name]))
 
 
-def without_campaigns(rows: Iterable[MonthlyArchiveRow]) -> Iterator[MonthlyArchiveRow]:
+def archive_rows_without_campaigns(rows: Iterable[MonthlyArchiveRow]) -> Iterator[MonthlyArchiveRow]:
     """Yield these rows without UTM fields, by which a single person might be told."""
     for row in rows:
         match row:
@@ -56,7 +56,7 @@ def _add(known: int | str, more: int | str) -> int | str:
     if isinstance(known, int) and isinstance(more, int):
         return known + more
     if str(known).startswith("{"):
-        return as_text(counts_by_name(str(known)) + counts_by_name(str(more)))
+        return counts_to_json(counts_by_name(str(known)) + counts_by_name(str(more)))
     return str(Decimal(known) + Decimal(more))
 
 
@@ -65,7 +65,7 @@ def counts_by_name(text: str) -> Counter[str]:
     return Counter(json.loads(text))
 
 
-def as_text(counts: Mapping[str, int]) -> str:
+def counts_to_json(counts: Mapping[str, int]) -> str:
     """Return counts by name as their column holds them."""
     return json.dumps(counts, sort_keys=True, ensure_ascii=False)
 

@@ -29,7 +29,7 @@ from jobs.ledger.schema import (
     Transition,
     UnreadableLeadRow,
     WeeklySummary,
-    of_kind,
+    matches_delivery_kind,
 )
 from jobs.rules.delivery_state import FROZEN, DeliveryState
 from jobs.rules.reasons import Message
@@ -97,7 +97,7 @@ def retention_totals(session: Session, account: str) -> RetentionTotals | None:
 
 
 _COUNT_CONVERSIONS = sqlalchemy.select(func.count()).where(
-    bulk.has_lead_among(col(Delivery.account), col(Delivery.lead)), of_kind(corrections=False)
+    bulk.has_lead_among(col(Delivery.account), col(Delivery.lead)), matches_delivery_kind(corrections=False)
 )
 
 
@@ -250,7 +250,7 @@ def _replaced_estimates(session: Session, account: str, before: datetime) -> Seq
     return session.connection().execute(sqlalchemy.select(col(ExpectedValue.id)).where(*old)).scalars().all()
 
 
-def erase_not_seen_since(session: Session, account: str, *, before: datetime) -> None:
+def erase_old_unusable_leads(session: Session, account: str, *, before: datetime) -> None:
     """Erase what is known of test leads read, and of unreadable leads seen, before then and never since."""
     for table, at in ((ExcludedTestLead, ExcludedTestLead.read_at), (UnreadableLeadRow, UnreadableLeadRow.seen_at)):
         old = delete(table).where(col(table.account) == account, col(at) < before)

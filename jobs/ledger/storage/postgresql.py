@@ -106,7 +106,7 @@ def _check(engine: Engine) -> None:
         refuse_other_schema(_recorded_schema(connection), engine.url)
 
 
-def keep_connections() -> None:
+def keep_database_connections() -> None:
     """Keep some connections open from now on, for whichever account this process works on next.
 
     Call it in a process that works on one account after another and does not fork. A connection bears no trace of an

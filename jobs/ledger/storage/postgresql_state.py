@@ -116,7 +116,7 @@ class PostgresqlState:
         )
 
     @contextmanager
-    def copied(self) -> Iterator[SqliteState]:
+    def open_temporary_copy(self) -> Iterator[SqliteState]:
         """Yield a copy in a file, in a temporary folder."""
         with temporary_copy() as path:
             copy = SqliteState(path)

@@ -40,7 +40,7 @@ class SqliteState:
         return hold_lock(self.path, now=now)
 
     @contextmanager
-    def copied(self) -> Iterator["SqliteState"]:
+    def open_temporary_copy(self) -> Iterator["SqliteState"]:
         """Yield a copy in a temporary folder."""
         with temporary_copy(self.path) as copy:
             yield SqliteState(copy)

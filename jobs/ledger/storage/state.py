@@ -53,7 +53,7 @@ class State(Protocol):
         The lock ends with the process, however that ends.
         """
 
-    def copied(self) -> AbstractContextManager["State"]:
+    def open_temporary_copy(self) -> AbstractContextManager["State"]:
         """Yield a temporary copy to try things on, deleted afterwards; without a state, a new one."""
 
     def explaining_errors(self) -> AbstractContextManager[None]:

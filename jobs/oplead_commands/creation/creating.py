@@ -12,10 +12,10 @@ from connectors.crm import LeadToWrite, LeadWriter, WriteAccepted, WriteReceipt,
 from connectors.errors import Misconfigured, Transient, WrongClock
 from connectors.language import _, _n
 from connectors.ports import LeadSource
-from connectors.records import AnswerLost, Lead, LeadId, ListedLead, NotSent, UnreadableLead
+from connectors.records import AnswerLost, Lead, LeadId, ListedLead, RequestNotSent, UnreadableLead
 from jobs.exit_codes import UsageError
 from jobs.oplead_commands.context import OpleadContext
-from jobs.oplead_commands.creation.identity import LeadFingerprint, content_hash, creation_key_of, lead_fingerprint
+from jobs.oplead_commands.creation.identity import LeadFingerprint, creation_key_of, lead_content_hash, lead_fingerprint
 from jobs.oplead_commands.creation.outbox import LeadCreationOutbox, LeadCreationRecord, LeadToCreate
 from jobs.oplead_commands.creation.recognition import LeadNotFoundReason, SeenLead, recognise_created_leads
 from jobs.pull.sync import MAX_CLOCK_SKEW
@@ -39,7 +39,7 @@ class WantedLead:
     new: LeadToCreate
 
 
-def lead_with_reference(context: OpleadContext, lead: LeadToWrite, reference: str | None) -> LeadToWrite:
+def add_reference_to_lead(context: OpleadContext, lead: LeadToWrite, reference: str | None) -> LeadToWrite:
     """Return a lead with its own reference in it, where the settings say where that goes.
 
     Raises:
@@ -57,7 +57,7 @@ def lead_with_reference(context: OpleadContext, lead: LeadToWrite, reference: st
 
 def lead_to_create(context: OpleadContext, lead: LeadToWrite, reference: str | None, salt: bytes) -> WantedLead:
     """Return a lead to create, known by its own reference if it has one; `salt` is the outbox's."""
-    content, external = content_hash(lead, salt), lead.external_id
+    content, external = lead_content_hash(lead, salt), lead.external_id
     ids = click_ids_in(context.known.settings, external, lead.utm.source) if external else lead.click_ids
     kept = reference if _reference_path(context) is not None else None
     mark = lead_fingerprint(ids, lead.contact, salt, reference=kept)
@@ -119,7 +119,7 @@ class OpleadLeadCreator:
             self._context.cancel_token()
             self._tries[key] += 1
             receipt = self._context.retry_write_if_not_received(partial(self._attempt, writer, key))
-            if isinstance(receipt, NotSent) or _affects_every_lead(receipt):
+            if isinstance(receipt, RequestNotSent) or _affects_every_lead(receipt):
                 self.stop = receipt
                 return None
             self._record(key, receipt)
@@ -136,7 +136,7 @@ class OpleadLeadCreator:
         except Misconfigured:  # no request can be made
             self._outbox.drop(key)
             raise
-        if isinstance(receipt, NotSent | WriteRefused):
+        if isinstance(receipt, RequestNotSent | WriteRefused):
             self._outbox.drop(key)
         return receipt
 

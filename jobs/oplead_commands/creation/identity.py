@@ -39,7 +39,7 @@ class LeadFingerprint:
     """Of each value, after the name of its part."""
 
     @property
-    def parts(self) -> RecognitionMarkParts:
+    def recognition_parts(self) -> RecognitionMarkParts:
         """What it is recognised by: its reference if it has one, else all the rest."""
         parts = reduce(or_, (RecognitionMarkParts[_part(each)] for each in self.hashes), RecognitionMarkParts(0))
         return RecognitionMarkParts.REFERENCE if RecognitionMarkParts.REFERENCE in parts else parts
@@ -54,21 +54,21 @@ class LeadFingerprint:
         return self._hashes_to_match(self.hashes) == self._hashes_to_match(other.hashes)
 
     def _hashes_to_match(self, hashes: frozenset[str]) -> frozenset[str]:
-        is_by_reference = self.parts is RecognitionMarkParts.REFERENCE
+        is_by_reference = self.recognition_parts is RecognitionMarkParts.REFERENCE
         return frozenset(
             each for each in hashes if is_by_reference == (_part(each) == RecognitionMarkParts.REFERENCE.name)
         )
 
     def has_all_parts_of(self, other: "LeadFingerprint") -> bool:
         """Whether a lead that is recognised by this mark proves that one with the other would be."""
-        return other.parts in self.parts
+        return other.recognition_parts in self.recognition_parts
 
 
 def _part(hashed: str) -> str:
     return hashed.partition(":")[0]
 
 
-def content_hash(lead: LeadToWrite, salt: bytes) -> str:
+def lead_content_hash(lead: LeadToWrite, salt: bytes) -> str:
     """Return the hash of everything that would be written."""
     return _hash(salt, "content", _without_empty_values(asdict(lead)))
 

@@ -115,7 +115,7 @@ class LeadCreationRecord:
         return self.reason not in _NOT_LOOKED_FOR
 
 
-def outbox_path(state_folder: Path | None, account: str | None) -> Path:
+def lead_creation_outbox_path(state_folder: Path | None, account: str | None) -> Path:
     """Return where an account's outbox is.
 
     Raises:
@@ -132,14 +132,14 @@ class LeadCreationOutbox:
     """One account's outbox; each change is durable when its method returns."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
-        """Use an open connection; see `lock_outbox` and `open_outbox`."""
+        """Use an open connection; see `lock_lead_creation_outbox` and `open_outbox`."""
         self._connection = connection
         (self.salt,) = connection.execute("SELECT salt FROM salt").fetchone()
         """With which every hash in it is made."""
 
     def record_request_in_flight(self, new: LeadToCreate, *, now: datetime) -> None:
         """Put on record that a lead's request leaves now; call it before the request."""
-        mark = (" ".join(sorted(new.mark.hashes)), int(new.mark.parts)) if new.mark else (None, None)
+        mark = (" ".join(sorted(new.mark.hashes)), int(new.mark.recognition_parts)) if new.mark else (None, None)
         self._change(
             "INSERT OR IGNORE INTO creation (key, content, state, mark, parts, sent_at, has_provider_url) "
             "VALUES (?, ?, ?, ?, ?, ?, ?)",
@@ -245,7 +245,7 @@ class LeadCreationOutbox:
 
 
 @contextmanager
-def lock_outbox(
+def lock_lead_creation_outbox(
     path: Path, *, now: Callable[[], datetime], patience: float = 0.0, cancel_token: CancelToken = never_cancelled
 ) -> Iterator[LeadCreationOutbox]:
     """Hold the outbox for the block, made where it is missing; what died under way before is in doubt.

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 
-from connectors.language import _, format_list, in_lines
+from connectors.language import _, format_list, join_with_newlines
 from jobs.exit_codes import UsageError
 from jobs.oplead_commands.creation.value_names import VALUES
 from jobs.settings.document import did_you_mean, one_line, read_file
@@ -55,7 +55,7 @@ class Column:
     """Whether it holds what cannot be written."""
 
 
-def written_columns(titles: Sequence[str], mapping: Mapping[str, str]) -> list[Column]:
+def imported_columns(titles: Sequence[str], mapping: Mapping[str, str]) -> list[Column]:
     """Return the columns that are written.
 
     Raises:
@@ -89,7 +89,7 @@ def written_columns(titles: Sequence[str], mapping: Mapping[str, str]) -> list[C
         if title not in titles
     ]
     if problems:
-        raise UsageError(in_lines(problems))
+        raise UsageError(join_with_newlines(problems))
     return columns
 
 
@@ -161,7 +161,7 @@ def read_column_mapping(file: Path) -> Mapping[str, str]:
                 )
             )
     if problems:
-        raise UsageError(in_lines(problems))
+        raise UsageError(join_with_newlines(problems))
     return mapping
 
 

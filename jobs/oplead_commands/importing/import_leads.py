@@ -16,21 +16,21 @@ from connectors.language import N_, _, _n, format_integer
 from jobs.cancellation import StoppedBySignal
 from jobs.exit_codes import Exit, UsageError
 from jobs.oplead_commands.context import OpleadContext
-from jobs.oplead_commands.creation.creating import OpleadLeadCreator, lead_to_create, lead_with_reference
+from jobs.oplead_commands.creation.creating import OpleadLeadCreator, add_reference_to_lead, lead_to_create
 from jobs.oplead_commands.creation.lead_values import click_id_values
 from jobs.oplead_commands.creation.outbox import (
     LeadCreationOutbox,
     LeadCreationRecord,
-    lock_outbox,
+    lead_creation_outbox_path,
+    lock_lead_creation_outbox,
     open_outbox,
-    outbox_path,
 )
 from jobs.oplead_commands.importing.columns import read_column_mapping
 from jobs.oplead_commands.importing.import_report import (
     FileLine,
     line_outcome,
     report_line_outcomes,
-    say_changed_lines,
+    say_changed_import_lines,
     write_report,
 )
 from jobs.oplead_commands.importing.lead_file import Delimiter, Encoding, FileRow, LeadFileOptions, read_lead_file
@@ -76,7 +76,7 @@ class _Plan:
     @property
     def lines_with_changed_content(self) -> Sequence[FileLine]:
         """The lines that were imported with other content."""
-        return [one for one in self.lines if one.is_changed_since(self.before.get(one.key))]
+        return [one for one in self.lines if one.has_changed_since_creation(self.before.get(one.key))]
 
 
 def import_file_into_oplead(context: OpleadContext, file: Path, options: ImportOptions) -> int:
@@ -90,7 +90,7 @@ def import_file_into_oplead(context: OpleadContext, file: Path, options: ImportO
         )
     with context.writer() as writer:
         rows = read_lead_file(file, _file_options(context, writer, options))
-        path = outbox_path(context.known.state_folder, context.known.settings.account)
+        path = lead_creation_outbox_path(context.known.state_folder, context.known.settings.account)
         with open_outbox(path) as known:
             plan = _plan(context, rows, known)
         _show(context, writer, plan)
@@ -101,7 +101,7 @@ def import_file_into_oplead(context: OpleadContext, file: Path, options: ImportO
         if asked and not context.ask_write_approval(question):
             say(_("Nothing was written."))
             return Exit.DONE
-        with lock_outbox(path, now=context.clock.now) as outbox:
+        with lock_lead_creation_outbox(path, now=context.clock.now) as outbox:
             plan = _plan(context, rows, outbox)
             left = len(plan.lines_to_settle)
             if left != asked and not context.approval.json_wanted:
@@ -144,7 +144,7 @@ def _plan(context: OpleadContext, rows: Sequence[FileRow], outbox: LeadCreationO
     lines = [
         FileLine(
             row.line,
-            lead_to_create(context, lead_with_reference(context, row.lead, row.reference), row.reference, salt),
+            lead_to_create(context, add_reference_to_lead(context, row.lead, row.reference), row.reference, salt),
         )
         for row in rows
     ]
@@ -208,7 +208,7 @@ def _show(context: OpleadContext, writer: PreviewsWrites, plan: _Plan) -> None:
         say(_("{request}; the first one, from line {line}, masked:", request=preview.request, line=line))
         results_console().print(facts_grid(tuple(first.items())))
     if dry_run:
-        say_changed_lines(
+        say_changed_import_lines(
             [one.line for one in plan.lines_with_changed_content], context.account_command_line("leads update")
         )
         say(_("Nothing was written."))

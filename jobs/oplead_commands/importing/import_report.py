@@ -13,7 +13,7 @@ from jobs.exit_codes import Exit
 from jobs.ledger.storage.state_file import open_privately
 from jobs.oplead_commands.creation.creating import OpleadLeadCreator, WantedLead
 from jobs.oplead_commands.creation.outbox import LeadCreationRecord
-from jobs.oplead_commands.outcomes import ANY_KEY, exit_of, write_outcome_for_json, write_outcome_sentence
+from jobs.oplead_commands.outcomes import ANY_KEY, exit_code_of_write, write_outcome_for_json, write_outcome_sentence
 from jobs.reporting.console import say
 from jobs.reporting.presentation import print_json
 
@@ -42,7 +42,7 @@ class FileLine:
         """What it is on record by."""
         return self.wanted.new.key
 
-    def is_changed_since(self, one: LeadCreationRecord | None) -> bool:
+    def has_changed_since_creation(self, one: LeadCreationRecord | None) -> bool:
         """Whether it was created with other content."""
         return one is not None and one.is_in_oplead and one.content != self.wanted.new.content
 
@@ -76,7 +76,7 @@ def line_outcome(
         return LineOutcome(line.line, "left", "", "")
     if not after.is_in_oplead:
         state = "in_doubt"
-    elif line.is_changed_since(after):
+    elif line.has_changed_since_creation(after):
         state = "changed"
     else:
         state = "created_before" if before is not None and before.is_in_oplead else "created"
@@ -106,7 +106,7 @@ def report_line_outcomes(
         N_("Refused: {count}.", "Refused: {count}."),
         [_line(one, one.reason) for one in outcomes if one.state == "refused"],
     )
-    say_changed_lines([one.line for one in outcomes if one.state == "changed"], update_command)
+    say_changed_import_lines([one.line for one in outcomes if one.state == "changed"], update_command)
     _say_in_doubt([one for one in outcomes if one.state == "in_doubt"], creating.unreadable)
     if tally["left"]:
         say(
@@ -121,7 +121,7 @@ def report_line_outcomes(
     return code
 
 
-def say_changed_lines(lines: Sequence[int], update_command: str) -> None:
+def say_changed_import_lines(lines: Sequence[int], update_command: str) -> None:
     """Say which lines were imported with other content, if any, and which command changes a lead."""
     if lines:
         at = ", ".join(map(str, lines[:_SHOWN]))
@@ -150,7 +150,7 @@ def write_report(file: Path, outcomes: Sequence[LineOutcome]) -> None:
 
 def _exit_code(outcomes: Sequence[LineOutcome], stop: WriteReceipt | None) -> Exit:
     if stop is not None:
-        return Exit.STOPPED if isinstance(stop, AnswerLost) else exit_of(stop)
+        return Exit.STOPPED if isinstance(stop, AnswerLost) else exit_code_of_write(stop)
     return Exit.DONE if {one.state for one in outcomes} <= _FINE else Exit.ATTENTION
 
 

@@ -10,12 +10,12 @@ from zoneinfo import ZoneInfo
 from connectors.contact import clean_emails, clean_phones
 from connectors.crm import LeadToWrite
 from connectors.errors import Misconfigured
-from connectors.language import N_, _, _n, in_lines
+from connectors.language import N_, _, _n, join_with_newlines
 from jobs.exit_codes import UsageError
-from jobs.oplead_commands.creation.identity import content_hash
+from jobs.oplead_commands.creation.identity import lead_content_hash
 from jobs.oplead_commands.creation.lead_values import lead_from_values
-from jobs.oplead_commands.importing.columns import REFERENCE, Column, quoted_column_title, written_columns
-from jobs.wiring.texts import csv_rows
+from jobs.oplead_commands.importing.columns import REFERENCE, Column, imported_columns, quoted_column_title
+from jobs.wiring.texts import read_csv_rows
 
 _LARGEST = 64 * 1024**2  # bytes
 _SHOWN = 20
@@ -60,7 +60,7 @@ def read_lead_file(file: Path, options: LeadFileOptions) -> list[FileRow]:
     """
     titles, lines = _open_titles_and_rows(file, options)
     try:
-        columns = {column.title: column for column in written_columns(titles, options.columns)}
+        columns = {column.title: column for column in imported_columns(titles, options.columns)}
     except UsageError as error:
         raise _file_problems_error(file, str(error).splitlines()) from None
     rows: list[FileRow] = []
@@ -73,7 +73,7 @@ def read_lead_file(file: Path, options: LeadFileOptions) -> list[FileRow]:
             problems.append(_("line {line}: {text}", line=line, text=error))
             continue
         rows.append(row)
-        before = first_lines.setdefault(row.reference or content_hash(row.lead, b""), line)
+        before = first_lines.setdefault(row.reference or lead_content_hash(row.lead, b""), line)
         if before != line:
             same = N_("line {line}: it is the same lead as line {before}")
             if row.reference is not None:
@@ -90,7 +90,7 @@ def _file_problems_error(file: Path, problems: Sequence[str]) -> UsageError:
     more = len(problems) - _SHOWN
     last = [_n("and {count} more problem", "and {count} more problems", more)] if more > 0 else []
     shown = [_("{file}: {why}", file=file, why=each) for each in problems[:_SHOWN]]
-    return UsageError(in_lines([*shown, *last, _("Nothing was written.")]))
+    return UsageError(join_with_newlines([*shown, *last, _("Nothing was written.")]))
 
 
 # ── one lead ─────────────────────────────────────────────────────────────────────────────────────
@@ -168,7 +168,7 @@ def _open_titles_and_rows(file: Path, options: LeadFileOptions) -> tuple[Sequenc
 
 def _csv(file: Path, options: LeadFileOptions) -> tuple[Sequence[str], Iterator[tuple[int, Cells]]]:
     try:
-        titles, rows = csv_rows(file, encoding=options.encoding, delimiter=options.delimiter)
+        titles, rows = read_csv_rows(file, encoding=options.encoding, delimiter=options.delimiter)
     except Misconfigured as error:
         raise _unwritten(error) from None
     if twice := [title for number, title in enumerate(titles) if title and title in titles[:number]]:
@@ -187,7 +187,7 @@ def _csv(file: Path, options: LeadFileOptions) -> tuple[Sequence[str], Iterator[
 
 
 def _unwritten(error: Misconfigured) -> UsageError:
-    return UsageError(in_lines([str(error), _("Nothing was written.")]))
+    return UsageError(join_with_newlines([str(error), _("Nothing was written.")]))
 
 
 def _json_lines(file: Path) -> Iterator[tuple[int, Cells]]:

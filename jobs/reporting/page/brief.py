@@ -38,7 +38,7 @@ class Total:
     matured_value: Decimal
 
 
-def total_from_ads(sales: Iterable[Sales]) -> Total:
+def total_sales_from_ads(sales: Iterable[Sales]) -> Total:
     """Add up the sales that came from ads."""
     found = [each for each in sales if each.platform is not AdPlatform.NONE]
     return Total(
@@ -89,7 +89,7 @@ def brief_of_report(facts: ReportFacts, page: Path | None = None) -> Brief:
 
 def change_since_before(sold: SalesSummary, currency: str) -> str:
     """Return how the sales compare with those of the period before; empty where there are none in either."""
-    now, before = total_from_ads(sold.headline.sales), total_from_ads(sold.headline.sales_before)
+    now, before = total_sales_from_ads(sold.headline.sales), total_sales_from_ads(sold.headline.sales_before)
     if not now.count and not before.count:
         return ""
     then = _n("{count} sale", "{count} sales", before.count)
@@ -129,7 +129,7 @@ def verdict(tasks: Sequence[ActionItem]) -> str:
 def numbers_in_brief(brief: Brief) -> Iterator[tuple[str, str]]:
     """Yield the name of each of the page's three numbers, and what it is; only the last where no page was written."""
     if brief.sold is not None:
-        sales, change = total_from_ads(brief.sold.headline.sales), change_since_before(brief.sold, brief.currency)
+        sales, change = total_sales_from_ads(brief.sold.headline.sales), change_since_before(brief.sold, brief.currency)
         worth = _(
             "{count} ({value}) in {days} days",
             count=format_integer(sales.count),

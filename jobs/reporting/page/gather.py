@@ -18,7 +18,7 @@ from jobs.ledger.report import leads as report_leads
 from jobs.ledger.report import queries
 from jobs.ledger.report.queries import StateCount
 from jobs.plan.expected_values import with_latest_estimates
-from jobs.reporting.details import strip_value_shape
+from jobs.reporting.details import strip_shape_from_detail
 from jobs.reporting.page.attribution import SENT_TO, names_of_actions, platforms_of_destinations
 from jobs.reporting.page.brief import Brief
 from jobs.reporting.page.counting_rules import ReportCountingRules
@@ -40,12 +40,12 @@ from jobs.reporting.page.facts import (
     ResponsibleParty,
     SendingObstacle,
 )
-from jobs.reporting.page.leads.agencies import agencies
-from jobs.reporting.page.leads.archive import archived_period
-from jobs.reporting.page.leads.campaigns import count_created_leads, sales_by_campaign
+from jobs.reporting.page.leads.agencies import leads_by_agency
+from jobs.reporting.page.leads.archive import load_archived_period
+from jobs.reporting.page.leads.campaigns import count_leads_in_period, sales_by_campaign
 from jobs.reporting.page.leads.counted_sales import count_sales_sent
 from jobs.reporting.page.leads.sales import sales_by_platform, signed_sales
-from jobs.reporting.page.leads.spellings import merge_case_variants
+from jobs.reporting.page.leads.spellings import merge_campaign_case_variants
 from jobs.reporting.page.leads.stage_timing import stage_durations
 from jobs.reporting.page.platform_figures import platform_figures
 from jobs.reporting.page.responsible import RESPONSIBLE, who_can_unblock_conversion
@@ -78,8 +78,8 @@ def gather(session: Session, settings: Settings, book: Rulebook, period: Period,
     first_run = report_leads.first_run_started(session, account)
     rules = ReportCountingRules(settings, book, renamed, period, now, first_run)
     sales, sales_before = signed_sales(session, rules)
-    created = count_created_leads(session, rules)
-    archived = archived_period(session, rules)
+    created = count_leads_in_period(session, rules)
+    archived = load_archived_period(session, rules)
     held, currency = _hold(session, book, now), settings.currency
     recoverable = held.recoverable_conversions()
     return ReportFacts(
@@ -96,14 +96,14 @@ def gather(session: Session, settings: Settings, book: Rulebook, period: Period,
             session, book, run=queries.last_run(session, account), now=now, recoverable=recoverable, currency=currency
         ),
         headline=Headline(
-            sales=archived.sales(sales_by_platform(rules, sales), archived.now),
-            sales_before=archived.sales(sales_by_platform(rules, sales_before), archived.before),
+            sales=archived.sales_with_archive(sales_by_platform(rules, sales), archived.now),
+            sales_before=archived.sales_with_archive(sales_by_platform(rules, sales_before), archived.before),
             counted=archived.sales_known_to_platforms(count_sales_sent(session, rules, sales)),
             recoverable=recoverable,
         ),
         last_night=_last_night(session, book, now, held.worth),
         trend=tuple(_trend(session, rules)),
-        funnel=merge_case_variants(archived.funnel(replace(created.funnel, sales=sales_by_campaign(sales)))),
+        funnel=merge_campaign_case_variants(archived.funnel(replace(created.funnel, sales=sales_by_campaign(sales)))),
         timing=stage_durations(
             session, rules, [each for each in SENT_TO if each in platforms_of_destinations(settings).values()]
         ),
@@ -148,12 +148,12 @@ def _agencies(
         if row.known_late or (row.held_for and RESPONSIBLE[Reason(row.held_for)] is ResponsibleParty.OPLEAD_USERS):
             agency = report_leads.amounts_and_agency(row.facts)[1]
             lost[agency or ""] += _worth(rules.book, row.conversion, row.destination, row.facts)
-    return agencies(session, rules, unpriced=unpriced, lost=lost)
+    return leads_by_agency(session, rules, unpriced=unpriced, lost=lost)
 
 
 def _worth(book: Rulebook, conversion: str, destination: str, facts: str) -> Decimal:
     """Return what a conversion is worth by its lead's facts: one that was never to be sent has no value on record."""
-    route = book.find_route(conversion, destination)
+    route = book.find_conversion_route(conversion, destination)
     if route is None:
         return Decimal()
     if route.expected_value is not None:
@@ -288,7 +288,7 @@ def _hold(session: Session, book: Rulebook, now: datetime, *, expiring_only: boo
             saved.first_expiry = min(row.expires_at, saved.first_expiry or row.expires_at)
         gap = _GAPS.get(reason)
         if gap is not None and (row.has_click or gap is SendingObstacle.AMBIGUOUS_CLICK_ID):
-            missed = held.gaps[gap, strip_value_shape(row.detail or "") if gap in _WITH_DETAIL else ""]
+            missed = held.gaps[gap, strip_shape_from_detail(row.detail or "") if gap in _WITH_DETAIL else ""]
             missed.leads[row.lead] = None
             missed.conversions += 1
             missed.value += value
@@ -308,7 +308,7 @@ def _coverage(session: Session, rules: ReportCountingRules, held: _Held) -> Iter
             )
     unreadable = defaultdict[str, list[str]](list)
     for problem, unread in report_leads.unreadable_leads(session, account).items():
-        unreadable[strip_value_shape(problem)] += [lead for lead, _ in unread]
+        unreadable[strip_shape_from_detail(problem)] += [lead for lead, _ in unread]
     for problem, leads in unreadable.items():
         yield CoverageGap(SendingObstacle.UNREADABLE_LEAD, problem, len(leads), 0, Decimal(), tuple(leads[:SHOWN_IDS]))
 

@@ -60,12 +60,12 @@ def figure(
         name,
         theirs=_count(said.value, said.counts.undecided),
         ours=_count(own.accepted, own.undecided),
-        differs=differ(said.value, own, said.counts),
+        differs=counts_cannot_agree(said.value, own, said.counts),
         read_at=stated.read_at,
     )
 
 
-def differ(theirs: int, own: OwnCount, counts: CountedRowsFilter) -> bool:
+def counts_cannot_agree(theirs: int, own: OwnCount, counts: CountedRowsFilter) -> bool:
     """Return whether the two cannot become equal, whatever becomes of what is not decided yet.
 
     Where others send to the same place, the platform may well count more, but never less.

@@ -20,13 +20,13 @@ from connectors.language import (
     format_time,
 )
 from connectors.text import strip_control_characters
-from jobs.reporting.page.brief import total_from_ads
+from jobs.reporting.page.brief import total_sales_from_ads
 from jobs.reporting.page.facts import (
     Level,
     ReportFacts,
 )
 from jobs.reporting.page.sections import campaigns, conversions, leads
-from jobs.reporting.page.sections.grids import MOST_ROWS, shown
+from jobs.reporting.page.sections.grids import MOST_ROWS, rows_shown_on_page
 from jobs.reporting.page.words import (
     LEVELS,
     RESPONSIBLE,
@@ -53,7 +53,7 @@ class IndexRow:
 
 def index_row(facts: ReportFacts, page: str) -> IndexRow:
     """Return an account's line of the index."""
-    sales = total_from_ads(facts.headline.sales)
+    sales = total_sales_from_ads(facts.headline.sales)
     return IndexRow(
         facts.account,
         page,
@@ -76,16 +76,16 @@ def render(facts: ReportFacts) -> str:
             lang=current_language(),
             facts=facts,
             made=format_time(facts.now.astimezone(facts.zone)),
-            tasks=shown(facts.tasks),
+            tasks=rows_shown_on_page(facts.tasks),
             more_tasks=max(len(facts.tasks) - MOST_ROWS, 0),
-            sales=conversions.sales(facts),
+            sales=conversions.sales_section(facts),
             counted=conversions.sales_known_section(facts),
             recoverable=conversions.recoverable_conversions(facts),
             night=conversions.last_night_section(facts, names),
-            trend=conversions.trend(facts, names),
+            trend=conversions.nights_section(facts, names),
             funnel=campaigns.funnel(facts),
             timing=leads.stage_timing_section(facts),
-            agencies=leads.agencies(facts),
+            agencies=leads.agency_leads_grid(facts),
             coverage=leads.gaps_blocking_conversions(facts),
             platforms=leads.platform_figures_grid(facts),
         )

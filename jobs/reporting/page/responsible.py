@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import assert_never
 
-from jobs.reporting.details import UNKNOWN_KIND, strip_value_shape
+from jobs.reporting.details import UNKNOWN_KIND, strip_shape_from_detail
 from jobs.reporting.page.facts import Level, ResponsibleParty
 from jobs.rules.incident import IncidentId, IncidentKind
 from jobs.rules.reasons import AnomalyIdentity, AnomalyKind, Reason
@@ -71,7 +71,7 @@ def who_can_unblock_conversion(reason: Reason, detail: str | None) -> Responsibl
     match reason:
         case Reason.NO_CLICK_ID | Reason.NO_IDENTIFIER:
             # The settings can say what an id without a label is.
-            return ResponsibleParty.MARKETING if strip_value_shape(detail or "") == UNKNOWN_KIND else None
+            return ResponsibleParty.MARKETING if strip_shape_from_detail(detail or "") == UNKNOWN_KIND else None
         case Reason.CONSENT_MISSING:
             return None
     return RESPONSIBLE[reason]

@@ -14,7 +14,7 @@ from typing import Any
 from connectors.language import N_
 from connectors.text import strip_control_characters
 from jobs.reporting.page.facts import OutcomeCount, Period, ReportFacts, Sales
-from jobs.reporting.page.leads.campaigns import campaign_without_source, sum_campaigns_by_name, sum_sales_by_name
+from jobs.reporting.page.leads.campaigns import campaign_name_without_source, sum_campaigns_by_name, sum_sales_by_name
 from jobs.reporting.page.words import explain_outcome, why_held_back
 from jobs.reporting.page.writing import replacing
 
@@ -227,7 +227,7 @@ TABLES: tuple[Table, ...] = (
     Table(
         "campaign_sales_totals",
         N_("The same sales by campaign alone, those of all its sources together; add up either table, not both."),
-        lambda facts: sum_sales_by_name(facts.funnel.sales, campaign_without_source),
+        lambda facts: sum_sales_by_name(facts.funnel.sales, campaign_name_without_source),
         (_CAMPAIGN[-1], *_OF_SALES),
     ),
     Table(
@@ -239,7 +239,7 @@ TABLES: tuple[Table, ...] = (
     Table(
         "campaign_totals",
         N_("The same leads by campaign alone, those of all its sources together; add up either table, not both."),
-        lambda facts: sum_campaigns_by_name(facts.funnel.campaigns, campaign_without_source),
+        lambda facts: sum_campaigns_by_name(facts.funnel.campaigns, campaign_name_without_source),
         (_CAMPAIGN[-1], *_OF_CAMPAIGN),
     ),
     Table(

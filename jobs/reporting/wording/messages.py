@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from connectors.language import N_, Plural
-from jobs.rules.reasons import MessageId, StopKind
+from jobs.rules.reasons import MessageKind, StopKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,14 +34,14 @@ STOPS: Mapping[StopKind, str] = {
     StopKind.KEPT_FAILING: N_("{answers}, {times} times"),
 }
 
-MESSAGES: Mapping[MessageId, tuple[MessagePart, ...]] = {
-    MessageId.NONE_CAN_BE_SENT: (
+MESSAGES: Mapping[MessageKind, tuple[MessagePart, ...]] = {
+    MessageKind.NONE_CAN_BE_SENT: (
         MessagePart(N_("conversions qualify tonight and none of them can be sent: {reason} ({there})")),
     ),
-    MessageId.HALF_STOPPED: (
+    MessageKind.HALF_STOPPED: (
         MessagePart(N_("one reason stops at least half of tonight's conversions: {reason} ({there})")),
     ),
-    MessageId.WHERE_EXCLUDES_ALL: (
+    MessageKind.WHERE_EXCLUDES_ALL: (
         MessagePart(
             N_(
                 "{count} lead reached the stage of '{conversion}' and `where` let none through to {destination}: "
@@ -51,7 +51,7 @@ MESSAGES: Mapping[MessageId, tuple[MessagePart, ...]] = {
             )
         ),
     ),
-    MessageId.CONSENT_EMPTY: (
+    MessageKind.CONSENT_EMPTY: (
         MessagePart(
             N_(
                 "the consent field {path} is empty on the last lead: is the path right?",
@@ -59,7 +59,7 @@ MESSAGES: Mapping[MessageId, tuple[MessagePart, ...]] = {
             )
         ),
     ),
-    MessageId.WHERE_EMPTY: (
+    MessageKind.WHERE_EMPTY: (
         MessagePart(
             N_(
                 "{path}, which a `where` looks at, is empty on the last lead: is the path right?",
@@ -67,7 +67,7 @@ MESSAGES: Mapping[MessageId, tuple[MessagePart, ...]] = {
             )
         ),
     ),
-    MessageId.WHERE_UNLISTED: (
+    MessageKind.WHERE_UNLISTED: (
         MessagePart(
             N_(
                 "the last lead has no value at {path} that a `where` lists: compare its values with Oplead's",
@@ -76,7 +76,7 @@ MESSAGES: Mapping[MessageId, tuple[MessagePart, ...]] = {
             )
         ),
     ),
-    MessageId.AMOUNT_NEVER_SEEN: (
+    MessageKind.AMOUNT_NEVER_SEEN: (
         MessagePart(
             N_(
                 "no lead has an amount at {path}, the value field: conversions without one are held back, whatever "
@@ -84,12 +84,12 @@ MESSAGES: Mapping[MessageId, tuple[MessagePart, ...]] = {
             )
         ),
     ),
-    MessageId.AMOUNT_EMPTY: (
+    MessageKind.AMOUNT_EMPTY: (
         MessagePart(
             N_("the value field {path} is empty on each of the last {count} that reached its stage: is the path right?")
         ),
     ),
-    MessageId.CLICK_SHARE_COLLAPSED: (
+    MessageKind.CLICK_SHARE_COLLAPSED: (
         MessagePart(
             N_(
                 "{now} % of the leads of the last {days} days have a click id, {then} % of those before had: does the "
@@ -97,7 +97,7 @@ MESSAGES: Mapping[MessageId, tuple[MessagePart, ...]] = {
             )
         ),
     ),
-    MessageId.SOURCE_CLICK_SHARE_FELL: (
+    MessageKind.SOURCE_CLICK_SHARE_FELL: (
         MessagePart(
             N_(
                 "of the leads from {source} in the last {days} days, {now} % have a click id; of those in the {before} "
@@ -105,7 +105,7 @@ MESSAGES: Mapping[MessageId, tuple[MessagePart, ...]] = {
             )
         ),
     ),
-    MessageId.CLICK_IDS_STOPPED: (
+    MessageKind.CLICK_IDS_STOPPED: (
         MessagePart(
             N_(
                 "the last lead has no click id, {then} % of those before had: does the form still store it?",
@@ -114,7 +114,7 @@ MESSAGES: Mapping[MessageId, tuple[MessagePart, ...]] = {
             )
         ),
     ),
-    MessageId.CLICK_IDS_CUT: (
+    MessageKind.CLICK_IDS_CUT: (
         MessagePart(
             N_(
                 "{damaged} of the last {count} click ids ({kind}) are {length} characters long and none is longer: "
@@ -122,7 +122,7 @@ MESSAGES: Mapping[MessageId, tuple[MessagePart, ...]] = {
             )
         ),
     ),
-    MessageId.CLICK_IDS_LOWERED: (
+    MessageKind.CLICK_IDS_LOWERED: (
         MessagePart(
             N_(
                 "{damaged} of the last {count} click ids ({kind}) have no capital letter: something puts them in "
@@ -130,8 +130,8 @@ MESSAGES: Mapping[MessageId, tuple[MessagePart, ...]] = {
             )
         ),
     ),
-    MessageId.STOPPED_THERE: (MessagePart(N_("{stopped} of {count} for {destination}")),),
-    MessageId.RENAMED_WITHIN_STAGE: (
+    MessageKind.STOPPED_THERE: (MessagePart(N_("{stopped} of {count} for {destination}")),),
+    MessageKind.RENAMED_WITHIN_STAGE: (
         MessagePart(
             N_(
                 "status '{before}' seems to be called '{after}' now on {count} lead: both names are listed in one "
@@ -142,7 +142,7 @@ MESSAGES: Mapping[MessageId, tuple[MessagePart, ...]] = {
             counts="leads",
         ),
     ),
-    MessageId.RENAMED_TO_KNOWN: (
+    MessageKind.RENAMED_TO_KNOWN: (
         MessagePart(
             N_(
                 "status '{before}' seems to be called '{after}' now on {count} lead: nothing is sent for it. Did it "
@@ -153,7 +153,7 @@ MESSAGES: Mapping[MessageId, tuple[MessagePart, ...]] = {
             counts="leads",
         ),
     ),
-    MessageId.RENAMED_TO_UNKNOWN: (
+    MessageKind.RENAMED_TO_UNKNOWN: (
         MessagePart(
             N_(
                 "status '{before}' seems to be called '{after}' now on {count} lead: write '{after}' where '{before}' "
@@ -166,7 +166,7 @@ MESSAGES: Mapping[MessageId, tuple[MessagePart, ...]] = {
             counts="leads",
         ),
     ),
-    MessageId.RENAMED_BETWEEN_UNKNOWN: (
+    MessageKind.RENAMED_BETWEEN_UNKNOWN: (
         MessagePart(
             N_(
                 "status '{before}' seems to be called '{after}' now on {count} lead: write '{after}' under a stage or "
@@ -177,7 +177,7 @@ MESSAGES: Mapping[MessageId, tuple[MessagePart, ...]] = {
             counts="leads",
         ),
     ),
-    MessageId.REJECTED: (
+    MessageKind.REJECTED: (
         MessagePart(
             N_(
                 "{count} rejected (lead {leads}): `explain` says why",
@@ -189,13 +189,13 @@ MESSAGES: Mapping[MessageId, tuple[MessagePart, ...]] = {
             N_("{count} rejected: `explain` says why", "{count} rejected: `explain` says why"), lacking="leads"
         ),
     ),
-    MessageId.WOULD_BE_REJECTED: (
+    MessageKind.WOULD_BE_REJECTED: (
         MessagePart(
             N_("{count} would be rejected (lead {leads})", "{count} would be rejected (lead {leads})"), given="leads"
         ),
         MessagePart(N_("{count} would be rejected", "{count} would be rejected"), lacking="leads"),
     ),
-    MessageId.EXCESS_VOLUME: (
+    MessageKind.EXCESS_VOLUME: (
         MessagePart(
             N_(
                 "{due} conversions are due and one night may send {allowed} (the largest of the last "
@@ -227,8 +227,8 @@ MESSAGES: Mapping[MessageId, tuple[MessagePart, ...]] = {
             given="corrections since the last night",
         ),
     ),
-    MessageId.HELD_THERE: (MessagePart(N_("{scope}: {excess}")),),
-    MessageId.UNCONFIRMED: (
+    MessageKind.HELD_THERE: (MessagePart(N_("{scope}: {excess}")),),
+    MessageKind.UNCONFIRMED: (
         MessagePart(
             N_(
                 "{count} unconfirmed: the platform will not say whether it counted: {requests}",
@@ -244,11 +244,11 @@ MESSAGES: Mapping[MessageId, tuple[MessagePart, ...]] = {
             lacking="requests",
         ),
     ),
-    MessageId.UNRESOLVED_REQUEST: (
+    MessageKind.UNRESOLVED_REQUEST: (
         MessagePart(N_("request {ticket} at {destination}, {cause} ({detail})"), given="detail"),
         MessagePart(N_("request {ticket} at {destination}, {cause}"), lacking="detail"),
     ),
-    MessageId.IN_DOUBT: (
+    MessageKind.IN_DOUBT: (
         MessagePart(
             N_(
                 "{count} in doubt: an answer was lost; the next night sends the same bytes again",
@@ -256,7 +256,7 @@ MESSAGES: Mapping[MessageId, tuple[MessagePart, ...]] = {
             )
         ),
     ),
-    MessageId.IN_DOUBT_ASKS: (
+    MessageKind.IN_DOUBT_ASKS: (
         MessagePart(
             N_(
                 "{count} in doubt: an answer was lost, and `in_doubt: ask` leaves it to you. To send it again, which "
@@ -266,7 +266,7 @@ MESSAGES: Mapping[MessageId, tuple[MessagePart, ...]] = {
             )
         ),
     ),
-    MessageId.PUT_OFF: (
+    MessageKind.PUT_OFF: (
         MessagePart(
             N_(
                 "{count} put off by the platform again (lead {leads}): it goes out while it is still in time; "
@@ -286,7 +286,7 @@ MESSAGES: Mapping[MessageId, tuple[MessagePart, ...]] = {
             lacking="leads",
         ),
     ),
-    MessageId.NOT_ERASED: (
+    MessageKind.NOT_ERASED: (
         MessagePart(
             N_(
                 "what is older than `retention` allows could not be erased: the log says why; the next night tries "
@@ -294,7 +294,7 @@ MESSAGES: Mapping[MessageId, tuple[MessagePart, ...]] = {
             )
         ),
     ),
-    MessageId.ERASURE_OVERDUE: (
+    MessageKind.ERASURE_OVERDUE: (
         MessagePart(
             N_(
                 "leads that should have left more than a week ago (see `retention`) are still on record: they leave "
@@ -302,7 +302,7 @@ MESSAGES: Mapping[MessageId, tuple[MessagePart, ...]] = {
             )
         ),
     ),
-    MessageId.CLOCK_JUMPED: (
+    MessageKind.CLOCK_JUMPED: (
         MessagePart(
             N_(
                 "nothing that has grown old was erased: this machine's clock says {now}, and the night before this "
@@ -310,7 +310,7 @@ MESSAGES: Mapping[MessageId, tuple[MessagePart, ...]] = {
             )
         ),
     ),
-    MessageId.UNREADABLE: (
+    MessageKind.UNREADABLE: (
         MessagePart(
             N_(
                 "{count} lead could not be read: `status` lists it",
@@ -318,7 +318,7 @@ MESSAGES: Mapping[MessageId, tuple[MessagePart, ...]] = {
             )
         ),
     ),
-    MessageId.STILL_UNREADABLE: (
+    MessageKind.STILL_UNREADABLE: (
         MessagePart(
             N_(
                 "{count} lead still cannot be read: `status` lists it",
@@ -326,7 +326,7 @@ MESSAGES: Mapping[MessageId, tuple[MessagePart, ...]] = {
             )
         ),
     ),
-    MessageId.UNKNOWN_STATUSES: (
+    MessageKind.UNKNOWN_STATUSES: (
         MessagePart(
             N_(
                 "{count} lead with a click id has a status in neither `stages` nor `ignored_statuses`",
@@ -334,8 +334,10 @@ MESSAGES: Mapping[MessageId, tuple[MessagePart, ...]] = {
             )
         ),
     ),
-    MessageId.STILL_UNKNOWN_STATUSES: (MessagePart(N_("still in neither `stages` nor `ignored_statuses`: {labels}")),),
-    MessageId.SUSPICIOUSLY_MISSING: (
+    MessageKind.STILL_UNKNOWN_STATUSES: (
+        MessagePart(N_("still in neither `stages` nor `ignored_statuses`: {labels}")),
+    ),
+    MessageKind.SUSPICIOUSLY_MISSING: (
         MessagePart(
             N_(
                 "{count} lead is no longer there: does the key still see every lead?",
@@ -343,7 +345,7 @@ MESSAGES: Mapping[MessageId, tuple[MessagePart, ...]] = {
             )
         ),
     ),
-    MessageId.UNREAD: (
+    MessageKind.UNREAD: (
         MessagePart(
             N_(
                 "{count} lead was not read: the list alone used up `oplead.budget` or `oplead.max_requests`, so no "
@@ -353,10 +355,10 @@ MESSAGES: Mapping[MessageId, tuple[MessagePart, ...]] = {
             )
         ),
     ),
-    MessageId.NO_DETAIL_PAGES: (
+    MessageKind.NO_DETAIL_PAGES: (
         MessagePart(N_("leads that are listed have no page of their own: see oplead.lead_path")),
     ),
-    MessageId.INBOX_UNREADABLE: (
+    MessageKind.INBOX_UNREADABLE: (
         MessagePart(
             N_(
                 "the webhooks' inbox cannot be read, so changes are found and dated without it ({why}): restore it, or "
@@ -364,7 +366,7 @@ MESSAGES: Mapping[MessageId, tuple[MessagePart, ...]] = {
             )
         ),
     ),
-    MessageId.REPORTED_UNREAD: (
+    MessageKind.REPORTED_UNREAD: (
         MessagePart(
             N_(
                 "{count} lead that webhooks reported could not be read ({why}); the next run reads what is left",
@@ -372,7 +374,7 @@ MESSAGES: Mapping[MessageId, tuple[MessagePart, ...]] = {
             )
         ),
     ),
-    MessageId.INBOX_DAMAGED: (
+    MessageKind.INBOX_DAMAGED: (
         MessagePart(
             N_(
                 "{count} event in the webhooks' inbox is damaged and left out, so a change may be dated without it: "
@@ -382,7 +384,7 @@ MESSAGES: Mapping[MessageId, tuple[MessagePart, ...]] = {
             )
         ),
     ),
-    MessageId.UNKNOWN_WEBHOOKS: (
+    MessageKind.UNKNOWN_WEBHOOKS: (
         MessagePart(
             N_(
                 "{count} webhook not understood, nothing was read from it: name under `webhooks.fields` what "
@@ -394,16 +396,16 @@ MESSAGES: Mapping[MessageId, tuple[MessagePart, ...]] = {
     ),
 }
 
-ANOMALY_TITLES: Mapping[MessageId, str] = {
+ANOMALY_TITLES: Mapping[MessageKind, str] = {
     **dict.fromkeys(
         (
-            *(MessageId.NONE_CAN_BE_SENT, MessageId.HALF_STOPPED, MessageId.WHERE_EXCLUDES_ALL),
-            *(MessageId.CONSENT_EMPTY, MessageId.WHERE_EMPTY, MessageId.WHERE_UNLISTED),
-            *(MessageId.CLICK_SHARE_COLLAPSED, MessageId.SOURCE_CLICK_SHARE_FELL, MessageId.CLICK_IDS_STOPPED),
-            *(MessageId.CLICK_IDS_CUT, MessageId.CLICK_IDS_LOWERED),
+            *(MessageKind.NONE_CAN_BE_SENT, MessageKind.HALF_STOPPED, MessageKind.WHERE_EXCLUDES_ALL),
+            *(MessageKind.CONSENT_EMPTY, MessageKind.WHERE_EMPTY, MessageKind.WHERE_UNLISTED),
+            *(MessageKind.CLICK_SHARE_COLLAPSED, MessageKind.SOURCE_CLICK_SHARE_FELL, MessageKind.CLICK_IDS_STOPPED),
+            *(MessageKind.CLICK_IDS_CUT, MessageKind.CLICK_IDS_LOWERED),
         ),
         N_("Conversions may be missing"),
     ),
-    MessageId.AMOUNT_NEVER_SEEN: N_("Conversions are held back"),
-    MessageId.AMOUNT_EMPTY: N_("Amounts may be missing"),
+    MessageKind.AMOUNT_NEVER_SEEN: N_("Conversions are held back"),
+    MessageKind.AMOUNT_EMPTY: N_("Amounts may be missing"),
 }

@@ -26,7 +26,7 @@ class StateAndReasonTexts:
     """What to do; empty if that depends on the reason."""
 
     @property
-    def asks_for_nothing(self) -> bool:
+    def needs_no_action(self) -> bool:
         """Return whether there is nothing to do, at least for now."""
         return self.todo.startswith(_(NOTHING).rstrip("."))
 

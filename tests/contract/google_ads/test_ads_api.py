@@ -18,10 +18,10 @@ from connectors.records import (
     AnswerLost,
     ClickIdKind,
     EncodedEvent,
-    NotSent,
     Outcome,
     OutcomeClass,
     Refused,
+    RequestNotSent,
     RowOutcomes,
 )
 from tests.contract.google_ads.ads_api_server import FAILURE_KEY, error, upload_error
@@ -290,7 +290,7 @@ def test_unavailable_token_server_sends_nothing(ads):
     """The token is requested once; the caller may retry immediately."""
     ads.tokens.say("", 503)
 
-    assert NotSent("the token server could not be reached") == ads.submit()
+    assert RequestNotSent("the token server could not be reached") == ads.submit()
     assert ([], 1) == (ads.api.calls, len(ads.tokens.calls))
 
 
@@ -302,7 +302,7 @@ def test_closed_port_is_not_sent_and_fails_fast(ads):
     ads.api.close()
     begun = time.monotonic()
 
-    assert NotSent("no connection to the Google Ads API", ads.api.url) == ads.submit()
+    assert RequestNotSent("no connection to the Google Ads API", ads.api.url) == ads.submit()
     assert time.monotonic() - begun < 4
 
 
@@ -312,14 +312,14 @@ def test_server_that_never_completes_the_handshake_is_not_sent(ads, scheme):
     with socket.create_server(("127.0.0.1", 0)) as mute:
         ads.use(ads_api_endpoint=f"{scheme}://127.0.0.1:{mute.getsockname()[1]}", timeout=0.3)
 
-        assert NotSent("no connection to the Google Ads API in 0.3 s") == ads.submit()
+        assert RequestNotSent("no connection to the Google Ads API in 0.3 s") == ads.submit()
 
 
 def test_http_1_server_is_not_sent(ads):
     """A gRPC call needs HTTP/2, so none can have begun."""
     ads.use(ads_api_endpoint=ads.tokens.url)
 
-    assert NotSent("no connection to the Google Ads API", ads.tokens.url) == ads.submit()
+    assert RequestNotSent("no connection to the Google Ads API", ads.tokens.url) == ads.submit()
 
 
 def test_no_answer_in_time_is_lost(ads):

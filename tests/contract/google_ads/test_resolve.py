@@ -11,10 +11,10 @@ from connectors.rate_limit import Pacer
 from connectors.records import (
     AnswerLost,
     ForgottenRequest,
-    NotSent,
     Outcome,
     OutcomeClass,
     PartlyRefused,
+    RequestNotSent,
     RowCountMismatch,
     RowOutcomes,
     SentRequest,
@@ -384,7 +384,7 @@ def test_endlessly_nested_json_token_is_not_sent(google):
     """No upload goes out without a token."""
     google.tokens.say_bytes(b"[" * 100_000)
 
-    assert isinstance(google.submit(), NotSent)
+    assert isinstance(google.submit(), RequestNotSent)
     assert [] == google.api.calls
 
 

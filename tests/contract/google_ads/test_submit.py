@@ -13,11 +13,11 @@ from connectors.records import (
     AnswerLost,
     DeliveryKey,
     EncodedEvent,
-    NotSent,
     Outcome,
     OutcomeClass,
     ReceivedForProcessing,
     Refused,
+    RequestNotSent,
     RowOutcomes,
     Target,
 )
@@ -367,7 +367,7 @@ def test_refused_connection_is_not_sent(google):
     address = f"http://127.0.0.1:{_free_port()}"
     google.use(data_manager_endpoint=address)
 
-    assert NotSent("no connection: ConnectionError", address) == google.submit()
+    assert RequestNotSent("no connection: ConnectionError", address) == google.submit()
 
 
 def test_server_without_tls_is_not_sent(google):
@@ -375,7 +375,7 @@ def test_server_without_tls_is_not_sent(google):
     google.use(data_manager_endpoint=google.api.url.replace("http:", "https:"))
     receipt = google.submit()
 
-    assert NotSent("no connection: SSLError") == receipt
+    assert RequestNotSent("no connection: SSLError") == receipt
     assert [] == google.api.calls
 
 
@@ -439,7 +439,7 @@ def test_unusable_token_answer_is_not_sent_and_not_retried(google, body, status)
     google.tokens.say_bytes(body, status)
     receipt = google.submit()
 
-    assert isinstance(receipt, NotSent)
+    assert isinstance(receipt, RequestNotSent)
     assert (1, []) == (len(google.tokens.calls), google.api.calls)
 
 
@@ -447,7 +447,7 @@ def test_unreachable_token_server_sends_nothing(google):
     """No upload goes out without a token."""
     google.use(key_file=google.key_file(f"http://127.0.0.1:{_free_port()}/token"))
 
-    assert NotSent("the token server could not be reached") == google.submit()
+    assert RequestNotSent("the token server could not be reached") == google.submit()
     assert [] == google.api.calls
 
 
@@ -456,7 +456,7 @@ def test_silent_token_server_is_not_sent_after_the_timeout(google):
     google.use(timeout=0.2)
     google.tokens.stay_silent()
 
-    assert NotSent("the token server could not be reached") == google.submit()
+    assert RequestNotSent("the token server could not be reached") == google.submit()
 
 
 def test_ignores_environment_proxies_for_loopback_addresses(google, monkeypatch):

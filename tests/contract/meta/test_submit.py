@@ -7,7 +7,7 @@ import pytest
 
 from connectors.meta.encode import META
 from connectors.meta.sink import MetaSink
-from connectors.records import AnswerLost, ForgottenRequest, NotSent, Outcome, OutcomeClass, Refused, RowOutcomes
+from connectors.records import AnswerLost, ForgottenRequest, Outcome, OutcomeClass, Refused, RequestNotSent, RowOutcomes
 
 
 def test_received_events_are_done(meta):
@@ -355,7 +355,7 @@ def test_connection_failure_reports_only_its_kind(meta):
     """The exception itself contains the address and the events."""
     meta.use(graph_url="http://127.0.0.1:9")
 
-    assert NotSent("no connection: ConnectionError", "meta.graph_url") == meta.submit()
+    assert RequestNotSent("no connection: ConnectionError", "meta.graph_url") == meta.submit()
 
 
 def _fields() -> dict[str, object]:

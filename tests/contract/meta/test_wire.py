@@ -20,7 +20,7 @@ from facebook_business.session import FacebookSession
 from connectors.errors import Misconfigured
 from connectors.meta.preflight import MetaInspector
 from connectors.meta.sink import MetaOptions, MetaSink
-from connectors.records import AnswerLost, NotSent, RowOutcomes
+from connectors.records import AnswerLost, RequestNotSent, RowOutcomes
 
 TOKEN = "EAAGinventedTOKEN0123456789"
 SECRET = "0123456789abcdef-invented"
@@ -160,7 +160,7 @@ def test_connect_timeout_is_separate_from_read_timeout(meta):
         meta.use(graph_url=f"http://127.0.0.1:{full.getsockname()[1]}", timeout=(0.2, 30.0))
         began = time.monotonic()
 
-        assert NotSent("no connection: ConnectTimeout") == meta.submit()
+        assert RequestNotSent("no connection: ConnectTimeout") == meta.submit()
         assert 10 > time.monotonic() - began
 
 
@@ -168,7 +168,7 @@ def test_refused_connection_is_not_sent(meta):
     """Without a connection nothing can have arrived."""
     meta.use(graph_url="http://127.0.0.1:9")
 
-    assert NotSent("no connection: ConnectionError", "meta.graph_url") == meta.submit()
+    assert RequestNotSent("no connection: ConnectionError", "meta.graph_url") == meta.submit()
 
 
 def test_redirect_is_not_followed(meta):

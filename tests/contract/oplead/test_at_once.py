@@ -273,7 +273,7 @@ class Played:
         self.times = []
         self.oplead = Server("oplead", self.answer, Faults(), self.clock.now)
         self.time = Server(
-            "clock", self.clock.handle, Faults(), self.clock.now, closed=self.clock.unregister_connection
+            "clock", self.clock.handle, Faults(), self.clock.now, closed=self.clock.unregister_client_connection
         )
         self.latency = latency
 

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from connectors.errors import Misconfigured
-from connectors.oplead import AuthOptions, OpleadClient, OpleadOptions
+from connectors.oplead import ApiAuthScheme, OpleadClient, OpleadOptions
 from connectors.oplead.probe import find_specification, parse_downloaded_specification
 from connectors.oplead.probe.specification.documentation import MOST_REQUESTS, PAGE, specification_link
 from connectors.oplead.probe.specification.loading import LARGEST, LARGEST_YAML
@@ -148,7 +148,9 @@ def test_every_request_counts_against_the_pace(serve, find, pacer, clock):
 # ── the key ──────────────────────────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize("auth", [AuthOptions(), AuthOptions(style="query", name="api_key")], ids=["header", "query"])
+@pytest.mark.parametrize(
+    "auth", [ApiAuthScheme(), ApiAuthScheme(style="query", name="api_key")], ids=["header", "query"]
+)
 def test_the_key_is_sent_only_after_a_401(platform, serve, find, auth):
     """The first request has none; what follows on the same host has it."""
     shown = page('<script>ui({url: "openapi.json"})</script>')

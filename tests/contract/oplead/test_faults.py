@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from connectors.errors import Misconfigured, Transient, Unreachable, WrongClock
-from connectors.oplead import AuthOptions
+from connectors.oplead import ApiAuthScheme
 from connectors.records import LeadId
 
 
@@ -154,7 +154,7 @@ def test_other_refusals_name_the_path_and_status(platform, open_source, reply, s
 def test_no_error_shows_token_query_or_body(platform, open_source, reply, fault):
     """Whatever fails, neither the token, the query nor the answer reaches the message."""
     platform.serve("/v1/leads?key=tok-0123456789", reply(**{"body": b"jane@example.org", **FAULTS[fault]}))
-    source = open_source(auth=AuthOptions("query", "key"))
+    source = open_source(auth=ApiAuthScheme("query", "key"))
 
     with pytest.raises(Transient) as caught:
         source._client.get("/v1/leads")
@@ -166,10 +166,10 @@ def test_no_error_shows_token_query_or_body(platform, open_source, reply, fault)
 @pytest.mark.parametrize(
     ("auth", "token", "setting"),
     [
-        (AuthOptions(), "", r"oplead\.token"),
-        (AuthOptions(), "line\n", r"oplead\.token"),
-        (AuthOptions("header"), "tok", r"oplead\.auth\.name"),
-        (AuthOptions("query"), "tok", r"oplead\.auth\.name"),
+        (ApiAuthScheme(), "", r"oplead\.token"),
+        (ApiAuthScheme(), "line\n", r"oplead\.token"),
+        (ApiAuthScheme("header"), "tok", r"oplead\.auth\.name"),
+        (ApiAuthScheme("query"), "tok", r"oplead\.auth\.name"),
     ],
 )
 def test_rejects_a_token_that_cannot_be_sent(open_source, auth, token, setting):

@@ -7,7 +7,7 @@ from urllib.parse import quote
 import pytest
 
 from connectors.errors import Misconfigured
-from connectors.oplead import AuthOptions, PaginationOptions, SinceQueryParameters
+from connectors.oplead import ApiAuthScheme, PaginationOptions, SinceQueryParameters
 
 
 def nothing_known(_listed):
@@ -289,7 +289,7 @@ def test_every_request_carries_the_extra_query_and_headers(platform, open_source
 def test_rejects_an_extra_header_that_would_replace_the_key(open_source, name):
     """The key has exactly one place in a request."""
     with pytest.raises(Misconfigured, match=r"oplead\.auth"):
-        open_source(extra_headers={name: "abc"}, auth=AuthOptions("header", "X-Key"))
+        open_source(extra_headers={name: "abc"}, auth=ApiAuthScheme("header", "X-Key"))
 
 
 def test_list_and_lead_paths_follow_the_settings(platform, open_source, lead):
@@ -313,10 +313,10 @@ def test_rejects_a_lead_path_without_exactly_one_id_placeholder(open_source, pat
 @pytest.mark.parametrize(
     ("auth", "header", "query"),
     [
-        (AuthOptions(), ("Authorization", "Bearer tok-0123456789"), ""),
-        (AuthOptions("header", "X-API-KEY", "Key "), ("X-Api-Key", "Key tok-0123456789"), ""),
-        (AuthOptions("query", "token"), None, "?token=tok-0123456789"),
-        (AuthOptions("none"), None, ""),
+        (ApiAuthScheme(), ("Authorization", "Bearer tok-0123456789"), ""),
+        (ApiAuthScheme("header", "X-API-KEY", "Key "), ("X-Api-Key", "Key tok-0123456789"), ""),
+        (ApiAuthScheme("query", "token"), None, "?token=tok-0123456789"),
+        (ApiAuthScheme("none"), None, ""),
     ],
 )
 def test_auth_settings_decide_where_the_token_goes(platform, open_source, lead, *, auth, header, query):
@@ -337,7 +337,7 @@ def test_strips_the_key_from_an_echoed_next_url(platform, open_source, lead, cap
     platform.serve("/v1/leads?token=tok-0123456789", {"data": [lead(1)], "next": echoed})
     platform.serve("/v1/leads?cursor=b&token=tok-0123456789", {"data": [lead(2)]})
 
-    pages = pull(open_source(auth=AuthOptions("query", "token")))
+    pages = pull(open_source(auth=ApiAuthScheme("query", "token")))
 
     assert [["L-1"], ["L-2"]] == ids(pages)
     assert "target:/v1/leads?cursor=b" == pages[0].resume

@@ -367,7 +367,7 @@ def test_pages_requested_ahead_use_the_full_pace_of_a_sandbox_clock():
         return json_response(200, {"data": leads if page <= 60 else [], "total": 60})
 
     oplead = Server("oplead", answer, Faults(), clock.now)
-    timer = Server("clock", clock.handle, Faults(), clock.now, closed=clock.unregister_connection)
+    timer = Server("clock", clock.handle, Faults(), clock.now, closed=clock.unregister_client_connection)
     with oplead, timer, SandboxClock(timer.url, patience=20) as sandbox:
         options = OpleadOptions(token="tok", zone=ZoneInfo("Europe/Paris"), base_url=oplead.url, pagination=BY_PAGE)
         client = OpleadClient(options, clock=sandbox, pacer=Pacer(sandbox, 10), timeout=httpx.Timeout(5))

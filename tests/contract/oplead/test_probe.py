@@ -11,7 +11,7 @@ import pytest
 
 from connectors.errors import Misconfigured, Transient
 from connectors.oplead import (
-    AuthOptions,
+    ApiAuthScheme,
     FieldPaths,
     OpleadClient,
     OpleadOptions,
@@ -294,7 +294,7 @@ def test_failing_platform_raises_transient_instead_of_blaming_settings(probe, re
 def test_tries_the_configured_settings_first(probe, platform):
     """If they work, they stay in the suggestion and no alternative is tried."""
     survey = probe(
-        List(leads(45), auth=("X-Own", f"Key {TOKEN}")), auth=AuthOptions(style="header", name="X-Own", prefix="Key ")
+        List(leads(45), auth=("X-Own", f"Key {TOKEN}")), auth=ApiAuthScheme(style="header", name="X-Own", prefix="Key ")
     )
 
     assert {"style": "header", "name": "X-Own", "prefix": "Key "} == survey.suggestion["auth"]

@@ -23,7 +23,7 @@ from connectors.crm import (
 )
 from connectors.errors import KeyRefused, Misconfigured, WrongClock
 from connectors.oplead import (
-    AuthOptions,
+    ApiAuthScheme,
     Endpoint,
     FormImportServiceOptions,
     OpleadClient,
@@ -33,7 +33,7 @@ from connectors.oplead import (
 )
 from connectors.oplead.writing.writer import OpleadWriter
 from connectors.rate_limit import Pacer
-from connectors.records import AnswerLost, Contact, LeadId, NotSent
+from connectors.records import AnswerLost, Contact, LeadId, RequestNotSent
 
 TOKEN = "tok-0123456789"
 DATE = "Tue, 21 Jul 2026 03:30:00 GMT"
@@ -147,7 +147,7 @@ def open_writer(wire, clock):
             for each in (
                 OpleadOptions(**given),
                 OpleadOptions(
-                    token="", zone=given["zone"], base_url=wire.url, path_prefix="", auth=AuthOptions("none")
+                    token="", zone=given["zone"], base_url=wire.url, path_prefix="", auth=ApiAuthScheme("none")
                 ),
             )
         ]
@@ -278,7 +278,7 @@ def test_the_form_import_gets_its_own_token_and_never_the_key(wire, open_writer)
 
 def test_a_key_in_the_query_goes_along_with_a_write(wire, open_writer):
     """Wherever reads show it."""
-    open_writer(auth=AuthOptions("query", "api_key"), extra_query={"archived": "1"}).create(JEANNE)
+    open_writer(auth=ApiAuthScheme("query", "api_key"), extra_query={"archived": "1"}).create(JEANNE)
 
     assert [f"POST /v1/leads?archived=1&api_key={TOKEN} HTTP/1.1"] == wire.lines
 
@@ -416,7 +416,7 @@ def test_nothing_was_sent_if_no_connection_was_made(open_writer):
 
         receipt = open_writer(base_url=address).create(JEANNE)
 
-    assert isinstance(receipt, NotSent)
+    assert isinstance(receipt, RequestNotSent)
     assert address == receipt.unreachable
 
 
@@ -430,7 +430,7 @@ def test_nothing_was_sent_to_a_host_that_does_not_exist(open_writer, monkeypatch
 
     receipt = open_writer(base_url="http://oplead.invalid").create(JEANNE)
 
-    assert isinstance(receipt, NotSent)
+    assert isinstance(receipt, RequestNotSent)
     assert receipt.is_unknown_host
 
 
@@ -451,7 +451,7 @@ def test_a_server_that_never_accepts_was_sent_nothing(open_writer):
         for caller in waiting:
             caller.close()
 
-    assert isinstance(receipt, NotSent), receipt
+    assert isinstance(receipt, RequestNotSent), receipt
 
 
 def test_a_429_halves_the_pace(wire, open_writer, clock):

@@ -295,7 +295,7 @@ def test_unknown_paths_and_methods_are_refused(call, line, status):
 def test_sleep_fails_after_bounded_real_time():
     """A sleeper held back for longer than the clock's patience gets 503."""
     clock = VirtualClock(START, patience=0.05)
-    with Server("clock", clock.handle, Faults(), clock.now, closed=clock.unregister_connection) as server:
+    with Server("clock", clock.handle, Faults(), clock.now, closed=clock.unregister_client_connection) as server:
         worker, sleeper = Caller(server.url), Caller(server.url)
         worker.ask("POST /register")
         sleeper.ask("POST /register")
@@ -309,7 +309,7 @@ def test_sleep_fails_after_bounded_real_time():
 def test_stopping_the_server_ends_every_sleep():
     """No sleeper's thread is left behind."""
     clock = VirtualClock(START)
-    server = Server("clock", clock.handle, Faults(), clock.now, closed=clock.unregister_connection)
+    server = Server("clock", clock.handle, Faults(), clock.now, closed=clock.unregister_client_connection)
     server.start()
     worker, sleeper = Caller(server.url), Caller(server.url)
     worker.ask("POST /register")

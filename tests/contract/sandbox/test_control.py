@@ -344,8 +344,8 @@ def test_accident_changes_leads_from_its_start_until_deleted(control, oplead, sa
 def test_oplead_serves_the_population(tmp_path, ask, population):
     """Oplead serves the leads that exist at the sandbox time, and the state counts them."""
     with Sandbox(tmp_path, population) as sandbox:
-        served = ask(sandbox.server_urls["oplead"], "GET /v1/leads", headers=KEY).json()["data"]
-        state = ask(sandbox.server_urls["control"], "GET /state.json").json()
+        served = ask(sandbox.sandbox_server_urls["oplead"], "GET /v1/leads", headers=KEY).json()["data"]
+        state = ask(sandbox.sandbox_server_urls["control"], "GET /state.json").json()
 
     assert list(population.leads_at(START).values()) == served
     assert len(served) == state["oplead"]["leads"]
@@ -354,17 +354,17 @@ def test_oplead_serves_the_population(tmp_path, ask, population):
 def test_sandbox_resumes_from_its_saved_state(tmp_path, ask, population):
     """Clock, leads, switches, tokens, key and ports survive a restart."""
     with Sandbox(tmp_path, population) as first:
-        addresses, headers = first.server_urls, token(first)
+        addresses, headers = first.sandbox_server_urls, token(first)
         first.clock.advance(START + timedelta(days=1))
         ask(addresses["control"], "PUT /leads/L-1", LEAD)
         turned = {"list_has_details": False, "ads_api_echo": True, "meta_deduplication": False}
         ask(addresses["control"], "POST /switches", turned)
         before = ask(addresses["control"], "GET /state.json").json()
     with Sandbox(tmp_path, population) as second:
-        after = ask(second.server_urls["control"], "GET /state.json").json()
+        after = ask(second.sandbox_server_urls["control"], "GET /state.json").json()
         again = ingest(second, ask, headers)
 
-    assert addresses == second.server_urls
+    assert addresses == second.sandbox_server_urls
     assert {**before, "requests": None} == {**after, "requests": None}
     assert again.status == 200
 
@@ -372,10 +372,10 @@ def test_sandbox_resumes_from_its_saved_state(tmp_path, ask, population):
 def test_second_sandbox_uses_other_ports_when_taken(tmp_path, ask):
     """It starts while the first one still serves."""
     with Sandbox(tmp_path) as first:
-        first.save()
+        first.save_state()
         with Sandbox(tmp_path) as second:
-            assert ask(second.server_urls["clock"], "GET /now").status == 200
-            assert set(first.server_urls.values()).isdisjoint(second.server_urls.values())
+            assert ask(second.sandbox_server_urls["clock"], "GET /now").status == 200
+            assert set(first.sandbox_server_urls.values()).isdisjoint(second.sandbox_server_urls.values())
 
 
 def test_saved_files_are_complete_and_owner_only(sandbox):

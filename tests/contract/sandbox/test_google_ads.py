@@ -138,17 +138,19 @@ def test_book_digest_matches_the_deterministic_message(sandbox, upload):
 def test_second_sandbox_does_not_share_a_taken_port(tmp_path):
     """By default gRPC lets two servers share a port."""
     with Sandbox(tmp_path) as first:
-        first.save()
+        first.save_state()
         with Sandbox(tmp_path) as second:
             names = ("google_ads", "google_ads_tls")
 
-            assert {first.server_urls[name] for name in names}.isdisjoint(second.server_urls[name] for name in names)
+            assert {first.sandbox_server_urls[name] for name in names}.isdisjoint(
+                second.sandbox_server_urls[name] for name in names
+            )
 
 
 def test_stopping_frees_the_grpc_port(tmp_path):
     """Nothing listens there afterwards."""
     with Sandbox(tmp_path) as sandbox:
-        port = int(sandbox.server_urls["google_ads"].rpartition(":")[2])
+        port = int(sandbox.sandbox_server_urls["google_ads"].rpartition(":")[2])
 
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.1", port), timeout=5)
@@ -303,7 +305,7 @@ def test_invalid_ruling_plants_nothing(document):
     platform = SandboxGoogleAdsApi(lambda: START, lambda _: None)
 
     with pytest.raises(ValueError, match="sale-1"):
-        platform.plant_rulings({"fine": {"number": 5}, "sale-1": document})
+        platform.plant_event_rulings({"fine": {"number": 5}, "sale-1": document})
     assert {} == platform.dump()["rulings"]
 
 
@@ -418,17 +420,17 @@ def test_google_ads_state_survives_a_restart(tmp_path, dialled):
     with Sandbox(tmp_path) as first:
         let_in(first)
         first.data_manager.register_clicks(CLICKS)
-        first.google_ads.plant_rulings({"sale-1": {"number": 77}})
+        first.google_ads.plant_event_rulings({"sale-1": {"number": 77}})
         first.google_ads.set_switch("ads_api_cross_dedup", value=True)
-        with dialled(first.server_urls["google_ads"]) as call:
+        with dialled(first.sandbox_server_urls["google_ads"]) as call:
             call(PATH, message(), METADATA)
-        before, addresses = first.google_ads.state(), first.server_urls
+        before, addresses = first.google_ads.state(), first.sandbox_server_urls
     with Sandbox(tmp_path) as second:
         after = second.google_ads.state()
-        with dialled(second.server_urls["google_ads"]) as call:
+        with dialled(second.sandbox_server_urls["google_ads"]) as call:
             failures = failed(call(PATH, message(), METADATA))
 
-        assert addresses == second.server_urls
+        assert addresses == second.sandbox_server_urls
         assert before == after
         assert second.google_ads.switches["ads_api_cross_dedup"]
         assert [(0, "ORDER_ID_ALREADY_IN_USE"), (1, 77), (2, "ORDER_ID_ALREADY_IN_USE")] == [

@@ -537,8 +537,8 @@ def planted(wire: Wire) -> None:
     """rules.PLANTED."""
     names = ("oplead-2", FBC, "IwAR3xAmPle_-Click")
     for number, name in enumerate(names):
-        wire.platform.plant_rulings({name: {"subcode": 2804007 + number}})
-    wire.platform.plant_rulings({"1234567890123456": {"code": 368, "subcode": 1}})
+        wire.platform.plant_event_rulings({name: {"subcode": 2804007 + number}})
+    wire.platform.plant_event_rulings({"1234567890123456": {"code": 368, "subcode": 1}})
     answers = [
         wire.send(SALE),
         wire.send(sale(event_id="other")),

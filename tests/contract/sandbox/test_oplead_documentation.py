@@ -11,7 +11,7 @@ from ruamel.yaml import YAML
 
 from connectors.sandbox.oplead.options import OPTIONS
 from connectors.sandbox.oplead.server import ADMIN_KEY, OpleadPlatform
-from connectors.sandbox.oplead.shape import api_shape_from_positions
+from connectors.sandbox.oplead.shape import shape_from_axis_positions
 from connectors.sandbox.server import WireRequest
 from tests.e2e.support.shapes import shapes
 
@@ -68,7 +68,7 @@ def test_specification_follows_the_switches(oplead):
     oplead.set_switch("status_verb", "POST")
     oplead.set_switch("document_path", "attachments")
     oplead.set_switch("settable_statuses", "documented")
-    oplead.shape = api_shape_from_positions({"lead_path": "/lead", "path_prefix": "/api/v1"})
+    oplead.shape = shape_from_axis_positions({"lead_path": "/lead", "path_prefix": "/api/v1"})
 
     told = specification(oplead)
 

@@ -200,7 +200,7 @@ def test_several_changes_within_a_second_are_several_events(world, subscribe):
 def test_population_reports_its_changes_as_the_clock_moves(world):
     """Every new lead and every status that the leads' histories have since then, and no other."""
     population = InventedLeads.generate(3, 60, START, past_days=20, future_days=10)
-    world.oplead = OpleadPlatform(lambda: world.time, population.leads_and_deletions_at)
+    world.oplead = OpleadPlatform(lambda: world.time, population.leads_including_deleted)
     world.oplead.subscriptions.start_watching_leads(world.oplead.leads)
     for event in ("lead.created", "lead.status_changed"):
         world.oplead.subscriptions.add(event, f"{world.receiver.url}/hook", CallerRole.ADMIN)
@@ -498,7 +498,7 @@ def test_control_delivers_on_request_and_shows_what_is_there(tmp_path, ask, worl
     """Created leads, documents, subscriptions and counts are part of the state."""
     key = {"Authorization": f"Bearer {ADMIN_KEY}", "Content-Type": "application/json"}
     with Sandbox(tmp_path) as sandbox:
-        oplead, control = sandbox.server_urls["oplead"], sandbox.server_urls["control"]
+        oplead, control = sandbox.sandbox_server_urls["oplead"], sandbox.sandbox_server_urls["control"]
         hook = f"{world.receiver.url}/hook"
         ask(oplead, "POST /v1/subscriptions", {"event": "lead.created", "url": hook}, key)
         lead_id = ask(oplead, "POST /v1/leads", REACHABLE, key).json()["id"]
@@ -523,7 +523,7 @@ def test_served_sandbox_delivers_by_itself(tmp_path, ask, world):
     world.receiver.handler = lambda _: (arrived.set(), WireResponse(200))[1]
     with Sandbox(tmp_path) as sandbox, sandbox.deliver_webhooks_periodically(every=0.01):
         body = {"event": "lead.created", "url": f"{world.receiver.url}/hook"}
-        ask(sandbox.server_urls["oplead"], "POST /v1/subscriptions", body, key)
-        ask(sandbox.server_urls["oplead"], "POST /v1/leads", REACHABLE, key)
+        ask(sandbox.sandbox_server_urls["oplead"], "POST /v1/subscriptions", body, key)
+        ask(sandbox.sandbox_server_urls["oplead"], "POST /v1/leads", REACHABLE, key)
 
         assert arrived.wait(20)

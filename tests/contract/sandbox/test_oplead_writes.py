@@ -272,7 +272,7 @@ def test_lead_is_written_where_it_is_shown(send, oplead, position, body):
 def test_created_lead_keeps_its_place_in_the_list(clock):
     """It stands between the leads that were there before it and those that came later."""
     population = InventedLeads.generate(1, 40, START, past_days=1, future_days=3)
-    oplead = OpleadPlatform(clock.now, population.leads_and_deletions_at)
+    oplead = OpleadPlatform(clock.now, population.leads_including_deleted)
     before = len(oplead.leads())
     lead_id = str(oplead.create(REACHABLE, "admin")["id"])
     clock.time += timedelta(days=2)
@@ -353,7 +353,7 @@ def test_appointment_follows_the_format_of_times(send, oplead):
 def test_population_has_appointments_by_switch(clock):
     """Those whose status ever was one have a date some days later, by day and for good."""
     population = InventedLeads.generate(7, 60, START)
-    oplead = OpleadPlatform(clock.now, population.leads_and_deletions_at)
+    oplead = OpleadPlatform(clock.now, population.leads_including_deleted)
     without = oplead.leads()
     oplead.set_switch("appointments", True)
     leads = {lead_id: lead for lead_id, lead in oplead.leads().items() if isinstance(lead, dict)}
@@ -555,7 +555,7 @@ def test_written_leads_survive_a_restart(send, oplead, clock):
     resumed.load(json.loads(json.dumps(oplead.dump())))
 
     assert {name: oplead.leads()[name] for name in ("L-7", lead_id)} == resumed.leads()
-    assert "supplier" == resumed.book.creator(lead_id)
+    assert "supplier" == resumed.book.creator_of_lead(lead_id)
     assert oplead.dump() == resumed.dump()
 
 

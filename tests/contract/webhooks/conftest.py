@@ -13,10 +13,10 @@ import pytest
 from connectors.crm import CrmEventKind
 from connectors.oplead import OpleadOptions, WebhookFieldPaths, WebhookParser
 from jobs.ledger.storage.postgresql import SharedDatabase
-from jobs.webhooks.file_inbox import FileInbox, InboxFile
+from jobs.webhooks.file_inbox import FileInbox, WebhookInboxFile
 from jobs.webhooks.group_commit import GroupCommit
-from jobs.webhooks.postgresql_inbox import InboxTable
-from jobs.webhooks.receiver import HashedSecret, Receiver, RequestRateLimit, WebhookEndpoint
+from jobs.webhooks.postgresql_inbox import WebhookInboxTable
+from jobs.webhooks.receiver import HashedSecret, IncomingRateLimit, Receiver, WebhookEndpoint
 from jobs.webhooks.server import ServerLimits, serve
 from tests import postgresql
 from tests.builders import ACCOUNT
@@ -31,7 +31,7 @@ class Running:
 
     def __init__(self, folder, limits, **hook):
         self.path = folder / "test.inbox.db"
-        self.inbox = FileInbox.open_for_writing(self.path)
+        self.inbox = FileInbox.open_inbox_for_writing(self.path)
         self.listener = socket.create_server(("127.0.0.1", 0), backlog=600)
         self.port = self.listener.getsockname()[1]
         self.limits = limits
@@ -45,9 +45,9 @@ class Running:
             "header": None,
             "signature": None,
             "largest": 256 * 1024,
-            "rate": RequestRateLimit(100_000),
+            "rate": IncomingRateLimit(100_000),
             "parse": lambda body: parser.parse(body, datetime.now(UTC)),
-            "inbox": GroupCommit(self.inbox.append, self._threads),
+            "inbox": GroupCommit(self.inbox.append_events, self._threads),
         }
         self.receiver = Receiver([WebhookEndpoint(**{**usual, **hook})])
         self._server = threading.Thread(target=self._serve)
@@ -90,7 +90,7 @@ class Running:
 
     def stored(self):
         """The lead and the label of each stored event."""
-        with closing(FileInbox.open_for_reading(self.path)) as inbox:
+        with closing(FileInbox.open_inbox_for_reading(self.path)) as inbox:
             leads = inbox.leads_with_events(after=0, to=inbox.latest_event_id())
             return [(lead, one.event.label) for lead, found in inbox.events_of(leads).items() for one in found]
 
@@ -125,9 +125,9 @@ def database():
 def location_of(request, tmp_path):
     """Where an account's inbox will be, by the account's name."""
     if request.param == "file":
-        return lambda account: InboxFile(tmp_path / f"{account}.inbox.db")
+        return lambda account: WebhookInboxFile(tmp_path / f"{account}.inbox.db")
     url = request.getfixturevalue("database")
-    return lambda account: InboxTable(SharedDatabase(url), account)
+    return lambda account: WebhookInboxTable(SharedDatabase(url), account)
 
 
 @pytest.fixture

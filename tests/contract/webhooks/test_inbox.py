@@ -97,11 +97,11 @@ def test_a_readers_place_outlives_what_it_has_read(inbox):
 
 def test_a_lead_without_news_costs_no_query_of_its_own(tmp_path):
     """A night asks for the events of whole pages of leads."""
-    with closing(FileInbox.open_for_writing(tmp_path / "inbox.db")) as inbox:
-        inbox.append([won(1, NOW)])
+    with closing(FileInbox.open_inbox_for_writing(tmp_path / "inbox.db")) as inbox:
+        inbox.append_events([won(1, NOW)])
         asked = []
         inbox._connection.set_trace_callback(asked.append)
-        inbox.events_of([LeadId(f"L-{number}") for number in range(2, 1_002)])
+        inbox.webhook_events_of([LeadId(f"L-{number}") for number in range(2, 1_002)])
 
     assert 1 == len(asked)
 

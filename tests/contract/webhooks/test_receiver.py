@@ -20,7 +20,7 @@ from structlog.testing import capture_logs
 from connectors.crm import CrmEventKind, ReceivedEvent, WebhookEvent
 from connectors.records import LeadId
 from jobs.webhooks.file_inbox import FileInbox
-from jobs.webhooks.receiver import HashedSecret, Receiver, RequestRateLimit, SignatureScheme
+from jobs.webhooks.receiver import HashedSecret, IncomingRateLimit, Receiver, SignatureScheme
 from tests.contract.webhooks.conftest import PATIENCE, SECRET, request, status
 
 WON = {"event": "status_change", "eventId": "e-1", "lead": {"id": "L-1", "status": "Gagné"}}
@@ -69,25 +69,25 @@ def test_nothing_is_acknowledged_that_no_reader_would_find(running, replaced):
 
 def test_a_commit_that_fails_leaves_the_inbox_usable(tmp_path, received):
     """Nothing of it is stored, and the next events are."""
-    inbox = FileInbox.open_for_writing(tmp_path / "inbox.db")
+    inbox = FileInbox.open_inbox_for_writing(tmp_path / "inbox.db")
     real = inbox._connection
     inbox._connection = _FailingCommit(real)
     with pytest.raises(sqlite3.OperationalError, match="disk I/O"):
-        inbox.append([received])
+        inbox.append_events([received])
     inbox._connection = real
 
-    assert 1 == inbox.append([received])
+    assert 1 == inbox.append_events([received])
     inbox.close()
 
 
 @pytest.mark.parametrize("is_rolled_back", [False, True])
 def test_the_error_of_a_commit_is_the_one_that_is_raised(tmp_path, received, is_rolled_back):
     """SQLite rolls back by itself after some, and a second time would fail and hide it."""
-    inbox = FileInbox.open_for_writing(tmp_path / "inbox.db")
+    inbox = FileInbox.open_inbox_for_writing(tmp_path / "inbox.db")
     inbox._connection = _FailingCommit(inbox._connection, is_rolled_back=is_rolled_back)
 
     with pytest.raises(sqlite3.OperationalError, match="disk I/O"):
-        inbox.append([received])
+        inbox.append_events([received])
     inbox.close()
 
 
@@ -96,7 +96,7 @@ def test_an_inbox_that_others_could_read_is_closed_to_them(tmp_path):
     path = tmp_path / "inbox.db"
     path.touch()
     path.chmod(0o644)
-    FileInbox.open_for_writing(path).close()
+    FileInbox.open_inbox_for_writing(path).close()
 
     assert 0o600 == path.stat().st_mode & 0o777
 
@@ -248,7 +248,10 @@ def test_secrets_are_compared_in_constant_time(monkeypatch):
     compared = []
     monkeypatch.setattr(hmac, "compare_digest", lambda one, other: bool(compared.append(other)) or one == other)
 
-    assert [True, False] == [HashedSecret("a").equals("a"), HashedSecret("a").equals("much longer than that")]
+    assert [True, False] == [
+        HashedSecret("a").is_same_secret("a"),
+        HashedSecret("a").is_same_secret("much longer than that"),
+    ]
     assert {32} == {len(digest) for digest in compared}
     compared.clear()
     hooks = [
@@ -304,7 +307,7 @@ def test_a_large_body_is_refused_unread_and_the_answer_is_seen(running):
 def test_an_account_takes_so_many_a_minute(running):
     """The next minute starts anew."""
     now = [0.0]
-    with running(rate=RequestRateLimit(2, lambda: now[0])) as receiver:
+    with running(rate=IncomingRateLimit(2, lambda: now[0])) as receiver:
         answers = [receiver.post(WON) for _ in range(3)]
         now[0] = 60.0
 

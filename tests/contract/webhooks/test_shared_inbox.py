@@ -16,10 +16,10 @@ from connectors.records import LeadId
 from jobs.exit_codes import CommandError
 from jobs.ledger.storage.postgresql import SharedDatabase
 from jobs.webhooks import file_inbox
-from jobs.webhooks.file_inbox import FileInbox, InboxFile, set_aside_name
+from jobs.webhooks.file_inbox import FileInbox, WebhookInboxFile, set_aside_name
 from jobs.webhooks.group_commit import GroupCommit
-from jobs.webhooks.move import move_inbox
-from jobs.webhooks.postgresql_inbox import InboxTable, PostgresqlInbox
+from jobs.webhooks.move import move_inbox_to_database
+from jobs.webhooks.postgresql_inbox import PostgresqlInbox, WebhookInboxTable
 from tests import postgresql
 from tests.builders import ACCOUNT
 from tests.contract.webhooks.conftest import PATIENCE
@@ -32,7 +32,7 @@ WON = {"event": "status_change", "eventId": "e-1", "lead": {"id": "L-1", "status
 @pytest.fixture
 def receivers(database):
     """The account's inbox as two receivers have opened it."""
-    one, other = (InboxTable(SharedDatabase(database), ACCOUNT).open_for_writing() for _ in range(2))
+    one, other = (WebhookInboxTable(SharedDatabase(database), ACCOUNT).open_inbox_for_writing() for _ in range(2))
     with closing(one), closing(other):
         yield one, other
 
@@ -74,10 +74,10 @@ def test_receivers_that_write_at_once_store_every_event_once(receivers):
 def test_accounts_of_a_database_see_nothing_of_each_others_events(database):
     """Each has ids, a place and a salt of its own, over the same connections, and waits for no other."""
     shared = SharedDatabase(database)
-    one, other = (InboxTable(shared, name).open_for_writing() for name in (ACCOUNT, "maison-autre"))
+    one, other = (WebhookInboxTable(shared, name).open_inbox_for_writing() for name in (ACCOUNT, "maison-autre"))
     with closing(one), closing(other), one._writing():
-        assert 2 == other.append([won(1, NOW), won(2, NOW)])
-    assert 1 == one.append([won(1, NOW)])
+        assert 2 == other.append_events([won(1, NOW), won(2, NOW)])
+    assert 1 == one.append_events([won(1, NOW)])
 
     assert ["L-1"] == stored(one)
     assert ["L-1", "L-2"] == stored(other)
@@ -89,8 +89,8 @@ def test_accounts_of_a_database_see_nothing_of_each_others_events(database):
 
 def test_no_statement_sees_events_without_an_account(database):
     """Not even one of the tables' owner."""
-    with closing(InboxTable(SharedDatabase(database), ACCOUNT).open_for_writing()) as inbox:
-        inbox.append([won(1, NOW)])
+    with closing(WebhookInboxTable(SharedDatabase(database), ACCOUNT).open_inbox_for_writing()) as inbox:
+        inbox.append_events([won(1, NOW)])
     name = database.partition("@/")[2].partition("?")[0]
     with closing(postgresql.server().connect(name, postgresql.OWNER)) as connection:
         found = [connection.execute(f"TABLE {table}").fetchall() for table in ("webhook_event", "webhook_inbox")]
@@ -127,13 +127,13 @@ def test_a_writer_that_is_paused_keeps_the_others_waiting_for_seconds_only(recei
 def test_nothing_is_acknowledged_during_an_outage_and_all_goes_on_after_it(running, database):
     """The sender is told to try again; the next event goes over a new connection."""
     shared = SharedDatabase(database)
-    inbox = InboxTable(shared, ACCOUNT).open_for_writing()
+    inbox = WebhookInboxTable(shared, ACCOUNT).open_inbox_for_writing()
     name = database.partition("@/")[2].partition("?")[0]
     with (
         capture_logs() as logs,
         closing(inbox),
         ThreadPoolExecutor(1) as thread,
-        running(inbox=GroupCommit(inbox.append, thread)) as receiver,
+        running(inbox=GroupCommit(inbox.append_events, thread)) as receiver,
     ):
         answers = [receiver.post(WON)]
         postgresql.server().execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
@@ -158,85 +158,88 @@ def _cut_connections(name):
 
 def test_an_inbox_moved_to_a_database_goes_on_there(database, tmp_path):
     """With its ids, identity and salt; the file's receiver refuses what comes, and a second move adds nothing."""
-    file = InboxFile(tmp_path / "inbox.db")
-    table = InboxTable(SharedDatabase(database), ACCOUNT)
-    with closing(file.open_for_writing()) as old:
-        old.append([won(1, NOW), won(2, NOW)])
+    file = WebhookInboxFile(tmp_path / "inbox.db")
+    table = WebhookInboxTable(SharedDatabase(database), ACCOUNT)
+    with closing(file.open_inbox_for_writing()) as old:
+        old.append_events([won(1, NOW), won(2, NOW)])
         old.erase([LeadId("L-2")])
-        moved = move_inbox(file, table)
+        moved = move_inbox_to_database(file, table)
         with pytest.raises(OSError, match=r"inbox\.db"):
-            old.append([won(3, NOW)])
-    with closing(table.open_for_writing()) as new:
-        assert (2, 0) == (moved, move_inbox(file, table))
+            old.append_events([won(3, NOW)])
+    with closing(table.open_inbox_for_writing()) as new:
+        assert (2, 0) == (moved, move_inbox_to_database(file, table))
         assert (old_identity(tmp_path), 2) == (new.identity(), new.latest_event_id())
-        assert 1 == new.append([won(1, NOW), won(3, NOW)])
+        assert 1 == new.append_events([won(1, NOW), won(3, NOW)])
         assert ["L-1", "L-3"] == stored(new)
 
 
 def test_an_inbox_that_somebody_reads_is_moved_once_they_have_ended(database, tmp_path, monkeypatch):
     """Until then its journal holds events, and would stay under the old name, where nobody looks."""
     monkeypatch.setattr(file_inbox, "_BUSY_SECONDS", 0.02)
-    file = InboxFile(tmp_path / "inbox.db")
-    table = InboxTable(SharedDatabase(database), ACCOUNT)
-    with closing(file.open_for_writing()) as old, closing(sqlite3.connect(file.path, isolation_level=None)) as reader:
+    file = WebhookInboxFile(tmp_path / "inbox.db")
+    table = WebhookInboxTable(SharedDatabase(database), ACCOUNT)
+    with (
+        closing(file.open_inbox_for_writing()) as old,
+        closing(sqlite3.connect(file.path, isolation_level=None)) as reader,
+    ):
         reader.execute("BEGIN")
         reader.execute("SELECT * FROM event").fetchall()
-        old.append([won(1, NOW)])
+        old.append_events([won(1, NOW)])
         with pytest.raises(CommandError, match=r"inbox\.db: another program is using it, so no event was moved"):
-            move_inbox(file, table)
-        old.append([won(2, NOW)])
+            move_inbox_to_database(file, table)
+        old.append_events([won(2, NOW)])
         reader.execute("COMMIT")
 
-        assert 2 == move_inbox(file, table)
+        assert 2 == move_inbox_to_database(file, table)
         assert not file_inbox.has_journal(file.path)
-    with closing(FileInbox.open_for_reading(set_aside_name(file.path))) as aside:
+    with closing(FileInbox.open_inbox_for_reading(set_aside_name(file.path))) as aside:
         assert ["L-1", "L-2"] == stored(aside)
 
 
 def test_a_move_that_was_killed_before_the_file_was_set_aside_is_repeated(database, tmp_path):
     """What the receiver added in between is moved too; other events of the account are no part of it."""
-    file, shared = InboxFile(tmp_path / "inbox.db"), SharedDatabase(database)
-    table, other = InboxTable(shared, ACCOUNT), InboxTable(shared, "maison-autre")
-    with closing(file.open_for_writing()) as old:
-        old.append([won(1, NOW)])
-        move_inbox(file, table)
+    file, shared = WebhookInboxFile(tmp_path / "inbox.db"), SharedDatabase(database)
+    table, other = WebhookInboxTable(shared, ACCOUNT), WebhookInboxTable(shared, "maison-autre")
+    with closing(file.open_inbox_for_writing()) as old:
+        old.append_events([won(1, NOW)])
+        move_inbox_to_database(file, table)
         set_aside_name(file.path).rename(file.path)
-        old.append([won(2, NOW)])
-    move_inbox(file, table)
-    with closing(table.open_for_reading()) as new, closing(other.open_for_writing()) as others:
+        old.append_events([won(2, NOW)])
+    move_inbox_to_database(file, table)
+    with closing(table.open_inbox_for_reading()) as new, closing(other.open_inbox_for_writing()) as others:
         assert ["L-1", "L-2"] == stored(new)
-        others.append([won(1, NOW)])
+        others.append_events([won(1, NOW)])
     set_aside_name(file.path).rename(file.path)
     with pytest.raises(CommandError, match="have arrived here already"):
-        move_inbox(file, other)
+        move_inbox_to_database(file, other)
     assert file.exists()
 
 
 @pytest.mark.parametrize("dies", ["before the commit", "before the file is set aside", "at the end"])
 def test_a_move_that_is_killed_and_repeated_loses_and_doubles_nothing(database, tmp_path, monkeypatch, dies):
     """Receivers go on in between, at the file, and in the database once it has the inbox; a sender asks both."""
-    file, table = InboxFile(tmp_path / "inbox.db"), InboxTable(SharedDatabase(database), ACCOUNT)
+    file, table = WebhookInboxFile(tmp_path / "inbox.db"), WebhookInboxTable(SharedDatabase(database), ACCOUNT)
     is_there, told = dies != "before the commit", [won(1, NOW), won(2, NOW)]
-    with closing(file.open_for_writing()) as old, closing(table.open_for_writing()) as new:
-        old.append(told)
+    with closing(file.open_inbox_for_writing()) as old, closing(table.open_inbox_for_writing()) as new:
+        old.append_events(told)
         for number in (3, 6):
             killed_at(dies, file, table, monkeypatch)
             if is_there:
-                new.append([won(number, NOW), won(number + 1, NOW)])
+                new.append_events([won(number, NOW), won(number + 1, NOW)])
                 new.erase([LeadId("L-1")])
             read_to = new.latest_event_id()
             with suppress(OSError):  # refused: the sender repeats it elsewhere
-                old.append([won(number + 1, NOW), won(number + 2, NOW)])
-        move_inbox(file, table)
+                old.append_events([won(number + 1, NOW), won(number + 2, NOW)])
+        move_inbox_to_database(file, table)
         with pytest.raises(OSError, match=r"inbox\.db"):
-            old.append([won(9, NOW)])
+            old.append_events([won(9, NOW)])
 
         there = Counter(stored(new))
         later = new.leads_with_events(after=read_to, to=new.latest_event_id())
     expected = {"before the commit": [1, 2, 4, 5, 7, 8], "at the end": [2, 3, 4, 6, 7]}
     assert Counter(f"L-{number}" for number in expected.get(dies, range(2, 9))) == there
     assert ([] if dies == "at the end" else ["L-8"]) == later[-1:]
-    assert 0 == move_inbox(file, table)
+    assert 0 == move_inbox_to_database(file, table)
 
 
 def killed_at(moment, file, table, monkeypatch):
@@ -251,7 +254,7 @@ def killed_at(moment, file, table, monkeypatch):
         elif moment == "before the file is set aside":
             patch.setattr(Path, "rename", die)
         with pytest.raises(Crash) if moment != "at the end" else nullcontext():
-            move_inbox(file, table)
+            move_inbox_to_database(file, table)
 
 
 def dying_at_the_end(writing):
@@ -269,5 +272,5 @@ def dying_at_the_end(writing):
 
 def old_identity(folder):
     """The identity of the inbox that was set aside."""
-    with closing(FileInbox.open_for_reading(set_aside_name(folder / "inbox.db"))) as inbox:
+    with closing(FileInbox.open_inbox_for_reading(set_aside_name(folder / "inbox.db"))) as inbox:
         return inbox.identity()

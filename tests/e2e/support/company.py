@@ -288,7 +288,7 @@ class Company:
     @property
     def config(self):
         """The settings file, written from the current settings."""
-        addresses = self.sandbox.server_urls
+        addresses = self.sandbox.sandbox_server_urls
         settings = copy.deepcopy(self.settings)
         settings["state"] = f"sqlite:///{self.state}" if self._database is None else "${DATABASE}"
         settings["clock"] = addresses["clock"]
@@ -320,7 +320,7 @@ class Company:
 
     def use_demo_settings(self):
         """Use the settings that the demonstration writes."""
-        self.settings = YAML(typ="safe").load(self.sandbox.settings())
+        self.settings = YAML(typ="safe").load(self.sandbox.demo_settings())
 
     def use_meta(self, **more):
         """Send to Meta too: appointments as Schedule, sales as Purchase, and form leads through a funnel."""
@@ -420,7 +420,9 @@ class Company:
     def rows(self, table):
         """Every row of a table of the ledger; of deliveries, only conversions."""
         wanted = select(table).order_by(*table.__table__.primary_key.columns)
-        return self._rows(wanted.where(schema.of_kind(corrections=False)) if table is schema.Delivery else wanted)
+        return self._rows(
+            wanted.where(schema.matches_delivery_kind(corrections=False)) if table is schema.Delivery else wanted
+        )
 
     def corrections(self):
         """Every correction."""
@@ -446,7 +448,7 @@ class Company:
 
     def inbox(self):
         """The inbox of its webhooks, to write to."""
-        return closing(account_inbox(self.read_settings()).open_for_writing())
+        return closing(account_inbox(self.read_settings()).open_inbox_for_writing())
 
     def contents(self):
         """Every byte beside the state, by file, without settings; of a database, every row's values by table."""

@@ -4,7 +4,7 @@ from dataclasses import asdict
 from functools import cache
 from itertools import combinations
 
-from connectors.sandbox.oplead.shape import AXES, api_shape_from_positions, can_api_shape_have_both
+from connectors.sandbox.oplead.shape import AXES, can_api_shape_have_both, shape_from_axis_positions
 from connectors.sandbox.population.lives import Dice
 
 SEED = 44
@@ -36,13 +36,13 @@ def possible_pairs():
 def shapes(seed=SEED):
     """The shapes, the same on every call, with the default one first."""
     dice = Dice(seed)
-    rows = [asdict(api_shape_from_positions({}))]
+    rows = [asdict(shape_from_axis_positions({}))]
     missing = dict.fromkeys(possible_pairs())
     while True:
         for met in pairs_of(rows[-1]):
             missing.pop(met, None)
         if not missing:
-            return tuple(api_shape_from_positions(row) for row in rows)
+            return tuple(shape_from_axis_positions(row) for row in rows)
         drafts = [_row(dice, missing) for _ in range(16)]
         rows.append(max(drafts, key=lambda row: sum(met in missing for met in pairs_of(row))))
 

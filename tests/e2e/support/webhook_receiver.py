@@ -99,7 +99,7 @@ class ReceiverProcess:
 
     def stored(self):
         """The lead of every stored event."""
-        with closing(FileInbox.open_for_reading(self.inbox)) as inbox:
+        with closing(FileInbox.open_inbox_for_reading(self.inbox)) as inbox:
             rows = inbox._connection.execute("SELECT lead FROM event ORDER BY id").fetchall()
         return [lead for (lead,) in rows]
 

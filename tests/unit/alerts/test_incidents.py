@@ -24,7 +24,7 @@ from jobs.rules.reasons import (
     AnomalyKind,
     DestinationScope,
     Message,
-    MessageId,
+    MessageKind,
     Reason,
     StopCause,
     StopKind,
@@ -328,8 +328,8 @@ def test_each_anomaly_raises_a_notice_of_its_own():
     field, share = AnomalyIdentity(AnomalyKind.FIELD, ("montant",)), AnomalyIdentity(AnomalyKind.CLICK_SHARE)
     told = found(
         anomalies=(
-            Anomaly(field, Message(MessageId.AMOUNT_EMPTY, {"path": "montant", "count": 9})),
-            Anomaly(share, Message(MessageId.CLICK_IDS_STOPPED, {"count": 12, "then": 80})),
+            Anomaly(field, Message(MessageKind.AMOUNT_EMPTY, {"path": "montant", "count": 9})),
+            Anomaly(share, Message(MessageKind.CLICK_IDS_STOPPED, {"count": 12, "then": 80})),
         )
     )
 

@@ -36,7 +36,7 @@ class Inbox:
         self.messages = []
         self.tried = 0
 
-    def send(self, title, text):
+    def send_message(self, title, text):
         """Accept a message while the address is up."""
         self.tried += 1
         if self.is_up:

@@ -22,7 +22,7 @@ from jobs.ledger.report.queries import ClickIdShare, QualifiedConversion, Sample
 from jobs.reporting.sentences import message_in_words
 from jobs.rules.extraction import ConsentField, RequiredLeadData
 from jobs.rules.model import ConsentAnswer
-from jobs.rules.reasons import AnomalyIdentity, AnomalyKind, MessageId, Reason
+from jobs.rules.reasons import AnomalyIdentity, AnomalyKind, MessageKind, Reason
 from tests.builders import lead
 from tests.fakes import NIGHT
 
@@ -41,7 +41,7 @@ def told(tonight, before=()):
     ]
 
 
-NONE, HALF = MessageId.NONE_CAN_BE_SENT, MessageId.HALF_STOPPED
+NONE, HALF = MessageKind.NONE_CAN_BE_SENT, MessageKind.HALF_STOPPED
 
 
 @pytest.mark.parametrize(

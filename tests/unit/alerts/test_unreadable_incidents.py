@@ -29,7 +29,7 @@ class Messages:
     def __init__(self):
         self.titles = []
 
-    def send(self, title, text):  # noqa: ARG002 - the port has it
+    def send_message(self, title, text):  # noqa: ARG002 - the port has it
         """Keep the title."""
         self.titles.append(title.partition(": ")[2])
         return True

@@ -5,7 +5,7 @@ from datetime import date
 import pytest
 
 from jobs.alerts.notify import Recipient
-from jobs.alerts.weekly import Summary, day_due, send_summary
+from jobs.alerts.weekly import WeeklySummaryMessage, day_due, send_summary
 from jobs.rules.incident import Notice
 from jobs.settings.schema import Weekday
 
@@ -19,7 +19,7 @@ class Inbox:
         self.is_up = True
         self.taken = []
 
-    def send(self, title, text, *, urgent=True, page=None):
+    def send_message(self, title, text, *, urgent=True, page=None):
         """Accept a message while the address is up."""
         assert not urgent
         if self.is_up:
@@ -51,7 +51,7 @@ class Weekly:
             self.pages += 1
             return self.folder / "page.html"
 
-        return Summary(Notice("the week", f"no. {self.made}"), page)
+        return WeeklySummaryMessage(Notice("the week", f"no. {self.made}"), page)
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from jobs.cli import session
 from jobs.ledger.runs import NightDoneError
 from jobs.ledger.storage.lock import LeaseHeldError
 from jobs.reporting.run_report import Night
-from jobs.rules.reasons import Message, MessageId
+from jobs.rules.reasons import Message, MessageKind
 from jobs.settings.schema import NotificationThresholds, Weekday
 from tests.fakes import NIGHT, FakeClock
 
@@ -133,7 +133,7 @@ def test_failing_notices_and_metrics_do_not_change_the_night(monkeypatch, tmp_pa
     assert ["warning", "warning"] == [line["log_level"] for line in logs]
 
 
-@pytest.mark.parametrize("about", [MessageId.REJECTED, MessageId.WOULD_BE_REJECTED, MessageId.PUT_OFF])
+@pytest.mark.parametrize("about", [MessageKind.REJECTED, MessageKind.WOULD_BE_REJECTED, MessageKind.PUT_OFF])
 def test_why_a_human_is_needed_names_no_lead(about):
     """A fleet keeps it for months, and the lead may be forgotten meanwhile."""
     said = Message(about, {"count": 2, "leads": ("L-1", "L-2")})

@@ -11,7 +11,7 @@ import structlog
 import typer
 
 from connectors.errors import Misconfigured
-from connectors.records import Identifier, IdentifierKind
+from connectors.records import ContactIdentifierKind, Identifier
 from jobs.cancellation import StoppedBySignal
 from jobs.cli.fleet.commands import app as fleet_app
 from jobs.cli.output import failure_from_error, start_logging, worst_exit_code
@@ -19,7 +19,7 @@ from jobs.exit_codes import Exit
 from jobs.ledger.runs import LeaseLostError
 from jobs.ledger.storage.lock import LeaseHeldError
 from jobs.ledger.storage.state_file import LedgerError
-from jobs.logs import Log, start_with_first_message
+from jobs.logs import Log, start_logging_lazily
 from jobs.nightly import RenamedIdError
 
 
@@ -104,7 +104,7 @@ def test_secrets_never_reach_a_log_line(capsys):
 )
 def test_logging_starts_with_the_first_message(capsys, logger, said):
     """Whoever writes it, it is written once, and without what is hidden."""
-    start_with_first_message(lambda: start_logging(as_json=False).register_secrets(["s3cr3t-token"]))
+    start_logging_lazily(lambda: start_logging(as_json=False).register_secrets(["s3cr3t-token"]))
     logger.warning("refused s3cr3t-token")
 
     (line,) = capsys.readouterr().err.splitlines()
@@ -125,7 +125,7 @@ def test_logging_starts_once_for_messages_of_several_threads(capsys):
             threads[0].join(timeout=0.2)
         start_logging(as_json=False).register_secrets(["s3cr3t-token"])
 
-    start_with_first_message(start)
+    start_logging_lazily(start)
     Log("jobs.other").warning("also s3cr3t-token")
     threads[0].join(timeout=10)
 
@@ -137,7 +137,7 @@ def test_logging_starts_once_for_messages_of_several_threads(capsys):
 @pytest.mark.parametrize("as_json", [True, False])
 def test_hashes_of_contact_data_never_reach_a_log_line(capsys, as_json):
     """However they come: bare, in a conversion's record, in a list, as a message's argument, in an error's text."""
-    jeanne = Identifier.hash_normalized_value(IdentifierKind.EMAIL, "jeanne@maison.example")
+    jeanne = Identifier.hash_normalized_value(ContactIdentifierKind.EMAIL, "jeanne@maison.example")
     holder = dataclasses.make_dataclass("Holder", ["identifiers"])((jeanne,))
     start_logging(as_json=as_json)
     log = Log("jobs.some.part")

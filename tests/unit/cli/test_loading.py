@@ -10,7 +10,7 @@ import pytest
 
 from connectors.crm import CrmEventKind
 from connectors.records import ClickIdKind
-from jobs.cli.oplead.commands import EventName
+from jobs.cli.oplead.commands import CrmEventName
 from jobs.oplead_commands.creation.value_names import CLICK_ID_KINDS
 from tests import quick
 from tests.builders import hold
@@ -90,7 +90,7 @@ def test_help_loads_no_library_but_its_own(loaded):
 
 def test_help_offers_what_there_is():
     """What `--help` writes out, so as not to load it, is all there is of it."""
-    assert [kind.value for kind in CrmEventKind] == [name.value for name in EventName]
+    assert [kind.value for kind in CrmEventKind] == [name.value for name in CrmEventName]
     assert [kind.value for kind in ClickIdKind] == list(CLICK_ID_KINDS.values())
 
 

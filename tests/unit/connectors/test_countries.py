@@ -6,7 +6,7 @@ from pathlib import Path
 import phonenumbers
 import pytest
 
-from connectors.contact import COUNTRIES, HOME, country_code_of, is_blank_country
+from connectors.contact import COUNTRIES, HOME, is_blank_country, iso_country_code_of
 
 MEANS_ANOTHER_THING = {"NA", "DOM", "dom"}
 """To French exports: not available, and the overseas departments."""
@@ -53,7 +53,7 @@ LOCALE_DATA = _names_of_countries()
 )
 def test_recognises_a_country_in_any_spelling(typed, region):
     """Codes of ISO and of cars, names in French and English, locales and dialling codes are known."""
-    assert region == country_code_of(typed)
+    assert region == iso_country_code_of(typed)
     assert not is_blank_country(typed)
 
 
@@ -67,7 +67,7 @@ def test_recognises_a_country_in_any_spelling(typed, region):
 )
 def test_a_placeholder_means_the_accounts_country(typed):
     """A dash is no foreign country."""
-    assert HOME == country_code_of(typed)
+    assert HOME == iso_country_code_of(typed)
     assert is_blank_country(typed)
 
 
@@ -80,7 +80,7 @@ def test_a_placeholder_means_the_accounts_country(typed):
 )
 def test_an_unknown_or_ambiguous_country_is_not_guessed(typed):
     """`+1` is America's and Canada's, `fr-be` a language's or a country's."""
-    assert country_code_of(typed) is None
+    assert iso_country_code_of(typed) is None
 
 
 def test_every_country_is_known_by_its_iso_codes():
@@ -89,7 +89,7 @@ def test_every_country_is_known_by_its_iso_codes():
     for country in pycountry.countries:
         if country.alpha_2 in phonenumbers.SUPPORTED_REGIONS:
             codes = {country.alpha_2, country.alpha_3, country.numeric, country.alpha_3.lower()} - MEANS_ANOTHER_THING
-            assert {country.alpha_2} == {country_code_of(code) for code in codes}
+            assert {country.alpha_2} == {iso_country_code_of(code) for code in codes}
 
 
 @pytest.mark.parametrize("language", ["fr", "en"])
@@ -99,7 +99,7 @@ def test_every_country_is_known_by_its_name(language):
         name = LOCALE_DATA[region][language]
         while name.startswith("*"):  # the same as in another language
             name = LOCALE_DATA[region][name[1:]]
-        assert region == country_code_of(name) == country_code_of(name.upper())
+        assert region == iso_country_code_of(name) == iso_country_code_of(name.upper())
 
 
 def test_no_name_or_code_means_two_countries():
@@ -113,5 +113,5 @@ def test_no_name_or_code_means_two_countries():
 @pytest.mark.timeout(10)
 def test_a_very_long_text_is_not_searched_for_a_country():
     """It may be a whole letter."""
-    assert country_code_of("Île de " * 1_000_000) is None
+    assert iso_country_code_of("Île de " * 1_000_000) is None
     assert not is_blank_country("-" * 10_000_000)

@@ -10,7 +10,7 @@ import pytest
 from connectors.contact import summarise_unusable_phones
 from connectors.google_ads import platform as google
 from connectors.meta import identity as meta
-from connectors.records import Contact, IdentifierKind
+from connectors.records import Contact, ContactIdentifierKind
 
 FRENCH, BELGIAN, SWISS, UNKNOWN = "French", "Belgian", "Swiss", "unknown"
 
@@ -48,7 +48,7 @@ def test_the_tables_cover_24_countries_and_12_phones():
 
 def hashes(identifiers):
     """The hashes of phones only."""
-    return [each.sha256 for each in identifiers if each.kind is IdentifierKind.PHONE]
+    return [each.sha256 for each in identifiers if each.kind is ContactIdentifierKind.PHONE]
 
 
 @pytest.mark.parametrize("phone", PHONES)

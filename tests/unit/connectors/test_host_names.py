@@ -30,7 +30,7 @@ from connectors.records import (
     ConversionEvent,
     DeliveryKey,
     EncodedEvent,
-    NotSent,
+    RequestNotSent,
     Target,
 )
 from tests import quick
@@ -181,6 +181,6 @@ def test_an_unknown_google_or_meta_host_means_nothing_sent(tmp_path, names, monk
     for sink, one, where in ((google, event, HOST), (meta, lead, "meta.graph_url")):
         receipt = sink.submit(one.target, [EncodedEvent(one.key, sink.encode(one))])
 
-        assert isinstance(receipt, NotSent), receipt
+        assert isinstance(receipt, RequestNotSent), receipt
         assert receipt.is_unknown_host
         assert f"the host name in {where} does not exist" == receipt.reason

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from connectors.records import Outcome, OutcomeClass
-from jobs.deliver.bisect import CircuitBreaker, Suspect, batches_with_sample_first, bisect, split_rows_sharing_keys
+from jobs.deliver.bisect import CircuitBreaker, SuspectRow, batches_with_sample_first, bisect, split_rows_sharing_keys
 
 REFUSALS = [Outcome(OutcomeClass.FIX_DATA, code) for code in ("BAD", "WORSE", "WORST")]
 
@@ -105,11 +105,11 @@ def play_with_trial(rows, bad, *, named, codes=1):
         guilty = [position for position, row in enumerate(batch) if row in bad]
         if not guilty:
             taken += batch
-            at_fault += trial.record_success()
+            at_fault += trial.record_accepted_request()
             continue
         found, rest = bisect(batch, guilty[:1] if named else [])
         refusal = REFUSALS[batch[guilty[0]] % codes]
-        trial.record_refused_request(refusal, [Suspect(row, 1, refusal) for row in found])
+        trial.record_refused_request(refusal, [SuspectRow(row, 1, refusal) for row in found])
         waiting = trial.next_batches([*(tuple(part) for part in rest), *waiting])
         if trial.is_sample_refused:
             return requests, [one.delivery for one in at_fault], taken, True
@@ -182,9 +182,9 @@ def test_circuit_breaker_keeps_each_reason_once():
     """The reasons are for the report, and a row that passes clears them."""
     trial = CircuitBreaker()
     for number in range(6):
-        trial.record_refused_request(REFUSALS[number % 2], [Suspect(number, 1, REFUSALS[number % 2])])
+        trial.record_refused_request(REFUSALS[number % 2], [SuspectRow(number, 1, REFUSALS[number % 2])])
     told = list(trial.reasons.values())
-    trial.record_success()
+    trial.record_accepted_request()
 
     assert (REFUSALS[:2], {}) == (told, trial.reasons)
 

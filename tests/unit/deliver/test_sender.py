@@ -12,11 +12,11 @@ from connectors.records import (
     ClickId,
     ClickIdKind,
     Moment,
-    NotSent,
     Outcome,
     OutcomeClass,
     ReceivedForProcessing,
     Refused,
+    RequestNotSent,
     RowOutcomes,
     StatusEntry,
 )
@@ -345,7 +345,9 @@ def test_only_retryable_rows_are_retried(account):
 def test_unknown_host_stops_its_destination_at_once(account):
     """Waiting cannot fix the name: one attempt is made, nothing is lost, and the next run starts afresh."""
     ready(account, 2)
-    account.sink.script.append(lambda _sink, _batch: NotSent("the host name in X does not exist", is_unknown_host=True))
+    account.sink.script.append(
+        lambda _sink, _batch: RequestNotSent("the host name in X does not exist", is_unknown_host=True)
+    )
     before = account.clock.now()
     done = account.deliver()
 

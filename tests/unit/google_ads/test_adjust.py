@@ -26,11 +26,11 @@ from connectors.records import (
     ClickIdKind,
     Consent,
     ConsentSignalValue,
+    ContactIdentifierKind,
     ConversionEvent,
     DeliveryKey,
     EncodedEvent,
     Identifier,
-    IdentifierKind,
     Money,
     Outcome,
     OutcomeClass,
@@ -205,7 +205,7 @@ def test_a_value_is_removed_by_restating_it_to_zero():
 
 def test_an_event_with_contact_data_only_can_be_restated():
     """A click id or contact data is required."""
-    contact = replace(EVENT, click_id=None, identifiers=(Identifier(IdentifierKind.EMAIL, "2" * 64),))
+    contact = replace(EVENT, click_id=None, identifiers=(Identifier(ContactIdentifierKind.EMAIL, "2" * 64),))
     body = data_manager.encode_correction(replace(RESENT, event=contact))
 
     assert 1100.4 == json.loads(body)["conversionValue"]

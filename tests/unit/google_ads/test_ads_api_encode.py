@@ -16,18 +16,18 @@ from connectors.records import (
     ClickIdKind,
     Consent,
     ConsentSignalValue,
+    ContactIdentifierKind,
     ConversionEvent,
     DeliveryKey,
     EncodedEvent,
     Identifier,
-    IdentifierKind,
     Money,
     Target,
 )
 
 AT = datetime(2026, 10, 25, 0, 30, tzinfo=UTC)
-EMAIL = Identifier(IdentifierKind.EMAIL, "2" * 64)
-PHONE = Identifier(IdentifierKind.PHONE, "1" * 64)
+EMAIL = Identifier(ContactIdentifierKind.EMAIL, "2" * 64)
+PHONE = Identifier(ContactIdentifierKind.PHONE, "1" * 64)
 ACTION = "customers/1234567890/conversionActions/987654322"
 PLAIN = {"conversion_action": ACTION, "conversion_date_time": "2026-10-25 00:30:00+00:00", "order_id": "sale-1"}
 WEB = {"conversion_environment": "WEB"}
@@ -123,7 +123,7 @@ def test_the_order_of_identifiers_does_not_change_the_bytes():
 
 def test_at_most_five_identifiers_are_sent():
     """The same five go out in any order: the API refuses a sixth."""
-    many = tuple(Identifier(IdentifierKind.EMAIL, f"{number:064}") for number in range(7))
+    many = tuple(Identifier(ContactIdentifierKind.EMAIL, f"{number:064}") for number in range(7))
     sent = ClickConversion.deserialize(encode_event(_event(identifiers=many[::-1]))).user_identifiers
 
     assert [each.sha256 for each in many[:5]] == [each.hashed_email for each in sent]

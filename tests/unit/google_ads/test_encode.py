@@ -19,19 +19,19 @@ from connectors.records import (
     ClickIdKind,
     Consent,
     ConsentSignalValue,
+    ContactIdentifierKind,
     ConversionEvent,
     DeliveryKey,
     EncodedEvent,
     Identifier,
-    IdentifierKind,
     Money,
     Target,
 )
 
 GOLDEN = Path(__file__).parent / "golden"
 AT = datetime(2026, 10, 25, 0, 30, tzinfo=UTC)
-EMAIL = Identifier(IdentifierKind.EMAIL, "223ebda6f6889b1494551ba902d9d381daf2f642bae055888e96343d53e9f9c4")
-PHONE = Identifier(IdentifierKind.PHONE, "42d573cfc315801d4cd8eddd5416b416a0bf298b9b9e12d6b07442c91db42bd8")
+EMAIL = Identifier(ContactIdentifierKind.EMAIL, "223ebda6f6889b1494551ba902d9d381daf2f642bae055888e96343d53e9f9c4")
+PHONE = Identifier(ContactIdentifierKind.PHONE, "42d573cfc315801d4cd8eddd5416b416a0bf298b9b9e12d6b07442c91db42bd8")
 
 
 def _event(**changed: object) -> ConversionEvent:

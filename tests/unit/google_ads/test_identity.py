@@ -8,7 +8,7 @@ from hashlib import sha256
 import pytest
 
 from connectors.google_ads.platform import hash_contact, normalize_email
-from connectors.records import Contact, Identifier, IdentifierKind
+from connectors.records import Contact, ContactIdentifierKind, Identifier
 
 # printf '%s' TEXT | sha256sum
 SHA256 = {
@@ -43,9 +43,9 @@ def test_contact_data_is_hashed_by_googles_rule():
         phones=("06 12 34 56 78",),
     )
     expected = (
-        Identifier(IdentifierKind.EMAIL, SHA256["user.name+nyc@example.com"]),
-        Identifier(IdentifierKind.EMAIL, SHA256["cloudysanfrancisco@gmail.com"]),
-        Identifier(IdentifierKind.PHONE, SHA256["+33612345678"]),
+        Identifier(ContactIdentifierKind.EMAIL, SHA256["user.name+nyc@example.com"]),
+        Identifier(ContactIdentifierKind.EMAIL, SHA256["cloudysanfrancisco@gmail.com"]),
+        Identifier(ContactIdentifierKind.PHONE, SHA256["+33612345678"]),
     )
 
     assert expected == hash_contact(contact)
@@ -55,7 +55,7 @@ def test_two_spellings_of_one_mailbox_give_one_identifier():
     """Gmail ignores case, dots and suffixes."""
     contact = Contact(emails=("Cloudy.SanFrancisco@gmail.com", "cloudysanfrancisco+x@gmail.com"))
 
-    assert (Identifier(IdentifierKind.EMAIL, SHA256["cloudysanfrancisco@gmail.com"]),) == hash_contact(contact)
+    assert (Identifier(ContactIdentifierKind.EMAIL, SHA256["cloudysanfrancisco@gmail.com"]),) == hash_contact(contact)
 
 
 def test_invalid_contact_data_gives_no_identifier():
@@ -67,7 +67,7 @@ def test_at_most_ten_identifiers_are_given():
     """The API takes ten an event; the first typed are kept."""
     typed = [f"person{number}@example.com" for number in range(12)]
     many = Contact(emails=tuple(typed), phones=("0612345678",))
-    first_ten = [Identifier(IdentifierKind.EMAIL, sha256(each.encode()).hexdigest()) for each in typed[:10]]
+    first_ten = [Identifier(ContactIdentifierKind.EMAIL, sha256(each.encode()).hexdigest()) for each in typed[:10]]
 
     assert first_ten == list(hash_contact(many))
 

@@ -8,7 +8,7 @@ from hashlib import sha256
 import pytest
 
 from connectors.google_ads.platform import hash_contact
-from connectors.records import Contact, Identifier, IdentifierKind
+from connectors.records import Contact, ContactIdentifierKind, Identifier
 
 FRENCH_MOBILE = (
     "06 12 34 56 78",
@@ -217,12 +217,12 @@ def hashed(kind, plain):
 
 def email(plain):
     """The identifier of one normalised address."""
-    return hashed(IdentifierKind.EMAIL, plain)
+    return hashed(ContactIdentifierKind.EMAIL, plain)
 
 
 def phone(plain):
     """The identifier of one number in E.164."""
-    return hashed(IdentifierKind.PHONE, plain)
+    return hashed(ContactIdentifierKind.PHONE, plain)
 
 
 @pytest.mark.parametrize("typed", FRENCH_MOBILE)
@@ -312,7 +312,9 @@ def test_reproduces_the_published_hash():
     """It is the hash of john_smith@gmail.com."""
     expected = "62a14e44f765419d10fea99367361a727c12365e2520f32218d505ed9aa0f62f"
 
-    assert (Identifier(IdentifierKind.EMAIL, expected),) == hash_contact(Contact(emails=("John_Smith@gmail.com",)))
+    assert (Identifier(ContactIdentifierKind.EMAIL, expected),) == hash_contact(
+        Contact(emails=("John_Smith@gmail.com",))
+    )
 
 
 def test_a_hash_given_as_an_address_is_not_hashed_again():
@@ -365,7 +367,7 @@ def test_email_identifiers_come_before_phones():
     )
     kinds = [identifier.kind for identifier in hash_contact(both)]
 
-    assert [IdentifierKind.EMAIL] * 2 + [IdentifierKind.PHONE] * 2 == kinds
+    assert [ContactIdentifierKind.EMAIL] * 2 + [ContactIdentifierKind.PHONE] * 2 == kinds
 
 
 @pytest.mark.parametrize(("emails", "phones"), [(12, 0), (0, 12), (8, 8)])

@@ -6,11 +6,11 @@ from connectors.google_ads.preflight import transport_finding
 from connectors.records import (
     AnswerLost,
     CheckVerdict,
-    NotSent,
     Outcome,
     OutcomeClass,
     ReceivedForProcessing,
     Refused,
+    RequestNotSent,
     RowOutcomes,
 )
 
@@ -77,7 +77,7 @@ def test_another_configuration_fault_fails_only_the_transport_in_use(in_use, ver
 @pytest.mark.parametrize(("in_use", "verdict"), [(True, CheckVerdict.FAILED), (False, CheckVerdict.UNREADABLE)])
 def test_an_unreachable_address_fails_only_the_transport_in_use(in_use, verdict):
     """The finding names the address and its setting, since waiting alone does not help."""
-    finding = _finding(NotSent("no connection: ConnectionError", "http://127.0.0.1:9"), in_use=in_use)
+    finding = _finding(RequestNotSent("no connection: ConnectionError", "http://127.0.0.1:9"), in_use=in_use)
 
     assert verdict is finding.verdict
     assert in_use is ("http://127.0.0.1:9" in finding.found and "endpoint" in finding.advice)
@@ -86,7 +86,7 @@ def test_an_unreachable_address_fails_only_the_transport_in_use(in_use, verdict)
 @pytest.mark.parametrize(
     "receipt",
     [
-        NotSent("no connection"),
+        RequestNotSent("no connection"),
         AnswerLost("DEADLINE_EXCEEDED"),
         RowOutcomes(()),
         _answer(OutcomeClass.UNKNOWN),

@@ -31,10 +31,10 @@ from connectors.records import (
     ConversionEvent,
     DeliveryKey,
     EncodedEvent,
-    NotSent,
     Outcome,
     OutcomeClass,
     ReceivedForProcessing,
+    RequestNotSent,
     RowOutcomes,
     StillPending,
     Target,
@@ -237,7 +237,7 @@ def test_both_transports_use_the_accounts_key_and_endpoint(options, present, fro
     encode = data_manager.encode_event if frozen_for == "data_manager" else ads_api.encode_event
     receipt = sink.submit(target, [EncodedEvent(EVENT.key, encode(EVENT))])
 
-    assert isinstance(receipt, NotSent)
+    assert isinstance(receipt, RequestNotSent)
     assert not isinstance(receipt, AnswerLost | ReceivedForProcessing)
 
 

@@ -60,7 +60,7 @@ def run(account, asked=RANGE, *, told=()):
         assert summary.pulled.complete, summary.source_stopped
         requeue.mark_listed_as_already_sent(context, told, conversion=None, destination=None)
         picked = requeue.plan_requested_backfill(context, asked)
-        found = requeue.count_picked_by_age(context)
+        found = requeue.count_backfill_by_age(context)
         requeue.send_requeued(context, summary)
         return picked, found, summary
 

@@ -81,7 +81,7 @@ def test_stop_prevents_new_rate_limit_slots(stop):
         stop.request_graceful_stop(signal.SIGTERM)
 
     with pytest.raises(StoppedBySignal):
-        pacer.take()
+        pacer.take_request_slot()
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -7,8 +7,8 @@ import pytest
 from rich.console import Console
 
 from connectors.records import CheckVerdict, Moment, StatusEntry
-from jobs.forecast import LabelUsage, labels_seen
-from jobs.reporting.check_findings import consent_findings, print_labels
+from jobs.forecast import LabelUsage, label_usages
+from jobs.reporting.check_findings import consent_spelling_findings, print_labels
 from tests.builders import CREATED, WON, lead, rulebook
 
 SETTINGS = SimpleNamespace(
@@ -39,12 +39,12 @@ def test_labels_are_counted_for_each_stage():
         LabelUsage("lost", "Perdu"),
         LabelUsage("", "nouveau", 0, 3, "L-3"),
         LabelUsage(None, "Chaud", 1, 1, "L-1"),
-    ) == labels_seen(SETTINGS, LEADS)
+    ) == label_usages(SETTINGS, LEADS)
 
 
 def test_label_entered_twice_counts_one_lead():
     """Leads are counted, not entries."""
-    seen = labels_seen(SETTINGS, [lead(label="4", history=was("4", "Nouveau", "4"))])
+    seen = label_usages(SETTINGS, [lead(label="4", history=was("4", "Nouveau", "4"))])
 
     assert (1, 1) == (seen[0].now, seen[0].ever)
 
@@ -52,7 +52,7 @@ def test_label_entered_twice_counts_one_lead():
 def test_table_shows_the_conversion_of_each_status():
     """A status under the wrong stage appears beside its conversion and a lead to look up."""
     text = StringIO()
-    print_labels(Console(file=text, width=100), SETTINGS, labels_seen(SETTINGS, LEADS), leads=3)
+    print_labels(Console(file=text, width=100), SETTINGS, label_usages(SETTINGS, LEADS), leads=3)
     rows = [line.split() for line in text.getvalue().splitlines()]
 
     assert ["appointment", "meeting", "4", "1", "2", "L-3"] in rows
@@ -69,7 +69,7 @@ def answering(*answers):
 
 def test_unlisted_consent_answers_are_counted_by_shape():
     """An answer may hold anything, so its text is not shown; missing answers are not counted."""
-    (found,) = consent_findings(rulebook(), answering("oui", "NON", "peut-être", "Jean Martin", "", None))
+    (found,) = consent_spelling_findings(rulebook(), answering("oui", "NON", "peut-être", "Jean Martin", "", None))
 
     assert (CheckVerdict.DOUBTFUL, "consent at consent") == (found.verdict, found.subject)
     assert "2 of 4 answers are in neither list: <text, 9 characters> 1, <text, 11 characters> 1" == found.found
@@ -78,7 +78,9 @@ def test_unlisted_consent_answers_are_counted_by_shape():
 @pytest.mark.parametrize(("unlisted", "is_found"), [(0, False), (20, False), (21, True), (100, True)])
 def test_more_than_a_fifth_of_unlisted_answers_is_a_finding(unlisted, is_found):
     """One in five may be slips of the form; more means that the settings lack a spelling."""
-    found = list(consent_findings(rulebook(), answering(*["peut-être"] * unlisted, *["oui"] * (100 - unlisted))))
+    found = list(
+        consent_spelling_findings(rulebook(), answering(*["peut-être"] * unlisted, *["oui"] * (100 - unlisted)))
+    )
 
     assert is_found == bool(found)
     for each in found:
@@ -87,4 +89,4 @@ def test_more_than_a_fifth_of_unlisted_answers_is_a_finding(unlisted, is_found):
 
 def test_missing_answers_are_not_unlisted_answers():
     """Another finding covers an empty field."""
-    assert [] == list(consent_findings(rulebook(), answering(None, "")))
+    assert [] == list(consent_spelling_findings(rulebook(), answering(None, "")))

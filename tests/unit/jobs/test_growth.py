@@ -15,7 +15,7 @@ from connectors.sandbox.sandbox import KEY_FILE
 from jobs.alerts.notify import update_incidents
 from jobs.alerts.review import current_anomalies, unknown_labels
 from jobs.cli.lead.explain import explain_lead
-from jobs.cli.lead.inspect import show_leads, show_status
+from jobs.cli.lead.inspect import show_leads_in_state, show_status
 from jobs.cli.setup.check import check_settings_files
 from jobs.deliver.resolve import settle_received_requests
 from jobs.deliver.sender import SendingOptions, deliver, send_corrections
@@ -136,7 +136,7 @@ def _commands(account, file, leads):
     )
     commands = {
         "status": partial(show_status, file, json_wanted=True),
-        "status --reason": partial(show_leads, file, "no_click_id", json_wanted=True),
+        "status --reason": partial(show_leads_in_state, file, "no_click_id", json_wanted=True),
         "explain": partial(explain_lead, "old-0000007", file, json_wanted=True),
         "check": partial(check_settings_files, [file], live=False, json_wanted=True, verbose=False),
     }

@@ -49,7 +49,7 @@ class Account:
         self.clock, self.works_from, self.breaks_at_once = clock, works_from, breaks_at_once
         self.tried = []
 
-    def read(self):
+    def reload_timetable(self):
         """Return the same timetable every time."""
         return daily_timetable("05:30", ZoneInfo("UTC"))
 
@@ -109,7 +109,7 @@ class WithWebhooks(Account):
     def __init__(self, clock, **more):
         super().__init__(clock, works_from=DUE, **more)
 
-    def read(self):
+    def reload_timetable(self):
         """Return the same timetable every time."""
         return replace(super().read(), also_every=6 * HOUR)
 
@@ -145,7 +145,7 @@ class Recorded(Account):
         super().__init__(clock, works_from=START)
         self.key, self.table, self.path = key, table, path
 
-    def read(self):
+    def reload_timetable(self):
         """Return the same timetable every time."""
         return self.table
 
@@ -274,7 +274,7 @@ def test_clock_correction_does_not_interrupt_running_work(monkeypatch):
                 said.append("ended")
 
     class Said(Account):
-        def read(self):
+        def reload_timetable(self):
             said.append("read")
             return super().read()
 

@@ -12,9 +12,9 @@ from jobs.settings.load import OpleadSection
 from jobs.settings.oplead_schema import OpleadSettings, WebhookSettings
 from jobs.settings.schema import UnlabelledClickIdSettings
 from jobs.settings.types import StateFile
-from jobs.webhooks.file_inbox import InboxFile
+from jobs.webhooks.file_inbox import WebhookInboxFile
 from jobs.wiring.account import inbox_of
-from jobs.wiring.oplead import oplead_connector_options, pacer_for
+from jobs.wiring.oplead import build_oplead_options, pacer_for
 from tests.fakes import FakeClock, slot
 
 WRITTEN = {
@@ -55,7 +55,7 @@ def told(**changes):
         OpleadSettings(**(WRITTEN | changes)),
         UnlabelledClickIdSettings(bare="gclid", bare_digits="lead_id"),
     )
-    return oplead_connector_options(OpleadSection(oplead=written, click_ids=click_ids))
+    return build_oplead_options(OpleadSection(oplead=written, click_ids=click_ids))
 
 
 def test_every_oplead_setting_reaches_the_connector():
@@ -89,10 +89,13 @@ def test_commands_with_one_key_and_folder_share_a_rate_limit(tmp_path: Path):
     with slot(pacer_for(OpleadSettings(**asked), clock, state=state)):
         pass
 
-    assert pacer_for(OpleadSettings(**asked), clock, state=state).take() > clock.now()
-    assert pacer_for(OpleadSettings(**asked | {"token": "tok-2"}), clock, state=state).take() is None
-    assert pacer_for(OpleadSettings(**asked), clock, state=StateFile(tmp_path / "other" / "state.db")).take() is None
-    assert pacer_for(OpleadSettings(**asked), clock, state=None).take() is None
+    assert pacer_for(OpleadSettings(**asked), clock, state=state).take_request_slot() > clock.now()
+    assert pacer_for(OpleadSettings(**asked | {"token": "tok-2"}), clock, state=state).take_request_slot() is None
+    assert (
+        pacer_for(OpleadSettings(**asked), clock, state=StateFile(tmp_path / "other" / "state.db")).take_request_slot()
+        is None
+    )
+    assert pacer_for(OpleadSettings(**asked), clock, state=None).take_request_slot() is None
 
 
 @pytest.mark.parametrize(
@@ -107,4 +110,4 @@ def test_the_inbox_is_that_of_an_account_with_webhooks(written, expected):
         webhooks=None if written is None else WebhookSettings(secret="s" * 20, **written),
     )
 
-    assert (None if expected is None else InboxFile(Path(expected))) == inbox_of(settings)._location
+    assert (None if expected is None else WebhookInboxFile(Path(expected))) == inbox_of(settings)._location

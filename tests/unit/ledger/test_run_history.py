@@ -30,7 +30,7 @@ def dates(path, *runs):
             session.add(Run(id=99, account=ACCOUNT, command="run", epoch=1, started_at=NOW))
         object.__setattr__(ledger, "run", 99)
         with ledger.read_transaction() as session:
-            found = incidents.night_dates(session, ledger, PARIS, since=FIRST - 5 * DAY)
+            found = incidents.night_dates_by_run(session, ledger, PARIS, since=FIRST - 5 * DAY)
     return [found.get(number) for number in range(1, len(runs) + 1)], found[99]
 
 
@@ -66,7 +66,7 @@ def test_only_a_completed_night_ends_what_runs_of_the_inbox_may_send_together(tm
                 row = Run(id=number, account=ACCOUNT, command=command, epoch=1, started_at=FIRST, exit_code=exit_code)
                 session.add(row)
         with ledger.read_transaction() as session:
-            assert passes == runs.earlier_inbox_runs(session, ACCOUNT, 99)
+            assert passes == runs.earlier_webhook_inbox_runs(session, ACCOUNT, 99)
 
 
 @pytest.mark.parametrize("code", [2, 70, 75, 143, None])

@@ -9,7 +9,7 @@ import pytest
 from connectors.language import Language, _, in_english, using_language
 from connectors.records import DestinationId
 from jobs.ledger.stored_values import values_from_json, values_to_json
-from jobs.rules.reasons import DestinationScope, Message, MessageId, Reason, StopCause, StopKind
+from jobs.rules.reasons import DestinationScope, Message, MessageKind, Reason, StopCause, StopKind
 
 GOOGLE = DestinationId("google_ads")
 VALUES = {
@@ -30,11 +30,11 @@ VALUES = {
     "why": StopCause(StopKind.ASKED_TO_WAIT, ("503", "slow down"), wait=timedelta(hours=1), times=3),
     "brief": StopCause(StopKind.REFUSED, ()),
     "anomaly": Message(
-        MessageId.HALF_STOPPED,
+        MessageKind.HALF_STOPPED,
         {
             "reason": Reason.NO_CLICK_ID,
             "there": (
-                Message(MessageId.STOPPED_THERE, {"scope": DestinationScope(DestinationId("meta")), "count": 2}),
+                Message(MessageKind.STOPPED_THERE, {"scope": DestinationScope(DestinationId("meta")), "count": 2}),
             ),
         },
     ),

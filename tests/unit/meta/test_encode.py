@@ -21,10 +21,10 @@ from connectors.records import (
     ClickIdKind,
     Consent,
     ConsentSignalValue,
+    ContactIdentifierKind,
     ConversionEvent,
     DeliveryKey,
     Identifier,
-    IdentifierKind,
     Money,
     Target,
 )
@@ -34,21 +34,21 @@ AT = datetime(2026, 10, 25, 0, 30, tzinfo=UTC)
 CLICK = datetime(2026, 10, 24, 0, 0, 0, 123456, tzinfo=UTC)
 
 
-def _hash(kind: IdentifierKind, text: str) -> Identifier:
+def _hash(kind: ContactIdentifierKind, text: str) -> Identifier:
     return Identifier(kind, sha256(text.encode()).hexdigest())
 
 
-EMAIL = _hash(IdentifierKind.EMAIL, "john_smith@gmail.com")
-PHONE = _hash(IdentifierKind.PHONE, "33612345678")
+EMAIL = _hash(ContactIdentifierKind.EMAIL, "john_smith@gmail.com")
+PHONE = _hash(ContactIdentifierKind.PHONE, "33612345678")
 PERSON = (
     EMAIL,
     PHONE,
-    _hash(IdentifierKind.EMAIL, "valéry@example.fr"),
-    _hash(IdentifierKind.FIRST_NAME, "valéry"),
-    _hash(IdentifierKind.LAST_NAME, "durand"),
-    _hash(IdentifierKind.CITY, "saintétienne"),
-    _hash(IdentifierKind.POSTCODE, "42000"),
-    _hash(IdentifierKind.COUNTRY, "fr"),
+    _hash(ContactIdentifierKind.EMAIL, "valéry@example.fr"),
+    _hash(ContactIdentifierKind.FIRST_NAME, "valéry"),
+    _hash(ContactIdentifierKind.LAST_NAME, "durand"),
+    _hash(ContactIdentifierKind.CITY, "saintétienne"),
+    _hash(ContactIdentifierKind.POSTCODE, "42000"),
+    _hash(ContactIdentifierKind.COUNTRY, "fr"),
 )
 
 
@@ -105,7 +105,9 @@ def test_every_golden_file_is_used():
 @pytest.mark.parametrize("name", EVENTS)
 def test_encoded_events_pass_prevalidation(name):
     """An event that Meta would refuse is never frozen."""
-    assert meta_encode.find_refusal([meta_encode.parse_frozen_event(encode(EVENTS[name]).decode())]) is None
+    assert (
+        meta_encode.find_refusal_before_sending([meta_encode.parse_frozen_event(encode(EVENTS[name]).decode())]) is None
+    )
 
 
 def test_the_order_of_identifiers_does_not_change_the_bytes():

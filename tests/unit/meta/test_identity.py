@@ -8,7 +8,7 @@ from hashlib import sha256
 import pytest
 
 from connectors.meta.identity import hash_contact
-from connectors.records import Contact, Identifier, IdentifierKind
+from connectors.records import Contact, ContactIdentifierKind, Identifier
 
 # Meta's own examples: printf '%s' TEXT | sha256sum
 SHA256 = {
@@ -17,7 +17,7 @@ SHA256 = {
 }
 
 
-def _one(kind: IdentifierKind, **contact: object) -> str | None:
+def _one(kind: ContactIdentifierKind, **contact: object) -> str | None:
     """The hash of this kind, beside an e-mail that makes any contact sufficient."""
     found = hash_contact(Contact(**({"emails": ("jane@example.fr",)} | contact)))
     return next((each.sha256 for each in found if each.kind is kind), None)
@@ -37,7 +37,7 @@ def _hash(text: str | None) -> str | None:
 )
 def test_an_email_address_is_only_trimmed_and_lower_cased(typed, normalised):
     """Meta removes neither dots nor suffixes, not even Gmail's."""
-    assert _hash(normalised) == _one(IdentifierKind.EMAIL, emails=(typed,))
+    assert _hash(normalised) == _one(ContactIdentifierKind.EMAIL, emails=(typed,))
 
 
 @pytest.mark.parametrize(
@@ -46,7 +46,7 @@ def test_an_email_address_is_only_trimmed_and_lower_cased(typed, normalised):
 )
 def test_a_phone_is_hashed_with_its_country_code(typed):
     """It has no plus or leading zero; Meta's library leaves the code out, or stops at the dots."""
-    assert _hash("33612345678") == _one(IdentifierKind.PHONE, phones=(typed,))
+    assert _hash("33612345678") == _one(ContactIdentifierKind.PHONE, phones=(typed,))
 
 
 @pytest.mark.parametrize(
@@ -80,7 +80,7 @@ def test_a_phone_is_hashed_with_its_country_code(typed):
         ("李明", "李明"),
     ],
 )
-@pytest.mark.parametrize("kind", [IdentifierKind.FIRST_NAME, IdentifierKind.LAST_NAME])
+@pytest.mark.parametrize("kind", [ContactIdentifierKind.FIRST_NAME, ContactIdentifierKind.LAST_NAME])
 def test_a_name_is_reduced_to_its_letters(kind, typed, normalised):
     """Accents stay and are composed, titles and punctuation go, and an empty text is never hashed."""
     assert _hash(normalised) == _one(kind, **{kind.value: typed})
@@ -110,7 +110,7 @@ def test_a_name_is_reduced_to_its_letters(kind, typed, normalised):
 )
 def test_a_city_is_reduced_to_its_letters(typed, normalised):
     """Accents stay; arrondissement, Cedex and spaces go."""
-    assert _hash(normalised) == _one(IdentifierKind.CITY, city=typed)
+    assert _hash(normalised) == _one(ContactIdentifierKind.CITY, city=typed)
 
 
 @pytest.mark.parametrize(
@@ -162,7 +162,7 @@ def test_a_city_is_reduced_to_its_letters(typed, normalised):
 )
 def test_a_postcode_takes_its_countrys_form(typed, country, normalised):
     """A French one regains the zero a spreadsheet dropped; one in another form is omitted."""
-    assert _hash(normalised) == _one(IdentifierKind.POSTCODE, postcode=typed, country=country)
+    assert _hash(normalised) == _one(ContactIdentifierKind.POSTCODE, postcode=typed, country=country)
 
 
 @pytest.mark.parametrize(
@@ -192,7 +192,7 @@ def test_a_postcode_takes_its_countrys_form(typed, country, normalised):
 )
 def test_a_country_becomes_its_two_letter_code(typed, postcode, normalised):
     """France is assumed only with a French postcode."""
-    assert _hash(normalised) == _one(IdentifierKind.COUNTRY, country=typed, postcode=postcode)
+    assert _hash(normalised) == _one(ContactIdentifierKind.COUNTRY, country=typed, postcode=postcode)
 
 
 @pytest.mark.parametrize(
@@ -234,8 +234,8 @@ def test_reproduces_metas_published_hashes():
     """They are SHA-256 in lower-case hex."""
     contact = Contact(emails=("John_Smith@gmail.com",), first_name="Valéry")
     expected = (
-        Identifier(IdentifierKind.EMAIL, SHA256["john_smith@gmail.com"]),
-        Identifier(IdentifierKind.FIRST_NAME, SHA256["valéry"]),
+        Identifier(ContactIdentifierKind.EMAIL, SHA256["john_smith@gmail.com"]),
+        Identifier(ContactIdentifierKind.FIRST_NAME, SHA256["valéry"]),
     )
 
     assert expected == hash_contact(contact)

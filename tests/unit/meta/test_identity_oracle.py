@@ -9,7 +9,7 @@ from hashlib import sha256
 import pytest
 
 from connectors.meta.identity import hash_contact
-from connectors.records import Contact, Identifier, IdentifierKind
+from connectors.records import Contact, ContactIdentifierKind, Identifier
 
 FRENCH_MOBILE = (
     "06 12 34 56 78",
@@ -300,12 +300,12 @@ def hashed(kind, plain):
 
 def email(plain):
     """The identifier of one normalised address."""
-    return hashed(IdentifierKind.EMAIL, plain)
+    return hashed(ContactIdentifierKind.EMAIL, plain)
 
 
 def phone(plain):
     """The identifier of one number: country code and digits, no plus."""
-    return hashed(IdentifierKind.PHONE, plain)
+    return hashed(ContactIdentifierKind.PHONE, plain)
 
 
 def told(kind, **typed):
@@ -334,7 +334,7 @@ def test_french_landlines_and_other_mobiles_take_their_country_code(typed, plain
 @pytest.mark.parametrize(("postcode", "typed", "plain"), OVERSEAS)
 def test_an_overseas_number_takes_its_own_country_code(postcode, typed, plain):
     """The postcode gives the code that a national spelling needs; an international one needs no postcode."""
-    assert (phone(plain),) == told(IdentifierKind.PHONE, phones=(typed,), postcode=postcode)
+    assert (phone(plain),) == told(ContactIdentifierKind.PHONE, phones=(typed,), postcode=postcode)
 
 
 @pytest.mark.parametrize("typed", OVERSEAS_BY_PREFIX)
@@ -357,7 +357,7 @@ def test_a_mainland_number_never_gets_an_overseas_code(typed):
 @pytest.mark.parametrize(("typed", "plain"), FOREIGN)
 def test_a_foreign_number_keeps_its_country_code(typed, plain):
     """A number with a country code belongs to that country."""
-    assert (phone(plain),) == told(IdentifierKind.PHONE, phones=(typed,))
+    assert (phone(plain),) == told(ContactIdentifierKind.PHONE, phones=(typed,))
 
 
 @pytest.mark.parametrize("country", ["BE", "Belgique"])
@@ -369,13 +369,13 @@ def test_a_belgian_number_is_not_taken_for_a_french_landline(country):
 @pytest.mark.parametrize("typed", NO_PHONE)
 def test_a_number_no_person_can_have_is_never_hashed(typed):
     """It is too short, too long, lettered, mangled by a spreadsheet or toll-free."""
-    assert () == told(IdentifierKind.PHONE, phones=(typed,))
+    assert () == told(ContactIdentifierKind.PHONE, phones=(typed,))
 
 
 @pytest.mark.parametrize(("typed", "plains"), SEVERAL_PHONES)
 def test_several_numbers_in_one_field_are_read_separately(typed, plains):
     """Each is judged alone."""
-    assert {phone(plain) for plain in plains} == set(told(IdentifierKind.PHONE, phones=(typed,)))
+    assert {phone(plain) for plain in plains} == set(told(ContactIdentifierKind.PHONE, phones=(typed,)))
 
 
 @pytest.mark.parametrize(("typed", "plain"), EMAILS)
@@ -403,14 +403,14 @@ def test_an_email_address_is_never_hashed_with_its_wrapping(typed, plains):
 
 
 @pytest.mark.parametrize(("typed", "plain"), NAMES)
-@pytest.mark.parametrize("kind", [IdentifierKind.FIRST_NAME, IdentifierKind.LAST_NAME])
+@pytest.mark.parametrize("kind", [ContactIdentifierKind.FIRST_NAME, ContactIdentifierKind.LAST_NAME])
 def test_a_name_is_lower_case_without_punctuation_or_title(kind, typed, plain):
     """Accents stay, in their composed form; a title is removed only where it stands apart."""
     assert (hashed(kind, plain),) == told(kind, **{kind.value: typed})
 
 
 @pytest.mark.parametrize("typed", NO_NAME)
-@pytest.mark.parametrize("kind", [IdentifierKind.FIRST_NAME, IdentifierKind.LAST_NAME])
+@pytest.mark.parametrize("kind", [ContactIdentifierKind.FIRST_NAME, ContactIdentifierKind.LAST_NAME])
 def test_an_empty_name_is_omitted(kind, typed):
     """The hash of an empty text would match nobody, or everybody."""
     assert () == told(kind, **{kind.value: typed})
@@ -419,22 +419,22 @@ def test_an_empty_name_is_omitted(kind, typed):
 @pytest.mark.parametrize(("typed", "plain"), CITIES)
 def test_a_city_is_reduced_to_its_letters(typed, plain):
     """Arrondissement, cedex, postcode, punctuation and spaces go."""
-    assert (hashed(IdentifierKind.CITY, plain),) == told(IdentifierKind.CITY, city=typed)
+    assert (hashed(ContactIdentifierKind.CITY, plain),) == told(ContactIdentifierKind.CITY, city=typed)
 
 
 @pytest.mark.parametrize(("typed", "plains"), ACCENTED_CITIES)
 def test_an_accented_city_loses_its_punctuation(typed, plains):
     """Hyphens, apostrophes and spaces go, whether or not the accents stay."""
-    (given,) = told(IdentifierKind.CITY, city=typed)
+    (given,) = told(ContactIdentifierKind.CITY, city=typed)
 
-    assert given in {hashed(IdentifierKind.CITY, plain) for plain in plains}
+    assert given in {hashed(ContactIdentifierKind.CITY, plain) for plain in plains}
 
 
 @pytest.mark.parametrize("typed", ["Saint-Étienne", "L'Haÿ-les-Roses", "Besançon"])
 def test_composed_and_decomposed_accents_give_a_city_one_hash(typed):
     """The two forms look alike."""
     composed, decomposed = (
-        told(IdentifierKind.CITY, city=unicodedata.normalize(form, typed)) for form in ("NFC", "NFD")
+        told(ContactIdentifierKind.CITY, city=unicodedata.normalize(form, typed)) for form in ("NFC", "NFD")
     )
 
     assert composed == decomposed
@@ -444,70 +444,72 @@ def test_composed_and_decomposed_accents_give_a_city_one_hash(typed):
 @pytest.mark.parametrize("typed", NO_CITY)
 def test_a_city_without_letters_is_omitted(typed):
     """A postcode or a cedex number alone is no city."""
-    assert () == told(IdentifierKind.CITY, city=typed)
+    assert () == told(ContactIdentifierKind.CITY, city=typed)
 
 
 @pytest.mark.parametrize(("typed", "plain"), POSTCODES)
 def test_a_french_postcode_becomes_five_digits(typed, plain):
     """Spaces and the country's prefix go, and a lost leading 0 comes back."""
-    assert (hashed(IdentifierKind.POSTCODE, plain),) == told(IdentifierKind.POSTCODE, postcode=typed, country="France")
+    assert (hashed(ContactIdentifierKind.POSTCODE, plain),) == told(
+        ContactIdentifierKind.POSTCODE, postcode=typed, country="France"
+    )
 
 
 @pytest.mark.parametrize("typed", NO_POSTCODE)
 def test_an_unreadable_postcode_is_omitted(typed):
     """It has a wrong number of digits, or stray letters."""
-    assert () == told(IdentifierKind.POSTCODE, postcode=typed, country="France")
+    assert () == told(ContactIdentifierKind.POSTCODE, postcode=typed, country="France")
 
 
 @pytest.mark.parametrize("country", ["BE", "Belgique"])
 def test_a_belgian_postcode_gets_no_leading_zero(country):
     """1000 is Brussels in Belgium, not Bourg-en-Bresse."""
-    wrong = hashed(IdentifierKind.POSTCODE, "01000")
+    wrong = hashed(ContactIdentifierKind.POSTCODE, "01000")
 
-    assert wrong not in told(IdentifierKind.POSTCODE, postcode="1000", country=country)
+    assert wrong not in told(ContactIdentifierKind.POSTCODE, postcode="1000", country=country)
 
 
 @pytest.mark.parametrize("typed", FRANCE)
 def test_every_spelling_of_france_becomes_fr(typed):
     """Meta reads ISO 3166-1 alpha-2 in lower case."""
-    assert (hashed(IdentifierKind.COUNTRY, "fr"),) == told(IdentifierKind.COUNTRY, country=typed)
+    assert (hashed(ContactIdentifierKind.COUNTRY, "fr"),) == told(ContactIdentifierKind.COUNTRY, country=typed)
 
 
 @pytest.mark.parametrize("country", [None, "", " "])
 def test_a_french_postcode_implies_france(country):
     """This holds where no country is given."""
-    given = told(IdentifierKind.COUNTRY, country=country, postcode="75015")
+    given = told(ContactIdentifierKind.COUNTRY, country=country, postcode="75015")
 
-    assert (hashed(IdentifierKind.COUNTRY, "fr"),) == given
+    assert (hashed(ContactIdentifierKind.COUNTRY, "fr"),) == given
 
 
 @pytest.mark.parametrize("postcode", [None, "", "ABCDE"])
 def test_without_a_postcode_the_country_is_not_guessed(postcode):
     """With neither a country nor a readable postcode, the country is omitted."""
-    assert () == told(IdentifierKind.COUNTRY, postcode=postcode)
+    assert () == told(ContactIdentifierKind.COUNTRY, postcode=postcode)
 
 
 @pytest.mark.parametrize("country", ["BE", "Belgique"])
 def test_another_country_is_never_france(country):
     """A person abroad does not get the French code."""
-    assert hashed(IdentifierKind.COUNTRY, "fr") not in told(IdentifierKind.COUNTRY, country=country)
+    assert hashed(ContactIdentifierKind.COUNTRY, "fr") not in told(ContactIdentifierKind.COUNTRY, country=country)
 
 
 @pytest.mark.parametrize(
     ("kind", "typed", "digest"),
     [
         (
-            IdentifierKind.EMAIL,
+            ContactIdentifierKind.EMAIL,
             {"emails": ("John_Smith@gmail.com",)},
             "62a14e44f765419d10fea99367361a727c12365e2520f32218d505ed9aa0f62f",
         ),
         (
-            IdentifierKind.PHONE,
+            ContactIdentifierKind.PHONE,
             {"phones": ("+1 (650) 555-1212",)},
             "e323ec626319ca94ee8bff2e4c87cf613be6ea19919ed1364124e16807ab3176",
         ),
         (
-            IdentifierKind.FIRST_NAME,
+            ContactIdentifierKind.FIRST_NAME,
             {"first_name": "Valéry", "last_name": "Dupont", "postcode": "75015"},
             "08e1996b5dd49e62a4b4c010d44e4345592a863bb9f8e3976219bac29417149c",
         ),

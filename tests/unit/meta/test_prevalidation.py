@@ -7,7 +7,7 @@ import math
 
 import pytest
 
-from connectors.meta.encode import find_refusal
+from connectors.meta.encode import find_refusal_before_sending
 from connectors.records import OutcomeClass
 
 HASH = "62a14e44f765419d10fea99367361a727c12365e2520f32218d505ed9aa0f62f"
@@ -47,7 +47,7 @@ def _event(*, user: object = None, custom: object = None, **changed: object) -> 
 )
 def test_a_valid_event_passes(event):
     """It may have any form that is sent."""
-    assert find_refusal([event]) is None
+    assert find_refusal_before_sending([event]) is None
 
 
 @pytest.mark.parametrize(
@@ -119,7 +119,7 @@ def test_a_valid_event_passes(event):
 )
 def test_an_invalid_event_is_found_with_its_reason(reason, event):
     """Meta would refuse the whole request for this one row."""
-    refused = find_refusal([_event(), event])
+    refused = find_refusal_before_sending([_event(), event])
     kind = OutcomeClass.FIX_DATA if reason in OF_THE_LEAD else OutcomeClass.BUG
 
     assert (f"LOCAL_{reason}", kind, (1,)) == (
@@ -133,9 +133,9 @@ def test_names_every_row_with_the_first_fault():
     """Rows with another fault are found once these are removed."""
     events = [_event(), _event(event_time=0), _event(user={}), _event(event_time=1)]
 
-    assert (1, 3) == find_refusal(events).rows
+    assert (1, 3) == find_refusal_before_sending(events).rows
 
 
 def test_a_refusal_repeats_nothing_of_the_event():
     """Its messages are fixed."""
-    assert "jean" not in repr(find_refusal([_event(user={"em": ["jean@example.fr"]})]))
+    assert "jean" not in repr(find_refusal_before_sending([_event(user={"em": ["jean@example.fr"]})]))

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from connectors.errors import Misconfigured
-from connectors.oplead.files.columns import DamagedLeadIdError, ExpectedColumns, interpret_columns
+from connectors.oplead.files.columns import DamagedLeadIdError, ExpectedExportColumns, interpret_columns
 from connectors.oplead.options import FieldPaths
 
 FILE = Path("exports/leads.csv")
@@ -16,7 +16,7 @@ NEEDED = ("id", "created_at", "status", "click_id")
 
 def meaning(*titles, written=None, wanted=(), needed=NEEDED, paths=None):
     """The place of each column that is known, by title."""
-    expected = ExpectedColumns(written or {}, paths or FieldPaths(), frozenset(wanted), needed)
+    expected = ExpectedExportColumns(written or {}, paths or FieldPaths(), frozenset(wanted), needed)
     columns = interpret_columns(FILE, titles, expected)
     return {titles[number]: place for number, place in columns.places.items()}
 
@@ -102,7 +102,7 @@ def test_place_inside_another_columns_values_is_refused():
 
 def lead(cells, *titles, **more):
     """A row as a lead."""
-    expected = ExpectedColumns({}, FieldPaths(), frozenset(more.get("wanted", ())), ("id",))
+    expected = ExpectedExportColumns({}, FieldPaths(), frozenset(more.get("wanted", ())), ("id",))
     return interpret_columns(FILE, titles, expected).lead_from_row(cells)
 
 

@@ -4,9 +4,9 @@ import pytest
 
 from connectors.oplead.answers import OpleadAnswer
 from connectors.oplead.pagination import hash_entry_without_id, lacks_id
-from connectors.oplead.probe.asking import LeadList
+from connectors.oplead.probe.asking import ProbedLeadList
 
-LISTED = LeadList(None, None, ("id",))
+LISTED = ProbedLeadList(None, None, ("id",))
 ENTRY = {"email": "jean.dupont@example.org", "phone": "0612345678"}
 
 

@@ -7,9 +7,9 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from connectors.oplead.options import FieldPaths, OpleadOptions, PaginationOptions, SinceQueryParameters
-from connectors.oplead.parsing.field_tree import common_lead_paths, describe_value_kind, summarise_lead_paths
+from connectors.oplead.parsing.field_tree import common_lead_field_paths, describe_value_kind, summarise_lead_paths
 from connectors.oplead.probe.envelope import locate_lead_array, stated_total
-from connectors.oplead.probe.pagination import count_leads
+from connectors.oplead.probe.pagination import count_leads_on_pages
 from connectors.oplead.probe.sampling import sample_across_labels
 from connectors.oplead.probe.suggestion import reading_minutes, suggested_settings
 from connectors.oplead.survey.click_ids import click_id_damage_signs, click_id_kinds_by_source
@@ -54,7 +54,7 @@ def test_lists_paths_with_how_often_they_are_filled():
     ]
 
     assert [("id", 2), ("leadData", 2), ("leadData.externalID", 1), ("past", 1), ("past.at", 1)] == [
-        (one.path, one.filled) for one in summarise_lead_paths(common_lead_paths(leads), PARIS)
+        (one.path, one.filled) for one in summarise_lead_paths(common_lead_field_paths(leads), PARIS)
     ]
 
 
@@ -90,7 +90,7 @@ def test_hides_names_that_few_leads_have():
     leads[0]["gclid"] = "Cj0KCQjw"
     leads[1]["note"] = [{"name": "Dufour", "value": "x"}]
 
-    assert {"id", "note", "gclid"} == {one.path for one in summarise_lead_paths(common_lead_paths(leads), PARIS)}
+    assert {"id", "note", "gclid"} == {one.path for one in summarise_lead_paths(common_lead_field_paths(leads), PARIS)}
 
 
 # ── which leads are sampled ──────────────────────────────────────────────────────────────────────
@@ -255,7 +255,8 @@ def test_finds_consent_fields_by_name_or_by_answers():
     """Known answers are shown; any other text is masked."""
     leads = [{"rgpd": "oui", "choix": "Accepté"}] * 9 + [{"rgpd": "Jeanne D.", "choix": "Refusé"}, {}]
     found = {
-        one.path: one for one in fields_with_few_values(common_lead_paths(leads), leads, frozenset(), normalise_label)
+        one.path: one
+        for one in fields_with_few_values(common_lead_field_paths(leads), leads, frozenset(), normalise_label)
     }
 
     assert {"oui": 9, "<text, 9 characters>": 1, "": 1} == found["rgpd"].values
@@ -268,7 +269,7 @@ def test_merges_spellings_of_one_consent_answer():
     """Usual words for yes and no are sorted into granted and refused; other answers into neither."""
     answers = ["true"] * 4 + ["oui"] * 3 + ["OUI", "Oui"] + ["1"] * 2 + ["NON", "0", "peut-être", ""]
     leads = [{"consent": one} for one in answers]
-    (found,) = fields_with_few_values(common_lead_paths(leads), leads, frozenset(), normalise_label)
+    (found,) = fields_with_few_values(common_lead_field_paths(leads), leads, frozenset(), normalise_label)
 
     assert {"oui": 5, "true": 4, "1": 2, "NON": 1, "0": 1, "<text, 9 characters>": 1, "": 1} == found.values
     assert (("oui", "true", "1"), ("NON", "0")) == (found.granted, found.refused)
@@ -279,7 +280,8 @@ def test_proposes_no_answers_for_an_opt_out_field(name):
     """`optOut: true` is a refusal, so the operator must decide."""
     leads = [{name: "true", "autre_optin": "refusé"}] * 9 + [{name: "accepté", "autre_optin": "accepté"}]
     found = {
-        one.path: one for one in fields_with_few_values(common_lead_paths(leads), leads, frozenset(), normalise_label)
+        one.path: one
+        for one in fields_with_few_values(common_lead_field_paths(leads), leads, frozenset(), normalise_label)
     }
 
     assert ((), ()) == (found[name].granted, found[name].refused)
@@ -291,7 +293,7 @@ def test_shows_channels_but_no_other_texts():
     leads = [{"canal": "Site web", "conseiller": "Jeanne", "archived": False}] * 20 + [{"canal": "Jeanne"}]
     found = {
         one.path: one.values
-        for one in fields_with_few_values(common_lead_paths(leads), leads, frozenset(), normalise_label)
+        for one in fields_with_few_values(common_lead_field_paths(leads), leads, frozenset(), normalise_label)
     }
 
     assert {"Site web": 20, "<text, 6 characters>": 1} == found["canal"]
@@ -302,7 +304,7 @@ def test_shows_channels_but_no_other_texts():
 def test_counts_readable_unreadable_and_absent_amounts():
     """The caller decides what is readable."""
     leads = [{"montantDevis": "12 500,00 €"}, {"montantDevis": "sur devis 2"}, {"montantDevis": ""}, {"id": "7"}]
-    found = possible_amount_fields(common_lead_paths(leads), leads, lambda text: "€" in str(text), frozenset())
+    found = possible_amount_fields(common_lead_field_paths(leads), leads, lambda text: "€" in str(text), frozenset())
 
     assert [("montantDevis", 1, 1, 2)] == [(one.path, one.readable, one.unreadable, one.absent) for one in found]
 
@@ -403,7 +405,7 @@ def test_counts_a_numbered_list_in_few_requests(leads, again):
         index = min(index, last) if again else index
         return tuple(marks[index * 20 : index * 20 + 20])
 
-    assert leads == count_leads(page, 20)
+    assert leads == count_leads_on_pages(page, 20)
     assert len(asked) <= 22
 
 

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from connectors.oplead.options import AuthOptions, OpleadOptions, PaginationOptions, SinceQueryParameters
+from connectors.oplead.options import ApiAuthScheme, OpleadOptions, PaginationOptions, SinceQueryParameters
 from connectors.oplead.probe.guided import apply_specification_to_options
 from connectors.oplead.probe.specification.examples import example_of
 from connectors.oplead.probe.specification.loading import NotASpecificationError
@@ -76,22 +76,25 @@ def read(*given, base_path="", **more):
 @pytest.mark.parametrize(
     ("scheme", "auth"),
     [
-        ({"type": "http", "scheme": "Bearer"}, AuthOptions()),
-        ({"type": "apiKey", "in": "header", "name": "X-Key"}, AuthOptions("header", "X-Key")),
-        ({"type": "apiKey", "in": "query", "name": "cle"}, AuthOptions("query", "cle")),
+        ({"type": "http", "scheme": "Bearer"}, ApiAuthScheme()),
+        ({"type": "apiKey", "in": "header", "name": "X-Key"}, ApiAuthScheme("header", "X-Key")),
+        ({"type": "apiKey", "in": "query", "name": "cle"}, ApiAuthScheme("query", "cle")),
         (
             {"type": "apiKey", "in": "header", "name": "Authorization", "description": "Write `Bearer {token}` here"},
-            AuthOptions(),
+            ApiAuthScheme(),
         ),
         (
             {"type": "apiKey", "in": "header", "name": "Authorization", "description": 'Enter "Token <your api key>"'},
-            AuthOptions("header", "Authorization", "Token "),
+            ApiAuthScheme("header", "Authorization", "Token "),
         ),
         (
             {"type": "apiKey", "in": "header", "name": "X-K", "description": "The API key."},
-            AuthOptions("header", "X-K"),
+            ApiAuthScheme("header", "X-K"),
         ),
-        ({"type": "apiKey", "in": "header", "name": "X-K", "description": "Your token"}, AuthOptions("header", "X-K")),
+        (
+            {"type": "apiKey", "in": "header", "name": "X-K", "description": "Your token"},
+            ApiAuthScheme("header", "X-K"),
+        ),
         ({"type": "apiKey", "in": "header", "name": "X-Bad\r\nName: x"}, None),
         ({"type": "apiKey", "in": "cookie", "name": "session"}, None),
         ({"type": "http", "scheme": "basic"}, None),
@@ -110,9 +113,9 @@ def test_of_several_ways_the_one_that_the_list_wants_is_taken():
         "h": {"type": "apiKey", "in": "header", "name": "X-K"},
     }
 
-    assert AuthOptions("header", "X-K") == read(schemes=schemes).auth
+    assert ApiAuthScheme("header", "X-K") == read(schemes=schemes).auth
     assert (
-        AuthOptions("query", "k")
+        ApiAuthScheme("query", "k")
         == read({"/leads": {"get": {**listing(), "security": [{"q": []}]}}}, schemes=schemes).auth
     )
 
@@ -232,7 +235,7 @@ def test_what_is_configured_is_kept():
     mine = OpleadOptions(
         token="t",
         zone=OPTIONS.zone,
-        auth=AuthOptions("header", "X-Mine"),
+        auth=ApiAuthScheme("header", "X-Mine"),
         path_prefix="/mine",
         pagination=PaginationOptions("offset"),
         since_filter=SinceQueryParameters("mine"),
@@ -451,7 +454,7 @@ def test_swagger_2_says_the_same():
         "",
     )
 
-    assert (AuthOptions("header", "X-K"), "/v2", "api.example.org") == (
+    assert (ApiAuthScheme("header", "X-K"), "/v2", "api.example.org") == (
         told.auth,
         told.paths.path_prefix,
         told.api.host,

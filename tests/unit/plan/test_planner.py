@@ -169,7 +169,7 @@ def test_delivery_without_click_id_is_skipped_if_another_platforms_appears(accou
         account.prepare()
         stood.append((account.states["L-1"], account.reasons["L-1"]))
     with account.hold() as ledger, ledger.read_transaction() as session:
-        begun = list(queries.qualified_in_earlier_runs(session, ledger.account, run=ledger.run, since=START))
+        begun = list(queries.conversions_qualified_before_run(session, ledger.account, run=ledger.run, since=START))
 
     assert [("withheld", "no_click_id"), ("skipped", "another_platform"), ("pending", "due")] == stood
     assert 1 == len(begun)
@@ -182,7 +182,7 @@ def test_another_platforms_lead_raises_no_anomaly(account):
         account.prepare()
     asked = requeue.BackfillRequest(START, NIGHT)
     with account.hold() as ledger, ledger.read_transaction() as session:
-        begun = list(queries.qualified_in_earlier_runs(session, ledger.account, run=ledger.run, since=START))
+        begun = list(queries.conversions_qualified_before_run(session, ledger.account, run=ledger.run, since=START))
         skipped = requeue.skipped_before_start(session, ledger.account, asked, after=None, limit=9)
 
     assert ([], []) == (begun, skipped)

@@ -20,8 +20,8 @@ def received(lead, number, label=LABEL):
 
 def filled(path, *leads):
     """Return an inbox with an event of each of these leads, in order."""
-    inbox = FileInbox.open_for_writing(path)
-    inbox.append([received(lead, number) for number, lead in enumerate(leads)])
+    inbox = FileInbox.open_inbox_for_writing(path)
+    inbox.append_events([received(lead, number) for number, lead in enumerate(leads)])
     return inbox
 
 
@@ -34,7 +34,7 @@ def test_erased_events_leave_no_bytes_while_the_receiver_goes_on(tmp_path):
     """Its journal still had them, since it keeps the file open."""
     path = tmp_path / "inbox.db"
     with closing(filled(path, "L-1", "L-1")) as receiver:
-        inbox = FileInbox.open_for_writing(path)
+        inbox = FileInbox.open_inbox_for_writing(path)
         erased = inbox.erase(["L-1"])
         inbox.close()
         left_in_journal = LABEL.encode() in on_disk(path)
@@ -43,7 +43,7 @@ def test_erased_events_leave_no_bytes_while_the_receiver_goes_on(tmp_path):
         assert (2, True, False) == (erased, left_in_journal, LABEL.encode() in on_disk(path))
         assert 0 == path.with_name("inbox.db-wal").stat().st_size
 
-        receiver.append([received("L-2", 1)])
+        receiver.append_events([received("L-2", 1)])
 
         assert ["L-2"] == receiver.leads_with_events(after=0, to=99)
 
@@ -65,7 +65,7 @@ def test_latest_event_stays_as_a_place_without_saying_whose_it_is(tmp_path):
         inbox.erase(["L-1", "L-3"])
 
         assert 3 == inbox.latest_event_id()
-        assert {"L-2"} == inbox.events_of(["L-1", "L-2"]).keys()
+        assert {"L-2"} == inbox.webhook_events_of(["L-1", "L-2"]).keys()
         assert ["L-2"] == inbox.leads_with_events(after=0, to=3)
-        assert {} == inbox.count_unknown_structures(after=0, to=3)
-        assert 1 == inbox.append([received("L-1", 2)])
+        assert {} == inbox.count_unknown_event_structures(after=0, to=3)
+        assert 1 == inbox.append_events([received("L-1", 2)])

@@ -2,7 +2,7 @@
 
 import pytest
 
-from connectors.records import Contact, IdentifierKind
+from connectors.records import Contact, ContactIdentifierKind
 from jobs.ledger.schema import ContactHash, DedupKey
 from jobs.privacy.find import leads_of_person
 from jobs.rules.eligibility import person_dedup_key
@@ -36,15 +36,15 @@ def find(account, *rows):
 
 def test_each_platforms_hash_is_known():
     """Google drops the dots of Gmail addresses, and Meta the plus of numbers."""
-    assert 2 == len(hashes(IdentifierKind.EMAIL))
-    assert 2 == len(hashes(IdentifierKind.PHONE))
+    assert 2 == len(hashes(ContactIdentifierKind.EMAIL))
+    assert 2 == len(hashes(ContactIdentifierKind.PHONE))
 
 
 def test_leads_are_found_by_their_contact_hashes(account):
     """Whichever platform's, of a destination that is in the settings or was."""
     rows = [
         ContactHash(account=ACCOUNT, lead=f"L-{number}", destination="once", kind="EMAIL", sha256=each)
-        for number, each in enumerate(hashes(IdentifierKind.EMAIL), 1)
+        for number, each in enumerate(hashes(ContactIdentifierKind.EMAIL), 1)
     ]
 
     assert ["L-1", "L-2"] == find(account, *rows)
@@ -52,7 +52,7 @@ def test_leads_are_found_by_their_contact_hashes(account):
 
 def test_leads_are_found_by_their_deduplication_keys(account):
     """They outlive the contact hashes."""
-    phone = next(each for each in identifiers_of_person(TYPED) if each.kind is IdentifierKind.PHONE)
+    phone = next(each for each in identifiers_of_person(TYPED) if each.kind is ContactIdentifierKind.PHONE)
     row = DedupKey(
         account=ACCOUNT,
         conversion="sale",

@@ -10,7 +10,7 @@ from connectors.records import Contact, LeadId, LeadPage, Moment, UnreadableLead
 from jobs.ledger.retention.erasure import erase_leads, remember_forgotten
 from jobs.ledger.schema import LeadRow, UnreadableLeadRow
 from jobs.nightly import run_night
-from jobs.pull.ingest import PullResult, ReadTimes, store
+from jobs.pull.ingest import PullResult, ReadTimes, store_lead_page
 from jobs.pull.sync import read_leads_for_backfill
 from jobs.run_context import RunReadingScope, SyncMode
 from jobs.webhooks.file_inbox import FileInbox
@@ -30,9 +30,9 @@ def forget(account, *names):
 
 def report_by_webhook(account, *names):
     """Have the receiver take an event of each lead."""
-    inbox = FileInbox.open_for_writing(account.inbox)
+    inbox = FileInbox.open_inbox_for_writing(account.inbox)
     told = [WebhookEvent(CrmEventKind.STATUS_CHANGE, LeadId(name), "Gagné", Moment(NIGHT), None, "") for name in names]
-    inbox.append([ReceivedEvent(one, NIGHT, f"digest of {one.lead}", is_unique=True) for one in told])
+    inbox.append_events([ReceivedEvent(one, NIGHT, f"digest of {one.lead}", is_unique=True) for one in told])
     inbox.close()
 
 
@@ -82,7 +82,7 @@ def test_forgotten_lead_that_a_source_shows_all_the_same_is_not_stored(account, 
         resume=None,
     )
     with account.hold() as ledger, ledger.write_transaction() as session:
-        store(session, account.run(ledger), page, ReadTimes(NIGHT, NIGHT, NIGHT, 0), done)
+        store_lead_page(session, account.run(ledger), page, ReadTimes(NIGHT, NIGHT, NIGHT, 0), done)
 
     assert (2, 1) == (done.forgotten, done.changed)
     assert (["L-2"], []) == (stored(account), account.rows(UnreadableLeadRow))

@@ -20,7 +20,7 @@ from jobs.pull.inbox import NewEvents, has_work
 from jobs.pull.ingest import PullResult
 from jobs.rules.model import StatusTimeOrigin
 from jobs.run_context import NightStep, RunReadingScope, SyncMode, no_progress_display
-from jobs.webhooks.file_inbox import FileInbox, InboxFile
+from jobs.webhooks.file_inbox import FileInbox, WebhookInboxFile
 from jobs.webhooks.inbox_reader import InboxReader
 from tests.builders import GOOGLE, REACH, attention, changed, lead, route
 from tests.fakes import NIGHT, Crash
@@ -55,8 +55,8 @@ def received(name, label, at=WON, *, kind=CrmEventKind.STATUS_CHANGE, structure=
 
 def deliver(account, *events):
     """Have the receiver take these events."""
-    inbox = FileInbox.open_for_writing(account.inbox)
-    inbox.append(events)
+    inbox = FileInbox.open_inbox_for_writing(account.inbox)
+    inbox.append_events(events)
     inbox.close()
 
 
@@ -451,7 +451,7 @@ def test_a_damaged_inbox_leaves_the_place_where_it_was(account):
 def test_a_row_that_holds_no_time_is_a_damaged_inbox(account):
     """It is not guessed at."""
     win(account, "L-1")
-    writing = FileInbox.open_for_writing(account.inbox)
+    writing = FileInbox.open_inbox_for_writing(account.inbox)
     writing._connection.execute("UPDATE event SET received_at = 'yesterday'")
     writing.close()
 
@@ -475,7 +475,7 @@ def test_without_webhooks_no_inbox_is_opened():
     assert (None, [], {}) == (
         inbox.latest_event_id(),
         inbox.leads_with_events(after=0, to=9),
-        inbox.events_of([LeadId("L-1")], to=9),
+        inbox.webhook_events_of([LeadId("L-1")], to=9),
     )
     assert inbox.problem is None
 
@@ -534,7 +534,7 @@ def has_more(account):
     """Whether a run between nights would find anything to do, and how many statements it takes to tell."""
     with (
         account.hold() as ledger,
-        closing(InboxReader(InboxFile(account.inbox))) as inbox,
+        closing(InboxReader(WebhookInboxFile(account.inbox))) as inbox,
         ledger.read_transaction() as session,
     ):
         statements = []
@@ -797,7 +797,7 @@ def test_a_second_reading_in_one_night_counts_no_lead_twice(account):
     done = PullResult()
     with account.hold() as ledger:
         for _ in range(2):
-            NewEvents.since_last_run(account.run(ledger), done)
+            NewEvents.arrived_since_last_run(account.run(ledger), done)
 
     assert 1 == done.webhooks.leads
 
@@ -814,7 +814,7 @@ def test_an_appointment_becomes_a_change_beside_the_status(account):
 
 def test_what_waits_in_the_inbox_can_be_told(account):
     """Until a run has taken it up."""
-    inbox = InboxReader(InboxFile(account.inbox))
+    inbox = InboxReader(WebhookInboxFile(account.inbox))
 
     assert inbox.count_waiting_events(after=0) is None
     win(account, "L-1", "L-2")

@@ -139,8 +139,8 @@ def perform(account, step):
             account.put(lead(step.name, label=step.label, history=(), created_at=created, updated_at=None))
         case Arrival(change=change):
             event = WebhookEvent(CrmEventKind.STATUS_CHANGE, LeadId(change.name), change.label, Moment(change.at))
-            writing = FileInbox.open_for_writing(account.inbox)
-            writing.append([ReceivedEvent(event, step.received_at, step.digest, is_unique=True)])
+            writing = FileInbox.open_inbox_for_writing(account.inbox)
+            writing.append_events([ReceivedEvent(event, step.received_at, step.digest, is_unique=True)])
             writing.close()
         case Run():
             source, account.source = account.source, account.source if step.is_up else Unreachable()

@@ -9,7 +9,7 @@ import structlog
 
 from jobs.cli.output import start_logging
 from jobs.reporting import presentation
-from jobs.reporting.console import facts_grid, results_console, say_below, table
+from jobs.reporting.console import console_table, facts_grid, results_console, say_below
 
 HOSTILE = "Gagn\u00e9\x1b]0;owned\x07\x1b[2J\x9b1m\x7f\u202e\u200b"
 
@@ -21,7 +21,7 @@ def is_harmless(text):
 
 def test_results_hold_no_control_characters(capsys):
     """This covers a table, a list of facts and text with markup."""
-    made = table("label")
+    made = console_table("label")
     made.add_row(HOSTILE)
     for each in (made, facts_grid([("label", HOSTILE)]), f"[bold]{HOSTILE}[/bold]"):
         results_console().print(each)
@@ -34,7 +34,7 @@ def test_no_line_breaks_at_a_no_break_space(monkeypatch, capsys, space):
     """Neither a number nor a word and its punctuation are torn apart, and the spaces stay what they are."""
     monkeypatch.setenv("COLUMNS", "20")
     glued = f"12{space}500,00{space}€"
-    results_console().print(table("montant", rows=[[f"Saisissez donc {glued}"]]))
+    results_console().print(console_table("montant", rows=[[f"Saisissez donc {glued}"]]))
     results_console().print(f"Saisissez donc {glued}{space}; merci")
     lines = capsys.readouterr().out.splitlines()
 

@@ -3,7 +3,7 @@
 import pytest
 
 from connectors.language import Language, translated, using_language
-from jobs.reporting.details import strip_value_shape
+from jobs.reporting.details import strip_shape_from_detail
 
 
 @pytest.mark.parametrize(
@@ -21,6 +21,6 @@ from jobs.reporting.details import strip_value_shape
 )
 def test_the_length_of_a_value_makes_no_gap_of_its_own(detail, plain, french):
     """Eight leads with eight unlabelled click ids are one gap, in any language."""
-    assert plain == strip_value_shape(detail)
+    assert plain == strip_shape_from_detail(detail)
     with using_language(Language.FRENCH):
         assert french == translated(plain)

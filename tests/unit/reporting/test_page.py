@@ -311,8 +311,8 @@ def test_what_is_in_doubt_for_now_differs_from_what_stays_so():
             explain_outcome(ConversionOutcome.IN_DOUBT, each) for each in (Reason.ANSWER_LOST, Reason.NO_OUTCOME)
         )
 
-    assert lost.asks_for_nothing
-    assert not unknown.asks_for_nothing
+    assert lost.needs_no_action
+    assert not unknown.needs_no_action
 
 
 def test_matched_is_told_only_where_a_platform_tells_it(english):

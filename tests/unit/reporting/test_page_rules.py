@@ -427,11 +427,11 @@ def test_an_expected_value_that_cannot_be_sent_costs_its_estimate(tmp_path, ledg
     """Without one, what stands in for it."""
     expected = SETTINGS.replace("value: 60", "value: { expected: true, otherwise: 90 }")
     settings, book = settings_from(tmp_path, expected)
-    rule = book.find_route("rdv", "google_ads").expected_value
+    rule = book.find_conversion_route("rdv", "google_ads").expected_value
     if estimated:
         plain = {"low": "1", "high": "9", "rate": 0.5, "mean": "9", "leads": 9, "won": 5, "horizon_days": 9}
         times = dict.fromkeys(("first", "until", "computed_at"), on("11-01"))
-        mine = {"account": ACCOUNT, "conversion": "rdv", "basis": rule.basis, "value": worth}
+        mine = {"account": ACCOUNT, "conversion": "rdv", "basis": rule.basis_digest, "value": worth}
         ledger.rows.append(ExpectedValue(**mine, **plain, **times))
     ledger.lead("L-1", "11-02", ("rendez vous", "11-05"), clicks=["gclid"])
     unclear = {"reason": Reason.CONSENT_UNKNOWN, "expires_at": on("12-02")}

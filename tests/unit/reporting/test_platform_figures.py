@@ -9,7 +9,7 @@ from connectors.language import Language, using_language
 from connectors.records import CountedRowsFilter, PlatformStatement, StatementSubject
 from connectors.statements import NO_ANSWER
 from jobs.ledger.outbox.statements import OwnCount, RecordedStatement, replace_platform_statements
-from jobs.reporting.page.platform_figures import differ, figure, platform_figures
+from jobs.reporting.page.platform_figures import counts_cannot_agree, figure, platform_figures
 from tests.builders import ACCOUNT, GOOGLE, PARIS, lead
 from tests.fakes import NIGHT
 
@@ -35,13 +35,13 @@ SPAN = CountedRowsFilter("google_ads_api", "1234567890", "987654321", TWENTIETH,
 )
 def test_numbers_differ_if_they_cannot_become_equal(theirs, undecided, accepted, open_, differs):
     """What is undecided on either side may end either way."""
-    assert differs == differ(theirs, OwnCount(accepted, open_), replace(SPAN, undecided=undecided))
+    assert differs == counts_cannot_agree(theirs, OwnCount(accepted, open_), replace(SPAN, undecided=undecided))
 
 
 @pytest.mark.parametrize(("theirs", "differs"), [(2, True), (3, False), (90, False)])
 def test_only_too_few_is_wrong_where_others_send_too(theirs, differs):
     """A website's pixel may count events of the same name."""
-    assert differs == differ(theirs, OwnCount(3, 0), replace(SPAN, is_shared=True))
+    assert differs == counts_cannot_agree(theirs, OwnCount(3, 0), replace(SPAN, is_shared=True))
 
 
 def shown(subject, name, value, counts=None, own=None):

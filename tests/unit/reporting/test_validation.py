@@ -12,7 +12,7 @@ from rich.console import Console
 
 from connectors.records import UnreadableLead
 from jobs.reporting.presentation import AccountPresentation
-from jobs.reporting.run_report import MOVED, Mode, Night, night_json, print_night, print_verdicts
+from jobs.reporting.run_report import MOVED, Mode, Night, night_json, print_conversion_verdicts, print_night
 from jobs.rules.delivery_state import DeliveryState
 from jobs.run_summary import RunSummary
 
@@ -35,7 +35,7 @@ def _printed(show, width=80):
 
 
 def _verdicts(moved):
-    return _printed(lambda console: print_verdicts(console, ACCOUNT, _summary(moved)))
+    return _printed(lambda console: print_conversion_verdicts(console, ACCOUNT, _summary(moved)))
 
 
 def _rows(text):

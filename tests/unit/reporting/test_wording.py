@@ -14,7 +14,7 @@ from jobs.reporting.wording.messages import MESSAGES, STOPS
 from jobs.reporting.wording.reasons import REASONS, STATES
 from jobs.rules.delivery_state import DeliveryState
 from jobs.rules.incident import IncidentKind
-from jobs.rules.reasons import AnomalyKind, DestinationScope, Message, MessageId, Reason, StopCause, StopKind
+from jobs.rules.reasons import AnomalyKind, DestinationScope, Message, MessageKind, Reason, StopCause, StopKind
 
 ROOT = Path(jobs.__file__).parent
 
@@ -24,7 +24,7 @@ def test_every_reason_has_words():
     assert set(Reason) == set(REASONS)
 
 
-@pytest.mark.parametrize("values", [Reason, MessageId, StopKind, AnomalyKind])
+@pytest.mark.parametrize("values", [Reason, MessageKind, StopKind, AnomalyKind])
 def test_every_enum_value_is_used(values):
     """No enum holds a dead value."""
     worded = {"reasons.py", "sentences.py"}
@@ -163,7 +163,7 @@ def test_failed_attempt_says_it_will_be_retried():
 
 @pytest.mark.parametrize(
     ("values", "table"),
-    [(MessageId, MESSAGES), (StopKind, STOPS), (IncidentKind, INCIDENTS)],
+    [(MessageKind, MESSAGES), (StopKind, STOPS), (IncidentKind, INCIDENTS)],
 )
 def test_every_message_stop_and_incident_has_words(values, table):
     """The tables are complete."""
@@ -173,16 +173,16 @@ def test_every_message_stop_and_incident_has_words(values, table):
 @pytest.mark.parametrize(
     ("message", "expected"),
     [
-        (Message(MessageId.UNREADABLE, {"count": 1}), "1 lead could not be read: `status` lists it"),
-        (Message(MessageId.UNREADABLE, {"count": 1269}), "1,269 leads could not be read: `status` lists them"),
-        (Message(MessageId.REJECTED, {"count": 2, "leads": ()}), "2 rejected: `explain` says why"),
+        (Message(MessageKind.UNREADABLE, {"count": 1}), "1 lead could not be read: `status` lists it"),
+        (Message(MessageKind.UNREADABLE, {"count": 1269}), "1,269 leads could not be read: `status` lists them"),
+        (Message(MessageKind.REJECTED, {"count": 2, "leads": ()}), "2 rejected: `explain` says why"),
         (
-            Message(MessageId.REJECTED, {"count": 9, "leads": tuple("ABCDEFG")}),
+            Message(MessageKind.REJECTED, {"count": 9, "leads": tuple("ABCDEFG")}),
             "9 rejected (lead A, B, C, D, E, …): `explain` says why",
         ),
         (
             Message(
-                MessageId.UNRESOLVED_REQUEST,
+                MessageKind.UNRESOLVED_REQUEST,
                 {"destination": "google_ads", "ticket": "r1", "cause": Reason.NO_OUTCOME, "detail": "45 days"},
             ),
             "request r1 at google_ads, no outcome (45 days)",

@@ -37,13 +37,13 @@ from jobs.ledger.schema import (
     Transition,
     UnreadableLeadRow,
 )
-from jobs.plan.expected_values import known_since
+from jobs.plan.expected_values import all_leads_known_since
 from jobs.privacy import retention as erasing
 from jobs.privacy.forget import forget_leads
 from jobs.reporting.page.leads import archive
 from jobs.reporting.sentences import incident_notice, message_in_words
 from jobs.rules.incident import IncidentId, IncidentKind
-from jobs.rules.reasons import MessageId
+from jobs.rules.reasons import MessageKind
 from jobs.run_context import RunReadingScope, SyncMode
 from jobs.run_summary import RunSummary
 from jobs.settings.schema import NotificationThresholds
@@ -236,7 +236,7 @@ def test_estimates_look_back_no_further_than_all_leads_are_on_record(account):
     sent_and_gone(account)
     now = account.clock.now()
     with account.hold() as ledger, ledger.read_transaction() as session:
-        found = [known_since(session, ledger.account, now - age * DAY) for age in (730, 100)]
+        found = [all_leads_known_since(session, ledger.account, now - age * DAY) for age in (730, 100)]
 
     assert [now - 426 * DAY, now - 100 * DAY] == found
 
@@ -264,7 +264,7 @@ def test_a_night_stands_even_if_nothing_can_be_erased(account, monkeypatch):
     with account.hold() as ledger:
         commands.erase_old(account.run(ledger), account.settings, summary)
 
-    assert (MessageId.NOT_ERASED, 1) == (summary.erased.problem.id, summary.exit_code)
+    assert (MessageKind.NOT_ERASED, 1) == (summary.erased.problem.id, summary.exit_code)
     assert any("could not be erased" in text for text in attention(summary))
 
 

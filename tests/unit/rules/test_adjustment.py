@@ -7,7 +7,7 @@ from decimal import Decimal
 import pytest
 
 from connectors.records import AdjustmentKind, ClickIdKind, CorrectionSupport
-from jobs.rules.adjustment import AdjustmentCause, SentConversion, event_to_resend, wanted_adjustment
+from jobs.rules.adjustment import AdjustmentCause, SentConversion, restated_conversion_event, wanted_adjustment
 from jobs.rules.model import ConsentAnswer, StatusEntered, StatusTimeOrigin, UndoRule, UnreadableAmount
 from tests.builders import CREATED, TARGET, WON, facts, from_field, reported, route
 from tests.fakes import LIMITS, NIGHT
@@ -246,7 +246,7 @@ def test_sale_won_again_after_a_retraction_is_no_correction():
 
 def anew(lead, **over):
     """The whole conversion resent with a value of zero."""
-    return event_to_resend(route(**over), lead, told("data_manager"), target=TARGET, value=Decimal(0))
+    return restated_conversion_event(route(**over), lead, told("data_manager"), target=TARGET, value=Decimal(0))
 
 
 def test_resent_conversion_differs_only_in_value():

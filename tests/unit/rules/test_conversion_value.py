@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from jobs.rules.extraction import NoValue, read_amount, value_origin, value_to_send
+from jobs.rules.extraction import NoValueToSend, read_amount, value_origin, value_to_send
 from jobs.rules.model import Cohort, ExpectedValueRule, SaleTerms, UnreadableAmount
 from tests.builders import CREATED, WON, facts, from_field, route
 from tests.fakes import NIGHT
@@ -209,7 +209,7 @@ def test_without_an_estimate_there_is_no_value():
     """Nothing is guessed."""
     found = value_to_send(route(expected_value=expected()), facts(), WON, CLOSES, NIGHT)
 
-    assert NoValue("value_not_estimated") == found
+    assert NoValueToSend("value_not_estimated") == found
 
 
 def test_amount_on_the_lead_is_sent_immediately():
@@ -224,7 +224,7 @@ def test_unreadable_amount_is_not_replaced_by_the_default():
     lead = facts(amounts={"amount": UnreadableAmount("text, 5 characters")})
     wanted = route(field_value=from_field(otherwise=Decimal(500)))
 
-    assert NoValue("value_unreadable", "text, 5 characters") == value_to_send(
+    assert NoValueToSend("value_unreadable", "text, 5 characters") == value_to_send(
         wanted, lead, WON, CLOSES, NIGHT + 30 * DAY
     )
 
@@ -238,7 +238,7 @@ def test_waits_for_a_missing_amount_before_using_the_default(closes, until):
     wanted = route(field_value=from_field(otherwise=Decimal(500)))
     tick = timedelta(microseconds=1)
 
-    assert NoValue("value_awaited", until=until) == value_to_send(wanted, facts(), WON, closes, until - tick)
+    assert NoValueToSend("value_awaited", until=until) == value_to_send(wanted, facts(), WON, closes, until - tick)
     assert Decimal(500) == value_to_send(wanted, facts(), WON, closes, until)
 
 
@@ -246,7 +246,7 @@ def test_missing_amount_without_a_default_gives_value_missing():
     """After the wait the conversion is withheld, and goes out if the amount arrives after all."""
     wanted = route(field_value=from_field())
 
-    assert NoValue("value_missing") == value_to_send(wanted, facts(), WON, CLOSES, WON + 3 * DAY)
+    assert NoValueToSend("value_missing") == value_to_send(wanted, facts(), WON, CLOSES, WON + 3 * DAY)
 
 
 @pytest.mark.parametrize("typed", ["12€50", "1250€50", "100HT120TTC", "0199004711", "12 000 000"])

@@ -10,9 +10,9 @@ from connectors.records import (
     ClickIdKind,
     Consent,
     ConsentSignalValue,
+    ContactIdentifierKind,
     ConversionEvent,
     Identifier,
-    IdentifierKind,
     Money,
 )
 from jobs.rules.decision import Decision, NoSuchConversion, decide
@@ -24,7 +24,7 @@ from tests.fakes import NIGHT
 
 KEY = "0" * 40
 DAY = timedelta(days=1)
-HASHES = {GOOGLE: (Identifier(IdentifierKind.EMAIL, "a" * 64),)}
+HASHES = {GOOGLE: (Identifier(ContactIdentifierKind.EMAIL, "a" * 64),)}
 SKIPPED, WITHHELD, EXPIRED = DeliveryState.SKIPPED, DeliveryState.WITHHELD, DeliveryState.EXPIRED
 ELSEWHERE = ({"channel": frozenset({"site web"})},)
 

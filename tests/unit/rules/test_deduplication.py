@@ -3,7 +3,7 @@
 from dataclasses import replace
 from datetime import timedelta
 
-from connectors.records import ClickIdKind, Identifier, IdentifierKind
+from connectors.records import ClickIdKind, ContactIdentifierKind, Identifier
 from jobs.rules.eligibility import dedup_keys
 from jobs.rules.extraction import erased_click_id_hash
 from jobs.rules.model import DedupRule, DedupScope
@@ -56,7 +56,12 @@ def test_interchangeable_forms_of_a_click_share_a_key():
 
 def test_person_scope_uses_only_email_and_phone():
     """Names are too common (half of France is called Martin), and only the destination's own identifiers count."""
-    kinds = (IdentifierKind.EMAIL, IdentifierKind.PHONE, IdentifierKind.LAST_NAME, IdentifierKind.POSTCODE)
+    kinds = (
+        ContactIdentifierKind.EMAIL,
+        ContactIdentifierKind.PHONE,
+        ContactIdentifierKind.LAST_NAME,
+        ContactIdentifierKind.POSTCODE,
+    )
     identifiers = {GOOGLE: tuple(Identifier(kind, sha(kind)) for kind in kinds), "meta": (Identifier(kinds[0], "a"),)}
 
     assert 2 == len(dedup_keys(route(once=PER_PERSON), facts(identifiers=identifiers), WON))
@@ -65,7 +70,7 @@ def test_person_scope_uses_only_email_and_phone():
 
 def test_deduplication_key_is_a_hash_of_the_hash():
     """The key does not reveal the identifier."""
-    identifiers = {GOOGLE: (Identifier(IdentifierKind.EMAIL, sha("jeanne@example.org")),)}
+    identifiers = {GOOGLE: (Identifier(ContactIdentifierKind.EMAIL, sha("jeanne@example.org")),)}
     (mark,) = dedup_keys(route(once=PER_PERSON), facts(identifiers=identifiers), WON)
 
     assert mark == sha(f"email:{sha('jeanne@example.org')}")

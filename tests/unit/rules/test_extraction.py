@@ -12,8 +12,8 @@ from jobs.rules.extraction import (
     amounts,
     consent_answer,
     erased_click_id_hash,
-    new_click_ids,
-    values_at_where_paths,
+    newly_seen_click_ids,
+    where_condition_values,
 )
 from jobs.rules.model import ConsentAnswer, UnreadableAmount
 from tests.builders import CREATED, click, lead
@@ -62,7 +62,7 @@ def test_consent_value_on_both_lists_is_a_refusal():
 def test_unlisted_where_value_is_kept_only_by_its_shape():
     """It may be a person's name."""
     wanted = {"channel": frozenset({"site web"}), "city": frozenset({"lyon"}), "absent": frozenset({"x"})}
-    kept = values_at_where_paths(wanted, lead(fields={"channel": "Site  Web", "city": "Mme Durand"}))
+    kept = where_condition_values(wanted, lead(fields={"channel": "Site  Web", "city": "Mme Durand"}))
 
     assert {"channel": "site web", "city": "<text, 10 characters>"} == kept
 
@@ -96,7 +96,7 @@ def test_paths_lists_every_configured_field():
 
 def test_click_id_at_first_sight_dates_from_the_lead_creation():
     """The time is an estimate, because the click itself came earlier."""
-    found = new_click_ids([], lead(click_ids=(ClickId(GCLID, "G"),)), previously=None)
+    found = newly_seen_click_ids([], lead(click_ids=(ClickId(GCLID, "G"),)), previously=None)
 
     assert [click("G", CREATED)] == found
 
@@ -104,7 +104,7 @@ def test_click_id_at_first_sight_dates_from_the_lead_creation():
 def test_later_click_id_dates_from_the_previous_pull():
     """The click cannot be much later than that, and no better time is known."""
     before = NIGHT - timedelta(days=1)
-    found = new_click_ids([click("old")], lead(click_ids=(ClickId(GCLID, "new"),)), previously=before)
+    found = newly_seen_click_ids([click("old")], lead(click_ids=(ClickId(GCLID, "new"),)), previously=before)
 
     assert [click("new", before)] == found
 
@@ -112,7 +112,7 @@ def test_later_click_id_dates_from_the_previous_pull():
 def test_captured_click_time_is_used():
     """It is not an estimate."""
     clicked = CREATED - timedelta(hours=1)
-    found = new_click_ids([], lead(click_ids=(ClickId(GCLID, "G", clicked),)), previously=NIGHT)
+    found = newly_seen_click_ids([], lead(click_ids=(ClickId(GCLID, "G", clicked),)), previously=NIGHT)
 
     assert [click("G", clicked, estimated=False)] == found
 
@@ -122,13 +122,13 @@ def test_click_id_is_added_only_once(known):
     """This also holds where it was erased meanwhile, or where a lead lists it twice."""
     again = lead(click_ids=(ClickId(GCLID, "G"), ClickId(GCLID, "G")))
 
-    assert [] == new_click_ids([click(known)], again, previously=NIGHT)
-    assert 1 == len(new_click_ids([], again, previously=None))
+    assert [] == newly_seen_click_ids([click(known)], again, previously=NIGHT)
+    assert 1 == len(newly_seen_click_ids([], again, previously=None))
 
 
 def test_click_ids_are_case_sensitive():
     """Google's ids may differ by case alone."""
-    assert 1 == len(new_click_ids([click("abc")], lead(click_ids=(ClickId(GCLID, "ABC"),)), previously=NIGHT))
+    assert 1 == len(newly_seen_click_ids([click("abc")], lead(click_ids=(ClickId(GCLID, "ABC"),)), previously=NIGHT))
 
 
 def test_erased_click_id_does_not_reveal_its_value():

@@ -5,12 +5,12 @@ from datetime import timedelta
 
 import pytest
 
-from connectors.records import ClickIdKind, Identifier, IdentifierKind
-from jobs.rules.eligibility import click_for, contact_hashes_to_send, is_selected_by_click_ids
+from connectors.records import ClickIdKind, ContactIdentifierKind, Identifier
+from jobs.rules.eligibility import click_id_to_send, contact_hashes_to_send, is_selected_by_click_ids
 from tests.builders import CREATED, GOOGLE, WON, click, facts, route
 from tests.fakes import LIMITS
 
-HASHES = (Identifier(IdentifierKind.EMAIL, "a" * 64),)
+HASHES = (Identifier(ContactIdentifierKind.EMAIL, "a" * 64),)
 DAY = timedelta(days=1)
 GCLID, GBRAID, WBRAID = ClickIdKind.GCLID, ClickIdKind.GBRAID, ClickIdKind.WBRAID
 
@@ -32,7 +32,7 @@ GCLID, GBRAID, WBRAID = ClickIdKind.GCLID, ClickIdKind.GBRAID, ClickIdKind.WBRAI
 )
 def test_picks_preferred_kind_then_latest_click_up_to_the_change(clicks, expected):
     """A later click cannot have led to the change, and another platform's id means nothing here."""
-    chosen = click_for(route(), facts(click_ids=tuple(clicks)), WON)
+    chosen = click_id_to_send(route(), facts(click_ids=tuple(clicks)), WON)
 
     assert expected == (chosen.value if chosen else None)
 
@@ -40,7 +40,7 @@ def test_picks_preferred_kind_then_latest_click_up_to_the_change(clicks, expecte
 def test_tie_between_simultaneous_clicks_is_broken_deterministically():
     """The order in which they are loaded does not matter."""
     first, second = click("a", CREATED), click("b", CREATED)
-    chosen = {click_for(route(), facts(click_ids=order), WON) for order in ((first, second), (second, first))}
+    chosen = {click_id_to_send(route(), facts(click_ids=order), WON) for order in ((first, second), (second, first))}
 
     assert 1 == len(chosen)
 
@@ -87,7 +87,7 @@ META = replace(LIMITS, click_ids=(LEAD, FBC, FBCLID), interchangeable=frozenset(
 )
 def test_interchangeable_ids_are_chosen_by_time(clicks, expected):
     """Meta's cookie and the bare fbclid are one kind of id, but the cookie made from an fbclid says more."""
-    chosen = click_for(route(limits=META), facts(click_ids=tuple(clicks)), WON)
+    chosen = click_id_to_send(route(limits=META), facts(click_ids=tuple(clicks)), WON)
 
     assert expected == chosen.value
 

@@ -8,7 +8,7 @@ import pytest
 
 from jobs.rules.expected_value import LeadOutcome
 from jobs.rules.model import Cohort, SaleTerms, StatusTimeOrigin, UnreadableAmount
-from jobs.rules.stage_history import LeadPast, lead_history_since_stage
+from jobs.rules.stage_history import LeadPast, lead_outcome_since_stage
 from tests.builders import CREATED, reported
 
 DAY = timedelta(days=1)
@@ -63,18 +63,18 @@ def unseen(day, label, since):
 )
 def test_the_first_entry_and_the_sale_that_stands_count(changes, history):
     """A lost lead may come back; a sale taken back is none; what nothing dates is no beginning."""
-    assert history == lead_history_since_stage(past(*changes), VISIT, SALE)
+    assert history == lead_outcome_since_stage(past(*changes), VISIT, SALE)
 
 
 def test_every_lead_enters_created_when_it_is_created():
     """It needs no status change; what became of a lead first seen long after is unknown, whether it was won or not."""
     created = Cohort(frozenset(), on_creation=True)
 
-    assert became(0) == lead_history_since_stage(past(), created, SALE)
-    assert became(0, 3) == lead_history_since_stage(past(on(3, "gagne")), created, SALE)
-    assert became(0, 1) == lead_history_since_stage(past(unseen(1, "gagne", 0)), created, SALE)
+    assert became(0) == lead_outcome_since_stage(past(), created, SALE)
+    assert became(0, 3) == lead_outcome_since_stage(past(on(3, "gagne")), created, SALE)
+    assert became(0, 1) == lead_outcome_since_stage(past(unseen(1, "gagne", 0)), created, SALE)
     assert [None, None] == [
-        lead_history_since_stage(past(unseen(90, one, 0)), created, SALE) for one in ("gagne", "nouveau")
+        lead_outcome_since_stage(past(unseen(90, one, 0)), created, SALE) for one in ("gagne", "nouveau")
     ]
 
 
@@ -83,7 +83,7 @@ def test_only_leads_that_the_conversion_is_about_count(where, counts):
     """As `where` under the conversion says."""
     cohort = replace(VISIT, where={"channel": frozenset({"web"})})
 
-    assert counts == (lead_history_since_stage(past(on(2, "rdv"), where=where), cohort, SALE) is not None)
+    assert counts == (lead_outcome_since_stage(past(on(2, "rdv"), where=where), cohort, SALE) is not None)
 
 
 @pytest.mark.parametrize("amounts", [{}, {"amount": UnreadableAmount("text, 8 characters")}])
@@ -91,17 +91,17 @@ def test_an_amount_that_is_missing_or_unreadable_is_unknown(amounts):
     """It is not zero."""
     won = past(on(2, "rdv"), on(9, "gagne"), amounts=amounts)
 
-    assert became(2, 9, None) == lead_history_since_stage(won, VISIT, SALE)
+    assert became(2, 9, None) == lead_outcome_since_stage(won, VISIT, SALE)
 
 
 def test_without_a_field_every_sale_has_the_price_of_the_settings():
     """A fixed value of the sale's conversion; without any, sales have no amount."""
     won = past(on(2, "rdv"), on(9, "gagne"), amounts={})
 
-    assert became(2, 9, 900) == lead_history_since_stage(won, VISIT, replace(SALE, path=None, price=Decimal(900)))
-    assert became(2, 9, None) == lead_history_since_stage(won, VISIT, replace(SALE, path=None))
+    assert became(2, 9, 900) == lead_outcome_since_stage(won, VISIT, replace(SALE, path=None, price=Decimal(900)))
+    assert became(2, 9, None) == lead_outcome_since_stage(won, VISIT, replace(SALE, path=None))
 
 
 def test_the_campaign_goes_with_the_history():
     """So that campaigns can be told apart."""
-    assert "spring" == lead_history_since_stage(past(on(2, "rdv"), campaign="spring"), VISIT, SALE).campaign
+    assert "spring" == lead_outcome_since_stage(past(on(2, "rdv"), campaign="spring"), VISIT, SALE).campaign

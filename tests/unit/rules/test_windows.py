@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from connectors.records import Identifier, IdentifierKind
+from connectors.records import ContactIdentifierKind, Identifier
 from jobs.rules.decision import decide
 from jobs.rules.delivery_state import DeliveryState
 from jobs.rules.eligibility import acceptance_window
@@ -13,7 +13,7 @@ from tests.fakes import NIGHT
 
 TICK = timedelta(microseconds=1)
 KEY = "0" * 40
-HASHES = {GOOGLE: (Identifier(IdentifierKind.EMAIL, "a" * 64),)}
+HASHES = {GOOGLE: (Identifier(ContactIdentifierKind.EMAIL, "a" * 64),)}
 
 
 def outcome(decision):

@@ -9,9 +9,9 @@ from connectors.sandbox.oplead.shape import (
     AXES,
     CONFLICTS,
     ApiShape,
-    api_shape_from_positions,
     can_api_shape_have_both,
     drawn_shape,
+    shape_from_axis_positions,
 )
 from connectors.sandbox.rules import oplead_rules
 from tests.e2e.support.shapes import pairs_of, possible_pairs, shapes
@@ -34,14 +34,14 @@ def test_shape_round_trips_through_its_positions():
     """A switch or a saved state names positions in this form."""
     shape = ApiShape(auth="query_token", page_size=25, filters="updatedAfter", list_has_details="ids")
 
-    assert shape == api_shape_from_positions(asdict(shape))
+    assert shape == shape_from_axis_positions(asdict(shape))
 
 
 @pytest.mark.parametrize("positions", [{"auth": "basic"}, {"page_size": True}, {"filters": 1}, {"colour": "red"}])
 def test_invalid_positions_are_refused(positions):
     """The axis or value is unknown, or a number stands where a boolean is meant."""
     with pytest.raises(ValueError, match=next(iter(positions))):
-        api_shape_from_positions(positions)
+        shape_from_axis_positions(positions)
 
 
 @pytest.mark.parametrize("conflict", CONFLICTS, ids=lambda conflict: f"{conflict.first} and {conflict.second}")

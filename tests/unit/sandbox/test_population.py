@@ -95,15 +95,15 @@ def test_different_seed_gives_a_different_population(population):
     """Only the seed differs."""
     other = InventedLeads.generate(8)
 
-    assert text(population.leads_at(LATER)) != text(other.leads_at(LATER))
+    assert text(population.leads_at(LATER)) != text(other.leads_at_time(LATER))
 
 
 def test_leads_depend_only_on_the_requested_time(population):
     """Earlier calls do not change the result."""
     fresh = InventedLeads.generate(7)
-    fresh.leads_at(LATER)
+    fresh.leads_at_time(LATER)
 
-    assert text(population.leads_at(FIRST_NIGHT)) == text(fresh.leads_at(FIRST_NIGHT))
+    assert text(population.leads_at(FIRST_NIGHT)) == text(fresh.leads_at_time(FIRST_NIGHT))
 
 
 def test_start_without_a_zone_is_refused():

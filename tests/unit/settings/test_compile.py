@@ -14,7 +14,7 @@ from connectors.meta.encode import META
 from connectors.records import ClickIdKind, Target
 from jobs.rules.model import DedupRule, DedupScope
 from jobs.settings import ValidSettings, load
-from jobs.settings.compile import assumed_targets, compile_rules
+from jobs.settings.compile import compile_rules, target_assumptions
 
 FORM = frozenset({ClickIdKind.LEAD_ID})
 ENVIRON = {"OPLEAD_TOKEN": "tok-5a1d", "META_ACCESS_TOKEN": "tok-77e0"}
@@ -83,7 +83,7 @@ class Compiled:
 
     def expected(self):
         """What the settings assume of each target, by conversion and destination."""
-        found = assumed_targets(self.load(), self.book)
+        found = target_assumptions(self.load(), self.book)
         return {(each.conversion, destination): each for destination, all_of in found.items() for each in all_of}
 
 

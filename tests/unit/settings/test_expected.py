@@ -83,13 +83,13 @@ def test_its_route_says_what_it_is_estimated_from(loaded):
     """The leads of its stage that its `where` is about, and the sales that stand."""
     visit = VISIT % "{ expected: true, otherwise: 60 }, implied_by: won, where: { channel: Site web }"
     book = compile_rules(loaded(conversions=f"[{visit}, {SALE % AMOUNT}]").settings, {GOOGLE: LIMITS})
-    rule = book.find_route("visit", GOOGLE).expected_value
+    rule = book.find_conversion_route("visit", GOOGLE).expected_value
 
     where = {"channel": frozenset({"site web"})}
     assert Cohort(frozenset({"rendez vous", "rdv pris", "gagne"}), where=where) == rule.cohort
     assert SaleTerms(frozenset({"gagne"}), frozenset({"perdu"}), path="amount") == rule.sale
     assert (Decimal(60), None, None) == (rule.otherwise, rule.value, rule.estimate)
-    assert book.find_route("sale", GOOGLE).expected_value is None
+    assert book.find_conversion_route("sale", GOOGLE).expected_value is None
 
 
 @pytest.mark.parametrize(
@@ -108,7 +108,9 @@ def test_another_basis_is_another_estimate(loaded):
 
     def basis(**changes):
         settings = loaded(**{"conversions": conversions("expected")} | changes).settings
-        return compile_rules(settings, {GOOGLE: LIMITS}).find_route("visit", GOOGLE).expected_value.basis
+        return (
+            compile_rules(settings, {GOOGLE: LIMITS}).find_conversion_route("visit", GOOGLE).expected_value.basis_digest
+        )
 
     assert basis() == basis(conversions=conversions("{ expected: true, otherwise: 9 }"))
     assert basis() != basis(stages="{ appointment: [RDV], won: [Gagné], lost: Perdu }")

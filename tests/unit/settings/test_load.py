@@ -11,7 +11,7 @@ from connectors.language import Language, using_language
 from jobs.cli.accounts import secrets_of
 from jobs.settings import InvalidSettings, SettingsProblem, ValidSettings, load
 from jobs.settings.references import HOW_TO_REFER
-from jobs.settings.types import StateDatabase, StateFile
+from jobs.settings.types import StateDatabaseAddress, StateFile
 
 REPOSITORY = Path(__file__).parents[3]
 
@@ -222,7 +222,7 @@ def test_a_database_is_named_by_reference(loaded, tmp_path, secrets):
     """Its address is looked up even where secrets are not, since without it no state can be read."""
     answer = loaded(secrets=secrets, state="'${DATABASE}'")
 
-    assert StateDatabase(SecretStr("postgresql://fleet:tok-d4ba@db/fleet"), tmp_path) == answer.settings.state
+    assert StateDatabaseAddress(SecretStr("postgresql://fleet:tok-d4ba@db/fleet"), tmp_path) == answer.settings.state
     assert "tok-d4ba" not in repr(answer.settings)
     assert isinstance(loaded(secrets=secrets, state="'${ELSEWHERE}'"), ValidSettings) is not secrets
     assert {"postgresql://fleet:tok-d4ba@db/fleet", "tok-d4ba"} <= set(secrets_of(answer.settings))

@@ -3,7 +3,7 @@
 import pytest
 
 from connectors.survey import SeenInLeads
-from jobs.settings.unmatched import unmatched
+from jobs.settings.unmatched import unmatched_settings_references
 
 FILE = """\
 stages:
@@ -37,7 +37,7 @@ def told(tmp_path):
         file = tmp_path / "pipeline.yaml"
         file.write_text(text, encoding="utf-8")
         seen = SeenInLeads(leads, list(have), labels, lambda path: FOUND.get(path, 0))
-        return [(one.problem.line, one.problem.message, one.stops) for one in unmatched(file, seen)]
+        return [(one.problem.line, one.problem.message, one.stops) for one in unmatched_settings_references(file, seen)]
 
     return read
 
@@ -50,7 +50,7 @@ def advised(tmp_path):
         file = tmp_path / "pipeline.yaml"
         file.write_text(text, encoding="utf-8")
         seen = SeenInLeads(30, list(HAVE), ("Gagné", "Nouveau"), lambda path: FOUND.get(path, 0))
-        return [(one.problem.message, one.stops, one.advice) for one in unmatched(file, seen)]
+        return [(one.problem.message, one.stops, one.advice) for one in unmatched_settings_references(file, seen)]
 
     return read
 

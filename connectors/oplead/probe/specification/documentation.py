@@ -14,7 +14,7 @@ from connectors.errors import Misconfigured, Transient, WrongFile
 from connectors.language import _, _n
 from connectors.oplead.answers import RawOpleadResponse, TooLarge
 from connectors.oplead.client import OpleadClient
-from connectors.oplead.options import AuthOptions
+from connectors.oplead.options import ApiAuthScheme
 from connectors.oplead.probe.specification.loading import LARGEST, NotASpecificationError, Specified, specification_in
 
 PAGE = "/documentation/index.html"
@@ -43,7 +43,7 @@ def find_specification(client: OpleadClient) -> SpecificationSearchResult:
 
     The key is sent only after the page was refused without it (401), and only to the host of `base_url`.
     """
-    anonymous = replace(client.options, auth=AuthOptions(style="none"), extra_headers=_ACCEPT, extra_query={})
+    anonymous = replace(client.options, auth=ApiAuthScheme(style="none"), extra_headers=_ACCEPT, extra_query={})
     with_key = replace(client.options, extra_headers={**client.options.extra_headers, **_ACCEPT})
     with (
         closing(replace(client, options=anonymous)) as without,

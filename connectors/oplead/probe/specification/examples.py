@@ -10,8 +10,8 @@ from connectors.oplead.probe.specification.openapi import (
     ApiDescription,
     Schema,
     mapping_or_empty,
-    schema_type_of,
     text_or_empty,
+    type_of_schema,
 )
 
 _DEEPEST = 7
@@ -37,7 +37,7 @@ _DATES = frozenset(
 
 
 @dataclass(frozen=True, slots=True)
-class Example:
+class SchemaExample:
     """A made-up value that a schema allows."""
 
     value: object
@@ -45,10 +45,10 @@ class Example:
     """The values that the schema lists, by path."""
 
 
-def example_of(api: ApiDescription, schema: Schema) -> Example:
+def example_of(api: ApiDescription, schema: Schema) -> SchemaExample:
     """Return a made-up value for a schema; what is too deep, or leads in a circle, is None."""
     maker = _ExampleValueMaker(api)
-    return Example(maker.value(schema, "", _DEEPEST), maker.enums)
+    return SchemaExample(maker.value(schema, "", _DEEPEST), maker.enums)
 
 
 @dataclass(slots=True)
@@ -63,7 +63,7 @@ class _ExampleValueMaker:
         if depth == 0 or self._made > _MOST_VALUES:
             return None
         flat = self.api.resolve_schema(schema)
-        match schema_type_of(flat):
+        match type_of_schema(flat):
             case "object":
                 properties = mapping_or_empty(flat.get("properties"))
                 return {

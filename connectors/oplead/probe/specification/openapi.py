@@ -46,7 +46,7 @@ class Body:
 
 
 @dataclass(frozen=True, slots=True)
-class Operation:
+class ApiOperation:
     """One verb of one path."""
 
     verb: str
@@ -85,7 +85,7 @@ class ApiDescription:
     document: Mapping[str, object] = field(repr=False)
     host: str | None
     """The host it says the API is on, if it says so."""
-    operations: tuple[Operation, ...]
+    operations: tuple[ApiOperation, ...]
     schemes: Mapping[str, SecurityScheme]
 
     def resolve_schema(self, schema: object) -> Schema:
@@ -138,7 +138,7 @@ class _Reader:
             kind, where, called, scheme, description = said
             yield name, SecurityScheme(kind, where, called, scheme.casefold(), description)
 
-    def _operations_at_path(self, server: "_Server", path: str, written: Schema) -> Iterator[Operation]:
+    def _operations_at_path(self, server: "_Server", path: str, written: Schema) -> Iterator[ApiOperation]:
         item = resolve_local_reference(self._document, written)
         shared = self._parameters(item)
         for verb in VERBS:
@@ -147,7 +147,7 @@ class _Reader:
                 continue
             parameters = [*shared, *self._parameters(operation)]
             answer = self._answer(operation)
-            yield Operation(
+            yield ApiOperation(
                 verb=verb.upper(),
                 path=server.path + "/" + path.lstrip("/"),
                 parameters=tuple(map(self._parameter, filter(_is_usable, parameters))),
@@ -282,7 +282,7 @@ class _Flattener:
         return merged
 
 
-def schema_type_of(schema: Schema) -> str:
+def type_of_schema(schema: Schema) -> str:
     """Return a flat schema's type, guessed from its other keys if it has none; null is no type."""
     written = schema.get("type")
     if isinstance(written, list):

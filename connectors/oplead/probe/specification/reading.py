@@ -10,27 +10,27 @@ from dataclasses import dataclass, field, replace
 from connectors.errors import Misconfigured
 from connectors.language import _
 from connectors.oplead.answers import TOTAL_HEADERS
-from connectors.oplead.options import AuthOptions, PaginationOptions, SinceQueryParameters
+from connectors.oplead.options import ApiAuthScheme, PaginationOptions, SinceQueryParameters
 from connectors.oplead.pagination import CURSORS, NEXT_URLS
 from connectors.oplead.parsing.field_tree import normalise
 from connectors.oplead.parsing.lead_parser import candidate_lead_objects
 from connectors.oplead.probe.envelope import (
-    count_lead_field_names,
+    count_typical_lead_fields,
     envelope_values,
     is_next_page_path,
     lists_and_surrounding_values,
     locate_lead_array,
 )
-from connectors.oplead.probe.specification.examples import Example, example_of
+from connectors.oplead.probe.specification.examples import SchemaExample, example_of
 from connectors.oplead.probe.specification.loading import NotASpecificationError
 from connectors.oplead.probe.specification.openapi import (
     ApiDescription,
-    Operation,
+    ApiOperation,
     Parameter,
     SecurityScheme,
     mapping_or_empty,
     parse_openapi_document,
-    schema_type_of,
+    type_of_schema,
 )
 
 LEADS = ("leads", "lead", "prospects", "prospect")
@@ -59,7 +59,7 @@ class Specification:
 
     api: ApiDescription = field(repr=False)
     paths: LeadEndpointPaths
-    auth: AuthOptions | None
+    auth: ApiAuthScheme | None
     pagination: PaginationOptions
     """Style `auto` if the answers say where the next page is, or if nothing is said of pages."""
     says_pages: bool
@@ -95,7 +95,7 @@ def read_specification(document: Mapping[str, object], base_path: str) -> Specif
     paths = replace(paths, lead_path=paths.path_after_prefix(detail.path) if detail else None)
     body = example_of(api, operation.answer or {})
     path, listed = _entry(body)
-    own = _lead_on_detail_page(example_of(api, detail.answer or {})) if detail else Example({}, {})
+    own = _lead_on_detail_page(example_of(api, detail.answer or {})) if detail else SchemaExample({}, {})
     whole = own.value if isinstance(own.value, Mapping) else {}
     pages = _pages(operation, body)
     return Specification(
@@ -114,7 +114,7 @@ def read_specification(document: Mapping[str, object], base_path: str) -> Specif
 # ── paths ────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _operations_below_base_path(operations: Sequence[Operation], base_path: str) -> Iterator[Operation]:
+def _operations_below_base_path(operations: Sequence[ApiOperation], base_path: str) -> Iterator[ApiOperation]:
     """Yield the operations with their paths after `base_path`; it may be left out of a specification."""
     is_written = any(one.path.startswith(f"{base_path}/") for one in operations)
     for one in operations:
@@ -129,8 +129,8 @@ def path_segments(path: str) -> list[str]:
     return [re.sub(r"\{[^{}]*\}", "{}", part.casefold()) for part in path.strip("/").split("/")]
 
 
-def _list_of_leads(api: ApiDescription) -> Operation | None:
-    def rank(one: Operation) -> tuple[int, int]:
+def _list_of_leads(api: ApiDescription) -> ApiOperation | None:
+    def rank(one: ApiOperation) -> tuple[int, int]:
         return LEADS.index(path_segments(one.path)[-1]), len(one.path)
 
     found = [
@@ -141,7 +141,7 @@ def _list_of_leads(api: ApiDescription) -> Operation | None:
     return min(found, key=rank, default=None)
 
 
-def _own_page(api: ApiDescription, prefix: str) -> Operation | None:
+def _own_page(api: ApiDescription, prefix: str) -> ApiOperation | None:
     found = [one for one in api.operations if one.verb == "GET" and is_single_lead_path(one.path, prefix, [])]
     return min(found, key=lambda one: LEADS.index(path_segments(one.path)[-2]), default=None)
 
@@ -163,27 +163,27 @@ _NO_PREFIXES = frozenset(
 )
 
 
-def _auth(api: ApiDescription, operation: Operation) -> AuthOptions | None:
+def _auth(api: ApiDescription, operation: ApiOperation) -> ApiAuthScheme | None:
     """Return how the key is shown; where there are several ways, the one that the list wants, else the safest."""
     names = [name for name in operation.security if name in api.schemes] or list(api.schemes)
     ways = [way for name in names if (way := _auth_of_scheme(api.schemes[name])) is not None]
     return min(ways, key=lambda way: ("header", "bearer", "query").index(way.style), default=None)
 
 
-def _auth_of_scheme(scheme: SecurityScheme) -> AuthOptions | None:
+def _auth_of_scheme(scheme: SecurityScheme) -> ApiAuthScheme | None:
     if scheme.kind == "http" and scheme.scheme == "bearer":
-        return AuthOptions()
+        return ApiAuthScheme()
     if scheme.kind != "apiKey" or not re.fullmatch(r"[!-~]{1,100}", scheme.name):
         return None
     if scheme.place == "query":
-        return AuthOptions(style="query", name=scheme.name)
+        return ApiAuthScheme(style="query", name=scheme.name)
     if scheme.place != "header":
         return None
     words = (match["prefix"] for match in _PREFIXED.finditer(scheme.description))
     prefix = next((word for word in words if word.casefold() not in _NO_PREFIXES), None)
     if scheme.name.casefold() == "authorization" and prefix == "Bearer":
-        return AuthOptions()
-    return AuthOptions(style="header", name=scheme.name, prefix=f"{prefix} " if prefix else "")
+        return ApiAuthScheme()
+    return ApiAuthScheme(style="header", name=scheme.name, prefix=f"{prefix} " if prefix else "")
 
 
 # ── pages ────────────────────────────────────────────────────────────────────────────────────────
@@ -198,7 +198,7 @@ _LAST_IDS = frozenset({"afterid", "lastid", "sinceid", "fromid", "startingafter"
 _LARGEST_PAGE = 100
 
 
-def _pages(operation: Operation, body: Example) -> PaginationOptions | None:
+def _pages(operation: ApiOperation, body: SchemaExample) -> PaginationOptions | None:
     """Return how pages are reached; None if nothing is said of it."""
     query = {normalise(one.name): one for one in operation.parameters if one.place == "query"}
 
@@ -247,7 +247,7 @@ def _with_page_size(options: PaginationOptions, parameter: Parameter | None) -> 
     return options if is_usual else replace(options, size_param=parameter.name, size=size)
 
 
-def _total_header(operation: Operation) -> str | None:
+def _total_header(operation: ApiOperation) -> str | None:
     usual = {name.casefold() for name in TOTAL_HEADERS}
     return next((name for name in operation.headers if name.casefold() in usual), None)
 
@@ -261,7 +261,7 @@ _UNTIL = ("until", "before", "to", "jusqua", "jusque", "lte", "max", "end", "ava
 _WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+|\d+")
 
 
-def _since_filter(operation: Operation) -> SinceQueryParameters | None:
+def _since_filter(operation: ApiOperation) -> SinceQueryParameters | None:
     """Return the parameter that lists what has changed since a time; one that may filter by creation is not taken."""
     query = [one for one in operation.parameters if one.place == "query"]
     for one in query:
@@ -293,7 +293,7 @@ def _is_period_end(parameter: Parameter, words: Sequence[str]) -> bool:
 
 
 def _time_format(parameter: Parameter) -> str | None:
-    kind, form = schema_type_of(parameter.schema), parameter.schema.get("format")
+    kind, form = type_of_schema(parameter.schema), parameter.schema.get("format")
     if kind in ("integer", "number"):
         return "epoch_ms" if "milli" in parameter.description.casefold() else "epoch_s"
     if kind not in ("string", ""):
@@ -307,23 +307,23 @@ def _time_format(parameter: Parameter) -> str | None:
 # ── a lead ───────────────────────────────────────────────────────────────────────────────────────
 
 
-def _entry(body: Example) -> tuple[str | None, Example]:
+def _entry(body: SchemaExample) -> tuple[str | None, SchemaExample]:
     """Return the path of the array of leads, None if it can stay unset, and an entry of it."""
     try:
         path, items = locate_lead_array(body.value, None)
     except Misconfigured:
-        return None, Example({}, {})
+        return None, SchemaExample({}, {})
     place = next((path for path, value in lists_and_surrounding_values(body.value) if value is items), "")
-    return path, Example(items[0] if items else {}, _enums_below_path(body.enums, place))
+    return path, SchemaExample(items[0] if items else {}, _enums_below_path(body.enums, place))
 
 
-def _lead_on_detail_page(body: Example) -> Example:
+def _lead_on_detail_page(body: SchemaExample) -> SchemaExample:
     """Return the lead in the answer of its own page: the object with the most names typical of one."""
-    lead = max(candidate_lead_objects(body.value), key=count_lead_field_names, default=None)
+    lead = max(candidate_lead_objects(body.value), key=count_typical_lead_fields, default=None)
     if lead is None:
-        return Example({}, {})
+        return SchemaExample({}, {})
     place = next((name for name, one in mapping_or_empty(body.value).items() if one is lead), "")
-    return Example(lead, _enums_below_path(body.enums, place))
+    return SchemaExample(lead, _enums_below_path(body.enums, place))
 
 
 def _enums_below_path(enums: Mapping[str, tuple[str, ...]], place: str) -> dict[str, tuple[str, ...]]:

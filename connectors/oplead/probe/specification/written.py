@@ -4,9 +4,15 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from connectors.oplead.options import OpleadOptions, Paths
-from connectors.oplead.parsing.field_tree import NAMES, common_lead_paths, last_path_part, normalise, normalise_path
+from connectors.oplead.parsing.field_tree import (
+    NAMES,
+    common_lead_field_paths,
+    last_path_part,
+    normalise,
+    normalise_field_path,
+)
 from connectors.oplead.probe.specification.examples import example_of
-from connectors.oplead.probe.specification.openapi import ApiDescription, Operation, mapping_or_empty, text_or_empty
+from connectors.oplead.probe.specification.openapi import ApiDescription, ApiOperation, mapping_or_empty, text_or_empty
 from connectors.oplead.probe.specification.reading import Specification, is_single_lead_path, path_segments
 from connectors.oplead.survey.places import locate_configured_fields
 from connectors.survey import FieldMatch
@@ -39,7 +45,7 @@ def specified_write_settings(specification: Specification, options: OpleadOption
     api, paths = specification.api, specification.paths
     said: dict[str, str] = {}
 
-    def note(name: str, operation: Operation | None) -> None:
+    def note(name: str, operation: ApiOperation | None) -> None:
         if operation is not None and (place := paths.path_after_prefix(operation.path)) is not None:
             said[name] = f"{operation.verb} {place}"
 
@@ -95,7 +101,7 @@ def _events(names: Sequence[str]) -> dict[str, str]:
 
 def _best_matching_operation(
     api: ApiDescription, verbs: Sequence[str], is_wanted: Callable[[str], bool]
-) -> Operation | None:
+) -> ApiOperation | None:
     found = [one for one in api.operations if one.verb in verbs and is_wanted(one.path)]
     return min(found, key=lambda one: (verbs.index(one.verb), len(one.path)), default=None)
 
@@ -104,11 +110,11 @@ def _ends_in(endings: Sequence[str]) -> Callable[[str], bool]:
     return lambda path: path_segments(path)[-1] in endings
 
 
-def _document(api: ApiDescription, prefix: str, rest: Sequence[str]) -> Operation | None:
+def _document(api: ApiDescription, prefix: str, rest: Sequence[str]) -> ApiOperation | None:
     return _best_matching_operation(api, ("POST", "PUT"), lambda path: is_single_lead_path(path, prefix, rest))
 
 
-def _status_field(api: ApiDescription, operation: Operation) -> str | None:
+def _status_field(api: ApiDescription, operation: ApiOperation) -> str | None:
     """Return where the label goes in the request that sets a status: where its name says so, or the only place."""
     example = example_of(api, operation.body.schema if operation.body else {})
     leaves = list(_leaves(example.value))
@@ -120,7 +126,7 @@ def _status_field(api: ApiDescription, operation: Operation) -> str | None:
     return next(iter(named), leaves[0] if len(leaves) == 1 else None)
 
 
-def _document_field(api: ApiDescription, operation: Operation) -> str | None:
+def _document_field(api: ApiDescription, operation: ApiOperation) -> str | None:
     """Return the name of the part of a form that takes the file."""
     body = operation.body
     if body is None or body.media != "multipart/form-data":
@@ -136,7 +142,9 @@ def _document_field(api: ApiDescription, operation: Operation) -> str | None:
     return None
 
 
-def _written_fields(api: ApiDescription, create: Operation | None, options: OpleadOptions) -> Iterator[tuple[str, str]]:
+def _written_fields(
+    api: ApiDescription, create: ApiOperation | None, options: OpleadOptions
+) -> Iterator[tuple[str, str]]:
     """Yield the places in a new lead that differ from where they are first read, and those of the supplier."""
     example = example_of(api, create.body.schema if create and create.body else {})
     if not isinstance(example.value, Mapping):
@@ -155,13 +163,13 @@ def lead_creation_path_settings(matches: Iterable[FieldMatch], options: OpleadOp
     for match in matches:
         if match.field in _WRITTEN_FIELDS and match.path:
             read_from: Paths = getattr(options.fields, match.field)
-            if normalise_path(match.path) != normalise_path(read_from[0]):
+            if normalise_field_path(match.path) != normalise_field_path(read_from[0]):
                 yield f"fields.{match.field}", match.path
 
 
 def _leaves(value: object) -> Iterator[str]:
     """Yield the paths of a made-up body's texts and numbers."""
-    nodes = common_lead_paths([value])
+    nodes = common_lead_field_paths([value])
     yield from (
         path for path, node in nodes.items() if not any(isinstance(one, Mapping) for one in node.all_lead_values())
     )

@@ -8,7 +8,7 @@ from typing import Any
 from google.ads.googleads.v26.enums.types import conversion_adjustment_type
 from google.ads.googleads.v26.services.types import conversion_adjustment_upload_service as service
 
-from connectors.sandbox.google.ads_api.state import CallRefusal, unreadable_failure
+from connectors.sandbox.google.ads_api.state import CallRefusal, undecodable_failure_status
 from connectors.sandbox.google.ads_api.uploads import (
     MAX_IDENTIFIERS,
     TargetConversionAction,
@@ -90,7 +90,7 @@ class AdjustmentUploadCall(UploadCall[CountedGoogleConversion]):
         """Return the response, or what `adjustments_unknown` puts in its place; the call is already recorded."""
         match self.request.validate_only, self.api.switches["adjustments_unknown"]:
             case False, "unreadable":
-                response = self.response_type(job_id=self.job_id, partial_failure_error=unreadable_failure())
+                response = self.response_type(job_id=self.job_id, partial_failure_error=undecodable_failure_status())
                 return bytes(response.SerializeToString())
             case False, "internal":
                 return CallRefusal("INTERNAL", "Internal error encountered.")

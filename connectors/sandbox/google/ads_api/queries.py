@@ -18,7 +18,7 @@ from connectors.sandbox.google.ads_api.state import (
     CallRefusal,
     GrpcCall,
     UploadJob,
-    error_code_number,
+    error_number_from_name,
     parse,
 )
 from connectors.sandbox.google.platform import GoogleAccount
@@ -350,7 +350,7 @@ def _alert(error: str, share: float) -> dict[str, Any]:
         return {"error_percentage": share}
     return {
         "error_percentage": share,
-        "error": {family: error_code_number(family, int(name) if name.isdecimal() else name)},
+        "error": {family: error_number_from_name(family, int(name) if name.isdecimal() else name)},
     }
 
 

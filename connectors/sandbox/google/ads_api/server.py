@@ -25,7 +25,7 @@ from connectors.sandbox.google.ads_api.state import (
     GrpcCall,
     RowError,
     UnreadableCallError,
-    failure,
+    google_ads_failure_bytes,
 )
 from connectors.sandbox.google.oauth import ADWORDS
 from connectors.sandbox.google.platform import STATUS_CODES, SandboxGoogleState
@@ -161,12 +161,12 @@ class GoogleAdsServer:
         unseen = self._refusal_before_handling(fault, context) if fault else None
         answer = unseen or self._handle(call)
         status = None if unseen else _HTTP[answer.status] if isinstance(answer, CallRefusal) else 200
-        self.log.record(
+        self.log.record_request(
             {"method": "POST", "path": path, "query": {}}, self._now(), status, fault.kind if fault else None
         )
         answer = (_refusal_after_handling(fault) if fault else None) or answer
         problems = answer.problems if isinstance(answer, CallRefusal) else ()
-        packed = ((_FAILURE, failure(problems, call.id)),) if problems else ()
+        packed = ((_FAILURE, google_ads_failure_bytes(problems, call.id)),) if problems else ()
         context.set_trailing_metadata((("request-id", call.id), *packed))
         if isinstance(answer, CallRefusal):
             context.abort(grpc.StatusCode[answer.status], answer.message)

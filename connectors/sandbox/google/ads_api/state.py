@@ -85,15 +85,15 @@ def parse(kind: Any, body: bytes) -> Any:
     return request
 
 
-def partial_failure(problems: Mapping[int, Sequence[RowError]], request_id: str) -> Any:
+def build_partial_failure_status(problems: Mapping[int, Sequence[RowError]], request_id: str) -> Any:
     """Return the Status of a request in which some rows failed, with each distinct error once."""
     unique = list(dict.fromkeys(each for row in sorted(problems) for each in problems[row]))
     first = unique[0].message
     text = first if len(unique) == 1 else f"Multiple errors in ‘details’. First error: {first}"
-    return _status(_INVALID_ARGUMENT, text, failure(unique, request_id))
+    return _status(_INVALID_ARGUMENT, text, google_ads_failure_bytes(unique, request_id))
 
 
-def unreadable_failure() -> Any:
+def undecodable_failure_status() -> Any:
     """Return a Status whose detail can't be decoded."""
     return _status(_INTERNAL, "Internal error encountered.", b"\xff")
 
@@ -102,12 +102,12 @@ def _status(code: int, text: str, detail: bytes) -> Any:
     return status_pb2.Status(code=code, message=text, details=[any_pb2.Any(type_url=FAILURE, value=detail)])
 
 
-def failure(problems: Iterable[RowError], request_id: str) -> bytes:
+def google_ads_failure_bytes(problems: Iterable[RowError], request_id: str) -> bytes:
     """Return a serialized GoogleAdsFailure."""
     written = _errors().GoogleAdsFailure.pb()(request_id=request_id)
     for problem in problems:
         error = written.errors.add(message=problem.message)
-        setattr(error.error_code, problem.family, error_code_number(problem.family, problem.code))
+        setattr(error.error_code, problem.family, error_number_from_name(problem.family, problem.code))
         for name, index in problem.place:
             error.location.field_path_elements.add(field_name=name, index=index)
         if problem.retry_seconds is not None:
@@ -115,7 +115,7 @@ def failure(problems: Iterable[RowError], request_id: str) -> bytes:
     return bytes(written.SerializeToString())
 
 
-def error_code_number(family: str, code: str | int) -> int:
+def error_number_from_name(family: str, code: str | int) -> int:
     """Return an error's number, even one unknown to the library; raise ValueError for an unknown family or name."""
     known = _errors().ErrorCode.pb().DESCRIPTOR.fields_by_name.get(family)
     if known is None:
@@ -176,10 +176,10 @@ class PlantedAdsApiErrors:
         """Raise ValueError unless it identifies an existing error."""
         if bool(self.reason) == bool(self.number):
             raise ValueError("a ruling has either a reason or a number")
-        for each in self.errors(0):
-            error_code_number(each.family, each.code)
+        for each in self.errors_of_row(0):
+            error_number_from_name(each.family, each.code)
 
-    def errors(self, row: int) -> list[RowError]:
+    def errors_of_row(self, row: int) -> list[RowError]:
         """Return the errors of the row at this index."""
         codes = [self.reason] if isinstance(self.reason, str) else self.reason
         family = self.family or _FAMILIES[self.when]

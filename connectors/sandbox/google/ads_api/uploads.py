@@ -14,8 +14,8 @@ from connectors.sandbox.google.ads_api.state import (
     CallRefusal,
     GrpcCall,
     RowError,
+    build_partial_failure_status,
     parse,
-    partial_failure,
 )
 from connectors.sandbox.google.platform import (
     AHEAD,
@@ -130,7 +130,7 @@ class UploadCall(ABC, Generic[Applied]):
         if not self.request.validate_only:
             response.results.extend(self._result(row, failed=i in self.problems) for i, row in enumerate(self.rows))
         if self.problems:
-            response.partial_failure_error.CopyFrom(partial_failure(self.problems, self.call.id))
+            response.partial_failure_error.CopyFrom(build_partial_failure_status(self.problems, self.call.id))
         return bytes(response.SerializeToString())
 
     @abstractmethod
@@ -242,7 +242,7 @@ class UploadCall(ABC, Generic[Applied]):
             return self.rule_table.ACTION_KNOWN, "conversion_action"
         if target.action.kind not in self._action_kinds(row):
             return self.rule_table.ACTION_TYPE, "conversion_action"
-        if target.action.is_too_new(self.now):
+        if target.action.is_action_too_new(self.now):
             return self.rule_table.ACTION_AGE, "conversion_action"
         return self._apply_row(row, target)
 

@@ -85,13 +85,13 @@ def destination_violations(request: Any, accounts: Mapping[str, GoogleAccount], 
             yield rules.ACTION_KNOWN, place
         elif action.kind != "UPLOAD_CLICKS":
             yield rules.ACTION_TYPE, place
-        elif action.is_too_new(now):
+        elif action.is_action_too_new(now):
             yield rules.ACTION_AGE, place
         if contact and not account.enhanced_conversions:
             yield rules.ENHANCED_CONVERSIONS, f"destinations[{index}].operating_account"
 
 
-def row_violations(request: Any, row: int, now: datetime) -> Iterator[RuleViolation]:
+def event_violations(request: Any, row: int, now: datetime) -> Iterator[RuleViolation]:
     """Yield the violations of one event."""
     event = request.events[row]
     for rule, field in _event_violations(event, now):

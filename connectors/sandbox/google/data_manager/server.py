@@ -16,8 +16,8 @@ from connectors.sandbox.google.data_manager.checks import (
     EventContext,
     broken_rule,
     destination_violations,
+    event_violations,
     has_operating_account_access,
-    row_violations,
     shape_violations,
 )
 from connectors.sandbox.google.data_manager.wire import (
@@ -251,7 +251,7 @@ class SandboxDataManager(SandboxGoogleApi):
             return [RuleViolation(*each) for each in found]
         violations: list[RuleViolation] = []
         for row, event in enumerate(ingest.events):
-            violations += row_violations(ingest, row, now)
+            violations += event_violations(ingest, row, now)
             if planted := self._planted_failure_reason(event, "submit"):
                 violations.append(RuleViolation(replace(_PLANTED, answer=planted), "", row))
             if violations and self.switches["violations_named"] == "first":

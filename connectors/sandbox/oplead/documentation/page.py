@@ -12,7 +12,7 @@ from connectors.sandbox.oplead.documentation.schemas import (
     LISTED_LEAD,
     Schema,
     infer_schema,
-    schema_reference,
+    openapi_schema_reference,
 )
 from connectors.sandbox.oplead.documentation.swagger2 import as_swagger_2
 from connectors.sandbox.oplead.gate import KEY_PARAMETERS
@@ -96,9 +96,9 @@ def _openapi_3(shape: ApiShape, options: UndocumentedBehaviour) -> Schema:
         infer_schema([render_lead_in_list(one, shape) for one in EXEMPLARS]),
         infer_schema([render_lead(one, shape) for one in EXEMPLARS]),
     )
-    lead: Schema = schema_reference("ListedLead")
+    lead: Schema = openapi_schema_reference("ListedLead")
     if whole != listed:
-        lead = {"allOf": [schema_reference("ListedLead"), whole]}
+        lead = {"allOf": [openapi_schema_reference("ListedLead"), whole]}
     writable = writable_lead_parts(render_lead(EXEMPLARS[0], shape), shape)
     return {
         "openapi": "3.0.3",
@@ -137,7 +137,7 @@ def _security(shape: ApiShape) -> tuple[str, Schema]:
 
 
 def _paths(shape: ApiShape, options: UndocumentedBehaviour) -> Iterator[tuple[str, Schema]]:
-    lead = schema_reference("Lead")
+    lead = openapi_schema_reference("Lead")
     status: Schema = {"type": "object", "properties": {"status": _status(options)}}
     yield (
         "/leads",
@@ -148,7 +148,7 @@ def _paths(shape: ApiShape, options: UndocumentedBehaviour) -> Iterator[tuple[st
                 parameters=[*_list_parameters(shape)],
                 headers=_list_response_headers(shape),
             ),
-            "post": _operation("Create a lead.", lead, body=schema_reference("NewLead")),
+            "post": _operation("Create a lead.", lead, body=openapi_schema_reference("NewLead")),
         },
     )
     yield (
@@ -156,7 +156,7 @@ def _paths(shape: ApiShape, options: UndocumentedBehaviour) -> Iterator[tuple[st
         {
             "parameters": [_path_parameter("leadIdentifier")],
             "get": _operation("One lead.", lead),
-            options.update_verb.lower(): _operation("Change a lead.", lead, body=schema_reference("NewLead")),
+            options.update_verb.lower(): _operation("Change a lead.", lead, body=openapi_schema_reference("NewLead")),
         },
     )
     yield (
@@ -176,7 +176,7 @@ def _paths(shape: ApiShape, options: UndocumentedBehaviour) -> Iterator[tuple[st
                 "post": _operation("Add a document.", added, body=file, media="multipart/form-data"),
             },
         )
-    subscription = schema_reference("Subscription")
+    subscription = openapi_schema_reference("Subscription")
     yield (
         "/subscriptions",
         {

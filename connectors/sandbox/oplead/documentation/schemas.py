@@ -53,7 +53,7 @@ def infer_schema(examples: Sequence[object]) -> Schema:
     """Return the schema of these values; what differs among them is enumerated."""
     first = examples[0]
     if first is LISTED_LEAD:
-        return schema_reference("ListedLead")
+        return openapi_schema_reference("ListedLead")
     if isinstance(first, Mapping):
         names = dict.fromkeys(name for one in examples if isinstance(one, Mapping) for name in one)
         return {
@@ -97,6 +97,6 @@ def _are_pairs(entries: Sequence[object], key: str) -> bool:
     return bool(entries) and all(isinstance(one, Mapping) and one.keys() == {key, "value"} for one in entries)
 
 
-def schema_reference(name: str) -> Schema:
+def openapi_schema_reference(name: str) -> Schema:
     """Return a reference to one of the specification's schemas."""
     return {"$ref": f"#/components/schemas/{name}"}

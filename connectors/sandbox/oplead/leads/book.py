@@ -92,7 +92,7 @@ class SandboxLeadStore:
         with self._lock:
             self._documents.setdefault(lead_id, []).append({**document, "addedAt": paris_wall_time(self._now())})
 
-    def creator(self, lead_id: str) -> str | None:
+    def creator_of_lead(self, lead_id: str) -> str | None:
         """Return who created a lead; None if it was not created through the API or the form import."""
         created = self._created.get(lead_id)
         return created.creator if created else None
@@ -108,7 +108,7 @@ class SandboxLeadStore:
                 merged[lead_id] = apply_lead_edits(merged.get(lead_id), edits)
         return merged
 
-    def find_created_lead(self, lead_id: str) -> object:
+    def get_created_lead(self, lead_id: str) -> object:
         """Return a created lead as it is now, without a look at any other; None unless it is one, and not put since."""
         with self._lock:
             created = self._created.get(lead_id)

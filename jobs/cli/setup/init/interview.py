@@ -105,7 +105,7 @@ def _yes_or_no(text: str) -> bool:
     return _YES_OR_NO[text.casefold()]
 
 
-class Menu:
+class StatusMenu:
     """Statuses to choose from by letter or by label."""
 
     def __init__(self, seen: Sequence[SurveyedLabel]) -> None:
@@ -130,7 +130,7 @@ class Menu:
         usual = [label for label in left if normalise_label(label) in STAGES[stage].usual_labels]
         return ", ".join(letter for letter, each in self._by_letter.items() if each.label in usual) or NONE
 
-    def read(self, text: str) -> tuple[str, ...]:
+    def parse_chosen_labels(self, text: str) -> tuple[str, ...]:
         """Parse comma-separated letters or labels into labels, without duplicates.
 
         Raises:
@@ -225,7 +225,7 @@ class Interview:
 
     def _ask(self, question: SetupQuestion, proposal: str | None) -> Any:
         default = proposal or ("" if question.optional else None)
-        return self.dialogue.ask_until_valid(_(question.text), question.option, question.parse_answer, default)
+        return self.dialogue.ask_until_valid(_(question.text), question.option_flag, question.parse_answer, default)
 
     def _ask_for_a_platform_again(self) -> None:
         if not self.dialogue.asks or self.dialogue.place == self._platforms_from:
@@ -257,7 +257,7 @@ class Interview:
                 "no status means one of {stages}: then there is nothing to send", stages=", ".join(sorted(CONVERSIONS))
             )
             if given is not None or not dialogue.asks:
-                raise UsageError(_("{problem}; write {option} won=LABEL", problem=lacking, option=question.option))
+                raise UsageError(_("{problem}; write {option} won=LABEL", problem=lacking, option=question.option_flag))
             dialogue.say(f"  {lacking}")
             dialogue.go_back_to_question(start)
         if "won" not in stages:
@@ -269,7 +269,7 @@ class Interview:
     def _choose_stages(
         self, question: SetupQuestion, shown: Sequence[SurveyedLabel], masked: Sequence[SurveyedLabel]
     ) -> Answers:
-        menu, dialogue, start = Menu(shown), self.dialogue, self.dialogue.place
+        menu, dialogue, start = StatusMenu(shown), self.dialogue, self.dialogue.place
         if dialogue.asks:
             dialogue.say(_("These are the statuses that leads have:"), *menu.lines())
             if masked:
@@ -284,8 +284,8 @@ class Interview:
         for name, stage in STAGES.items():
             chosen[name] = dialogue.ask_until_valid(
                 _("Which of them mean that {meaning}? Letters, with commas between", meaning=_(stage.meaning)),
-                f"{question.option} {name}=",
-                question.parser_rejecting_repeated_answers(name, chosen, menu.read),
+                f"{question.option_flag} {name}=",
+                question.parser_rejecting_repeated_answers(name, chosen, menu.parse_chosen_labels),
                 menu.proposed_status_letters(name, left),
             )
             left = [label for label in left if label not in chosen[name]]
@@ -311,7 +311,7 @@ class Interview:
                 question.parser_rejecting_repeated_answers(stage, answers),
                 "" if question.optional else None,
             )
-            option = f"{question.option} {stage}="
+            option = f"{question.option_flag} {stage}="
             answers[stage] = (
                 given[stage] if stage in given else self.dialogue.ask_until_valid(text, option, reader, default)
             )
@@ -394,7 +394,7 @@ class Interview:
         while True:
             granted = given.get(yes.name) or self._ask(yes, proposed[0])
             read = no.parser_rejecting_repeated_answers("no", {_("yes"): granted})
-            refused = given.get(no.name) or self.dialogue.ask_until_valid(_(no.text), no.option, read, proposed[1])
+            refused = given.get(no.name) or self.dialogue.ask_until_valid(_(no.text), no.option_flag, read, proposed[1])
             if few is None or self._confirm_consent_answers(few, granted, refused):
                 return {yes.name: granted, no.name: refused}
             given = {}

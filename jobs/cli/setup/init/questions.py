@@ -173,7 +173,7 @@ class SetupQuestion:
     """The error for an answer given to two stages, or to both yes and no."""
 
     @property
-    def option(self) -> str:
+    def option_flag(self) -> str:
         """The command-line option."""
         return f"--{self.name.replace('_', '-')}"
 
@@ -229,7 +229,7 @@ def answers_given(options: Mapping[str, Any]) -> Answers:
                     question.parse_answers_by_stage if question.by_stage else question.parse_answer
                 )(text)
         except ValueError as error:
-            raise ValueError(f"{question.option}: {error}") from None
+            raise ValueError(f"{question.option_flag}: {error}") from None
     return answers
 
 

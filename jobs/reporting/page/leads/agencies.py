@@ -29,7 +29,7 @@ class _Agency:
         self.lost += other.lost
 
 
-def agencies(
+def leads_by_agency(
     session: Session, rules: ReportCountingRules, *, unpriced: Mapping[str, int], lost: Mapping[str, Decimal]
 ) -> tuple[AgencyLeads, ...]:
     """Return the agencies, the largest first; the small ones and leads without one come last, as one.

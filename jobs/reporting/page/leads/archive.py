@@ -13,7 +13,7 @@ from connectors.records import LeadId
 from jobs.ledger.leads import status_labels
 from jobs.ledger.report import leads as report_leads
 from jobs.ledger.retention import monthly, retention
-from jobs.ledger.retention.monthly import ArchivedMonths, CountByMonth, as_text, counts_by_name, month_of
+from jobs.ledger.retention.monthly import ArchivedMonths, CountByMonth, counts_by_name, counts_to_json, month_of
 from jobs.ledger.schema import MonthlyArchiveRow, MonthlyCampaign, MonthlyClickIds, MonthlySales
 from jobs.reporting.page.counting_rules import ReportCountingRules
 from jobs.reporting.page.facts import (
@@ -26,7 +26,7 @@ from jobs.reporting.page.facts import (
     Sales,
     SalesKnownToPlatform,
 )
-from jobs.reporting.page.leads.campaigns import count_created_leads, sort_campaigns
+from jobs.reporting.page.leads.campaigns import count_leads_in_period, sort_campaigns
 from jobs.reporting.page.leads.counted_sales import count_sales_sent
 from jobs.reporting.page.leads.sales import Sale, signed_sales
 from jobs.reporting.page.period import EARLIEST
@@ -53,7 +53,7 @@ def _count_by_month(
     for month, its in by_month.items():
         days = Period(month, _next_month(month) - timedelta(days=1))
         yield from _funnel_rows(
-            account, month, count_created_leads(session, replace(rules, period=days, leads=its)).funnel
+            account, month, count_leads_in_period(session, replace(rules, period=days, leads=its)).funnel
         )
     sales = defaultdict[date, list[Sale]](list)
     for some in signed_sales(session, rules):
@@ -85,7 +85,7 @@ def _funnel_rows(account: str, month: date, funnel: Funnel) -> Iterator[MonthlyA
             leads=row.leads,
             won=row.won,
             value=str(row.value),
-            reached=as_text(reached),
+            reached=counts_to_json(reached),
         )
     for week in funnel.weeks:
         yield MonthlyClickIds(
@@ -143,7 +143,7 @@ class ArchivedPeriod:
     ripe: date
     """Months that ended by then have matured; forgotten leads may be of a later one."""
 
-    def sales(self, counted: Sequence[Sales], archive: ArchivedMonths) -> tuple[Sales, ...]:
+    def sales_with_archive(self, counted: Sequence[Sales], archive: ArchivedMonths) -> tuple[Sales, ...]:
         """Return the sales with those archived."""
         return tuple(_add_sales(one, archive, self.ripe) for one in counted)
 
@@ -214,7 +214,7 @@ def _add_known(one: SalesKnownToPlatform, archive: ArchivedMonths) -> SalesKnown
     )
 
 
-def archived_period(session: Session, rules: ReportCountingRules) -> ArchivedPeriod:
+def load_archived_period(session: Session, rules: ReportCountingRules) -> ArchivedPeriod:
     """Return what is archived of a period and of the one before it."""
     account, period = rules.settings.account, rules.period
     now, before = (

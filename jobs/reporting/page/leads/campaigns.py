@@ -26,7 +26,7 @@ class _Campaign:
 
 
 @dataclass(frozen=True, slots=True)
-class CreatedLeads:
+class PeriodLeadCounts:
     """What the leads created in the period come to."""
 
     funnel: Funnel
@@ -34,7 +34,7 @@ class CreatedLeads:
     """Sales without an amount, by agency; empty for leads without one."""
 
 
-def count_created_leads(session: Session, rules: ReportCountingRules) -> CreatedLeads:
+def count_leads_in_period(session: Session, rules: ReportCountingRules) -> PeriodLeadCounts:
     """Count the leads created in the period."""
     account = rules.settings.account
     campaigns: defaultdict[CampaignName, _Campaign] = defaultdict(_Campaign)
@@ -60,7 +60,7 @@ def count_created_leads(session: Session, rules: ReportCountingRules) -> Created
                 unpriced[amounts_and_agency(row.facts)[1] or ""] += row.leads
             else:
                 campaign.value += amount * row.leads
-    return CreatedLeads(_funnel(rules, campaigns, weeks), unpriced)
+    return PeriodLeadCounts(_funnel(rules, campaigns, weeks), unpriced)
 
 
 def _weeks(period: Period) -> Iterator[tuple[date, Period]]:
@@ -151,6 +151,6 @@ def sum_sales_by_name(
     return sort_campaign_sales(found.values())
 
 
-def campaign_without_source(row: CampaignRow | CampaignSales) -> CampaignName:
+def campaign_name_without_source(row: CampaignRow | CampaignSales) -> CampaignName:
     """Return the name of a campaign, wherever its leads came from."""
     return "", "", row.campaign

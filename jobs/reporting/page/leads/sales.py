@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Row
 from sqlmodel import Session
 
-from jobs.ledger.report.leads import LeadWithClicks, created_leads, entered_leads
+from jobs.ledger.report.leads import LeadWithClicks, leads_created_in_span, leads_entering_statuses
 from jobs.reporting.page.attribution import ad_clicks, last_ad_click
 from jobs.reporting.page.counting_rules import ReportCountingRules
 from jobs.reporting.page.facts import MATURES_AFTER, AdPlatform, Sales
@@ -47,9 +47,11 @@ def signed_sales(session: Session, rules: ReportCountingRules) -> tuple[list[Sal
 def _sales(session: Session, rules: ReportCountingRules) -> Iterator[Sale]:
     account, both = rules.settings.account, (rules.span_before[0], rules.span[1])
     leads = (
-        created_leads(session, account, both, rules.sale_deciding_labels, among=rules.leads)
+        leads_created_in_span(session, account, both, rules.sale_deciding_labels, among=rules.leads)
         if rules.sale_conversion.stage == CREATED
-        else entered_leads(session, account, both, rules.sale_labels, rules.sale_deciding_labels, among=rules.leads)
+        else leads_entering_statuses(
+            session, account, both, rules.sale_labels, rules.sale_deciding_labels, among=rules.leads
+        )
     )
     for lead in leads:
         if not rules.is_undone(lead.decided_by):

@@ -9,7 +9,7 @@ from jobs.reporting.page.leads.campaigns import name_of, sum_campaigns_by_name, 
 from jobs.reporting.page.leads.sales import CampaignName
 
 
-def merge_case_variants(funnel: Funnel) -> Funnel:
+def merge_campaign_case_variants(funnel: Funnel) -> Funnel:
     """Return the funnel with such names taken together, each spelled as most leads have it."""
     spelled = _Spellings.of(funnel)
     return Funnel(

@@ -18,7 +18,7 @@ from connectors.language import (
 from jobs.reporting.page import charts
 from jobs.reporting.page.facts import CampaignRow, CampaignSales, ReportFacts
 from jobs.reporting.page.leads.campaigns import (
-    campaign_without_source,
+    campaign_name_without_source,
     name_of,
     sum_campaigns_by_name,
     sum_sales_by_name,
@@ -121,7 +121,7 @@ def _lines(
 
 def _name_of_sum(row: CampaignRow | CampaignSales) -> CampaignName:
     # Leads without a campaign have nothing in common.
-    return campaign_without_source(row) if row.campaign else name_of(row)
+    return campaign_name_without_source(row) if row.campaign else name_of(row)
 
 
 def _written_in_two_ways(facts: ReportFacts) -> str:

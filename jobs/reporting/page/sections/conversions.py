@@ -22,7 +22,7 @@ from jobs.reporting.page.brief import (
     accepted_of_due_text,
     change_since_before,
     total_counted,
-    total_from_ads,
+    total_sales_from_ads,
 )
 from jobs.reporting.page.facts import (
     MATURES_AFTER,
@@ -64,9 +64,9 @@ RECENT_NIGHTS = 30
 # ── three numbers ────────────────────────────────────────────────────────────────────────────────
 
 
-def sales(facts: ReportFacts) -> Mapping[str, object]:
+def sales_section(facts: ReportFacts) -> Mapping[str, object]:
     """Return what came of ads, against the period before."""
-    now = total_from_ads(facts.headline.sales)
+    now = total_sales_from_ads(facts.headline.sales)
     earlier = {each.platform: each for each in facts.headline.sales_before}
     money = money_formatter(facts)
     none_yet = Sales(AdPlatform.NONE, 0, Decimal(0), 0, Decimal(0))
@@ -321,7 +321,7 @@ class _Trend:
         )
 
 
-def trend(facts: ReportFacts, names: Mapping[str, str]) -> Mapping[str, object] | None:
+def nights_section(facts: ReportFacts, names: Mapping[str, str]) -> Mapping[str, object] | None:
     """Return the nights; None before the first."""
     if not facts.trend:
         return None

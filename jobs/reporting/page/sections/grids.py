@@ -71,7 +71,7 @@ class Tile:
     note: str = ""
 
 
-def shown(rows: Sequence[_Row]) -> Sequence[_Row]:
+def rows_shown_on_page(rows: Sequence[_Row]) -> Sequence[_Row]:
     """Return the rows of a table or list that the page shows."""
     return rows[:MOST_ROWS]
 

@@ -29,7 +29,7 @@ from jobs.reporting.page.sections.grids import (
     grid_of,
     money_formatter,
     money_or_unknown_formatter,
-    shown,
+    rows_shown_on_page,
     stage_name,
 )
 from jobs.reporting.page.words import (
@@ -113,7 +113,7 @@ def _times(facts: ReportFacts, platform: AdPlatform) -> ChartWithTable | None:
 # ── agencies, coverage, platforms ────────────────────────────────────────────────────────────────
 
 
-def agencies(facts: ReportFacts) -> Grid | None:
+def agency_leads_grid(facts: ReportFacts) -> Grid | None:
     """Return the agencies; None without any."""
     if not facts.agencies:
         return None
@@ -167,7 +167,11 @@ def gaps_blocking_conversions(facts: ReportFacts) -> Mapping[str, object] | None
             money_or_unknown_formatter(facts)(row.value),
         ),
     )
-    listed = [(name(row), row.lead_ids, max(row.leads - len(row.lead_ids), 0)) for row in shown(rows) if row.lead_ids]
+    listed = [
+        (name(row), row.lead_ids, max(row.leads - len(row.lead_ids), 0))
+        for row in rows_shown_on_page(rows)
+        if row.lead_ids
+    ]
     return {"grid": grid, "leads": listed}
 
 

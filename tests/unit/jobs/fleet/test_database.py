@@ -10,7 +10,7 @@ from connectors.language import Language, using_language
 from jobs.cli.fleet.watch import FleetWatch
 from jobs.exit_codes import UsageError
 from jobs.fleet import database as fleet_database
-from jobs.fleet.database import FleetAwayError, FleetDatabase, FleetDatabaseError, explained, find_database
+from jobs.fleet.database import FleetAwayError, FleetDatabase, FleetDatabaseError, explained, find_fleet_database
 from jobs.fleet.deploy import create_or_upgrade_fleet_tables
 from jobs.ledger.storage.revisions import SchemaChange
 from tests.postgresql import server
@@ -31,19 +31,19 @@ def test_address_is_found_as_secrets_are(tmp_path, written, environ):
     """In the environment, or in a file; what is typed comes first."""
     (tmp_path / "database").write_text(f"{URL}\n")
 
-    assert find_database(written, environ, tmp_path).url == URL
+    assert find_fleet_database(written, environ, tmp_path).url == URL
 
 
 def test_address_may_stand_in_env_file(tmp_path):
     """As the secrets of settings may."""
     (tmp_path / ".env").write_text(f"OPLEAD_SYNC_DATABASE={URL}\n")
 
-    assert find_database(None, {}, tmp_path).url == URL
+    assert find_fleet_database(None, {}, tmp_path).url == URL
 
 
 def test_address_without_a_password_may_be_typed(tmp_path):
     """It holds no secret."""
-    assert find_database("postgresql://db/fleet", {}, tmp_path).url == "postgresql://db/fleet"
+    assert find_fleet_database("postgresql://db/fleet", {}, tmp_path).url == "postgresql://db/fleet"
 
 
 @pytest.mark.parametrize(
@@ -74,7 +74,7 @@ def test_address_without_a_password_may_be_typed(tmp_path):
 def test_address_that_cannot_be_used_is_refused_without_showing_it(tmp_path, written, environ, why):
     """The message says what to write."""
     with pytest.raises(UsageError) as refused:
-        find_database(written, environ, tmp_path)
+        find_fleet_database(written, environ, tmp_path)
 
     assert why in str(refused.value)
     assert "s3cret-word" not in str(refused.value)
@@ -84,9 +84,9 @@ def test_vault_that_is_away_is_asked_for_the_address_again(tmp_path):
     """A worker that starts meanwhile is started again."""
     environ = {"OPLEAD_SYNC_SECRETS_COMMAND": "false", "PATH": os.defpath}
     with pytest.raises(FleetAwayError, match="asked for OPLEAD_SYNC_DATABASE, the command ended with 1"):
-        find_database(None, environ, tmp_path)
+        find_fleet_database(None, environ, tmp_path)
     with pytest.raises(UsageError, match="the command cannot be run"):
-        find_database(None, environ | {"OPLEAD_SYNC_SECRETS_COMMAND": "/no/such/command"}, tmp_path)
+        find_fleet_database(None, environ | {"OPLEAD_SYNC_SECRETS_COMMAND": "/no/such/command"}, tmp_path)
 
 
 def test_password_is_hidden_as_it_is_written_and_as_it_is_meant():
@@ -104,7 +104,7 @@ def test_addresses_of_notices_are_not_in_representations():
 def test_password_is_neither_in_errors_nor_in_representations(tmp_path):
     """Even where the server refuses."""
     with server().database() as url:
-        database = find_database("${D}", {"D": url.replace("/test_", "/no_such_")}, tmp_path)
+        database = find_fleet_database("${D}", {"D": url.replace("/test_", "/no_such_")}, tmp_path)
         with pytest.raises(FleetDatabaseError) as refused, database.connect():
             pass
 
@@ -175,8 +175,11 @@ def test_worker_that_is_paused_in_a_transaction_holds_up_no_other_for_long(monke
 
 def test_place_is_shown_without_user_and_password():
     """A log says where a worker works."""
-    assert "postgresql://db.example/fleet" == FleetDatabase(URL).place
-    assert "postgresql://db:6432/fleet" == FleetDatabase("host=db port=6432 dbname=fleet password=x").place
+    assert "postgresql://db.example/fleet" == FleetDatabase(URL).shown_database_address
+    assert (
+        "postgresql://db:6432/fleet"
+        == FleetDatabase("host=db port=6432 dbname=fleet password=x").shown_database_address
+    )
 
 
 def test_tables_of_an_earlier_version_are_brought_up_to_date():

@@ -11,7 +11,7 @@ from jobs.alerts.notify import Recipient
 from jobs.exit_codes import Exit
 from jobs.fleet import notices
 from jobs.fleet.accounts import add_account
-from jobs.fleet.notices import CLAIM, MOST_AN_HOUR, MOST_TRIES_WHEN_OVER, tell
+from jobs.fleet.notices import CLAIM, MOST_AN_HOUR, MOST_TRIES_WHEN_OVER, send_due_notices
 from jobs.fleet.problems import record_problems
 from jobs.fleet.work import DidTask, WorkResult
 
@@ -30,7 +30,7 @@ class Inbox:
         self.messages = []
         self.urgent = []
 
-    def send(self, title, text, *, urgent=True, page=None):
+    def send_message(self, title, text, *, urgent=True, page=None):
         """Take a message while the address is up."""
         assert page is None
         self.tried += 1
@@ -78,7 +78,7 @@ class Fleet:
                     "UPDATE fleet_notice SET told_at = told_at - %(t)s, next_try_at = next_try_at - %(t)s", {"t": after}
                 )
         recipients = {mark: Recipient(f"notify.{mark}", inbox) for mark, inbox in self.inboxes.items()}
-        tell(self.database, recipients, lambda: False)
+        send_due_notices(self.database, recipients, lambda: False)
 
     def rows(self):
         """What is on record of messages."""
@@ -135,7 +135,7 @@ def test_of_two_workers_one_sends(fleet):
     sending, release = Barrier(2, timeout=30), Barrier(2, timeout=30)
 
     class Slow(Inbox):
-        def send(self, title, text, **more):
+        def send_message(self, title, text, **more):
             sending.wait()
             release.wait()
             return super().send(title, text, **more)
@@ -295,13 +295,13 @@ def test_a_worker_that_dies_costs_at_most_one_repeat_and_no_silence(fleet, sends
     taken = Inbox()
 
     class Deadly(Inbox):
-        def send(self, title, text, **more):
+        def send_message(self, title, text, **more):
             if sends_first:
                 taken.send(title, text, **more)
             raise Killed
 
     with dying_worker():
-        tell(fleet.database, {"a": Recipient("notify.0", Deadly())}, lambda: False)
+        send_due_notices(fleet.database, {"a": Recipient("notify.0", Deadly())}, lambda: False)
     fleet.inboxes["a"] = taken
     fleet.look()
     assert sends_first == len(taken.messages)
@@ -316,7 +316,7 @@ def test_a_stop_is_heeded_between_two_messages(fleet):
     """What is left is sent by whoever looks next."""
     fleet.fail("one")
     fleet.fail("two", why="no token")
-    tell(fleet.database, {"a": Recipient("notify.0", fleet.inbox)}, lambda: bool(fleet.inbox.messages))
+    send_due_notices(fleet.database, {"a": Recipient("notify.0", fleet.inbox)}, lambda: bool(fleet.inbox.messages))
     assert 1 == len(fleet.inbox.messages)
 
     fleet.look()

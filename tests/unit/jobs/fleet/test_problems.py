@@ -8,7 +8,7 @@ from connectors.language import Language, _, using_language
 from connectors.records import DestinationId
 from jobs.exit_codes import Exit
 from jobs.fleet.accounts import add_account, pause_account, remove_account, resume_account
-from jobs.fleet.problems import incident_problem, read_problems, record_problems
+from jobs.fleet.problems import incident_problem, read_fleet_problems, record_problems
 from jobs.fleet.work import DidTask, WorkResult
 from jobs.reporting.page.facts import Level, ResponsibleParty
 from jobs.rules.incident import Incident, IncidentId, IncidentKind
@@ -53,7 +53,7 @@ def record(connection, account, result, *, asked=False):
 
 def causes(connection):
     """The accounts of each cause."""
-    return [list(cause.accounts) for cause in read_problems(connection)]
+    return [list(cause.accounts) for cause in read_fleet_problems(connection)]
 
 
 def test_same_problem_of_many_accounts_is_one_cause(connection):
@@ -63,7 +63,7 @@ def test_same_problem_of_many_accounts_is_one_cause(connection):
     other = GRANT.replace("123-456-7890", "999-999-9999")
     record(connection, "three", night(stopped("three", answer=other, hours=2)))
 
-    (cause,) = read_problems(connection)
+    (cause,) = read_fleet_problems(connection)
 
     assert ["one", "three", "two"] == list(cause.accounts)
     assert (Level.RED, ResponsibleParty.MARKETING, "google_ads stopped") == (cause.level, cause.who, cause.title)
@@ -90,7 +90,7 @@ def test_failure_is_the_same_in_each_language_and_for_each_name(connection):
 
     assert [["one", "two"]] == causes(connection)
     with using_language(Language.FRENCH):
-        (cause,) = read_problems(connection)
+        (cause,) = read_fleet_problems(connection)
     assert "est en pause" in cause.text
 
 
@@ -107,7 +107,7 @@ def test_secrets_that_are_missing_everywhere_are_one_cause(connection, why):
     for name in ("one", "two", "three"):
         record(connection, name, failed(why.format(name=name, upper=name.upper())))
 
-    (cause,) = read_problems(connection)
+    (cause,) = read_fleet_problems(connection)
     assert 3 == len(cause.accounts)
     assert cause.text.startswith(f"{cause.accounts[0]}, for example: ")
 
@@ -115,10 +115,10 @@ def test_secrets_that_are_missing_everywhere_are_one_cause(connection, why):
 def test_night_knows_all_that_is_open(connection):
     """What it does not find is over; what it finds again goes on since then."""
     record(connection, "one", night(stopped(hours=5), stopped(destination="meta")))
-    began = read_problems(connection)[0].since
+    began = read_fleet_problems(connection)[0].since
     record(connection, "one", night(stopped(hours=0)))
 
-    (cause,) = read_problems(connection)
+    (cause,) = read_fleet_problems(connection)
     assert began == cause.since
 
     record(connection, "one", night(exit_code=Exit.DONE))
@@ -145,9 +145,9 @@ def test_another_failure_is_another_problem(connection):
     record(connection, "one", failed("no token"))
     connection.execute("UPDATE fleet_problem SET since = now() - interval '1 day'")
     record(connection, "one", failed("no token"))
-    (before,) = read_problems(connection)
+    (before,) = read_fleet_problems(connection)
     record(connection, "one", failed("no key", Exit.BUG))
-    (after,) = read_problems(connection)
+    (after,) = read_fleet_problems(connection)
 
     assert timedelta(days=1) == after.since - before.since
     assert "no key" == after.text
@@ -170,7 +170,7 @@ def test_attention_without_an_incident_says_why(connection):
     """So that no account needs a human without a reason."""
     record(connection, "one", WorkResult(DidTask.NIGHT, Exit.ATTENTION, why="look", problems=()))
 
-    (cause,) = read_problems(connection)
+    (cause,) = read_fleet_problems(connection)
     assert (Level.AMBER, "Somebody is needed", "look") == (cause.level, cause.title, cause.text)
 
 
@@ -189,7 +189,7 @@ def test_late_nights_are_a_cause_unless_their_account_has_told_why(connection):
     """Too few workers are told of as well; of a paused account nothing is expected."""
     connection.execute("UPDATE fleet_account SET night_at = now() - interval '61 minutes'")
     connection.execute("UPDATE fleet_account SET night_at = now() - interval '59 minutes' WHERE name = 'two'")
-    (cause,) = read_problems(connection)
+    (cause,) = read_fleet_problems(connection)
     assert (["one", "three"], Level.RED, "Nights are late") == (list(cause.accounts), cause.level, cause.title)
 
     record(connection, "one", failed("no token"))

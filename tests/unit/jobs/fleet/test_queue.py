@@ -9,7 +9,7 @@ from procrastinate.sync_psycopg_connector import SyncPsycopgConnector
 
 from jobs.exit_codes import Exit
 from jobs.fleet import queue
-from jobs.fleet.accounts import add_account, ask_for_run
+from jobs.fleet.accounts import add_account, request_immediate_run
 from jobs.fleet.work import DidTask, WorkResult
 
 pytestmark = pytest.mark.xdist_group("postgresql")
@@ -41,7 +41,7 @@ def test_oldest_comes_first_the_asked_for_before_and_the_failing_after(database)
     """An account that fails every night costs the others nothing."""
     with fleet_of(database, "fails", "older", "newer", "asked") as connection:
         connection.execute("UPDATE fleet_account SET failures = 1 WHERE name = 'fails'")
-        ask_for_run(connection, "asked")
+        request_immediate_run(connection, "asked")
 
         assert 4 == queue.enqueue_due_accounts(connection)
         assert ["asked", "older", "newer", "fails"] == taken(connection)
@@ -94,7 +94,7 @@ def test_what_was_asked_or_changed_meanwhile_is_due_at_once(database):
     """A run that began before does not stand for it."""
     with fleet_of(database, "one") as connection:
         run = begun(connection)
-        ask_for_run(connection, "one")
+        request_immediate_run(connection, "one")
         queue.end_run(connection, run, DONE)
         assert timedelta() == due_in(connection)
 

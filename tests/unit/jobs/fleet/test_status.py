@@ -8,7 +8,7 @@ import pytest
 from jobs.exit_codes import Exit
 from jobs.fleet import queue
 from jobs.fleet.accounts import add_account, remove_account
-from jobs.fleet.problems import read_problems, record_problems
+from jobs.fleet.problems import read_fleet_problems, record_problems
 from jobs.fleet.status import AccountRow, AccountState, account_status, load_fleet_status
 from jobs.fleet.work import DidTask, Problem, WorkResult
 
@@ -92,7 +92,7 @@ def ran(connection, code, task=DidTask.NIGHT, *, asked=False, **more):
     queue.end_run(connection, run, result)
     record_problems(connection, "maison", result, asked=asked)
     (found,) = load_fleet_status(connection, silent_for=timedelta(minutes=1)).accounts
-    assert (found.state is HUMAN) == bool(read_problems(connection))
+    assert (found.state is HUMAN) == bool(read_fleet_problems(connection))
     return found.state, found.exit_code, found.why
 
 

@@ -15,7 +15,7 @@ from psycopg_pool import PoolTimeout
 from structlog.testing import capture_logs
 
 from jobs.exit_codes import Exit
-from jobs.fleet.accounts import add_account, ask_for_run, latest_settings
+from jobs.fleet.accounts import add_account, latest_settings, request_immediate_run
 from jobs.fleet.database import UpgradedError
 from jobs.fleet.status import AccountState, load_fleet_status
 from jobs.fleet.work import DidTask, WorkResult
@@ -133,7 +133,7 @@ def test_night_whose_result_the_database_refuses_is_not_done_again(worker, ended
     """Nor is one forgotten that somebody asked for and that was not done; where all is refused, the job stays."""
     with worker.database.connect() as connection:
         add_account(connection, "one", "account: one", first_run=True)
-        ask_for_run(connection, "one")
+        request_immediate_run(connection, "one")
         connection.execute(statement)
 
     with capture_logs() as logged:

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from connectors.records import LeadId
-from jobs.ledger.outbox.deduplication import DedupCandidates, DeduplicationCandidate, DuplicatePrecedence
+from jobs.ledger.outbox.deduplication import DedupCandidateLead, DedupCandidates, DuplicatePrecedence
 from tests.builders import WON
 
 DAY = timedelta(days=1)
@@ -44,7 +44,7 @@ def order(one):
 
 def candidate(lead, *shared, at=WON, rank=DuplicatePrecedence.NEW):
     """A candidate lead with these deduplication keys."""
-    return DeduplicationCandidate(LeadId(lead), at, frozenset(shared), rank)
+    return DedupCandidateLead(LeadId(lead), at, frozenset(shared), rank)
 
 
 @pytest.mark.parametrize(
@@ -77,7 +77,7 @@ def test_first_candidate_counts_and_the_others_give_way(candidates, expected):
 
 CANDIDATES = st.lists(
     st.builds(
-        DeduplicationCandidate,
+        DedupCandidateLead,
         lead=st.integers(0, 30).map(lambda number: LeadId(f"L-{number:02}")),
         at=st.integers(0, 100).map(lambda days: WON + days * DAY),
         dedup_keys=st.frozensets(st.sampled_from("abcdef"), max_size=3),
@@ -121,7 +121,7 @@ def test_no_duplicates_count_and_no_lead_gives_way_needlessly(candidates, seed):
 def test_matches_the_in_memory_reference(candidates, within):
     """A lead may be added one key at a time, as those on record are."""
     parts = [
-        DeduplicationCandidate(one.lead, one.at, frozenset({mark}), one.rank)
+        DedupCandidateLead(one.lead, one.at, frozenset({mark}), one.rank)
         for one in candidates
         for mark in sorted(one.dedup_keys)
     ]

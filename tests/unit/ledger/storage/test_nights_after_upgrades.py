@@ -67,7 +67,7 @@ class Nights:
         self.address = Messages()
         self.is_reachable = True
 
-    def send(self, title, text):
+    def send_message(self, title, text):
         """Take a message, if the address can be reached."""
         return self.is_reachable and self.address.send(title, text)
 

@@ -191,7 +191,7 @@ def test_a_user_who_sees_every_row_is_refused(server, database):
 def keeping(monkeypatch):
     """Make this process one that keeps its connections."""
     monkeypatch.setattr(storage, "_kept", None)
-    storage.keep_connections()
+    storage.keep_database_connections()
     yield storage._kept
     if storage._kept._engine is not None:
         storage._kept._engine.pool.close()

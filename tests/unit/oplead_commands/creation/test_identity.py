@@ -10,7 +10,7 @@ from jobs.oplead_commands.creation import identity
 from jobs.oplead_commands.creation.identity import RecognitionMarkParts
 
 SALT = bytes(32)
-MADE = (identity.content_hash, identity.creation_key_of, identity.lead_fingerprint)
+MADE = (identity.lead_content_hash, identity.creation_key_of, identity.lead_fingerprint)
 content_hash, key_of, mark_of = (partial(each, salt=SALT) for each in MADE)
 
 GCLID = ClickId(ClickIdKind.GCLID, "Cj0KCQjwAbC-dEf_123456")
@@ -64,13 +64,16 @@ def test_a_mark_says_of_what_it_is_made():
     referred = mark_of([GCLID], TYPED, reference="R-1")
 
     assert (
-        whole.parts
+        whole.recognition_parts
         == RecognitionMarkParts.CLICK_ID
         | RecognitionMarkParts.EMAIL
         | RecognitionMarkParts.PHONE
         | RecognitionMarkParts.NAME
     )
-    assert (RecognitionMarkParts.EMAIL, RecognitionMarkParts.REFERENCE) == (bare.parts, referred.parts)
+    assert (RecognitionMarkParts.EMAIL, RecognitionMarkParts.REFERENCE) == (
+        bare.recognition_parts,
+        referred.recognition_parts,
+    )
     assert whole.has_all_parts_of(bare)
     assert not bare.has_all_parts_of(whole)
     assert not whole.has_all_parts_of(referred)
@@ -96,6 +99,6 @@ def test_hashes_of_one_outbox_say_nothing_beside_another_file():
     lead, other = LeadToWrite(contact=TYPED), bytes(31) + b"1"
     content = content_hash(lead)
 
-    assert content != identity.content_hash(lead, other)
+    assert content != identity.lead_content_hash(lead, other)
     assert key_of("R-1", content) != identity.creation_key_of("R-1", content, other)
     assert not mark_of([GCLID], TYPED).hashes & identity.lead_fingerprint([GCLID], TYPED, other).hashes

@@ -12,7 +12,13 @@ from jobs.cancellation import StoppedBySignal
 from jobs.exit_codes import UsageError
 from jobs.ledger.storage.lock import LeaseHeldError
 from jobs.oplead_commands.creation.identity import LeadFingerprint
-from jobs.oplead_commands.creation.outbox import LeadCreationState, LeadToCreate, lock_outbox, open_outbox, outbox_path
+from jobs.oplead_commands.creation.outbox import (
+    LeadCreationState,
+    LeadToCreate,
+    lead_creation_outbox_path,
+    lock_lead_creation_outbox,
+    open_outbox,
+)
 
 NOW = datetime(2026, 9, 1, 8, tzinfo=UTC)
 LATER = NOW + timedelta(minutes=5)
@@ -23,7 +29,7 @@ LEAD = LeadToCreate("key", "content", MARK, has_provider_url=True)
 @pytest.fixture
 def path(tmp_path):
     """Where the outbox is."""
-    return outbox_path(tmp_path, "maison-durand")
+    return lead_creation_outbox_path(tmp_path, "maison-durand")
 
 
 def only(outbox):
@@ -33,10 +39,10 @@ def only(outbox):
 
 def test_a_request_under_way_when_the_process_died_is_in_doubt(path):
     """It may have arrived."""
-    with lock_outbox(path, now=lambda: NOW) as outbox:
+    with lock_lead_creation_outbox(path, now=lambda: NOW) as outbox:
         outbox.record_request_in_flight(LEAD, now=NOW)
 
-    with lock_outbox(path, now=lambda: LATER) as outbox:
+    with lock_lead_creation_outbox(path, now=lambda: LATER) as outbox:
         assert (LeadCreationState.IN_DOUBT, "died", LATER) == (
             only(outbox).state,
             only(outbox).reason,
@@ -46,7 +52,7 @@ def test_a_request_under_way_when_the_process_died_is_in_doubt(path):
 
 def test_what_is_on_record_is_durable_before_the_method_returns(path):
     """Another connection sees it at once: nothing waits for the end."""
-    with lock_outbox(path, now=lambda: NOW) as outbox:
+    with lock_lead_creation_outbox(path, now=lambda: NOW) as outbox:
         outbox.record_request_in_flight(LEAD, now=NOW)
         with open_outbox(path) as other:
             assert LeadCreationState.IN_FLIGHT is only(other).state
@@ -55,7 +61,7 @@ def test_what_is_on_record_is_durable_before_the_method_returns(path):
 @pytest.mark.parametrize("state", LeadCreationState)
 def test_what_is_on_record_cannot_be_sent(path, state):
     """What may be in Oplead does not leave a second time by mistake."""
-    with lock_outbox(path, now=lambda: NOW) as outbox:
+    with lock_lead_creation_outbox(path, now=lambda: NOW) as outbox:
         outbox.record_request_in_flight(LEAD, now=NOW)
         if state is LeadCreationState.CREATED:
             outbox.record_lead_created("key", "L-1")
@@ -70,7 +76,7 @@ def test_what_is_on_record_cannot_be_sent(path, state):
 
 def test_a_created_lead_stays_created(path):
     """Whatever is asked for."""
-    with lock_outbox(path, now=lambda: NOW) as outbox:
+    with lock_lead_creation_outbox(path, now=lambda: NOW) as outbox:
         outbox.record_request_in_flight(LEAD, now=NOW)
         outbox.record_lead_created("key", "L-1")
         outbox.drop("key")
@@ -85,7 +91,7 @@ def test_a_created_lead_stays_created(path):
 
 def test_a_lead_that_is_certain_not_to_be_in_oplead_leaves_nothing_behind(path):
     """Neither on record nor in the file's bytes."""
-    with lock_outbox(path, now=lambda: NOW) as outbox:
+    with lock_lead_creation_outbox(path, now=lambda: NOW) as outbox:
         outbox.record_request_in_flight(
             LeadToCreate("k" * 64, "c" * 64, LeadFingerprint(frozenset({"EMAIL:" + "m" * 64})), has_provider_url=True),
             now=NOW,
@@ -104,7 +110,7 @@ def begin(outbox, key, mark=MARK, *, now=NOW):
 
 def test_marks_of_leads_with_an_id_are_forgotten_once_nothing_is_in_doubt(path):
     """They are kept only to recognise leads by."""
-    with lock_outbox(path, now=lambda: NOW) as outbox:
+    with lock_lead_creation_outbox(path, now=lambda: NOW) as outbox:
         begin(outbox, "key")
         begin(outbox, "other")
         outbox.record_lead_created("key", "L-1")
@@ -121,7 +127,7 @@ def test_marks_of_leads_with_an_id_are_forgotten_once_nothing_is_in_doubt(path):
 def test_beside_a_lead_that_stays_in_doubt_few_marks_are_kept(path):
     """The last five of each kind, which prove that leads are recognised, and those that could be taken for it."""
     whole = LeadFingerprint(frozenset({"EMAIL:whole", "PHONE:whole"}))
-    with lock_outbox(path, now=lambda: NOW) as outbox:
+    with lock_lead_creation_outbox(path, now=lambda: NOW) as outbox:
         begin(outbox, "doubt")
         outbox.record_lost_answer("doubt", "no_answer", now=NOW)
         for number in range(8):
@@ -145,7 +151,7 @@ def test_a_created_lead_without_an_id_keeps_its_mark_while_it_could_be_taken_for
 ):
     """Also where nothing is in doubt yet: the next lead of the same person may be."""
     now = NOW + timedelta(hours=hours)
-    with lock_outbox(path, now=lambda: NOW) as outbox:
+    with lock_lead_creation_outbox(path, now=lambda: NOW) as outbox:
         begin(outbox, "key")
         outbox.record_lead_created("key", None)
         if is_any_in_doubt:
@@ -159,7 +165,7 @@ def test_a_created_lead_without_an_id_keeps_its_mark_while_it_could_be_taken_for
 
 def test_a_lead_in_doubt_that_nothing_marks_is_not_passed_over(path):
     """It stays in doubt until a human says what became of it."""
-    with lock_outbox(path, now=lambda: NOW) as outbox:
+    with lock_lead_creation_outbox(path, now=lambda: NOW) as outbox:
         begin(outbox, "key", None)
         outbox.record_lost_answer("key", "no_answer", now=NOW)
 
@@ -169,21 +175,21 @@ def test_a_lead_in_doubt_that_nothing_marks_is_not_passed_over(path):
 def test_each_outbox_has_a_salt_of_its_own_for_good(path, tmp_path):
     """Its hashes match those of no other file."""
     with (
-        lock_outbox(path, now=lambda: NOW) as outbox,
-        lock_outbox(tmp_path / "other.oplead.db", now=lambda: NOW) as other,
+        lock_lead_creation_outbox(path, now=lambda: NOW) as outbox,
+        lock_lead_creation_outbox(tmp_path / "other.oplead.db", now=lambda: NOW) as other,
     ):
         salt = outbox.salt
         assert (32, 32) == (len(salt), len(other.salt))
         assert salt != other.salt
-    with lock_outbox(path, now=lambda: NOW) as outbox:
+    with lock_lead_creation_outbox(path, now=lambda: NOW) as outbox:
         assert salt == outbox.salt
 
 
 def test_only_one_process_holds_it_and_only_its_owner_reads_it(path):
     """Two imports at once could both send a lead."""
-    with lock_outbox(path, now=lambda: NOW):
+    with lock_lead_creation_outbox(path, now=lambda: NOW):
         assert 0o600 == stat.S_IMODE(path.stat().st_mode)
-        with pytest.raises(LeaseHeldError), lock_outbox(path, now=lambda: NOW):
+        with pytest.raises(LeaseHeldError), lock_lead_creation_outbox(path, now=lambda: NOW):
             pass
 
 
@@ -192,7 +198,7 @@ def test_a_patient_command_waits_for_the_one_before(path):
     held, let_go = threading.Event(), threading.Event()
 
     def hold():
-        with lock_outbox(path, now=lambda: NOW) as outbox:
+        with lock_lead_creation_outbox(path, now=lambda: NOW) as outbox:
             begin(outbox, "died")
             held.set()
             let_go.wait(10)
@@ -202,7 +208,7 @@ def test_a_patient_command_waits_for_the_one_before(path):
     assert held.wait(10)
     threading.Timer(0.2, let_go.set).start()
 
-    with lock_outbox(path, now=lambda: LATER if let_go.is_set() else NOW, patience=10) as outbox:
+    with lock_lead_creation_outbox(path, now=lambda: LATER if let_go.is_set() else NOW, patience=10) as outbox:
         assert LATER == outbox.find(["died"])["died"].lost_at
         outbox.record_request_in_flight(LEAD, now=NOW)
         assert LeadCreationState.IN_FLIGHT is only(outbox).state
@@ -216,9 +222,9 @@ def test_whoever_waits_may_be_stopped(path):
         raise StoppedBySignal(signal.SIGTERM)
 
     with (
-        lock_outbox(path, now=lambda: NOW),
+        lock_lead_creation_outbox(path, now=lambda: NOW),
         pytest.raises(StoppedBySignal),
-        lock_outbox(path, now=lambda: NOW, patience=60, cancel_token=stop),
+        lock_lead_creation_outbox(path, now=lambda: NOW, patience=60, cancel_token=stop),
     ):
         pass
 
@@ -230,17 +236,17 @@ def test_a_file_that_is_no_outbox_is_left_as_it_is(path):
     connection.close()
     before = path.read_bytes()
 
-    with pytest.raises(UsageError, match="no outbox of this version"), lock_outbox(path, now=lambda: NOW):
+    with pytest.raises(UsageError, match="no outbox of this version"), lock_lead_creation_outbox(path, now=lambda: NOW):
         pass
     assert before == path.read_bytes()
     path.write_bytes(b"no database at all, but some text that is long enough")
-    with pytest.raises(UsageError, match="cannot be used"), lock_outbox(path, now=lambda: NOW):
+    with pytest.raises(UsageError, match="cannot be used"), lock_lead_creation_outbox(path, now=lambda: NOW):
         pass
 
 
 def test_the_settings_must_name_the_account(tmp_path):
     """The file is named by it."""
     with pytest.raises(UsageError, match="account is missing"):
-        outbox_path(None, None)
-    with open_outbox(outbox_path(tmp_path, "nobody")) as outbox:
+        lead_creation_outbox_path(None, None)
+    with open_outbox(lead_creation_outbox_path(tmp_path, "nobody")) as outbox:
         assert outbox is None
