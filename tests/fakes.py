@@ -86,7 +86,7 @@ class FakeClock:
 @contextmanager
 def slot(pacer):
     """Wait for one of a pacer's slots, as the client does, and hold it for one request."""
-    while (free_at := pacer.take()) is not None:
+    while (free_at := pacer.take_request_slot()) is not None:
         pacer._clock.sleep_until(free_at)
     try:
         yield

@@ -1317,7 +1317,7 @@ FAULTS = (
         "a write that may have arrived is not called unsent",
         "connectors/oplead/client.py",
         'return AnswerLost(_("Oplead did not answer {path} ({name})", path=path, name=type(error).__name__))',
-        'return NotSent(_("Oplead did not answer {path} ({name})", path=path, name=type(error).__name__))',
+        'return RequestNotSent(_("Oplead did not answer {path} ({name})", path=path, name=type(error).__name__))',
         "tests/contract/oplead/test_writer.py",
     ),
     Fault(

@@ -322,7 +322,7 @@ class SandboxControlApi:
             rulings = document.get(name, {})
             if not isinstance(rulings, dict):
                 raise ValueError(f"{name} holds rulings by key")  # noqa: TRY004 - one answer for every bad body
-            getattr(self._sandbox, name).plant_rulings(rulings)
+            getattr(self._sandbox, name).plant_event_rulings(rulings)
 
 
 def _lead_id(request: WireRequest) -> str:

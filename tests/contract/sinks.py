@@ -135,7 +135,7 @@ class Real(_Sink):
         self.made_of = (adapter, sandbox, closed_door)
         self.adapter, self._sandbox, self._closed_door = adapter, sandbox, closed_door
         self._platform = getattr(sandbox, adapter.server)
-        self.addresses = dict(sandbox.server_urls)
+        self.addresses = dict(sandbox.sandbox_server_urls)
         self._switch(adapter.switches)
         self.open()
 
@@ -202,7 +202,7 @@ class Real(_Sink):
         """Make the platform refuse a row."""
         switches, ruling = self.adapter.ways[way]
         self._switch(switches)
-        self._platform.plant_rulings({key: ruling})
+        self._platform.plant_event_rulings({key: ruling})
 
     def stay_busy(self):
         """Make the next status request find the upload unfinished, as it does anyway."""

@@ -79,7 +79,7 @@ def quota(quotas, project="shop", direction=ReadOrWrite.WRITE):
 def asked(quotas, **place):
     """Make requests until one would have to wait, and return how many that was."""
     pacer, count = quota(quotas, **place).pacer, 0
-    while pacer.take() is None:
+    while pacer.take_request_slot() is None:
         pacer.release_request_slot()
         count += 1
     return count
@@ -145,7 +145,7 @@ def test_a_dead_process_blocks_nobody(account, limits):
     """Its request counts as answered once it is longer than any."""
     limits(per_minute=1)
     clock = FakeClock()
-    quota(account(clock)).pacer.take()
+    quota(account(clock)).pacer.take_request_slot()
     began = clock.now()
     waits = []
     while not waits or clock.now() - began < LONGEST_REQUEST:

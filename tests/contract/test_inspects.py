@@ -98,7 +98,9 @@ def look(inspected, sandbox):
     """Run every check of an inspector and return its findings; none is blank, and the platform is left unchanged."""
 
     def findings(addresses=None, **more):
-        inspector, options = inspected.open(addresses or sandbox.server_urls, **{"key_file": sandbox.key_file, **more})
+        inspector, options = inspected.open(
+            addresses or sandbox.sandbox_server_urls, **{"key_file": sandbox.key_file, **more}
+        )
         before = _counted(sandbox)
         found = [*inspector.preflight(inspected.expected), *inspector.check_recent_uploads()]
         said = repr((found, options, inspector))
@@ -143,7 +145,7 @@ def test_verifies_nothing_when_nothing_listens(look, sandbox, closed_door, tmp_p
     key_file.write_text(sandbox.oauth.key_file_json(f"{closed_door}/token"))
 
     assert CheckVerdict.VERIFIED not in {
-        each.verdict for each in look(dict.fromkeys(sandbox.server_urls, closed_door), key_file=key_file)
+        each.verdict for each in look(dict.fromkeys(sandbox.sandbox_server_urls, closed_door), key_file=key_file)
     }
 
 
@@ -221,6 +223,6 @@ def test_foreign_credentials_are_a_failed_finding(look, sandbox, tmp_path):
     """The token server does not know the key, or the platform the token."""
     key_file = tmp_path / "key.json"
     other = rsa.generate_private_key(public_exponent=65537, key_size=1024)  # noqa: S505 - quick to load, guards nothing
-    key_file.write_text(oauth.OAuthServer(other).key_file_json(f"{sandbox.server_urls['oauth']}/token"))
+    key_file.write_text(oauth.OAuthServer(other).key_file_json(f"{sandbox.sandbox_server_urls['oauth']}/token"))
 
     assert CheckVerdict.FAILED in {each.verdict for each in look(key_file=key_file, token="EAAnotours")}

@@ -21,17 +21,17 @@ import sys, threading
 from pathlib import Path
 from pydantic import SecretStr
 from jobs.settings.oplead_schema import OpleadSettings
-from jobs.settings.types import StateDatabase
+from jobs.settings.types import StateDatabaseAddress
 from jobs.wiring.oplead import pacer_for
 from tests.fakes import FakeClock
 
 oplead = OpleadSettings(rate=60, base_url="https://crm.example.org", token="tok-1")
-pacer = pacer_for(oplead, FakeClock(), state=StateDatabase(SecretStr(sys.argv[1]), Path("/")))
+pacer = pacer_for(oplead, FakeClock(), state=StateDatabaseAddress(SecretStr(sys.argv[1]), Path("/")))
 taken = []
 print("ready", flush=True)
 sys.stdin.readline()
 def work():
-    while pacer.take() is None:
+    while pacer.take_request_slot() is None:
         taken.append(1)
         pacer.release_request_slot()
 threads = [threading.Thread(target=work) for _ in range(4)]
@@ -87,13 +87,13 @@ def test_machines_with_one_token_share_its_minute(machine):
     clock = FakeClock()
     one, other = machine(clock), machine(clock)
     with slot(one):
-        assert None is other.take()
-        assert clock.now() < one.take()
-    assert None is machine(clock, mark=2).take()
+        assert None is other.take_request_slot()
+        assert clock.now() < one.take_request_slot()
+    assert None is machine(clock, mark=2).take_request_slot()
     clock.time += LONGEST_REQUEST + WINDOW
     one.halve_pace_after_throttling()
     with slot(machine(clock)):
-        assert clock.now() < one.take()
+        assert clock.now() < one.take_request_slot()
 
 
 def test_an_unreadable_row_stops_all_requests_for_a_minute(machine, database):
@@ -104,9 +104,9 @@ def test_an_unreadable_row_stops_all_requests_for_a_minute(machine, database):
     with closing(postgresql.server().connect(database)) as connection:
         connection.execute("UPDATE pace SET history = '{'")
 
-    assert clock.now() + WINDOW == machine(clock).take()
+    assert clock.now() + WINDOW == machine(clock).take_request_slot()
     clock.time += WINDOW
-    assert machine(clock).take() is None
+    assert machine(clock).take_request_slot() is None
 
 
 def go_away(database, *, back=False):
@@ -119,7 +119,7 @@ def go_away(database, *, back=False):
 def taken(pacer):
     """Take all that there is without a wait, and return how much that was."""
     count = 0
-    while pacer.take() is None:
+    while pacer.take_request_slot() is None:
         count += 1
         pacer.release_request_slot()
     return count
@@ -133,11 +133,11 @@ def test_an_outage_does_not_stop_reading_and_ends(machine, database, caplog):
         go_away(database)
     with slot(pacer):
         pass
-    assert clock.now() < pacer.take()
+    assert clock.now() < pacer.take_request_slot()
     clock.time += WINDOW
     assert 2 == taken(pacer)
     go_away(database, back=True)
-    assert clock.now() < pacer.take()
+    assert clock.now() < pacer.take_request_slot()
     assert 1 == taken(other)  # the end of the first request is not on record yet
     clock.time += WINDOW
 
@@ -150,7 +150,7 @@ def test_processes_that_shared_a_pace_stay_within_it_while_the_database_is_away(
     """Each presumes that those it has seen ask as often as it does itself."""
     clock = FakeClock()
     both = [machine(clock, rate=6) for _ in range(2)]
-    assert [None, None] == [each.take() for each in both]
+    assert [None, None] == [each.take_request_slot() for each in both]
     for each in both:
         each.release_request_slot()
     clock.time += WINDOW / 2
@@ -188,8 +188,8 @@ def test_a_slow_moment_costs_no_sharing(machine, contended, caplog):
         contended.execute("SELECT pg_advisory_unlock_all()")
 
     with slot(pacer):
-        assert None is machine(clock).take()
-        assert clock.now() < machine(clock).take()
+        assert None is machine(clock).take_request_slot()
+        assert clock.now() < machine(clock).take_request_slot()
 
     assert ["55P03"] == waits
     assert not caplog.text

@@ -281,7 +281,7 @@ def test_unreadable_google_key_fails_alone(company, tmp_path):
     """Meta is still checked."""
     key = {"type": "service_account", "client_email": "job@project.example", "private_key": "no key at all"}
     file = tmp_path / "key.json"
-    file.write_text(json.dumps(key | {"token_uri": company.sandbox.server_urls["oauth"] + "/token"}))
+    file.write_text(json.dumps(key | {"token_uri": company.sandbox.sandbox_server_urls["oauth"] + "/token"}))
     company.environ["GOOGLE_ADS_KEY_FILE"] = str(file)
     code, found = checked(company)
 
@@ -502,7 +502,7 @@ def test_unlisted_consent_answers_are_flagged_for_review(company):
     """One of three leads answers with a word that is in neither list."""
     company.serve(lead(3, ("Nouveau", WON), leadData={"consent": "Peut-être"}))
     _, found, _ = looked(company)
-    company.sandbox.oplead.delete("L-3")
+    company.sandbox.oplead.delete_lead("L-3")
     verdict, said, advice = found["consent at leadData.consent"]
 
     assert ("look at", "1 of 3 answers is in neither list: <text, 9 characters> 1") == (verdict, said)
@@ -534,7 +534,7 @@ def test_one_failed_account_of_two_exits_with_1(company):
 
 def test_plain_check_contacts_no_platform(company):
     """Without `--live` it reads only the file, and the clock if the file has a date; its JSON has no findings."""
-    platforms = company.sandbox.server_urls.keys() - {"clock"}
+    platforms = company.sandbox.sandbox_server_urls.keys() - {"clock"}
     before = {name: len(company.asked(name)) for name in platforms}
     done = type_in(company, "check", "--json")
     (told,) = done.objects
@@ -641,7 +641,7 @@ def test_unmapped_status_with_click_ids_fails(company):
     """The first run would report it."""
     company.serve(lead(3, ("Chaud", WON)))
     code, found, _ = looked(company)
-    company.sandbox.oplead.delete("L-3")
+    company.sandbox.oplead.delete_lead("L-3")
 
     assert (1, "failed") == (code, found["statuses"][0])
     assert "chaud (1)" in found["statuses"][1].casefold()
@@ -651,7 +651,7 @@ def test_reports_unreadable_phone_numbers(company):
     """Contact data is sent and one lead's phone lacks a digit; without such a lead there is no finding."""
     company.serve(lead(4, contact={"email": "lead.4@example.com", "phone": "06 12 34 56"}))
     code, found, _ = looked(company)
-    company.sandbox.oplead.delete("L-4")
+    company.sandbox.oplead.delete_lead("L-4")
     verdict, said, advice = found["phones"]
 
     assert (0, "look at") == (code, verdict)

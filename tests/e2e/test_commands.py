@@ -540,7 +540,7 @@ def test_unreachable_oplead_exits_with_3(account):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         nobody = f"http://127.0.0.1:{free.getsockname()[1]}"
-    account.edit(account.sandbox.server_urls["oplead"], nobody)
+    account.edit(account.sandbox.sandbox_server_urls["oplead"], nobody)
 
     _assert_told(account("run"), 3, "reading stopped")
 
@@ -827,7 +827,9 @@ def test_status_works_while_the_sandbox_is_closed(played):
     alone = played.settings.with_name("alone.yaml")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        alone.write_text(text.replace(played.sandbox.server_urls["clock"], f"http://127.0.0.1:{free.getsockname()[1]}"))
+        alone.write_text(
+            text.replace(played.sandbox.sandbox_server_urls["clock"], f"http://127.0.0.1:{free.getsockname()[1]}")
+        )
     result = played("status", "--config", str(alone), config=False)
 
     assert 0 == result.returncode
@@ -868,7 +870,7 @@ def test_explain_shows_no_contact_data_or_full_click_id(played, population):
     secrets = [value for (value,) in played.query("select value from click_id")]
     for lead in leads:
         said = played("explain", lead).stdout + played("explain", lead, "--json").stdout
-        served = population.leads_at(played.sandbox.clock.now())[lead]
+        served = population.leads_at_time(played.sandbox.clock.now())[lead]
         people = [served["contact"].get(name) for name in ("firstname", "lastname", "email", "phone", "mobile")]
 
         assert not [

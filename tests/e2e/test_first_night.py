@@ -44,7 +44,7 @@ def entries_by_history(population):
 
 def entries_by_label(population):
     """The conversions of leads first seen in a stage on a night after the first."""
-    seen = [population.leads_at(night) for night in NIGHTS]
+    seen = [population.leads_at_time(night) for night in NIGHTS]
     found = set()
     for lead in googles(population):
         for conversion, labels in STAGES.items():
@@ -70,7 +70,7 @@ def test_sends_exactly_what_changes_after_the_first_night(population, companies,
 
     summary = company.night()
 
-    assert len(population.leads_at(FIRST_NIGHT)) == summary.pulled.seen + len(summary.pulled.unreadable)
+    assert len(population.leads_at_time(FIRST_NIGHT)) == summary.pulled.seen + len(summary.pulled.unreadable)
     assert [] == company.ingests
     assert {"skipped"} == set(company.states().values())
 

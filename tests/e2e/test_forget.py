@@ -40,7 +40,9 @@ def company(company):
     )
     company.night()
     with company.inbox() as inbox:
-        inbox.append([event(company, "L-2"), event(company, "L-1"), event(company, "L-1", CrmEventKind.APPOINTMENT)])
+        inbox.append_events(
+            [event(company, "L-2"), event(company, "L-1"), event(company, "L-1", CrmEventKind.APPOINTMENT)]
+        )
     with lock_lead_creation_outbox(company.state.with_name("maison-test.oplead.db"), now=company.clock.now) as outbox:
         ids = (ClickId(ClickIdKind.GCLID, company.gclid(1)),)
         mark = lead_fingerprint(ids, CONTACT, outbox.salt)

@@ -499,7 +499,7 @@ def test_the_form_import_creates_each_lead_once_too(oplead, capsys):
     text = oplead.file.read_text(encoding="utf-8")
     form = (
         f"    via: form\n    form: {{ token: file:form-token, form: {FORM}, click_id: external_id, "
-        f"url: {oplead.sandbox.server_urls['oplead_form']}/addlead/ }}\n    fields:"
+        f"url: {oplead.sandbox.sandbox_server_urls['oplead_form']}/addlead/ }}\n    fields:"
     )
     oplead.file.write_text(text.replace("    fields:", form), encoding="utf-8")
     (oplead.folder / "form-token").write_text(FORM_TOKEN)

@@ -47,7 +47,7 @@ def receiver(company, tmp_path):
     with ReceiverProcess(tmp_path) as receiver:
         for event in EVENTS:
             body = {"event": event, "url": f"http://127.0.0.1:{receiver.port}/hooks/{SECRET}"}
-            address = f"{company.sandbox.server_urls['oplead']}/v1/subscriptions"
+            address = f"{company.sandbox.sandbox_server_urls['oplead']}/v1/subscriptions"
             headers = {"Authorization": f"Bearer {ADMIN_KEY}"}
             assert 201 == httpx.post(address, json=body, headers=headers, timeout=10).status_code
         yield receiver
@@ -155,7 +155,7 @@ def test_a_run_killed_while_it_takes_up_the_inbox_loses_nothing(company, point):
     events = [WebhookEvent(CrmEventKind.STATUS_CHANGE, LeadId(name), "Gagné", Moment(at(9))) for name in names]
     company.clock.advance(at(10))
     with company.inbox() as inbox:
-        inbox.append(
+        inbox.append_events(
             [ReceivedEvent(one, at(9), sha256(one.lead.encode()).hexdigest(), is_unique=True) for one in events]
         )
     code = company.killed(point)

@@ -67,7 +67,7 @@ def due(companies):
         company.state.parent.mkdir(exist_ok=True)
         shutil.copy(before.state, company.state)
         # With another address every lead would have to be read again.
-        company.settings["oplead"] = {"base_url": before.sandbox.server_urls["oplead"]}
+        company.settings["oplead"] = {"base_url": before.sandbox.sandbox_server_urls["oplead"]}
         company.platform.register_clicks(before.platform.dump()["clicks"])
         return company
 
@@ -92,7 +92,9 @@ def test_bisect_finds_bad_events_within_the_request_bound(due, events, switches,
     for name, position in switches.items():
         company.platform.set_switch(name, position)
     bad = {f"{place:04}" for place in places_of(where, events)}
-    company.platform.plant_rulings({company.gclid(number): {"when": "submit", "reason": REASON} for number in bad})
+    company.platform.plant_event_rulings(
+        {company.gclid(number): {"when": "submit", "reason": REASON} for number in bad}
+    )
 
     summary = company.night()
 

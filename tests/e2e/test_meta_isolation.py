@@ -81,7 +81,7 @@ def due(companies):
         company.state.parent.mkdir(exist_ok=True)
         shutil.copy(before.state, company.state)
         # With another address every lead would have to be read again.
-        company.settings["oplead"] = {"base_url": before.sandbox.server_urls["oplead"]}
+        company.settings["oplead"] = {"base_url": before.sandbox.sandbox_server_urls["oplead"]}
         return company
 
     return make
@@ -110,7 +110,9 @@ def test_bisect_finds_bad_events_within_the_request_bound(due, events, switches,
     for name, position in switches.items():
         company.sandbox.meta.set_switch(name, position)
     bad = dict(zip(map(number_of, places_of(where, events)), codes, strict=True))
-    company.sandbox.meta.plant_rulings({company.fbclid(number): {"subcode": code} for number, code in bad.items()})
+    company.sandbox.meta.plant_event_rulings(
+        {company.fbclid(number): {"subcode": code} for number, code in bad.items()}
+    )
 
     summary = company.night()
 
@@ -140,7 +142,9 @@ def test_all_events_refused_stops_for_a_human(due, events, switches, codes):
     meta = company.sandbox.meta
     for name, position in switches.items():
         meta.set_switch(name, position)
-    meta.plant_rulings({company.fbclid(number_of(place)): {"subcode": codes[place % 3]} for place in range(events)})
+    meta.plant_event_rulings(
+        {company.fbclid(number_of(place)): {"subcode": codes[place % 3]} for place in range(events)}
+    )
 
     summary = company.night()
 

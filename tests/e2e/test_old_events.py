@@ -99,7 +99,7 @@ def test_in_doubt_event_grown_too_old_becomes_unconfirmed(company):
 def test_event_meta_refuses_as_too_old_is_found_and_expired(company):
     """If Meta's window is shorter than documented, the others are still accepted."""
     company.serve(*(told_within(company, number, timedelta(days=number + 1)) for number in range(4)))
-    company.sandbox.meta.plant_rulings({company.fbclid(0): {"subcode": 2804003}})
+    company.sandbox.meta.plant_event_rulings({company.fbclid(0): {"subcode": 2804003}})
 
     summary = company.night()
 

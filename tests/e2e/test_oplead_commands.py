@@ -66,10 +66,10 @@ class Oplead:
         self.file.write_text(
             f"""
 account: maison-durand
-clock: {sandbox.server_urls["clock"]}
+clock: {sandbox.sandbox_server_urls["clock"]}
 oplead:
   token: ${{KEY}}
-  base_url: {sandbox.server_urls["oplead"]}
+  base_url: {sandbox.sandbox_server_urls["oplead"]}
   write:
     fields:{FIELDS}
 webhooks: {{ secret: "${{HOOK}}", public_url: "http://127.0.0.1:8391" }}
@@ -379,7 +379,7 @@ FORM = """
 
 def by_form(oplead, click_id=""):
     """Have leads created by the form import."""
-    form = FORM.format(url=oplead.sandbox.server_urls["oplead_form"], click_id=click_id)
+    form = FORM.format(url=oplead.sandbox.sandbox_server_urls["oplead_form"], click_id=click_id)
     oplead.file.write_text(oplead.file.read_text().replace("\n    fields:", form))
 
 
@@ -841,7 +841,7 @@ CREATE += ("--phone", "0612345678", "--postcode", "44000", "--city", "Nantes", "
 @pytest.mark.parametrize("contact", suite.mostly_exhaustive(["nested", "flat", "customer"], "nested"))
 def test_a_lead_can_be_created_with_the_settings_that_init_writes(oplead, contact):
     """Its values go where the leads that `init` looked at have theirs."""
-    mine, addresses = oplead.folder / "mine", oplead.sandbox.server_urls
+    mine, addresses = oplead.folder / "mine", oplead.sandbox.sandbox_server_urls
     oplead.sandbox.oplead.set_switch("contact", contact)
     options = {"--clock": addresses["clock"], "--base-url": addresses["oplead"], "--dir": str(mine)}
     options |= {"--account": "maison-durand", "--meta-dataset-id": "1234567890", "--stage": "won=Gagné"}
@@ -971,7 +971,7 @@ def test_an_oplead_that_nobody_answers_for_exits_with_3(oplead, arguments):
     quote(oplead.folder, "import.csv", b"email;last_name\nb@example.com;Exemple\n")
     with socket.create_server(("127.0.0.1", 0)) as closed:
         address = f"http://127.0.0.1:{closed.getsockname()[1]}"
-    oplead.file.write_text(oplead.file.read_text().replace(oplead.sandbox.server_urls["oplead"], address))
+    oplead.file.write_text(oplead.file.read_text().replace(oplead.sandbox.sandbox_server_urls["oplead"], address))
     code, out, err = typed(oplead, *(each.replace("FOLDER", str(oplead.folder)) for each in arguments))
 
     assert 3 == code, out + err
@@ -1061,7 +1061,7 @@ def test_a_preview_masks_the_secret_in_the_suppliers_address(oplead):
 def test_settings_show_says_yes_and_no(oplead, capsys, monkeypatch):
     """As a marketer does."""
     listed = CrmListEntries([{"code": "CNL_1", "active": True, "archived": False}])
-    monkeypatch.setattr("connectors.oplead.writing.lists.OpleadLists.marketing_channels", lambda _self: listed)
+    monkeypatch.setattr("connectors.oplead.writing.lists.OpleadLists.crm_marketing_channels", lambda _self: listed)
     oplead.run(settings.show)
 
     assert re.search(r"CNL_1 +yes +no", capsys.readouterr().out)

@@ -82,7 +82,7 @@ def lead(company, number, *, clicked=None, seconds=None):
 def serve(company, script):
     """Serve a lead for each row, and plant the row's ruling."""
     company.serve(*(lead(company, number) for number in range(len(script))))
-    company.sandbox.google_ads.plant_rulings(
+    company.sandbox.google_ads.plant_event_rulings(
         {company.gclid(number): row.ruling for number, row in enumerate(script) if row.ruling is not None}
     )
 
@@ -315,7 +315,7 @@ def test_row_error_about_settings_stops_what_it_names(selling, code, stopped, sa
     """The row waits for a human, and the rows beside it keep their own answers."""
     made = selling.START - timedelta(days=1)
     selling.serve(*(selling.lead(number, ("RDV pris", made), ("Gagné", made)) for number in range(3)))
-    selling.sandbox.google_ads.plant_rulings({key(selling, "L-1", "appointment"): {"reason": code}})
+    selling.sandbox.google_ads.plant_event_rulings({key(selling, "L-1", "appointment"): {"reason": code}})
 
     summary = selling.night()
 

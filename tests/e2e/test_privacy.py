@@ -350,14 +350,16 @@ def witness(companies):
     company.settings["google_ads"] = [google, google | {"id": "ads_api", "transport": "google_ads_api"}]
     company.conversion("sale")["where"] = {"channel": ["Site web"]}
     put(company, *odd_leads(company))
-    company.platform.plant_rulings(
+    company.platform.plant_event_rulings(
         {
             company.gclid(1): {"when": "submit", "reason": "INVALID_SHA256_FORMAT"},
             company.gclid(2): {"when": "processing", "reason": "INVALID_GCLID"},
         }
     )
-    company.sandbox.google_ads.plant_rulings({company.gclid(1): {"when": "submit", "reason": "UNPARSEABLE_GCLID"}})
-    company.sandbox.meta.plant_rulings({company.fbclid(1): {"subcode": 2804001}})
+    company.sandbox.google_ads.plant_event_rulings(
+        {company.gclid(1): {"when": "submit", "reason": "UNPARSEABLE_GCLID"}}
+    )
+    company.sandbox.meta.plant_event_rulings({company.fbclid(1): {"subcode": 2804001}})
     with pytest.MonkeyPatch.context() as patch:
         (company.directory / "run").mkdir(exist_ok=True)
         patch.setattr(tempfile, "tempdir", str(company.directory / "run"))

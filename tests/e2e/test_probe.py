@@ -49,7 +49,7 @@ class Account:
     @property
     def where(self):
         """The options that name the platform when there is no file."""
-        addresses = self.sandbox.server_urls
+        addresses = self.sandbox.sandbox_server_urls
         return ("--base-url", addresses["oplead"], "--clock", addresses["clock"])
 
     @property
@@ -81,7 +81,7 @@ def test_suggested_settings_can_be_pasted(account, switches):
     for name, position in switches.items():
         account.sandbox.oplead.set_switch(name, position)
     sketch = account.file.with_name("sketch.yaml")
-    addresses = account.sandbox.server_urls
+    addresses = account.sandbox.sandbox_server_urls
     sketch.write_text(
         f"clock: {addresses['clock']}\noplead:\n  token: ${{OPLEAD_TOKEN}}\n  base_url: {addresses['oplead']}\n"
     )
@@ -152,7 +152,7 @@ def test_init_merges_spellings_typed_by_hand(account, tmp_path):
             told = {"status": spellings[number % 4], "leadData": {**lead["leadData"], "consent": answers[number % 4]}}
             account.sandbox.oplead.put(lead_id, {**lead, **told})
     said = (*account.where, "--account", "maison", "--meta-dataset-id", "77", "--dir", str(tmp_path / "mine"))
-    code, out, err = account.type("init", *said, "--graph-url", account.sandbox.server_urls["meta"])
+    code, out, err = account.type("init", *said, "--graph-url", account.sandbox.sandbox_server_urls["meta"])
     text = (tmp_path / "mine" / "pipeline.yaml").read_text()
 
     assert (0, True) == (code, "check: nothing is wrong with the file" in out), out + err
@@ -188,7 +188,7 @@ def test_refused_key_exits_with_2(account):
 
 def test_sandbox_without_its_clock_exits_with_2(account):
     """The message says what to write."""
-    code, _, err = account.type("probe", "--base-url", account.sandbox.server_urls["oplead"])
+    code, _, err = account.type("probe", "--base-url", account.sandbox.sandbox_server_urls["oplead"])
 
     assert 2 == code
     assert "--clock URL" in err

@@ -34,7 +34,7 @@ def methods(company):
 
 def init(company):
     """Write first settings from what Oplead answers."""
-    addresses = company.sandbox.server_urls
+    addresses = company.sandbox.sandbox_server_urls
     options = ("--base-url", addresses["oplead"], "--clock", addresses["clock"], "--yes")
     with typed._as_it_was():
         environ = {**company.environ, "OPLEAD_TOKEN": ADMIN_KEY}
@@ -43,7 +43,7 @@ def init(company):
 
 def schedule(company):
     """Run the service for a day: a night, and its outcomes."""
-    clock = SandboxClock(company.sandbox.server_urls["clock"])
+    clock = SandboxClock(company.sandbox.sandbox_server_urls["clock"])
     start = clock.now()
     process = company.start_command("schedule")
     until = time.monotonic() + PATIENCE

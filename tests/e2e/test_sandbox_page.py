@@ -23,7 +23,7 @@ def test_page_lists_each_counted_lead_by_name(company, way):
     )
     company.night(START + timedelta(days=1))
     company.clock.advance(company.clock.now() + timedelta(hours=1))
-    control = company.sandbox.server_urls["control"]
+    control = company.sandbox.sandbox_server_urls["control"]
     with urlopen(f"{control}/page.json", timeout=10) as answer:  # noqa: S310 - the sandbox's own
         state = json.load(answer)
     google = [(state["leads"].get(line["transaction_id"]), line["action"]) for line in state["data_manager"]["book"]]

@@ -41,7 +41,7 @@ class Hours:
 
     def __init__(self, company):
         self.company = company
-        self._clock = SandboxClock(company.sandbox.server_urls["clock"])
+        self._clock = SandboxClock(company.sandbox.sandbox_server_urls["clock"])
         self._clock.now()
 
     def start(self, config=None):

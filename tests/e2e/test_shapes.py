@@ -97,7 +97,7 @@ class Newcomer:
         self.folder = company.directory / "run"
         self.folder.mkdir(exist_ok=True)
         self.survey = {}
-        addresses = company.sandbox.server_urls
+        addresses = company.sandbox.sandbox_server_urls
         self.oplead = {"token": "${OPLEAD_TOKEN}", "base_url": addresses["oplead"]}
         self.known = {"account": "newcomer", "timezone": "Europe/Paris", "currency": "EUR", "clock": addresses["clock"]}
 
@@ -124,8 +124,8 @@ class Newcomer:
         """Do a first run with the suggestion and what a person reads in the survey."""
         google = self.company.settings["google_ads"] | {
             "credentials": "${GOOGLE_ADS_KEY_FILE}",
-            "endpoint": self.company.sandbox.server_urls["data_manager"],
-            "ads_api_endpoint": self.company.sandbox.server_urls["google_ads"],
+            "endpoint": self.company.sandbox.sandbox_server_urls["data_manager"],
+            "ads_api_endpoint": self.company.sandbox.sandbox_server_urls["google_ads"],
             "audience": "all",
             "contact_data": "attach",
             "max_per_run": 10 * LEADS,
@@ -181,7 +181,7 @@ def newcomer(companies, population, shape):
 
 def readable(population, shape):
     """The truth about each lead that is readable and there on the first night, under the id it is served by."""
-    served = population.leads_at(FIRST_NIGHT)
+    served = population.leads_at_time(FIRST_NIGHT)
     return {
         str(wire_lead_id(lead, shape.ids)): truth
         for lead, truth in population.ground_truth().items()

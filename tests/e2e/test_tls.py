@@ -19,7 +19,7 @@ STOPPED = 3
 def company(company):
     """A company that calls the Google Ads API on its TLS port, with one lead to send."""
     company.use_ads_api()
-    company.settings["google_ads"]["ads_api_endpoint"] = company.sandbox.server_urls["google_ads_tls"]
+    company.settings["google_ads"]["ads_api_endpoint"] = company.sandbox.sandbox_server_urls["google_ads_tls"]
     company.serve(company.lead(1, ("Gagné", company.START - timedelta(days=1))))
     return company
 

@@ -172,7 +172,7 @@ def test_changing_transport_twice_resends_nothing(company):
 def test_event_returned_by_data_manager_uses_the_new_api(company, across):
     """It was too early for Data Manager, becomes due again, and goes to the Google Ads API once."""
     company.sandbox.google_ads.set_switch("ads_api_cross_dedup", across)
-    company.platform.plant_rulings(
+    company.platform.plant_event_rulings(
         {company.gclid(1): {"when": "processing", "reason": "PROCESSING_ERROR_REASON_TOO_RECENT_CLICK"}}
     )
     company.serve(sold(company, 1))

@@ -146,7 +146,7 @@ def test_bad_row_is_reported_and_the_others_are_valid(due, transport):
     """The bad row alone has the platform's code, and the exit code is 1."""
     ruling, reason = BAD_ROW[transport]
     platform = due.platform if transport == "data_manager" else due.sandbox.google_ads
-    platform.plant_rulings({due.gclid(1): ruling})
+    platform.plant_event_rulings({due.gclid(1): ruling})
     code, told = validate(due)
     people = type_in(due, "run", "--validate-only")
 

@@ -108,7 +108,7 @@ def test_deleted_lead_is_cancelled_on_the_second_night(company):
     """What was sent stays; what waited is cancelled, its hashes are erased, and `explain` says why."""
     company.serve(sold(company, 1, at=company.START - HOUR, amount=""), sold(company, 2))
     company.night()
-    company.sandbox.oplead.delete("L-1")
+    company.sandbox.oplead.delete_lead("L-1")
     company.later(DAY)
     assert "pending" == company.states()["L-1", "sale"]
     summary = company.later(DAY)
@@ -127,7 +127,7 @@ def test_many_leads_missing_at_once_cancel_nothing(company):
     company.serve(*leads)
     company.night()
     for one in leads:
-        company.sandbox.oplead.delete(one["id"])
+        company.sandbox.oplead.delete_lead(one["id"])
     company.later(DAY)
     company.clock.advance(company.clock.now() + DAY)
     code, out, _ = company.command("run")

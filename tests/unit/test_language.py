@@ -259,7 +259,7 @@ def test_french_is_set_as_in_print():
 
 
 def test_nothing_to_do_is_said_in_one_way():
-    """What begins so asks for nothing (`asks_for_nothing`)."""
+    """What begins so asks for nothing (`needs_no_action`)."""
     with (FOLDER / "fr.po").open("rb") as file:
         catalogue = read_po(file, locale="fr")
     start = NOTHING.rstrip(".")
@@ -387,7 +387,7 @@ READ_VALUE_ERRORS = ("connectors/oplead/writing", "jobs/cli", "jobs/oplead_comma
 """Where what a `ValueError` says is shown to whoever wrote the value."""
 _MARKS = frozenset({"_", "_n", "N_"})
 _LOGS = frozenset({"debug", "info", "warning", "error", "exception", "critical"})
-_COMMANDS = frozenset({"account_command_line", "command", "command_line"})
+_COMMANDS = frozenset({"account_command_line", "command", "pasteable_command_line"})
 _FOR_PROGRAMS = frozenset({"_words", "compile", "execute"})
 _HELP = frozenset({"epilog", "help"})
 _FOR_PROGRAMMERS = frozenset({"AttributeError", "RuntimeError", "TypeError", "AssertionError", "IllegalMoveError"})

@@ -130,12 +130,12 @@ def test_a_run_that_was_taken_over_writes_no_more(state):
 
 def test_what_is_tried_on_a_copy_stays_there(state):
     """A rehearsal begins where the account stands, and leaves nothing."""
-    with state.copied() as copy, run(copy, first_run=False):
+    with state.open_temporary_copy() as copy, run(copy, first_run=False):
         assert [1] == runs_in(copy)
     assert not state.exists()
     with run(state, first_run=True):
         pass
-    with state.copied() as copy, run(copy):
+    with state.open_temporary_copy() as copy, run(copy):
         assert [1, 2] == runs_in(copy)
 
     assert [1] == runs_in(state)

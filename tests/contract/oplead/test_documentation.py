@@ -137,7 +137,7 @@ def test_every_request_counts_against_the_pace(serve, find, pacer, clock):
     serve(PAGE, page('<script>ui({url: "openapi.json"})</script>'))
     serve("/documentation/openapi.json", SPECIFICATION)
     for _ in range(89):
-        pacer.take()
+        pacer.take_request_slot()
         pacer.release_request_slot()
 
     find()

@@ -291,7 +291,7 @@ def test_pages_in_flight_are_handed_on_where_no_slot_can_be_taken(open_source, l
     """Another process may hold the pace file; only a reading with nothing in flight waits for it, and gives up."""
     listed(9, total=18)
     source, taken = open_source(pagination=BY_PAGE), []
-    take = source._client.pacer.take
+    take = source._client.pacer.take_request_slot
 
     def held_after_four():
         if len(taken) == 4:
@@ -299,7 +299,7 @@ def test_pages_in_flight_are_handed_on_where_no_slot_can_be_taken(open_source, l
         taken.append(take())
         return taken[-1]
 
-    monkeypatch.setattr(source._client.pacer, "take", held_after_four)
+    monkeypatch.setattr(source._client.pacer, "take_request_slot", held_after_four)
     pages = []
     with pytest.raises(Transient, match="pace file"):
         pages.extend(reading(source))

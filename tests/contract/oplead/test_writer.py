@@ -582,8 +582,8 @@ def test_reads_subscriptions_channels_and_custom_fields(wire, open_writer):
     writer = open_writer()
 
     assert [Subscription("7", "lead.created", "https://hooks.example/s")] == writer.subscriptions().entries
-    assert [{"identifier": "CNL_1"}] == writer.marketing_channels().entries
-    assert [{"name": "budget"}] == writer.custom_fields().entries
+    assert [{"identifier": "CNL_1"}] == writer.crm_marketing_channels().entries
+    assert [{"name": "budget"}] == writer.custom_field_definitions().entries
     assert [
         "GET /v1/subscriptions HTTP/1.1",
         "GET /v1/settings/marketing-channels HTTP/1.1",
@@ -641,7 +641,7 @@ def test_a_list_that_is_none_names_the_setting(wire, open_writer, body):
     wire.answers = [answer(200, body)]
 
     with pytest.raises(Misconfigured, match=r"see oplead\.write\.channels"):
-        open_writer().marketing_channels()
+        open_writer().crm_marketing_channels()
 
 
 def test_a_key_that_may_not_read_a_list_is_refused_as_a_key(wire, open_writer):
@@ -649,4 +649,4 @@ def test_a_key_that_may_not_read_a_list_is_refused_as_a_key(wire, open_writer):
     wire.answers = [answer(403)]
 
     with pytest.raises(KeyRefused):
-        open_writer().custom_fields()
+        open_writer().custom_field_definitions()

@@ -54,7 +54,7 @@ def clock():
 @pytest.fixture
 def url(clock):
     """The clock's address."""
-    with Server("clock", clock.handle, Faults(), clock.now, closed=clock.unregister_connection) as server:
+    with Server("clock", clock.handle, Faults(), clock.now, closed=clock.unregister_client_connection) as server:
         yield server.url
 
 

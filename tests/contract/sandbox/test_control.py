@@ -61,13 +61,13 @@ def sandbox(tmp_path):
 @pytest.fixture
 def control(sandbox, ask):
     """Send a request to the control server: `control("GET /state.json")`."""
-    return lambda line, body=None: ask(sandbox.server_urls["control"], line, body)
+    return lambda line, body=None: ask(sandbox.sandbox_server_urls["control"], line, body)
 
 
 @pytest.fixture
 def oplead(sandbox, ask):
     """Read from Oplead."""
-    return lambda path: ask(sandbox.server_urls["oplead"], f"GET {path}", headers=KEY)
+    return lambda path: ask(sandbox.sandbox_server_urls["oplead"], f"GET {path}", headers=KEY)
 
 
 def token(sandbox):
@@ -83,12 +83,12 @@ def token(sandbox):
 
 def ingest(sandbox, ask, headers):
     """Upload EVENT."""
-    return ask(sandbox.server_urls["data_manager"], "POST /v1/events:ingest", EVENT, headers)
+    return ask(sandbox.sandbox_server_urls["data_manager"], "POST /v1/events:ingest", EVENT, headers)
 
 
 def test_every_server_has_its_own_address(sandbox):
     """Nine servers listen on nine loopback ports; the TLS one goes by the name in its certificate."""
-    addresses = sandbox.server_urls
+    addresses = sandbox.sandbox_server_urls
     names = {
         "clock",
         "oplead",
@@ -109,7 +109,7 @@ def test_every_server_has_its_own_address(sandbox):
 
 def test_clock_starts_on_the_first_morning(sandbox, ask):
     """That is 05:30 in Paris on 1 September 2026."""
-    assert ask(sandbox.server_urls["clock"], "GET /now").json() == {"now": "2026-09-01T03:30:00+00:00"}
+    assert ask(sandbox.sandbox_server_urls["clock"], "GET /now").json() == {"now": "2026-09-01T03:30:00+00:00"}
 
 
 def test_control_puts_and_deletes_leads(control, oplead):
@@ -167,7 +167,7 @@ def test_fault_reaches_the_server_it_names(control, sandbox, ask, server):
     """Each platform's server has its own faults."""
     control("POST /faults", {"server": server, "kind": "html", "status": 503})
 
-    assert ask(sandbox.server_urls[server], "GET /").headers["content-type"] == "text/html"
+    assert ask(sandbox.sandbox_server_urls[server], "GET /").headers["content-type"] == "text/html"
 
 
 @pytest.mark.parametrize("server", ["google_ads", "google_ads_tls"])
@@ -175,7 +175,7 @@ def test_fault_reaches_both_google_ads_ports(control, sandbox, dialled, server):
     """Both ports go by the name `google_ads`."""
     control("POST /faults", {"server": "google_ads", "kind": "status", "status": 504})
     certificate = sandbox.certificate.read_bytes() if server == "google_ads_tls" else None
-    with dialled(sandbox.server_urls[server], certificate) as call:
+    with dialled(sandbox.sandbox_server_urls[server], certificate) as call:
         assert "DEADLINE_EXCEEDED" == call("/any/Method", b"").code
 
 
@@ -296,11 +296,11 @@ def test_page_json_adds_leads_and_names_to_the_state(control):
 def test_curl_recipes_on_the_page_work(control, sandbox):
     """Every line can be copied from the page into a terminal."""
     page = re.sub(r"<[^>]*>", "", control("GET /").body.decode())
-    page = page.replace("http://127.0.0.1:PORT", sandbox.server_urls["control"])  # as the page's script does
+    page = page.replace("http://127.0.0.1:PORT", sandbox.sandbox_server_urls["control"])  # as the page's script does
     commands = [shlex.split(line) for line in page.splitlines() if line.startswith("curl ")]
     statuses = []
     for _, _, method, url, *data in commands:
-        assert url.startswith(f"{sandbox.server_urls['control']}/")
+        assert url.startswith(f"{sandbox.sandbox_server_urls['control']}/")
 
         statuses.append(control(f"{method} {urlsplit(url).path}", json.loads(data[1]) if data else None).status)
 
@@ -347,7 +347,7 @@ def test_oplead_serves_the_population(tmp_path, ask, population):
         served = ask(sandbox.sandbox_server_urls["oplead"], "GET /v1/leads", headers=KEY).json()["data"]
         state = ask(sandbox.sandbox_server_urls["control"], "GET /state.json").json()
 
-    assert list(population.leads_at(START).values()) == served
+    assert list(population.leads_at_time(START).values()) == served
     assert len(served) == state["oplead"]["leads"]
 
 
@@ -380,8 +380,8 @@ def test_second_sandbox_uses_other_ports_when_taken(tmp_path, ask):
 
 def test_saved_files_are_complete_and_owner_only(sandbox):
     """Saving leaves no draft behind."""
-    sandbox.save()
-    sandbox.save()
+    sandbox.save_state()
+    sandbox.save_state()
     names = {file.name for file in sandbox.directory.iterdir()}
     modes = {stat.S_IMODE(file.stat().st_mode) for file in sandbox.directory.iterdir()}
 
@@ -397,11 +397,11 @@ def test_written_settings_point_at_this_sandbox(sandbox, tmp_path):
     environment = (tmp_path / "demo" / "sandbox.env").read_text().splitlines()
 
     assert written == tmp_path / "demo" / "pipeline.yaml"
-    assert f"clock: {sandbox.server_urls['clock']}\n" in text
-    assert f"base_url: {sandbox.server_urls['oplead']}\n" in text
-    assert f"  endpoint: {sandbox.server_urls['data_manager']}\n" in text
-    assert f"  ads_api_endpoint: {sandbox.server_urls['google_ads']}\n" in text
-    assert f"  graph_url: {sandbox.server_urls['meta']}\n" in text
+    assert f"clock: {sandbox.sandbox_server_urls['clock']}\n" in text
+    assert f"base_url: {sandbox.sandbox_server_urls['oplead']}\n" in text
+    assert f"  endpoint: {sandbox.sandbox_server_urls['data_manager']}\n" in text
+    assert f"  ads_api_endpoint: {sandbox.sandbox_server_urls['google_ads']}\n" in text
+    assert f"  graph_url: {sandbox.sandbox_server_urls['meta']}\n" in text
     assert "transport: data_manager\n" in text
     assert "token: ${OPLEAD_TOKEN}\n" in text
     assert "credentials: ${GOOGLE_ADS_KEY_FILE}\n" in text
@@ -426,7 +426,7 @@ def test_key_file_names_the_sandbox_token_endpoint(sandbox):
     """Google's libraries take the token address from the key file."""
     key = json.loads(sandbox.key_file.read_text())
 
-    assert f"{sandbox.server_urls['oauth']}/token" == key["token_uri"]
+    assert f"{sandbox.sandbox_server_urls['oauth']}/token" == key["token_uri"]
 
 
 def test_every_server_has_rules():

@@ -98,7 +98,7 @@ def test_violation_index_switch_hides_row_numbers(sandbox):
 
 def test_submit_ruling_refuses_the_request_and_names_the_row(sandbox):
     """One planted ErrorReason refuses the good rows as well."""
-    sandbox.platform.plant_rulings({"b": {"when": "submit", "reason": "INVALID_AD_IDENTIFIER_FOR_ACCOUNT"}})
+    sandbox.platform.plant_event_rulings({"b": {"when": "submit", "reason": "INVALID_AD_IDENTIFIER_FOR_ACCOUNT"}})
 
     status, answer = sandbox.ingest(event("a"), event("b"))
 
@@ -108,7 +108,7 @@ def test_submit_ruling_refuses_the_request_and_names_the_row(sandbox):
 
 def test_submit_ruling_for_the_whole_request_has_its_own_status(sandbox):
     """A reason that is not about a row comes with its own HTTP status."""
-    sandbox.platform.plant_rulings({"a": {"when": "submit", "reason": "INTERNAL_ERROR"}})
+    sandbox.platform.plant_event_rulings({"a": {"when": "submit", "reason": "INTERNAL_ERROR"}})
 
     status, answer = sandbox.ingest(event("a"))
 
@@ -118,7 +118,7 @@ def test_submit_ruling_for_the_whole_request_has_its_own_status(sandbox):
 @pytest.mark.parametrize("reason", ["DUPLICATE_GCLID", "PROCESSING_ERROR_REASON_DUPLICATE_GCLID"])
 def test_processing_ruling_fails_its_row_later(sandbox, reason):
     """The ruling may name a click id, and its reason may omit the prefix."""
-    sandbox.platform.plant_rulings({"click": {"when": "processing", "reason": reason}})
+    sandbox.platform.plant_event_rulings({"click": {"when": "processing", "reason": reason}})
     _, taken = sandbox.ingest(event("a"))
     sandbox.now += timedelta(minutes=20)
 
@@ -142,7 +142,7 @@ def test_processing_ruling_fails_its_row_later(sandbox, reason):
 def test_invalid_ruling_raises_value_error(sandbox, ruling):
     """The reason belongs to the other enum, or the ruling has the wrong shape."""
     with pytest.raises(ValueError, match="a: "):
-        sandbox.platform.plant_rulings({"a": ruling})
+        sandbox.platform.plant_event_rulings({"a": ruling})
 
 
 @pytest.mark.parametrize("click", [{"clicked_at": "2026-07-18T08:00:00", "customer": "1"}, {}, 5])
@@ -227,7 +227,7 @@ def test_processing_minutes_apply_from_the_next_request(sandbox):
 
 def test_saved_state_resumes_unchanged(sandbox):
     """The state goes through JSON, and both platforms then answer alike."""
-    sandbox.platform.plant_rulings({"c": {"when": "processing", "reason": "DENIED_CONSENT"}})
+    sandbox.platform.plant_event_rulings({"c": {"when": "processing", "reason": "DENIED_CONSENT"}})
     sandbox.platform.set_switch("record_indices", value=False)
     _, settled = sandbox.ingest(event("a"), event("c"))
     sandbox.now += timedelta(minutes=20)

@@ -67,7 +67,7 @@ def sandbox(tmp_path):
 @pytest.fixture
 def upload(sandbox, dialled):
     """Send one upload to the plain-text port: `upload(row(0))`."""
-    with dialled(sandbox.server_urls["google_ads"]) as call:
+    with dialled(sandbox.sandbox_server_urls["google_ads"]) as call:
         yield lambda *rows, **how: call(PATH, message(*rows), METADATA, **how)
 
 
@@ -100,9 +100,9 @@ def counted(*names):
 
 def test_plain_and_tls_ports_share_one_platform(sandbox, dialled):
     """The TLS port is trusted through the certificate file."""
-    with dialled(sandbox.server_urls["google_ads"]) as call:
+    with dialled(sandbox.sandbox_server_urls["google_ads"]) as call:
         plain = call(PATH, message(row(0)), METADATA)
-    with dialled(sandbox.server_urls["google_ads_tls"], sandbox.certificate.read_bytes()) as call:
+    with dialled(sandbox.sandbox_server_urls["google_ads_tls"], sandbox.certificate.read_bytes()) as call:
         secure = call(PATH, message(row(1)), METADATA)
 
     assert ("OK", "OK") == (plain.code, secure.code)
@@ -119,9 +119,9 @@ def test_token_from_the_token_endpoint_is_accepted(sandbox, ask, dialled):
     credentials.refresh(transport)
     transport.session.close()
     metadata = (("authorization", f"Bearer {credentials.token}"), METADATA[1])
-    with dialled(sandbox.server_urls["google_ads"]) as call:
+    with dialled(sandbox.sandbox_server_urls["google_ads"]) as call:
         taken = call(PATH, message(), metadata)
-        ask(sandbox.server_urls["control"], "POST /switches", {"revoke_tokens": True})
+        ask(sandbox.sandbox_server_urls["control"], "POST /switches", {"revoke_tokens": True})
         revoked = call(PATH, message(), metadata)
 
     assert ("OK", "UNAUTHENTICATED") == (taken.code, revoked.code)
@@ -218,7 +218,7 @@ def test_latency_fault_changes_no_result(sandbox, upload):
 def test_fault_path_applies_to_both_ports(sandbox, dialled):
     """A fault for uploads leaves searches alone."""
     sandbox.faults.plant(PlannedFault("google_ads", FaultKind.CUT_BEFORE, path=PATH))
-    with dialled(sandbox.server_urls["google_ads_tls"], sandbox.certificate.read_bytes()) as call:
+    with dialled(sandbox.sandbox_server_urls["google_ads_tls"], sandbox.certificate.read_bytes()) as call:
         search = call("/google.ads.googleads.v26.services.GoogleAdsService/Search", b"", METADATA)
         reply = call(PATH, message(), METADATA)
 
@@ -264,7 +264,7 @@ def test_calls_are_logged_with_status_and_fault(sandbox, upload):
 @pytest.mark.parametrize("key", ["sale-1", "click-1"])
 def test_ruling_fails_the_row_it_names(sandbox, upload, key, ruling, expected):
     """It names an order id or a click id, and errors of any family, known to the library or not."""
-    sandbox.google_ads.plant_rulings({key: ruling})
+    sandbox.google_ads.plant_event_rulings({key: ruling})
 
     assert expected == failed(upload())
     assert counted("sale-0", "sale-2") == booked(sandbox)
@@ -272,7 +272,7 @@ def test_ruling_fails_the_row_it_names(sandbox, upload, key, ruling, expected):
 
 def test_ruling_without_index_fails_the_whole_upload(sandbox, upload):
     """The error comes once without a row, and nothing is counted."""
-    sandbox.google_ads.plant_rulings({"sale-1": {"reason": "UNKNOWN", "index": False}})
+    sandbox.google_ads.plant_event_rulings({"sale-1": {"reason": "UNKNOWN", "index": False}})
     reply = upload()
 
     assert [(None, "conversion_upload_error", "UNKNOWN")] == failed(reply)
@@ -368,7 +368,7 @@ def ingest(sandbox, ask):
             }
         ],
     }
-    answer = ask(sandbox.server_urls["data_manager"], "POST /v1/events:ingest", body, METADATA[:1])
+    answer = ask(sandbox.sandbox_server_urls["data_manager"], "POST /v1/events:ingest", body, METADATA[:1])
 
     assert 200 == answer.status
     sandbox.clock.advance(sandbox.clock.now() + timedelta(minutes=20))

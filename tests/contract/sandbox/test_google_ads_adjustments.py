@@ -591,11 +591,11 @@ def test_throttled_adjustment_gets_a_quota_error(wire):
 
 def test_adjustments_meet_only_rulings_planted_for_them(wire):
     """The planted errors may be of any family and number."""
-    wire.platform.plant_rulings(
+    wire.platform.plant_event_rulings(
         {"sale-0": [{"when": "adjust", "reason": "TOO_MANY_ADJUSTMENTS"}, {"when": "submit", "reason": "UNKNOWN"}]}
     )
-    wire.platform.plant_rulings({"sale-1": {"when": "adjust", "family": "date_error", "number": 99}})
-    wire.platform.plant_rulings({"by-contact": {"reason": "CLICK_NOT_FOUND"}})
+    wire.platform.plant_event_rulings({"sale-1": {"when": "adjust", "family": "date_error", "number": 99}})
+    wire.platform.plant_event_rulings({"by-contact": {"reason": "CLICK_NOT_FOUND"}})
     answer = wire.adjust(request(RETRACTED, RESTATED, retract(order_id="by-contact")))
 
     assert [
@@ -607,7 +607,7 @@ def test_adjustments_meet_only_rulings_planted_for_them(wire):
 
 def test_ruling_without_index_fails_the_whole_request(wire):
     """The error names no row, and nothing is adjusted."""
-    wire.platform.plant_rulings({"sale-1": {"when": "adjust", "reason": "UNKNOWN", "index": False}})
+    wire.platform.plant_event_rulings({"sale-1": {"when": "adjust", "reason": "UNKNOWN", "index": False}})
     answer = wire.adjust(GOOD)
 
     assert [(None, "conversion_adjustment_upload_error", "UNKNOWN", "")] == answer.failed

@@ -70,13 +70,13 @@ def test_stock_google_ads_client_works_end_to_end(sandbox, ask):
     """It covers token, upload, partial failure, both searches, a refusal and an exhausted quota."""
     fault = {"server": "google_ads", "kind": "status", "status": 429, "retry_after": 90, "after": 2}
     path = "/google.ads.googleads.v26.services.ConversionUploadService"
-    ask(sandbox.server_urls["control"], "POST /faults", {**fault, "path": path})
+    ask(sandbox.sandbox_server_urls["control"], "POST /faults", {**fault, "path": path})
     environment = {
         **os.environ,
         "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH": str(sandbox.certificate),
         "GOOGLE_ADS_USE_PROTO_PLUS": "true",
         "GOOGLE_ADS_JSON_KEY_FILE_PATH": str(sandbox.key_file),
-        "GOOGLE_ADS_ENDPOINT": urlsplit(sandbox.server_urls["google_ads_tls"]).netloc,
+        "GOOGLE_ADS_ENDPOINT": urlsplit(sandbox.sandbox_server_urls["google_ads_tls"]).netloc,
         "GOOGLE_ADS_LOGIN_CUSTOMER_ID": "1112223333",
     }
     done = subprocess.run(

@@ -237,14 +237,14 @@ def test_invalid_switch_raises_value_error_and_changes_nothing(platform, name, v
 def test_invalid_ruling_plants_nothing(platform, ruling):
     """One invalid ruling raises ValueError for all of them."""
     with pytest.raises(ValueError, match="b: "):
-        platform.meta.plant_rulings({"a": {"subcode": 2804003}, "b": ruling})
+        platform.meta.plant_event_rulings({"a": {"subcode": 2804003}, "b": ruling})
 
     assert 200 == platform.send(event("a")).status
 
 
 def test_planted_2804019_names_its_row(platform):
     """It names the row just as when a rule is broken."""
-    platform.meta.plant_rulings({"b": {"subcode": 2804019}})
+    platform.meta.plant_event_rulings({"b": {"subcode": 2804019}})
     error = platform.send(event("a"), event("b")).json()["error"]
 
     assert (100, 2804019, "$['data'][1]") == (error["code"], error["error_subcode"], error["error_user_msg"])
@@ -271,7 +271,7 @@ def test_meta_state_survives_a_restart(platform):
     """Book, deduplication, rulings, switches, throttle and refusals are saved as JSON."""
     platform.send(event())
     platform.send(event(event_time=0))
-    platform.meta.plant_rulings({"b": {"subcode": 2804007}})
+    platform.meta.plant_event_rulings({"b": {"subcode": 2804007}})
     platform.meta.set_switch("meta_language", "fr")
     platform.meta.set_switch("meta_throttle_minutes", 45)
     platform.meta = platform.restarted()

@@ -176,7 +176,7 @@ def test_unknown_lead_is_404(get):
 
 def test_deleted_lead_is_410_and_leaves_the_list(get, oplead):
     """Only an id that never existed is 404."""
-    oplead.delete("L-0")
+    oplead.delete_lead("L-0")
 
     assert get("/v1/leads/L-0").status == 410
     assert numbered(1, 101) == ids(get("/v1/leads"))
@@ -226,8 +226,8 @@ def test_cursor_does_not_drift_after_deletions(get, oplead):
     """A deleted lead on an earlier page, or at the cursor itself, shifts nothing."""
     oplead.set_switch("pagination", "cursor")
     cursor = get("/v1/leads").json()["nextCursor"]
-    oplead.delete("L-3")
-    oplead.delete("L-99")
+    oplead.delete_lead("L-3")
+    oplead.delete_lead("L-99")
 
     assert numbered(100, 200) == ids(get(f"/v1/leads?cursor={cursor}"))
 
@@ -242,7 +242,7 @@ def test_numbered_pagination_by_switch_drifts_after_deletions(get, oplead):
     assert numbered(200, 250) == ids(get("/v1/leads?page=3"))
     assert numbered(20, 40) == ids(get("/v1/leads?page=2&size=20"))
     assert ids(get("/v1/leads?page=9")) == []
-    oplead.delete("L-3")
+    oplead.delete_lead("L-3")
     assert numbered(101, 201) == ids(get("/v1/leads?page=2"))
 
 
@@ -382,7 +382,7 @@ def test_every_switch_accepts_each_of_its_positions(oplead):
 def test_oplead_state_survives_a_restart(ask, oplead, clock):
     """Put and deleted leads, switches and the requests of the minute are saved."""
     oplead.put("L-500", lead(500))
-    oplead.delete("L-0")
+    oplead.delete_lead("L-0")
     oplead.set_switch("pagination", "page")
     resumed = OpleadPlatform(clock.now)
     with Server("oplead", oplead.handle, Faults(), clock.now) as server:

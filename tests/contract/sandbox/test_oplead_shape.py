@@ -342,7 +342,7 @@ def test_total_appears_in_body_header_or_nowhere(get, oplead, position, expected
 def test_after_id_refuses_an_unknown_id(get, oplead):
     """The id of a lead deleted meanwhile still works, in the form served."""
     oplead.shape = ApiShape(pagination="after_id", ids="int")
-    oplead.delete("L-7")
+    oplead.delete_lead("L-7")
 
     assert 400 == get("/v1/leads?after_id=99999").status
     assert 8 == get("/v1/leads?after_id=7").json()["data"][0]["id"]

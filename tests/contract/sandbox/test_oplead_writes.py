@@ -318,7 +318,7 @@ def test_change_of_nothing_changes_nothing(send):
 )
 def test_only_a_lead_can_be_changed(send, oplead, line, status):
     """An id never seen, a deleted lead and one that is no object are refused."""
-    oplead.delete("L-5")
+    oplead.delete_lead("L-5")
 
     assert send(line, {"status": "En cours"} if line.endswith("status") else {}).status == status
 

@@ -15,7 +15,7 @@ def sandbox(tmp_path_factory):
 
 def host(sandbox, server):
     """Return a server's host and port, as a browser writes them."""
-    return sandbox.server_urls[server].removeprefix("http://")
+    return sandbox.sandbox_server_urls[server].removeprefix("http://")
 
 
 @pytest.mark.parametrize(
@@ -44,7 +44,7 @@ def test_requests_from_other_sites_are_refused(sandbox, ask, call, headers):
     """They may come from a form, a script or a DNS name rebound to this machine."""
     server, line, body = call
     before = sandbox.clock.now(), sandbox.control.state()["switches"]
-    answer = ask(sandbox.server_urls[server], line, body, headers)
+    answer = ask(sandbox.sandbox_server_urls[server], line, body, headers)
 
     assert 403 == answer.status
     assert before == (sandbox.clock.now(), sandbox.control.state()["switches"])
@@ -59,5 +59,6 @@ def test_own_page_and_plain_clients_are_accepted(sandbox, ask, name, browser):
     if browser:
         headers |= {"Origin": f"http://{own}", "Sec-Fetch-Site": "same-origin"}
 
-    assert 204 == ask(sandbox.server_urls["control"], "POST /switches", '{"record_indices": true}', headers).status
-    assert 200 == ask(sandbox.server_urls["control"], "GET /", None, headers).status
+    control = sandbox.sandbox_server_urls["control"]
+    assert 204 == ask(control, "POST /switches", '{"record_indices": true}', headers).status
+    assert 200 == ask(control, "GET /", None, headers).status

@@ -92,7 +92,7 @@ class Running:
         """The lead and the label of each stored event."""
         with closing(FileInbox.open_inbox_for_reading(self.path)) as inbox:
             leads = inbox.leads_with_events(after=0, to=inbox.latest_event_id())
-            return [(lead, one.event.label) for lead, found in inbox.events_of(leads).items() for one in found]
+            return [(lead, one.event.label) for lead, found in inbox.webhook_events_of(leads).items() for one in found]
 
 
 def request(path, length=None, method="POST", **headers):

@@ -255,7 +255,7 @@ def test_secrets_are_compared_in_constant_time(monkeypatch):
     assert {32} == {len(digest) for digest in compared}
     compared.clear()
     hooks = [
-        SimpleNamespace(has_matching_secret=partial(lambda secret, _: secret.equals("a"), HashedSecret(text)))
+        SimpleNamespace(has_matching_secret=partial(lambda secret, _: secret.is_same_secret("a"), HashedSecret(text)))
         for text in "abc"
     ]
 

@@ -48,9 +48,9 @@ def test_a_reader_passes_over_no_event_that_is_committed_later(receivers):
         assert may_commit.wait(PATIENCE)
 
     with ThreadPoolExecutor(2) as threads:
-        first = threads.submit(slow.append, [won(1, NOW)])
+        first = threads.submit(slow.append_events, [won(1, NOW)])
         assert is_about_to.wait(PATIENCE)
-        second = threads.submit(quick.append, [won(2, NOW)])
+        second = threads.submit(quick.append_events, [won(2, NOW)])
         with pytest.raises(TimeoutError):
             second.result(0.5)
         read_to = quick.latest_event_id()
@@ -65,7 +65,7 @@ def test_receivers_that_write_at_once_store_every_event_once(receivers):
     """Each is delivered to both, as a sender does that got no answer from the first."""
     events = [won(number, NOW) for number in range(200)]
     with ThreadPoolExecutor(2) as threads:
-        new = sum(threads.map(lambda one: sum(one.append([each]) for each in events), receivers))
+        new = sum(threads.map(lambda one: sum(one.append_events([each]) for each in events), receivers))
 
     assert len(events) == new == receivers[0].latest_event_id()
     assert [f"L-{number}" for number in range(200)] == sorted(stored(receivers[1]), key=lambda lead: int(lead[2:]))
@@ -114,14 +114,14 @@ def test_a_writer_that_is_paused_keeps_the_others_waiting_for_seconds_only(recei
         if not pauses:
             pauses.append(connection.exec_driver_sql("SHOW idle_in_transaction_session_timeout").scalar())
             connection.exec_driver_sql("SELECT set_config('idle_in_transaction_session_timeout', '100ms', true)")
-            assert 1 == other.append([won(1, NOW)])
+            assert 1 == other.append_events([won(1, NOW)])
 
     event.listen(paused._engine, "commit", pause)
     with pytest.raises(CommandError, match="paused too long"):
-        paused.append([won(2, NOW)])
+        paused.append_events([won(2, NOW)])
 
     assert ["5s"] == pauses
-    assert 1 == paused.append([won(2, NOW)])
+    assert 1 == paused.append_events([won(2, NOW)])
 
 
 def test_nothing_is_acknowledged_during_an_outage_and_all_goes_on_after_it(running, database):

@@ -9,7 +9,7 @@ from tests.e2e.support.killed_run import after, before, committing
 POINTS = {
     "in the ledger's commit": partial(committing, forget, "forget_leads"),
     "ledger committed": partial(after, forget, "forget_leads"),
-    "events erased": partial(after, forget, "erase_events"),
+    "events erased": partial(after, forget, "erase_webhook_events"),
     "creations erased": partial(after, forget.LeadCreationOutbox, "erase"),
     "a file rewritten": partial(after, forget, "compact"),
     "page to be written": partial(before, forget, "write_page_of_usual_period"),

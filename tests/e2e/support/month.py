@@ -212,7 +212,7 @@ class Month:
     def delete(self, *numbers):
         """Delete leads in Oplead, which then answers 410."""
         for number in numbers:
-            self.company.sandbox.oplead.delete(self.leads.pop(number).id)
+            self.company.sandbox.oplead.delete_lead(self.leads.pop(number).id)
 
     def merge(self, number, into):
         """Merge a lead into another in Oplead: the list omits it, and its own page shows the other."""

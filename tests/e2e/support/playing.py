@@ -209,7 +209,7 @@ def _settings(variant, way, sandbox, directory):
     """The variant's settings, pointed at a sandbox, for an account that is played in no other way."""
     told = copy.deepcopy(laid_over(SETTINGS["base"], SETTINGS["variants"][variant].get("settings", {})))
     told["account"] = f"{variant}-{way.name}".replace("_", "-")
-    addresses = sandbox.server_urls
+    addresses = sandbox.sandbox_server_urls
     told["clock"] = addresses["clock"]
     told["oplead"] = {"token": "${OPLEAD_TOKEN}", "base_url": addresses["oplead"]}
     told["google_ads"] |= {"credentials": "${KEY}", "endpoint": addresses["data_manager"]}
@@ -245,9 +245,9 @@ def _prepare(sandbox, cases, switches, way):
         sandbox.data_manager.set_switch(name, value)
     for case in cases:
         sandbox.data_manager.register_clicks(case.get("clicks", {}))
-        sandbox.data_manager.plant_rulings(case.get("rulings", {}))
-        sandbox.google_ads.plant_rulings(case.get("rulings_ads_api", {}))
-        sandbox.meta.plant_rulings(case.get("rulings_meta", {}))
+        sandbox.data_manager.plant_event_rulings(case.get("rulings", {}))
+        sandbox.google_ads.plant_event_rulings(case.get("rulings_ads_api", {}))
+        sandbox.meta.plant_event_rulings(case.get("rulings_meta", {}))
 
 
 def _serve(sandbox, cases, night):
@@ -257,7 +257,7 @@ def _serve(sandbox, cases, night):
             if datetime.fromisoformat(change["at"]) != night:
                 continue
             if change["lead"] is None:
-                sandbox.oplead.delete(case["id"])
+                sandbox.oplead.delete_lead(case["id"])
             else:
                 sandbox.oplead.put(str(change["lead"].get("id", case["id"])), change["lead"])
 

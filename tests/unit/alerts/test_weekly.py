@@ -104,11 +104,11 @@ def test_an_address_that_fails_gets_the_summary_after_the_next_night(weekly):
 
 def test_a_crash_between_two_addresses_loses_and_doubles_nothing(weekly):
     """Each is recorded by itself."""
-    send = weekly.channel.send
-    weekly.channel.send = lambda *_, **__: 1 / 0
+    send = weekly.channel.send_message
+    weekly.channel.send_message = lambda *_, **__: 1 / 0
     with pytest.raises(ZeroDivisionError):
         weekly.night(MONDAY)
-    weekly.channel.send = send
+    weekly.channel.send_message = send
     weekly.night(MONDAY)
 
     assert (1, 1) == (len(weekly.mailbox.taken), len(weekly.channel.taken))

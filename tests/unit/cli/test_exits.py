@@ -148,7 +148,7 @@ def test_hashes_of_contact_data_never_reach_a_log_line(capsys, as_json):
 
     assert jeanne.sha256[:8] not in said
     assert 3 == len(said.splitlines())
-    assert "IdentifierKind.EMAIL" in said
+    assert "ContactIdentifierKind.EMAIL" in said
 
 
 @pytest.mark.usefixtures("_own_logging")

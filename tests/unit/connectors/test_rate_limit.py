@@ -159,7 +159,7 @@ def played(pacer, clock, *, workers, latency, page=None, hours=2):
         free.remove((clock.time, worker))
         if page is not None and under_way and asked and asked % page == 0:
             meeting.append(worker)
-        elif (again := pacer.take()) is None:
+        elif (again := pacer.take_request_slot()) is None:
             asked += 1
             under_way.append((clock.time + latency, worker))
         else:

@@ -31,7 +31,7 @@ taken = []
 print("ready", flush=True)
 sys.stdin.readline()
 def work():
-    while pacer.take() is None:
+    while pacer.take_request_slot() is None:
         taken.append(1)
         pacer.release_request_slot()
 threads = [threading.Thread(target=work) for _ in range(4)]
@@ -109,16 +109,16 @@ def test_another_processs_running_request_holds_its_slot(process):
     clock = FakeClock()
     one, other = process(clock, 1), process(clock, 1)
     with slot(one):
-        assert clock.now() < other.take() < clock.now() + MINUTE
+        assert clock.now() < other.take_request_slot() < clock.now() + MINUTE
 
-    assert WINDOW == other.take() - clock.now()
+    assert WINDOW == other.take_request_slot() - clock.now()
 
 
 def test_a_dead_process_frees_its_slot_after_the_longest_request(process):
     """A minute is added: the platform may have counted the request at its very end."""
     clock = FakeClock()
     began = clock.now()
-    process(clock, 1).take()
+    process(clock, 1).take_request_slot()
 
     assert LONGEST_REQUEST + WINDOW == ask(process(clock, 1), clock) - began
 
@@ -132,7 +132,7 @@ def test_a_processs_own_request_never_counts_as_dead(process):
         ask(pacer, clock)
 
         assert 1 == len(pacer._own.running)
-        assert clock.now() < pacer.take()
+        assert clock.now() < pacer.take_request_slot()
 
 
 @pytest.mark.parametrize(
@@ -146,7 +146,7 @@ def test_an_unreadable_pace_file_stops_all_requests_for_a_minute(process, path, 
     one, other = process(clock), process(clock)
     began = clock.now()
 
-    assert [WINDOW, WINDOW] == [one.take() - began, other.take() - began]
+    assert [WINDOW, WINDOW] == [one.take_request_slot() - began, other.take_request_slot() - began]
     assert WINDOW == ask(other, clock) - began
     assert isinstance(json.loads(path.read_bytes()), dict)
 
@@ -166,9 +166,9 @@ def test_a_crash_while_writing_never_frees_slots(process, monkeypatch, dies):
     with monkeypatch.context() as patch:
         patch.setattr("connectors.rate_limit.FileIO", Dying)
         with pytest.raises(Crash):
-            process(clock, 9).take()
+            process(clock, 9).take_request_slot()
 
-    assert clock.now() < process(clock, 1).take()
+    assert clock.now() < process(clock, 1).take_request_slot()
 
 
 def test_the_remains_of_a_longer_file_are_unreadable(process, path):
@@ -183,7 +183,7 @@ def test_the_remains_of_a_longer_file_are_unreadable(process, path):
     path.write_bytes(short + long[len(short) :])
 
     assert len(short) < len(long)
-    assert clock.now() + WINDOW == process(clock, 9).take()
+    assert clock.now() + WINDOW == process(clock, 9).take_request_slot()
 
 
 def test_a_clock_set_back_does_not_stop_other_processes(process):
@@ -224,7 +224,7 @@ def test_a_lock_that_is_never_released_does_not_block(process, path):
     """A stopped process keeps its lock: the request is put off, and the end of a running one is recorded later."""
     clock = FakeClock()
     pacer, began = process(clock, 3, patience=0.05), clock.now()
-    pacer.take()
+    pacer.take_request_slot()
     with path.open("rb") as stopped:
         fcntl.flock(stopped, fcntl.LOCK_EX)
         with pytest.raises(Transient, match="another process holds"), slot(pacer):
@@ -233,7 +233,7 @@ def test_a_lock_that_is_never_released_does_not_block(process, path):
     clock.time += LONGEST_REQUEST
     ask(pacer, clock)
 
-    assert LONGEST_REQUEST + WINDOW == process(clock, 1).take() - began
+    assert LONGEST_REQUEST + WINDOW == process(clock, 1).take_request_slot() - began
 
 
 def test_the_clock_is_never_read_while_holding_the_lock(path):

@@ -48,8 +48,8 @@ def test_invalid_positions_are_refused(positions):
 def test_conflicts_never_exclude_the_default_of_the_second_axis(conflict):
     """Conflicts name only known positions, and every axis always has one left."""
     assert set(conflict.positions) <= set(AXES[conflict.first])
-    assert set(conflict.excluded_axis_positions) <= set(AXES[conflict.second])
-    assert AXES[conflict.second][0] not in conflict.excluded_axis_positions
+    assert set(conflict.excluded_shape_positions) <= set(AXES[conflict.second])
+    assert AXES[conflict.second][0] not in conflict.excluded_shape_positions
     assert conflict.because
 
 

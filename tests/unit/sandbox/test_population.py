@@ -38,8 +38,8 @@ from hashlib import sha256
 from json import dumps
 from connectors.sandbox.population.company import FIRST_NIGHT, InventedLeads
 population = InventedLeads.generate(7)
-nights = [population.leads_at(FIRST_NIGHT + timedelta(days=days)) for days in (0, 1, 14, 200)]
-print(sha256(dumps([nights, population.clicks()]).encode()).hexdigest())
+nights = [population.leads_at_time(FIRST_NIGHT + timedelta(days=days)) for days in (0, 1, 14, 200)]
+print(sha256(dumps([nights, population.google_ad_clicks()]).encode()).hexdigest())
 """
 
 
@@ -53,7 +53,7 @@ def population():
 def sound(population):
     """Its intact leads in their final state, each with its truth."""
     truth = population.ground_truth()
-    leads = population.leads_at(LATER)
+    leads = population.leads_at_time(LATER)
     return [(leads[key], truth[key]) for key in leads if truth[key].kinds["shape"] == "sound"]
 
 
@@ -95,7 +95,7 @@ def test_different_seed_gives_a_different_population(population):
     """Only the seed differs."""
     other = InventedLeads.generate(8)
 
-    assert text(population.leads_at(LATER)) != text(other.leads_at_time(LATER))
+    assert text(population.leads_at_time(LATER)) != text(other.leads_at_time(LATER))
 
 
 def test_leads_depend_only_on_the_requested_time(population):
@@ -103,7 +103,7 @@ def test_leads_depend_only_on_the_requested_time(population):
     fresh = InventedLeads.generate(7)
     fresh.leads_at_time(LATER)
 
-    assert text(population.leads_at(FIRST_NIGHT)) == text(fresh.leads_at_time(FIRST_NIGHT))
+    assert text(population.leads_at_time(FIRST_NIGHT)) == text(fresh.leads_at_time(FIRST_NIGHT))
 
 
 def test_start_without_a_zone_is_refused():
@@ -136,7 +136,7 @@ def test_apportioned_shares_add_up_to_the_total():
 
 def test_six_in_ten_leads_have_a_click_known_to_google(population):
     """That is the sum of the first eight click kinds, without repeated leads."""
-    registry = population.clicks()
+    registry = population.google_ad_clicks()
     firsts = [truth for truth in population.ground_truth().values() if not truth.repeats]
     known = [truth for truth in firsts if any(value in registry for _, value in truth.trace.readable)]
 
@@ -152,7 +152,7 @@ def test_a_quarter_of_leads_come_from_meta_a_third_by_forms(population):
 
     assert len(leads) == pytest.approx(371, abs=2)
     assert len(forms) == pytest.approx(124, abs=5)
-    assert {truth.trace.click.value for truth in leads}.isdisjoint(population.clicks())
+    assert {truth.trace.click.value for truth in leads}.isdisjoint(population.google_ad_clicks())
     assert not any(truth.knows_google_click for truth in leads)
 
 
@@ -187,7 +187,7 @@ def test_lead_json_has_only_crm_fields(sound):
 
 def test_some_leads_are_broken(population):
     """They lack an id, have an impossible creation date, or are not an object."""
-    leads, truth = population.leads_at(LATER), population.ground_truth()
+    leads, truth = population.leads_at_time(LATER), population.ground_truth()
     broken = {truth[key].kinds["shape"]: leads[key] for key in leads if truth[key].kinds["shape"] != "sound"}
 
     assert set(broken) == {"no_id", "created_nonsense", "not_an_object"}
@@ -205,8 +205,8 @@ def test_lead_exists_from_its_creation_on(population):
         (key, truth) for key, truth in population.ground_truth().items() if truth.kinds["shape"] == "sound"
     )
 
-    assert key not in population.leads_at(truth.created - timedelta(seconds=1))
-    assert population.leads_at(truth.created)[key]["status"] == "Nouveau"
+    assert key not in population.leads_at_time(truth.created - timedelta(seconds=1))
+    assert population.leads_at_time(truth.created)[key]["status"] == "Nouveau"
 
 
 def test_leads_cover_the_requested_days():
@@ -221,26 +221,26 @@ def test_leads_cover_the_requested_days():
 
 def test_every_night_brings_new_leads_and_most_bring_changes(population):
     """The nights after a day off bring few changes."""
-    nights = [population.leads_at(FIRST_NIGHT + timedelta(days=days)) for days in range(15)]
+    nights = [population.leads_at_time(FIRST_NIGHT + timedelta(days=days)) for days in range(15)]
 
     arrived = [len(after) - len(before) for before, after in pairwise(nights)]
     changed = [sum(before[key] != after.get(key) for key in before) for before, after in pairwise(nights)]
 
     assert min(arrived) > 0
     assert len(nights[0]) > 1200
-    assert len(population.leads_and_deletions_at(FIRST_NIGHT + timedelta(days=14))) == 1500
+    assert len(population.leads_including_deleted(FIRST_NIGHT + timedelta(days=14))) == 1500
     assert sum(night > 10 for night in changed) >= 10  # all but the nights after a day off
 
 
 def test_unchanged_leads_are_not_rebuilt(population):
     """Serving a page is cheap because the objects are kept."""
-    before = population.leads_at(FIRST_NIGHT)
-    after = population.leads_at(FIRST_NIGHT + timedelta(days=1))
+    before = population.leads_at_time(FIRST_NIGHT)
+    after = population.leads_at_time(FIRST_NIGHT + timedelta(days=1))
 
     kept = [key for key in before if before[key] is after.get(key)]
 
     assert len(kept) > 1000
-    assert text(before) == text(population.leads_at(FIRST_NIGHT))
+    assert text(before) == text(population.leads_at_time(FIRST_NIGHT))
 
 
 # ── deleted, moved and repeated records ──────────────────────────────────────────────────────────
@@ -255,15 +255,15 @@ def test_deleted_leads_disappear_for_good(population):
     for key, truth in gone.items():
         assert timedelta(days=2) < truth.deleted - truth.created
         assert all(change.at + timedelta(days=2) < truth.deleted for change in truth.changes)
-        assert population.leads_and_deletions_at(truth.deleted - timedelta(seconds=1))[key] is not None
-        assert population.leads_and_deletions_at(truth.deleted)[key] is None
-        assert key not in population.leads_at(truth.deleted)
+        assert population.leads_including_deleted(truth.deleted - timedelta(seconds=1))[key] is not None
+        assert population.leads_including_deleted(truth.deleted)[key] is None
+        assert key not in population.leads_at_time(truth.deleted)
 
 
 def test_only_moved_leads_change_their_agency(population, sound):
     """A moved lead keeps its id."""
     for lead, truth in sound:
-        came_to = population.leads_at(truth.created)[lead["id"]]["agency"]
+        came_to = population.leads_at_time(truth.created)[lead["id"]]["agency"]
 
         assert (came_to != lead["agency"]) == (truth.kinds["record"] == "moved")
     assert of(sound, "record", "moved")
@@ -271,7 +271,7 @@ def test_only_moved_leads_change_their_agency(population, sound):
 
 def test_repeated_lead_has_the_same_person_click_and_amount(population):
     """It arrives one to ten days later under another id, and may be won as well."""
-    truths, leads = population.ground_truth(), population.leads_at(LATER)
+    truths, leads = population.ground_truth(), population.leads_at_time(LATER)
     again = {key: truth for key, truth in truths.items() if truth.repeats}
 
     assert 1500 * REPEATED // 1000 == len(again)
@@ -361,7 +361,7 @@ def test_click_ids_look_real_and_are_unique(population):
 
 def test_click_precedes_its_lead_mostly_by_minutes(population):
     """The registry dates the clicks; some are more than a month old."""
-    registry = population.clicks()
+    registry = population.google_ad_clicks()
     lags = []
     for truth in population.ground_truth().values():
         if truth.trace.click and truth.trace.click.kind in ("gclid", "gbraid", "wbraid") and not truth.repeats:
@@ -415,7 +415,7 @@ def test_ambiguous_id_is_a_real_click_without_a_utm_source(population, sound):
     """Google knows it, but a reader who refuses to guess does not."""
     for lead, truth in of(sound, "click", "bare_ambiguous"):
         assert truth.trace.readable == ()
-        assert lead["leadData"]["externalID"] in population.clicks()
+        assert lead["leadData"]["externalID"] in population.google_ad_clicks()
         assert "utm_source" not in lead["leadData"]
 
 
@@ -425,8 +425,8 @@ def test_truncated_id_is_unknown_to_google(population, sound):
         cut = lead["leadData"]["externalID"]
 
         assert truth.trace.click.value.startswith(cut)
-        assert cut not in population.clicks()
-        assert truth.trace.click.value in population.clicks()
+        assert cut not in population.google_ad_clicks()
+        assert truth.trace.click.value in population.google_ad_clicks()
 
 
 def test_lowercased_id_is_unknown_to_google(population, sound):
@@ -435,8 +435,8 @@ def test_lowercased_id_is_unknown_to_google(population, sound):
         ((_, told),) = truth.trace.readable
 
         assert told == truth.trace.click.value.lower()
-        assert told not in population.clicks()
-        assert truth.trace.click.value in population.clicks()
+        assert told not in population.google_ad_clicks()
+        assert truth.trace.click.value in population.google_ad_clicks()
         assert not truth.knows_google_click
 
 
@@ -487,7 +487,7 @@ def test_consent_uses_the_words_of_its_kind(sound, kind, written):
 def test_withdrawn_consent_was_granted_first(population, sound):
     """On the day it arrived the lead had oui."""
     for lead, truth in of(sound, "consent", "withdrawn"):
-        assert population.leads_at(truth.created)[lead["id"]]["leadData"]["consent"] == "oui"
+        assert population.leads_at_time(truth.created)[lead["id"]]["leadData"]["consent"] == "oui"
 
 
 @pytest.mark.parametrize(
@@ -525,8 +525,8 @@ def test_late_amount_arrives_two_days_after_the_sale(population, sound):
     for lead, _ in [pair for pair in of(sound, "amount", "late") if "amount" in pair[0]]:
         won = next(paris(entry["date"]) for entry in lead["statusHistory"] if entry["status"] == "Gagné")
         arrives = won + timedelta(days=2)
-        before = population.leads_at(arrives - timedelta(seconds=1))[lead["id"]]
-        after = population.leads_at(arrives)[lead["id"]]
+        before = population.leads_at_time(arrives - timedelta(seconds=1))[lead["id"]]
+        after = population.leads_at_time(arrives)[lead["id"]]
 
         assert "amount" not in before
         assert after["amount"] == lead["amount"]

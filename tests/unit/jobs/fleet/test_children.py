@@ -26,7 +26,7 @@ gc.set_threshold(400_000)
 nursery = ChildNursery(lambda: None, work)
 print(gc.get_freeze_count())
 child = Child(nursery)
-print([child.execute_order(None).exit_code for _ in range(3)])
+print([child.execute_work_order(None).exit_code for _ in range(3)])
 nursery.close()
 """
 

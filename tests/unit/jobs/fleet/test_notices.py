@@ -138,7 +138,7 @@ def test_of_two_workers_one_sends(fleet):
         def send_message(self, title, text, **more):
             sending.wait()
             release.wait()
-            return super().send(title, text, **more)
+            return super().send_message(title, text, **more)
 
     other, fleet.inboxes["a"] = fleet.inbox, Slow()
     first = Thread(target=fleet.look)
@@ -297,7 +297,7 @@ def test_a_worker_that_dies_costs_at_most_one_repeat_and_no_silence(fleet, sends
     class Deadly(Inbox):
         def send_message(self, title, text, **more):
             if sends_first:
-                taken.send(title, text, **more)
+                taken.send_message(title, text, **more)
             raise Killed
 
     with dying_worker():

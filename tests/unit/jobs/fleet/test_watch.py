@@ -59,7 +59,7 @@ def test_wrong_address_is_refused_without_being_shown(tmp_path, given, said):
 def test_what_cannot_be_shown_keeps_nothing_else_from_being_told(tmp_path, monkeypatch):
     """It is logged, and tried again at the next look."""
     told = []
-    monkeypatch.setattr(watch, "tell", lambda *_: told.append(1))
+    monkeypatch.setattr(watch, "send_due_notices", lambda *_: told.append(1))
     (tmp_path / "file").touch()
     with server().database() as url, capture_logs() as logged:
         database = FleetDatabase(url)

@@ -170,7 +170,7 @@ def test_result_is_kept_until_the_database_takes_results_again(worker, monkeypat
         add_account(connection, "one", "account: one", first_run=True)
     monkeypatch.setattr(FleetWorker, "_note_failure", note)
     worker.pace = WorkerIntervals(poll=0)
-    asyncio.run(asyncio.wait_for(worker._do(JOB, SimpleNamespace(execute_order=do)), 30))
+    asyncio.run(asyncio.wait_for(worker._do(JOB, SimpleNamespace(execute_work_order=do)), 30))
 
     assert "read-only" in refused[0]
     with worker.database.connect() as connection:
@@ -218,7 +218,8 @@ JOB = Job(id=7, queue="x", lock=None, queueing_lock=None, task_name="x", task_kw
 
 def child_that_ends_with(exit_code, why):
     """A child whose night ends so."""
-    return SimpleNamespace(execute_order=lambda _order: WorkResult(DidTask.NIGHT, exit_code, why=why, ledger_run=9))
+    result = WorkResult(DidTask.NIGHT, exit_code, why=why, ledger_run=9)
+    return SimpleNamespace(execute_work_order=lambda _order: result)
 
 
 def set_read_only(database, value):

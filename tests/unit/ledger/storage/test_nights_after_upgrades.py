@@ -69,7 +69,7 @@ class Nights:
 
     def send_message(self, title, text):
         """Take a message, if the address can be reached."""
-        return self.is_reachable and self.address.send(title, text)
+        return self.is_reachable and self.address.send_message(title, text)
 
     def night(self):
         """Run a night; return the titles of the open incidents, and whether each is new."""
