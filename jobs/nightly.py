@@ -176,7 +176,7 @@ def begin_run(run: RunContext) -> RunSummary:
     summary = RunSummary(run.ledger.account, run.ledger.run, now)
     with run.ledger.write_transaction() as session:
         apply_settings_to_ledger(session, run.book, now=now)
-        summary.recovered = mark_interrupted_in_doubt(session, run)
+        summary.recovered = mark_interrupted_in_doubt(session, run.ledger, now=now)
     return summary
 
 

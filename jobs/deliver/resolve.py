@@ -24,6 +24,7 @@ from jobs.ledger.outbox import requests, settlements
 from jobs.ledger.outbox.outbox import SentRow
 from jobs.ledger.outbox.requests import RequestState
 from jobs.ledger.outbox.settlements import Settlement
+from jobs.ledger.runs import Ledger
 from jobs.ledger.schema import Request, stored_row_id
 from jobs.rules.delivery_state import DeliveryState
 from jobs.rules.reasons import Cause, DestinationScope, PlatformCode, Reason, StopCause, StopKind
@@ -161,12 +162,12 @@ class _Settling(Transaction):
         self.settle_rows(rows, Settlement(DeliveryState.UNCONFIRMED, cause, detail))
 
 
-def mark_interrupted_in_doubt(session: Session, run: RunContext) -> int:
+def mark_interrupted_in_doubt(session: Session, ledger: Ledger, *, now: datetime) -> int:
     """Put rows that a dead run left in flight in doubt, and return their number.
 
     With an intent but no receipt they may or may not have been sent, so they are replayed before anything new.
     """
-    now, ledger, left = run.now(), run.ledger, 0
+    left = 0
     in_doubt = Settlement(DeliveryState.IN_DOUBT, Reason.RUN_DIED)
     for request in requests.requests_in_state(session, ledger.account, RequestState.OPEN):
         request.state, request.message = RequestState.LOST, Reason.RUN_DIED

@@ -72,7 +72,7 @@ class SendingOptions:
     held: Collection[DestinationScope] = ()
     """Scopes in which first sends are held."""
     replays: bool = True
-    """Whether to replay what is in doubt; otherwise it waits for another run."""
+    """Whether to replay what was in doubt before anything was sent; otherwise it waits for another run."""
     approved_only: bool = False
     """Whether to send only what a human approved in this run."""
 

@@ -14,7 +14,7 @@ from jobs.fleet.database import (
     OtherVersionError,
     refuse_omnipotent_user,
 )
-from jobs.ledger.storage.revisions import SchemaChange
+from jobs.ledger.storage.revisions import REVISIONS, SchemaChange
 
 _OLDEST_SERVER = 150_000
 _LOCK = 0x6F70_6C65_6164_01
@@ -105,26 +105,42 @@ _ASKED = "ALTER TABLE fleet_run ADD asked boolean NOT NULL DEFAULT false;"
 """Whether somebody asked for the night, beside those that the schedule names."""
 _OWN_REVISIONS = {"fleet-1": _TABLES, "fleet-2": _BY_START, "fleet-3": _ASKED, "fleet-4": _PROBLEMS}
 """Each revision of our own tables, in order, with its statements."""
+_LEDGERS_REVISIONS = tuple(f"ledgers-{revision}" for revision in REVISIONS)
+"""Those of the accounts' ledgers, on record here so that one look shows whether all tables are of this version."""
 
 
 def create_or_upgrade_fleet_tables(database: FleetDatabase) -> SchemaChange:
-    """Create or upgrade all tables and return what was done, with the library's revisions among the steps.
+    """Create or upgrade all tables but the ledgers', and return what was done, the library's revisions included.
+
+    Call it once the ledgers' tables are of this version: this closes the deployment.
 
     Raises:
         FleetDatabaseError: the server is too old, or refuses, or shows the user every account's rows.
+        OtherVersionError: the tables are newer.
     """
     with database.connect() as connection:
-        refuse_omnipotent_user(connection)
-        if connection.info.server_version < _OLDEST_SERVER:
-            raise FleetDatabaseError(_("the fleet needs PostgreSQL 15 or later"))
+        refuse_unfit_server(connection)
         connection.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
         connection.execute(SQL("CREATE SCHEMA IF NOT EXISTS {}").format(Identifier(SCHEMA)))
         connection.execute("CREATE TABLE IF NOT EXISTS fleet_revision (name text PRIMARY KEY, at timestamptz NOT NULL)")
         known = _applied(connection)
+        _refuse_newer(known)
         steps = _apply(connection, known)
+        _record(connection, [name for name in _LEDGERS_REVISIONS if name not in known])
     own = list(_OWN_REVISIONS)
     before = [name for name in own if name in known]
     return SchemaChange(before[-1] if before else None, own[-1], steps)
+
+
+def refuse_unfit_server(connection: Connection) -> None:
+    """Return if the fleet can live on this server.
+
+    Raises:
+        FleetDatabaseError: it is too old, or shows the user every account's rows.
+    """
+    refuse_omnipotent_user(connection)
+    if connection.info.server_version < _OLDEST_SERVER:
+        raise FleetDatabaseError(_("the fleet needs PostgreSQL 15 or later"))
 
 
 def _apply(connection: Connection, known: set[str]) -> int:
@@ -145,17 +161,30 @@ def _apply(connection: Connection, known: set[str]) -> int:
 
 
 def require_deployed(connection: Connection) -> None:
-    """Return if the fleet's tables are those of this version.
+    """Return if all tables are those of this version, the fleet's and those of the ledgers beside them.
 
     Raises:
         OtherVersionError: they are older or newer.
         FleetDatabaseError: they are missing.
     """
-    known, expected = _applied(connection), {*_library_revisions(), *_OWN_REVISIONS}
-    if expected - known:
+    known = _applied(connection)
+    if _all_revisions() - known:
         raise OtherVersionError(_("the fleet's tables are older than this version: run `oplead-sync fleet deploy`"))
-    if known - expected:
+    _refuse_newer(known)
+
+
+def is_deployed(connection: Connection) -> bool:
+    """Return whether `require_deployed` finds this version."""
+    return _applied(connection) == _all_revisions()
+
+
+def _refuse_newer(known: set[str]) -> None:
+    if known - _all_revisions():
         raise OtherVersionError(_("the fleet's tables are newer than this version: upgrade this machine too"))
+
+
+def _all_revisions() -> set[str]:
+    return {*_library_revisions(), *_OWN_REVISIONS, *_LEDGERS_REVISIONS}
 
 
 def _applied(connection: Connection) -> set[str]:

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import signal
 import socket
 import time
 from collections.abc import Callable, Coroutine
@@ -17,7 +18,7 @@ from procrastinate.jobs import Job, Status
 from procrastinate.manager import JobManager
 from procrastinate.psycopg_connector import PsycopgConnector
 
-from connectors.language import N_
+from connectors.language import N_, _
 from jobs.cancellation import StopSignal
 from jobs.exit_codes import Exit
 from jobs.fleet import queue
@@ -32,8 +33,8 @@ from jobs.fleet.database import (
     UpgradedError,
     explained,
 )
+from jobs.fleet.deploy import is_deployed, require_deployed
 from jobs.fleet.problems import record_problems
-from jobs.fleet.version import require_own_version
 from jobs.fleet.work import DidTask, WorkOrder, WorkResult
 
 PROCESS_DIED = N_("the process that worked on it died")
@@ -150,7 +151,9 @@ class FleetWorker:
         places = [asyncio.create_task(self._serve(Child(self.nursery))) for _number in range(self.concurrency)]
         stopping = asyncio.create_task(self._stopping.wait())
         await asyncio.wait([stopping, heart, upkeep, watching, *places], return_when=asyncio.FIRST_COMPLETED)
-        self._stopping.set()  # also where one of them failed, which none should
+        self._stopping.set()  # also where one of them failed
+        if self.stop.signal_number is None:
+            self.stop.request_graceful_stop(signal.SIGTERM)  # so that the processes at work end in time, too
         upkeep.cancel()
         watching.cancel()
         _log.info("no new account is taken, and those at work end", at_work=len(self._under_way))
@@ -191,6 +194,11 @@ class FleetWorker:
             _log.info("the fleet's database answers again")
 
     async def _look_after_the_queue(self) -> None:
+        # Also where no job comes: the queue's own functions may be gone with the upgrade.
+        try:
+            await self._in_database(require_deployed)
+        except OtherVersionError as error:
+            raise _upgraded(error) from None
         # While the database was away, nobody's heart could beat: all have time to be heard first.
         if not self._is_cut_off and time.monotonic() - self._heard_since >= self.pace.dead_after:
             await self._give_up_dead_workers()
@@ -250,7 +258,7 @@ class FleetWorker:
             # The account is as due as it was, for a worker of that version.
             with suppress(ConnectorException):
                 await self._manager.finish_job(job, Status.FAILED, delete_job=True)
-            raise UpgradedError(str(error)) from None
+            raise _upgraded(error) from None
         except (FleetDatabaseError, _ResultRefusedError) as error:
             # The job stays, and is given up as a stray one; what was done, the account's ledger knows.
             _log.error(
@@ -296,7 +304,7 @@ class FleetWorker:
 
     def _begin(self, connection: Connection, account: str, job: Job) -> tuple[queue.OpenRun, WorkOrder] | None:
         # An old version would call every account's settings or state wrong.
-        require_own_version(connection, self.database.url)
+        require_deployed(connection)
         settings = latest_settings(connection, account)
         if settings is None or job.id is None:
             return None
@@ -361,12 +369,21 @@ class FleetWorker:
         return await asyncio.get_running_loop().run_in_executor(self._threads, in_transaction)
 
 
+def _upgraded(error: OtherVersionError) -> UpgradedError:
+    return UpgradedError(
+        _("the database is of another version than this worker, which ends to be started again ({why})", why=error)
+    )
+
+
 def _end_run(connection: Connection, account: str, run: queue.OpenRun, result: WorkResult) -> bool:
     """Record a result and what it says of the account's problems; False if the run was given up as lost meanwhile.
 
     Raises:
         _ResultRefusedError: the database takes no such result.
     """
+    if result.exit_code == Exit.CONFIGURATION and not is_deployed(connection):
+        # Nothing is wrong with the account: its process came upon the tables of another version.
+        result = replace(result, exit_code=Exit.HELD, problems=None)
     try:
         is_ended = queue.end_run(connection, run, result)
         if is_ended:

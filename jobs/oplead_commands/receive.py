@@ -83,7 +83,7 @@ def receive_webhooks(
         # Closed after the threads that write to them.
         inboxes = [stack.enter_context(closing(_LateInbox(one))) for one in accounts]
         _open_inboxes(inboxes)
-        threads = stack.enter_context(ThreadPoolExecutor(min(len(accounts), _MOST_THREADS), "inbox"))
+        threads = stack.enter_context(ThreadPoolExecutor(min(len(accounts), _MOST_THREADS) + 1, "inbox"))
         hooks = [
             _hook(one, GroupCommit(inbox.append_events, threads)) for one, inbox in zip(accounts, inboxes, strict=True)
         ]
@@ -100,6 +100,7 @@ def receive_webhooks(
             return pulse.beat() or should_stop() or any(inbox.unusable for inbox in inboxes)
 
         serve(receiver.app, listener, limits, started=started, tick=is_over)
+        lookout.end()
         liveness.report_stopping()
     pulse.log_counts()
     for inbox in inboxes:
@@ -196,6 +197,11 @@ class _Lookout:
         self._threads = threads
         self._look_at = time.monotonic() + _LOOK_SECONDS
         self._under_way: Future[None] | None = None
+        self._is_over = threading.Event()
+
+    def end(self) -> None:
+        """Have a look that is under way try no further database."""
+        self._is_over.set()
 
     def look(self) -> None:
         """Start a look if one is due; waits for nothing."""
@@ -203,13 +209,15 @@ class _Lookout:
             return
         self._look_at = time.monotonic() + _LOOK_SECONDS
         if late := [inbox for inbox in self._inboxes if not inbox.is_open]:
-            self._under_way = self._threads.submit(_try_to_open, late)
+            self._under_way = self._threads.submit(_try_to_open, late, self._is_over)
 
 
-def _try_to_open(late: Sequence[_LateInbox]) -> None:
+def _try_to_open(late: Sequence[_LateInbox], is_over: threading.Event) -> None:
     for inbox in late:
         with suppress(CommandError, *INBOX_ERRORS):
             inbox.open()
+        if is_over.is_set() or inbox.unusable:
+            return
 
 
 def _listener(shared: WebhookSettings) -> socket.socket:

@@ -54,11 +54,11 @@ def erase_by_age(
             with run.ledger.read_transaction() as session:
                 if retention.has_lead_overdue_for_erasure(session, account, before=before, now=now):
                     sweep.done.problem = Message(MessageKind.ERASURE_OVERDUE)
-        sweep.erase_runs(now - kept.runs)
         with run.ledger.write_transaction() as session:
             if has_read_all:
                 retention.erase_old_unusable_leads(session, account, before=before)
             retention.erase_outdated_records(session, account, before=now - kept.history)
+        sweep.erase_runs(now - kept.runs)
     except StoppedBySignal:
         sweep.done.is_whole = False
     return sweep.done

@@ -203,18 +203,17 @@ def test_deployments_at_once_do_the_work_once(fleet):
 
 def test_worker_whose_database_is_upgraded_ends_and_leaves_what_is_due_to_the_new_version(fleet):
     """With 75, so that it is started again; the same version is then refused with 2, and a new one takes over."""
-    newest = fleet.rows("SELECT version_num FROM public.alembic_version")[0]["version_num"]
     fleet.add("maison-00")
     with fleet.worker() as worker:
         fleet.wait_for(lambda: fleet.ended_nights() == 1)
-        fleet.execute("UPDATE public.alembic_version SET version_num = '9999'")
-        fleet.add("maison-01")
+        fleet.add("maison-01", "--first-run")
+        fleet.execute("INSERT INTO fleet_revision VALUES ('ledgers-9999', now())")
         assert 75 == worker.wait(PATIENCE)
-    assert "a newer oplead-sync set up this database" in fleet.said
+    assert "ends to be started again" in fleet.said
     code, _, err = fleet.command("worker")
-    assert (2, True) == (code, "a newer oplead-sync set up this database" in err)
+    assert (2, True) == (code, "newer than this version" in err)
 
-    fleet.execute(f"UPDATE public.alembic_version SET version_num = '{newest}'")  # noqa: S608 - a number
+    fleet.execute("DELETE FROM fleet_revision WHERE name = 'ledgers-9999'")
     with fleet.worker():
         fleet.wait_for(lambda: fleet.ended_nights() == 2)
 

@@ -78,7 +78,7 @@ class Account:
             with ledger.write_transaction() as session:
                 run = self.run(ledger)
                 apply_settings_to_ledger(session, self.book, now=self.clock.now())
-                mark_interrupted_in_doubt(session, run)
+                mark_interrupted_in_doubt(session, ledger, now=run.now())
             read(run)
             planned = plan(with_missing_value_guard(run))
             plan_adjustments(run)

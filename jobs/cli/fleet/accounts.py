@@ -25,7 +25,7 @@ from jobs.fleet.accounts import (
     settings_of_others,
 )
 from jobs.fleet.database import Connection, FleetDatabase
-from jobs.fleet.deploy import create_or_upgrade_fleet_tables, require_deployed
+from jobs.fleet.deploy import create_or_upgrade_fleet_tables, refuse_unfit_server, require_deployed
 from jobs.fleet.queue import enqueue_due_accounts
 from jobs.ledger.storage.revisions import SchemaChange
 from jobs.ledger.storage.state_file import (
@@ -46,8 +46,11 @@ from jobs.wiring.state import deploy_database
 
 def deploy_fleet_database(database: FleetDatabase) -> int:
     """Create or upgrade the tables of ledgers, inboxes and the fleet, say what was done, and return 0."""
-    fleet = _deployed(_("The fleet's tables"), create_or_upgrade_fleet_tables(database))
+    with database.connect() as connection:
+        refuse_unfit_server(connection)
+    # The ledgers' upgrade takes long, and workers that it ends may start anew only once all of it is done.
     ledgers = _deployed(_("The accounts' tables"), deploy_database(database.url))
+    fleet = _deployed(_("The fleet's tables"), create_or_upgrade_fleet_tables(database))
     done = [each for each in (fleet, ledgers) if each]
     say(*(done or [_("The fleet's tables are up to date.")]))
     return Exit.DONE

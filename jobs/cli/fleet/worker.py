@@ -16,7 +16,7 @@ from jobs.cli.output import signals_and_logging
 from jobs.exit_codes import Exit
 from jobs.fleet.children import ChildNursery
 from jobs.fleet.database import FleetDatabase, refuse_omnipotent_user
-from jobs.fleet.version import require_own_version
+from jobs.fleet.deploy import require_deployed
 from jobs.fleet.worker import FleetWorker
 from jobs.wiring.night import prepare_for_forked_nights
 
@@ -50,7 +50,7 @@ def run_worker(database: FleetDatabase, *, concurrency: int, folder: Path, healt
         try:
             with database.connect() as connection:
                 refuse_omnipotent_user(connection)
-                require_own_version(connection, database.url)
+                require_deployed(connection)
             liveness.report_ready()
             worker = FleetWorker(
                 database, nursery, stop, concurrency, beat=liveness.beat, watch=watch.write_files_and_notify

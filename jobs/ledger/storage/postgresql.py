@@ -151,8 +151,9 @@ class _KeptDatabase:
                 self._engine = _engine(url, poolclass=_KeptPool, pool_size=_KEPT_FOR_NEXT, max_overflow=-1)
                 self._url = url
                 self._check_at = 0.0
-            # For each account: somebody may deploy a newer version between two of them. None is what they share.
+            # For each account: somebody may deploy a newer version between two of them. What they share has no account.
             if account not in ("", self._checked_for) or time.monotonic() >= self._check_at:
+                self._check_at = 0.0  # a database that is refused is refused again
                 _check(self._engine)
                 self._checked_for, self._check_at = account, time.monotonic() + _CHECKED_SECONDS
             return self._engine.execution_options(account=account, read_only=not for_writing)
@@ -255,11 +256,6 @@ def _engine(url: str, account: str = "", *, for_writing: bool = True, **pool: An
         # Plain text, since each of a night's many transactions begins with it.
         chosen = ", ".join(f"set_config('{name}', %s, true)" for name in settings)
         connection.exec_driver_sql(f"SELECT {chosen}", tuple(settings.values()))
-
-    @event.listens_for(engine, "checkin")
-    def _on_return(driver: Any, _record: object) -> None:
-        if driver is not None and not driver.closed:
-            driver.read_only = driver.isolation_level = None
 
     @event.listens_for(engine, "after_cursor_execute")
     def _on_execute(connection: Connection, cursor: Any, *_more: object) -> None:

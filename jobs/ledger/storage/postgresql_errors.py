@@ -19,6 +19,7 @@ _FULL = N_("the server has no room or no connection left; make room and run agai
 _PAUSED = N_("this process paused too long in a transaction; nothing of it was kept")
 _BY_STATE = {
     "08": _CUT,
+    "25006": N_("the server takes no changes now, as while it recovers or gives its place to another; try again later"),
     "25P03": _PAUSED,
     "25P04": _PAUSED,
     "40": _BUSY,
@@ -35,7 +36,7 @@ _BY_STATE = {
 UNEXPECTED = N_("this is unexpected; nothing of this transaction was kept")
 _WITHOUT_STATE = ("OperationalError", "ConnectionTimeout")
 """The driver's errors where the server says no state, as while connecting."""
-_AWAY = ("08", "40", "53", "55P03", "57P")
+_AWAY = ("08", "25006", "40", "53", "55P03", "57P")
 """Beginnings of the SQLSTATEs of what passes by itself."""
 _NO_CONNECTION_LEFT = re.compile(r"too many|connection slots|trop de|emplacements de connexion")
 """How a server refuses one more connection, for which the driver knows no state; in other languages it goes unnoticed.

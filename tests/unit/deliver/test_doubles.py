@@ -147,7 +147,7 @@ def test_the_48_hours_start_when_the_request_is_sent(account):
         account.deliver()
     account.clock.time += 72 * HOUR
     with account.hold() as ledger, ledger.write_transaction() as session:
-        mark_interrupted_in_doubt(session, account.run(ledger))
+        mark_interrupted_in_doubt(session, ledger, now=account.clock.now())
     account.deliver()
 
     assert (1, {"L-0": "unconfirmed"}) == (len(account.sink.calls), account.states)

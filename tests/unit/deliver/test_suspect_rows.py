@@ -190,7 +190,7 @@ def test_crash_before_any_row_passes_rejects_nothing(account):
         account.deliver()
     in_between = set(account.states.values())
     with account.hold() as ledger, ledger.write_transaction() as session:
-        mark_interrupted_in_doubt(session, account.run(ledger))
+        mark_interrupted_in_doubt(session, ledger, now=account.clock.now())
     account.sink.script.extend([fakes.refuse_bad(named=False)] * 20)
     account.deliver()
 

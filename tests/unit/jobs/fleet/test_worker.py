@@ -1,9 +1,11 @@
 """When a worker takes others for dead, and what it does where the database is away or refuses something."""
 
 import asyncio
+import signal
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from datetime import timedelta
 from itertools import pairwise
 from types import SimpleNamespace
@@ -14,12 +16,13 @@ from procrastinate.jobs import Job
 from psycopg_pool import PoolTimeout
 from structlog.testing import capture_logs
 
+from jobs.cancellation import StopSignal
 from jobs.exit_codes import Exit
 from jobs.fleet.accounts import add_account, latest_settings, request_immediate_run
 from jobs.fleet.database import UpgradedError
 from jobs.fleet.status import AccountState, load_fleet_status
 from jobs.fleet.work import DidTask, WorkResult
-from jobs.fleet.worker import MOST_REFUSALS, RESULT_REFUSED, FleetWorker, WorkerIntervals
+from jobs.fleet.worker import MOST_REFUSALS, RESULT_REFUSED, FleetWorker, WorkerIntervals, _end_run
 
 pytestmark = pytest.mark.xdist_group("postgresql")
 DEAD_AFTER = 0.2
@@ -43,6 +46,9 @@ class Manager:
     async def list_jobs_async(self, **_):
         """None is under way."""
         return []
+
+    async def unregister_worker(self, _):
+        """It is no longer known."""
 
     async def finish_job(self, job, *_, **__):
         """It is ended, unless the database refuses that."""
@@ -191,19 +197,16 @@ def test_night_whose_beginning_the_database_refuses_is_left_to_another(worker, m
     assert [] == worker._manager.finished
 
 
-@pytest.mark.parametrize(
-    ("upgrade", "said"),
-    [
-        ("UPDATE public.alembic_version SET version_num = '9999'", "a newer oplead-sync set up this database"),
-        ("INSERT INTO fleet_revision VALUES ('fleet-9', now())", "newer than this version"),
-    ],
-)
-def test_worker_whose_database_is_upgraded_begins_nothing_and_has_itself_started_again(worker, upgrade, said):
+UPGRADE = "INSERT INTO fleet_revision VALUES ('ledgers-9999', now())"
+
+
+@pytest.mark.parametrize("upgrade", [UPGRADE, UPGRADE.replace("ledgers", "fleet"), "DELETE FROM fleet_revision"])
+def test_worker_whose_database_is_upgraded_begins_nothing_and_has_itself_started_again(worker, upgrade):
     """The account is as due as it was, and nobody is told that something is wrong with it."""
     with worker.database.connect() as connection:
         add_account(connection, "one", "account: one", first_run=True)
         connection.execute(upgrade)
-    with pytest.raises(UpgradedError, match=said) as raised:
+    with pytest.raises(UpgradedError, match="ends to be started again") as raised:
         asyncio.run(asyncio.wait_for(worker._do(JOB, None), 30))
 
     assert 75 == raised.value.exit_code
@@ -211,6 +214,58 @@ def test_worker_whose_database_is_upgraded_begins_nothing_and_has_itself_started
     with worker.database.connect() as connection:
         assert [] == connection.execute("SELECT 1 FROM fleet_run").fetchall()
         assert latest_settings(connection, "one") is not None
+
+
+def test_worker_whose_database_is_upgraded_notices_though_no_job_comes(worker):
+    """The functions that would give it one may be gone with the upgrade."""
+    with worker.database.connect() as connection:
+        connection.execute(UPGRADE)
+
+    with pytest.raises(UpgradedError):
+        asyncio.run(asyncio.wait_for(worker._every(60, worker._look_after_the_queue), 30))
+
+
+class Upgraded(FleetWorker):
+    """A worker that finds its database upgraded, with a night at work that goes on for long."""
+
+    async def _look_after_the_queue(self):
+        raise UpgradedError("upgraded")
+
+    async def _serve(self, _child):
+        await asyncio.sleep(60)
+
+    async def _keep_alive(self):
+        await asyncio.sleep(60)
+
+    _watch = _keep_alive
+
+
+def test_worker_whose_database_is_upgraded_has_the_processes_at_work_stop_in_time(worker):
+    """As at SIGTERM: killed after a minute, they would leave what they send in doubt."""
+    with closing(StopSignal()) as stop:
+        nursery = SimpleNamespace(close=lambda: None)
+        upgraded = Upgraded(worker.database, nursery, stop, 1, WorkerIntervals(drain=0.1))
+        upgraded._manager, upgraded._id, upgraded._stopping = worker._manager, 1, asyncio.Event()
+        with pytest.raises(UpgradedError):
+            asyncio.run(asyncio.wait_for(upgraded._work(), 30))
+
+        assert signal.SIGTERM == stop.signal_number
+
+
+def test_night_that_came_upon_tables_of_another_version_is_tried_again(worker):
+    """Its settings and its state are as good as they were, and no human is asked for."""
+    with worker.database.connect() as connection:
+        add_account(connection, "one", "account: one", first_run=True)
+    begun = worker._begin
+    with worker.database.connect() as connection:
+        run, _order = begun(connection, "one", JOB)
+    with worker.database.connect() as connection:
+        connection.execute(UPGRADE)
+        assert _end_run(connection, "one", run, WorkResult(DidTask.NIGHT, Exit.CONFIGURATION, why="tables"))
+
+    with worker.database.connect() as connection:
+        (recorded,) = connection.execute("SELECT exit_code FROM fleet_run").fetchall()
+    assert Exit.HELD == recorded["exit_code"]
 
 
 JOB = Job(id=7, queue="x", lock=None, queueing_lock=None, task_name="x", task_kwargs={"account": "one"})
