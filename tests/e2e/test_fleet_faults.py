@@ -201,12 +201,11 @@ def test_deployments_at_once_do_the_work_once(fleet):
     assert "The fleet's tables are up to date.\n" == fleet.done("deploy")
 
 
-def test_worker_whose_database_is_upgraded_ends_and_leaves_what_is_due_to_the_new_version(fleet):
+def test_worker_whose_database_is_upgraded_ends_and_leaves_the_accounts_to_the_new_version(fleet):
     """With 75, so that it is started again; the same version is then refused with 2, and a new one takes over."""
     fleet.add("maison-00")
     with fleet.worker() as worker:
         fleet.wait_for(lambda: fleet.ended_nights() == 1)
-        fleet.add("maison-01", "--first-run")
         fleet.execute("INSERT INTO fleet_revision VALUES ('ledgers-9999', now())")
         assert 75 == worker.wait(PATIENCE)
     assert "ends to be started again" in fleet.said
@@ -214,6 +213,7 @@ def test_worker_whose_database_is_upgraded_ends_and_leaves_what_is_due_to_the_ne
     assert (2, True) == (code, "newer than this version" in err)
 
     fleet.execute("DELETE FROM fleet_revision WHERE name = 'ledgers-9999'")
+    fleet.add("maison-01")
     with fleet.worker():
         fleet.wait_for(lambda: fleet.ended_nights() == 2)
 

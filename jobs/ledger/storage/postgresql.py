@@ -257,6 +257,11 @@ def _engine(url: str, account: str = "", *, for_writing: bool = True, **pool: An
         chosen = ", ".join(f"set_config('{name}', %s, true)" for name in settings)
         connection.exec_driver_sql(f"SELECT {chosen}", tuple(settings.values()))
 
+    @event.listens_for(engine, "checkin")
+    def _on_return(driver: Any, _record: object) -> None:
+        if driver is not None and not driver.closed:
+            driver.read_only = driver.isolation_level = None
+
     @event.listens_for(engine, "after_cursor_execute")
     def _on_execute(connection: Connection, cursor: Any, *_more: object) -> None:
         # The cursors of streamed rows: of those that nobody read to their end, the driver complains.
