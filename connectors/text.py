@@ -7,6 +7,8 @@ _JOINERS = "\u200c\u200d"
 """Kept, since they only join letters and emojis."""
 _CONTROLS = frozenset({"Cc", "Cf", "Cs"})
 _LINE_ENDS = frozenset({"Zl", "Zp"})
+_NO_BREAK_SPACES = "\xa0\u202f"
+"""Python calls them non-printable; French has one before a colon."""
 
 
 def strip_control_characters(text: str, *, keep: str = "") -> str:
@@ -24,6 +26,11 @@ def _replace_control_character(letter: str) -> str:
     if kind in _LINE_ENDS or (kind == "Cc" and letter.isspace()):
         return " "
     return "" if kind in _CONTROLS and letter not in _JOINERS else letter
+
+
+def one_line(text: str) -> str:
+    """Replace every non-printable character, line breaks included, with a middle dot."""
+    return "".join(letter if letter.isprintable() or letter in _NO_BREAK_SPACES else "·" for letter in text)
 
 
 def tidy_text(text: str) -> str:

@@ -37,14 +37,14 @@ class Fault:
 FAULTS = (
     Fault(
         "on PostgreSQL, no account sees another one's rows",
-        "jobs/ledger/storage/postgresql.py",
+        "jobs/ledger/storage/postgresql_tables.py",
         'f"ALTER TABLE {name} ENABLE ROW LEVEL SECURITY",',
         "",
         "tests/unit/ledger/storage/test_postgresql.py",
     ),
     Fault(
         "on PostgreSQL, the tables' owner sees one account's rows only",
-        "jobs/ledger/storage/postgresql.py",
+        "jobs/ledger/storage/postgresql_tables.py",
         'f"ALTER TABLE {name} FORCE ROW LEVEL SECURITY",',
         "",
         "tests/unit/ledger/storage/test_postgresql.py",
@@ -759,21 +759,21 @@ FAULTS = (
     ),
     Fault(
         "a migration on PostgreSQL reaches the rows of every account",
-        "jobs/ledger/storage/postgresql.py",
+        "jobs/ledger/storage/postgresql_tables.py",
         "    for name in forced:\n",
         "    for name in ():\n",
         "tests/unit/ledger/storage/test_postgresql.py",
     ),
     Fault(
         "a migration on PostgreSQL leaves accounts apart",
-        "jobs/ledger/storage/postgresql.py",
+        "jobs/ledger/storage/postgresql_tables.py",
         "    for name in forced & set(inspect(connection).get_table_names()):\n",
         "    for name in ():\n",
         "tests/unit/ledger/storage/test_postgresql.py",
     ),
     Fault(
         "deploying what is deployed waits for no run",
-        "jobs/ledger/storage/postgresql.py",
+        "jobs/ledger/storage/postgresql_tables.py",
         "if table.name not in isolated:",
         "if True:",
         "tests/unit/ledger/storage/test_postgresql.py",

@@ -13,6 +13,7 @@ from ruamel.yaml.error import MarkedYAMLError, ReusedAnchorWarning, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from connectors.language import N_, _
+from connectors.text import one_line
 
 Tree = str | dict[str, "Tree"] | list["Tree"] | None
 
@@ -248,15 +249,6 @@ def read_file_with_limit(path: Path, limit: int, what: str) -> bytes:
     if len(content) > limit:
         raise ValueError(_("{what} is too long", what=what))
     return content
-
-
-_NO_BREAK_SPACES = "\xa0\u202f"
-"""Python calls them non-printable; French has one before a colon."""
-
-
-def one_line(text: str) -> str:
-    """Replace every non-printable character, line breaks included, with a middle dot."""
-    return "".join(letter if letter.isprintable() or letter in _NO_BREAK_SPACES else "·" for letter in text)
 
 
 def did_you_mean(

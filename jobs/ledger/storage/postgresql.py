@@ -14,7 +14,6 @@ from sqlalchemy import (
     Dialect,
     Engine,
     MetaData,
-    Table,
     create_engine,
     event,
     func,
@@ -33,8 +32,9 @@ from jobs.ledger.schema import Run
 from jobs.ledger.storage.database import ALEMBIC, VERSION
 from jobs.ledger.storage.postgresql_errors import SEES_EVERY_ACCOUNT
 from jobs.ledger.storage.postgresql_tables import (
-    ACCOUNT,
+    every_account_shown,
     has_next_id_function,
+    isolate_accounts,
     next_id_function_sql,
     postgresql_tables,
 )
@@ -74,9 +74,6 @@ _COMPILED: LRUCache[object, Compiled] = LRUCache(500)
 _STREAMS = "streams"
 """Where a connection keeps the cursors of its transaction's streamed rows."""
 _TABLES = Run.metadata
-_POLICY = "own_account"
-_AS_SHOWN = [f"({column} = current_setting('oplead.account'::text, true))" for column in ("account", "(account)::text")]
-"""The policy's condition as PostgreSQL shows it, by the type of the column."""
 
 
 # ── opening ──────────────────────────────────────────────────────────────────────────────────────
@@ -367,11 +364,7 @@ def create_or_upgrade_ledger_tables(url: str, *beside: MetaData) -> SchemaChange
             for tables in beside:
                 tables.create_all(connection)
             of_accounts = [each for tables in beside for each in tables.sorted_tables if "account" in each.columns]
-            isolated = _isolated_tables(connection)
-            for table in (*_TABLES.sorted_tables, *of_accounts):
-                # Not again: each change of a policy waits for every run's transactions, and they for it.
-                if table.name not in isolated:
-                    _isolate_accounts(connection, table)
+            isolate_accounts(connection, [*_TABLES.sorted_tables, *of_accounts])
     finally:
         engine.dispose()
     return change
@@ -387,7 +380,7 @@ def _bring_up_to_date(connection: Connection) -> SchemaChange:
         if not has_next_id_function(connection):
             connection.exec_driver_sql(next_id_function_sql())
         if not is_newest:
-            with _every_account_shown(connection):
+            with every_account_shown(connection):
                 _migrate(connection, "upgrade")
         before = found[0] if found else None
         return SchemaChange(before, REVISIONS[-1], sum(each > (before or "") for each in REVISIONS))
@@ -410,48 +403,6 @@ def _migrate(connection: Connection, command: Literal["upgrade", "stamp"]) -> No
     config.attributes["connection"] = connection
     with ALEMBIC:
         (alembic.upgrade if command == "upgrade" else alembic.stamp)(config, REVISIONS[-1])
-
-
-@contextmanager
-def _every_account_shown(connection: Connection) -> Iterator[None]:
-    """Show the tables' owner, who deploys, the rows of every account; otherwise a migration would change none.
-
-    If the block fails, its transaction ends and takes this back.
-    """
-    forced = _isolated_tables(connection)
-    for name in forced:
-        connection.exec_driver_sql(f"ALTER TABLE {_quoted(connection, name)} NO FORCE ROW LEVEL SECURITY")
-    yield
-    for name in forced & set(inspect(connection).get_table_names()):
-        connection.exec_driver_sql(f"ALTER TABLE {_quoted(connection, name)} FORCE ROW LEVEL SECURITY")
-
-
-def _isolated_tables(connection: Connection) -> set[str]:
-    """Return the tables of which PostgreSQL shows and takes an account's rows only."""
-    rows = connection.exec_driver_sql(
-        "SELECT relname FROM pg_class JOIN pg_policy ON polrelid = pg_class.oid "
-        "WHERE relnamespace = current_schema()::regnamespace AND relrowsecurity AND relforcerowsecurity "
-        "AND polname = %s AND polcmd = '*' AND pg_get_expr(polqual, polrelid) = ANY(%s) "
-        "AND pg_get_expr(polwithcheck, polrelid) = ANY(%s)",
-        (_POLICY, _AS_SHOWN, _AS_SHOWN),
-    )
-    return set(rows.scalars())
-
-
-def _isolate_accounts(connection: Connection, table: Table) -> None:
-    """Have PostgreSQL show and take an account's rows only, also where the tables' owner asks."""
-    name = _quoted(connection, table.name)
-    for statement in (
-        f"ALTER TABLE {name} ENABLE ROW LEVEL SECURITY",
-        f"ALTER TABLE {name} FORCE ROW LEVEL SECURITY",
-        f"DROP POLICY IF EXISTS {_POLICY} ON {name}",
-        f"CREATE POLICY {_POLICY} ON {name} USING (account = {ACCOUNT}) WITH CHECK (account = {ACCOUNT})",
-    ):
-        connection.exec_driver_sql(statement)
-
-
-def _quoted(connection: Connection, table: str) -> str:
-    return connection.dialect.identifier_preparer.quote(table)
 
 
 # ── errors ───────────────────────────────────────────────────────────────────────────────────────

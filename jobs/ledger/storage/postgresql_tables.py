@@ -6,6 +6,7 @@ PostgreSQL has.
 """
 
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from sqlalchemy import (
@@ -18,6 +19,7 @@ from sqlalchemy import (
     PrimaryKeyConstraint,
     Table,
     UniqueConstraint,
+    inspect,
     text,
 )
 
@@ -111,3 +113,60 @@ def _indexes(table: Table) -> Iterator[Index]:
 
 def _with_account(names: Iterable[str]) -> list[str]:
     return ["account", *(name for name in names if name != "account")]
+
+
+# ── accounts kept apart ──────────────────────────────────────────────────────────────────────────
+
+_POLICY = "own_account"
+_AS_SHOWN = [f"({column} = current_setting('oplead.account'::text, true))" for column in ("account", "(account)::text")]
+"""The policy's condition as PostgreSQL shows it, by the type of the column."""
+
+
+def isolate_accounts(connection: Connection, tables: Iterable[Table]) -> None:
+    """Have PostgreSQL show and take an account's rows only, also where the tables' owner asks."""
+    isolated = _isolated_tables(connection)
+    for table in tables:
+        # Not again: each change of a policy waits for every run's transactions, and they for it.
+        if table.name not in isolated:
+            _isolate_accounts_of(connection, table)
+
+
+@contextmanager
+def every_account_shown(connection: Connection) -> Iterator[None]:
+    """Show the tables' owner, who deploys, the rows of every account; otherwise a migration would change none.
+
+    If the block fails, its transaction ends and takes this back.
+    """
+    forced = _isolated_tables(connection)
+    for name in forced:
+        connection.exec_driver_sql(f"ALTER TABLE {_quoted(connection, name)} NO FORCE ROW LEVEL SECURITY")
+    yield
+    for name in forced & set(inspect(connection).get_table_names()):
+        connection.exec_driver_sql(f"ALTER TABLE {_quoted(connection, name)} FORCE ROW LEVEL SECURITY")
+
+
+def _isolated_tables(connection: Connection) -> set[str]:
+    """Return the tables of which PostgreSQL shows and takes an account's rows only."""
+    rows = connection.exec_driver_sql(
+        "SELECT relname FROM pg_class JOIN pg_policy ON polrelid = pg_class.oid "
+        "WHERE relnamespace = current_schema()::regnamespace AND relrowsecurity AND relforcerowsecurity "
+        "AND polname = %s AND polcmd = '*' AND pg_get_expr(polqual, polrelid) = ANY(%s) "
+        "AND pg_get_expr(polwithcheck, polrelid) = ANY(%s)",
+        (_POLICY, _AS_SHOWN, _AS_SHOWN),
+    )
+    return set(rows.scalars())
+
+
+def _isolate_accounts_of(connection: Connection, table: Table) -> None:
+    name = _quoted(connection, table.name)
+    for statement in (
+        f"ALTER TABLE {name} ENABLE ROW LEVEL SECURITY",
+        f"ALTER TABLE {name} FORCE ROW LEVEL SECURITY",
+        f"DROP POLICY IF EXISTS {_POLICY} ON {name}",
+        f"CREATE POLICY {_POLICY} ON {name} USING (account = {ACCOUNT}) WITH CHECK (account = {ACCOUNT})",
+    ):
+        connection.exec_driver_sql(statement)
+
+
+def _quoted(connection: Connection, table: str) -> str:
+    return connection.dialect.identifier_preparer.quote(table)

@@ -7,9 +7,10 @@ from itertools import groupby
 from pathlib import Path
 
 from connectors.language import _, format_list, join_with_newlines
+from connectors.text import one_line
 from jobs.exit_codes import UsageError
 from jobs.oplead_commands.creation.value_names import VALUES
-from jobs.settings.document import did_you_mean, one_line, read_file
+from jobs.settings.document import did_you_mean, read_file
 from jobs.settings.types import Path_, parse_as_type
 from jobs.wiring.texts import normalised_title, usual_column_titles
 
