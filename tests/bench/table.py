@@ -93,7 +93,7 @@ def curve_cell(results, name, leads, language):
 
 def number(value, digits, language):
     """A number as people of a language write it."""
-    text = f"{value:,.{digits}f}"
+    text = f"{round(value, digits) + 0.0:,.{digits}f}"  # a zero, not "-0"
     return text if language == "en" else text.replace(",", " ").replace(".", ",")
 
 
