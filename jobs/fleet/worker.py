@@ -371,7 +371,10 @@ class FleetWorker:
 
 def _upgraded(error: OtherVersionError) -> UpgradedError:
     return UpgradedError(
-        _("the database is of another version than this worker, which ends to be started again ({why})", why=error)
+        _(
+            "the database is no longer of this worker's version; the worker ends so that its service manager starts it again ({why})",
+            why=error,
+        )
     )
 
 

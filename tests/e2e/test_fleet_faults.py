@@ -208,7 +208,7 @@ def test_worker_whose_database_is_upgraded_ends_and_leaves_the_accounts_to_the_n
         fleet.wait_for(lambda: fleet.ended_nights() == 1)
         fleet.execute("INSERT INTO fleet_revision VALUES ('ledgers-9999', now())")
         assert 75 == worker.wait(PATIENCE)
-    assert "ends to be started again" in fleet.said
+    assert "no longer of this worker's version" in fleet.said
     code, _, err = fleet.command("worker")
     assert (2, True) == (code, "newer than this version" in err)
 

@@ -19,7 +19,7 @@ _FULL = N_("the server has no room or no connection left; make room and run agai
 _PAUSED = N_("this process paused too long in a transaction; nothing of it was kept")
 _BY_STATE = {
     "08": _CUT,
-    "25006": N_("the server takes no changes now, as while it recovers or gives its place to another; try again later"),
+    "25006": N_("the server is read-only for now, for example during a recovery or a failover; try again later"),
     "25P03": _PAUSED,
     "25P04": _PAUSED,
     "40": _BUSY,

@@ -217,7 +217,7 @@ class AdsApiState(SandboxGoogleApi):
         for name in names:
             rulings = [each for each in self.rulings.get(name, ()) if each.when == when]
             if rulings:
-                return [error for each in rulings for error in each.errors(row)]
+                return [error for each in rulings for error in each.errors_of_row(row)]
         return []
 
     def set_switch(self, name: str, value: object) -> None:

@@ -206,7 +206,7 @@ def test_worker_whose_database_is_upgraded_begins_nothing_and_has_itself_started
     with worker.database.connect() as connection:
         add_account(connection, "one", "account: one", first_run=True)
         connection.execute(upgrade)
-    with pytest.raises(UpgradedError, match="ends to be started again") as raised:
+    with pytest.raises(UpgradedError, match="no longer of this worker's version") as raised:
         asyncio.run(asyncio.wait_for(worker._do(JOB, None), 30))
 
     assert 75 == raised.value.exit_code
