@@ -372,7 +372,8 @@ class FleetWorker:
 def _upgraded(error: OtherVersionError) -> UpgradedError:
     return UpgradedError(
         _(
-            "the database is no longer of this worker's version; the worker ends so that its service manager starts it again ({why})",
+            "the database is no longer of this worker's version; the worker ends so that its service manager starts it "
+            "again ({why})",
             why=error,
         )
     )
