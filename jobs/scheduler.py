@@ -219,6 +219,7 @@ class NightScheduler:
         """Start due jobs while there is room; return when to look again."""
         until = now + min(_MAX_SLEEP, self._liveness.heartbeat_interval or _MAX_SLEEP)
         for job in self._jobs.get_jobs():
+            account: ScheduledAccount
             account, task = job.args
             if job.next_run_time > now:
                 until = min(until, job.next_run_time)
@@ -236,6 +237,7 @@ class NightScheduler:
             _log.warning("due, and waits for work under way", config=account.key, task=str(task), due=due.isoformat())
 
     def _begin(self, job: Any, now: datetime) -> None:
+        account: ScheduledAccount
         account, task = job.args
         was_due = job.next_run_time
         following = self._next_due_time(account, task, now)
@@ -246,7 +248,7 @@ class NightScheduler:
         if task is TaskKind.SETTINGS:
             self._schedule_account(account, now)
             return
-        table = account.read()
+        table = account.reload_timetable()
         if table is None:
             # If the settings are fixed before the next night, this one still runs.
             self._retry(account, task, now)
