@@ -290,7 +290,7 @@ FAULTS = (
     Fault(
         "a worker whose database is upgraded begins nothing more",
         "jobs/fleet/worker.py",
-        "        require_deployed(connection)\n        settings",
+        "        _require_own_version(connection)\n        settings",
         "        settings",
         "tests/unit/jobs/fleet/test_worker.py",
     ),
@@ -311,8 +311,8 @@ FAULTS = (
     Fault(
         "a worker whose database is upgraded ends though no job comes",
         "jobs/fleet/worker.py",
-        "            await self._in_database(require_deployed)\n",
-        "            pass\n",
+        "        await self._in_database(_require_own_version)\n",
+        "",
         "tests/unit/jobs/fleet/test_worker.py",
     ),
     Fault(
@@ -591,7 +591,7 @@ FAULTS = (
     Fault(
         "an address of the fleet is not told account by account",
         "jobs/cli/fleet/account_work.py",
-        "not in self.told_by_fleet",
+        "not in self.notified_by_fleet",
         "not in ()",
         "tests/e2e/test_fleet.py::test_worker_shows_and_tells_how_the_fleet_fares",
     ),

@@ -120,7 +120,7 @@ def _run_as(main: Callable[[], None], *, closing: list[int]) -> None:
     """Run a forked process, which ends here: nothing of its parent's may run in it."""
     code = 1
     try:
-        # The worker heeds signals, and passes a stop on in shared memory.
+        # The worker handles signals, and passes a stop on in shared memory.
         for number in SIGNALS:
             signal.signal(number, signal.SIG_IGN)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)

@@ -195,10 +195,7 @@ class FleetWorker:
 
     async def _look_after_the_queue(self) -> None:
         # Also where no job comes: the queue's own functions may be gone with the upgrade.
-        try:
-            await self._in_database(require_deployed)
-        except OtherVersionError as error:
-            raise _upgraded(error) from None
+        await self._in_database(_require_own_version)
         # While the database was away, nobody's heart could beat: all have time to be heard first.
         if not self._is_cut_off and time.monotonic() - self._heard_since >= self.pace.dead_after:
             await self._give_up_dead_workers()
@@ -254,11 +251,11 @@ class FleetWorker:
         account = str(job.task_kwargs["account"])
         try:
             await self._do_and_record(job, account, child)
-        except OtherVersionError as error:
+        except UpgradedError:
             # The account is as due as it was, for a worker of that version.
             with suppress(ConnectorException):
                 await self._manager.finish_job(job, Status.FAILED, delete_job=True)
-            raise _upgraded(error) from None
+            raise
         except (FleetDatabaseError, _ResultRefusedError) as error:
             # The job stays, and is given up as a stray one; what was done, the account's ledger knows.
             _log.error(
@@ -304,7 +301,7 @@ class FleetWorker:
 
     def _begin(self, connection: Connection, account: str, job: Job) -> tuple[queue.OpenRun, WorkOrder] | None:
         # An old version would call every account's settings or state wrong.
-        require_deployed(connection)
+        _require_own_version(connection)
         settings = latest_settings(connection, account)
         if settings is None or job.id is None:
             return None
@@ -369,14 +366,18 @@ class FleetWorker:
         return await asyncio.get_running_loop().run_in_executor(self._threads, in_transaction)
 
 
-def _upgraded(error: OtherVersionError) -> UpgradedError:
-    return UpgradedError(
-        _(
-            "the database is no longer of this worker's version; the worker ends so that its service manager starts it "
-            "again ({why})",
-            why=error,
-        )
-    )
+def _require_own_version(connection: Connection) -> None:
+    """Return if the database is still of this worker's version; raise UpgradedError if it is not."""
+    try:
+        require_deployed(connection)
+    except OtherVersionError as error:
+        raise UpgradedError(
+            _(
+                "the database is no longer of this worker's version; the worker ends so that its service manager "
+                "starts it again ({why})",
+                why=error,
+            )
+        ) from None
 
 
 def _end_run(connection: Connection, account: str, run: queue.OpenRun, result: WorkResult) -> bool:

@@ -33,7 +33,7 @@ class WorkOrderExecutor:
     stop: StopSignal
     redaction: Redaction
     environ: Mapping[str, str]
-    told_by_fleet: frozenset[str] = frozenset()
+    notified_by_fleet: frozenset[str] = frozenset()
     """Addresses that the fleet tells itself, once for all accounts."""
 
     def execute_work_order(self, order: WorkOrder) -> WorkResult:
@@ -41,7 +41,7 @@ class WorkOrderExecutor:
         stored = order.settings
         # What this says is logged and stored, in English; the night itself speaks the account's language.
         with structlog.contextvars.bound_contextvars(account=stored.account), using_language(Language.ENGLISH):
-            account = self._without_told_by_fleet(
+            account = self._without_notified_by_fleet(
                 load_stored_account(stored.account, stored.text, self.folder, self.environ)
             )
             self.redaction.register_secrets(account.secrets)
@@ -71,12 +71,12 @@ class WorkOrderExecutor:
                 problems=_problems(account.settings, outcome, now),
             )
 
-    def _without_told_by_fleet(self, account: AccountFile) -> AccountFile:
+    def _without_notified_by_fleet(self, account: AccountFile) -> AccountFile:
         """Return the account without addresses of the fleet: what hits all accounts would reach them once for each."""
         loaded = account.loaded
         if not isinstance(loaded, ValidSettings):
             return account
-        own = tuple(each for each in loaded.settings.notify if each.get_secret_value() not in self.told_by_fleet)
+        own = tuple(each for each in loaded.settings.notify if each.get_secret_value() not in self.notified_by_fleet)
         settings = loaded.settings.model_copy(update={"notify": own})
         return replace(account, loaded=replace(loaded, settings=settings))
 
@@ -107,10 +107,10 @@ def _without_file(message: str, file: Path) -> str:
 
 
 def local_order_executor(
-    folder: Path, stop: StopSignal, redaction: Redaction, *, told_by_fleet: frozenset[str]
+    folder: Path, stop: StopSignal, redaction: Redaction, *, notified_by_fleet: frozenset[str]
 ) -> WorkOrderExecutor:
     """Return how this machine works on accounts, with its own environment."""
-    return WorkOrderExecutor(folder, stop, redaction, os.environ, told_by_fleet)
+    return WorkOrderExecutor(folder, stop, redaction, os.environ, notified_by_fleet)
 
 
 def _do_what_is_due(

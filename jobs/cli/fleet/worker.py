@@ -40,7 +40,7 @@ def run_worker(database: FleetDatabase, *, concurrency: int, folder: Path, healt
             logging.getLogger(library).setLevel(logging.CRITICAL)
         watch = fleet_watch_from_environment(database, os.environ, folder.absolute())
         redaction.register_secrets(iter(watch.addresses))
-        work = local_order_executor(folder.absolute(), stop, redaction, told_by_fleet=frozenset(watch.addresses))
+        work = local_order_executor(folder.absolute(), stop, redaction, notified_by_fleet=frozenset(watch.addresses))
         # So that this process and the nursery share memory for longer: a collection would write to all of it.
         gc.collect()
         gc.freeze()
