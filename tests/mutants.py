@@ -1174,7 +1174,7 @@ FAULTS = (
     ),
     Fault(
         "a reader's place in the inbox outlives what is deleted",
-        "jobs/webhooks/sql_inbox.py",
+        "jobs/webhooks/inbox.py",
         "AND received_at < :before AND id < (SELECT max(id) FROM {table})",
         "AND received_at < :before",
         "tests/contract/webhooks",
@@ -1188,7 +1188,7 @@ FAULTS = (
     ),
     Fault(
         "an event that two receivers get is stored once",
-        "jobs/webhooks/sql_inbox.py",
+        "jobs/webhooks/inbox.py",
         "WHERE :is_unique OR :digest <> coalesce(",
         "WHERE :is_unique OR :digest = :digest OR :digest <> coalesce(",
         "tests/e2e/test_shared_inbox.py",
@@ -1272,7 +1272,7 @@ FAULTS = (
     ),
     Fault(
         "forgetting a lead erases its webhook events from a database too",
-        "jobs/webhooks/sql_inbox.py",
+        "jobs/webhooks/inbox.py",
         "for each in (_BLANK_LATEST, _ERASE)",
         "for each in (_BLANK_LATEST,)",
         "tests/e2e/test_shared_inbox.py::test_a_night_takes_up_what_a_database_holds_and_forget_erases_it",
@@ -1300,14 +1300,14 @@ FAULTS = (
     ),
     Fault(
         "a clock that jumps ahead deletes no event that waits",
-        "jobs/webhooks/sql_inbox.py",
+        "jobs/webhooks/inbox.py",
         "WHERE received_at BETWEEN :before AND :yesterday",
         "WHERE received_at >= :before",
         "tests/contract/webhooks/test_inbox.py",
     ),
     Fault(
         "a guess of a webhook's body cannot be tested outside the inbox",
-        "jobs/webhooks/sql_inbox.py",
+        "jobs/webhooks/inbox.py",
         'hmac.digest(salt, received.digest.encode(), "sha256").hex()',
         "received.digest",
         "tests/contract/webhooks/test_inbox.py",

@@ -6,12 +6,12 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Self
+from typing import ClassVar
 
 from connectors.language import _
 from connectors.records import LeadId
 from jobs.exit_codes import CommandError
-from jobs.webhooks.sql_inbox import COLUMNS, Dialect, InboxContents, SqlInbox, StatementResult, Values
+from jobs.webhooks.inbox import COLUMNS, Dialect, Inbox, InboxContents, StatementResult, Values
 
 # SQLite's autoincrement gives no id twice, whatever is deleted.
 _SCHEMA = """
@@ -60,7 +60,7 @@ class _FileTransaction:
         return bytes(salt)
 
 
-class FileInbox(SqlInbox):
+class FileInbox(Inbox):
     """One account's inbox in a file; use each instance from one thread at a time."""
 
     _dialect: ClassVar[Dialect] = Dialect(
@@ -72,36 +72,11 @@ class FileInbox(SqlInbox):
     )
 
     def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
-        """Use an open connection to a file; see `open_inbox_for_writing` and `open_inbox_for_reading`."""
+        """Use an open connection to a file; see `WebhookInboxFile`."""
         super().__init__()
         self._connection = connection
         self._path = path
         self._file = _identity(path)
-
-    @classmethod
-    def open_inbox_for_writing(cls, path: Path) -> Self:
-        """Open the inbox for the receiver, creating it if it is missing; only its owner may read it."""
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        path.touch(mode=0o600)
-        path.chmod(0o600)  # an existing file may be open to others
-        connection = sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False)
-        try:
-            for pragma in ("journal_mode = WAL", "synchronous = FULL", "secure_delete = ON"):
-                connection.execute(f"PRAGMA {pragma}")
-            connection.executescript(_SCHEMA)
-        except BaseException:
-            connection.close()
-            raise
-        return cls(connection, path)
-
-    @classmethod
-    def open_inbox_for_reading(cls, path: Path) -> Self | None:
-        """Open the inbox for a reader; None if no receiver has ever made one."""
-        if not WebhookInboxFile(path).exists():
-            return None
-        connection = sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False)
-        connection.execute("PRAGMA query_only = TRUE")
-        return cls(connection, path)
 
     def close(self) -> None:
         """Close the connection."""
@@ -187,17 +162,35 @@ class WebhookInboxFile:
         return self.path.exists() and self.path.stat().st_size > 0
 
     def open_inbox_for_writing(self) -> FileInbox:
-        """Open the file, creating it if it is missing."""
-        return FileInbox.open_inbox_for_writing(self.path)
+        """Open the file for the receiver, creating it if it is missing; only its owner may read it."""
+        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.path.touch(mode=0o600)
+        self.path.chmod(0o600)  # an existing file may be open to others
+        connection = self._connect()
+        try:
+            for pragma in ("journal_mode = WAL", "synchronous = FULL", "secure_delete = ON"):
+                connection.execute(f"PRAGMA {pragma}")
+            connection.executescript(_SCHEMA)
+        except BaseException:
+            connection.close()
+            raise
+        return FileInbox(connection, self.path)
 
     def open_inbox_for_reading(self) -> FileInbox | None:
-        """Open the file; None if there is none."""
-        return FileInbox.open_inbox_for_reading(self.path)
+        """Open the file for a reader; None if no receiver has ever made one."""
+        if not self.exists():
+            return None
+        connection = self._connect()
+        connection.execute("PRAGMA query_only = TRUE")
+        return FileInbox(connection, self.path)
 
     @property
     def storage_files(self) -> tuple[Path, ...]:
         """The file."""
         return (self.path,)
+
+    def _connect(self) -> sqlite3.Connection:
+        return sqlite3.connect(self.path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False)
 
 
 def has_journal(path: Path) -> bool:

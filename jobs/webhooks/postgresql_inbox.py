@@ -30,7 +30,7 @@ from sqlalchemy.types import BigInteger
 from connectors.language import _
 from connectors.records import LeadId
 from jobs.exit_codes import CommandError
-from jobs.webhooks.sql_inbox import APPEND, LATEST_ID, Dialect, InboxContents, SqlInbox, StatementResult, Values
+from jobs.webhooks.inbox import APPEND, LATEST_ID, Dialect, Inbox, InboxContents, StatementResult, Values
 
 _ACCOUNT = text("current_setting('oplead.account', true)")
 _WRITERS = 0x4F504C49  # "OPLI"
@@ -127,7 +127,7 @@ class _DatabaseTransaction:
         return self.connection.execute(text("SELECT taken_to FROM webhook_move")).scalar()
 
 
-class PostgresqlInbox(SqlInbox):
+class PostgresqlInbox(Inbox):
     """One account's inbox in a database; use each instance from one thread at a time."""
 
     _dialect: ClassVar[Dialect] = Dialect(

@@ -17,7 +17,7 @@ from jobs.oplead_commands.feedback import show_lead_feedback
 from jobs.oplead_commands.importing.import_leads import ImportOptions, import_file_into_oplead
 from jobs.oplead_commands.statuses import set_lead_status
 from jobs.run_context import Deps, RunContext
-from jobs.webhooks.file_inbox import FileInbox
+from jobs.webhooks.file_inbox import WebhookInboxFile
 from tests import quick
 from tests.builders import GOOGLE, REACH, lead, rulebook
 from tests.e2e.support.typed import documented
@@ -54,7 +54,7 @@ def created(oplead):
 
 def hear(oplead, lead_id, label, at=None, received_at=RECEIVED):
     """Have the receiver take a webhook."""
-    inbox = FileInbox.open_inbox_for_writing(oplead.folder / "maison-durand.inbox.db")
+    inbox = WebhookInboxFile(oplead.folder / "maison-durand.inbox.db").open_inbox_for_writing()
     event = WebhookEvent(CrmEventKind.STATUS_CHANGE, LeadId(lead_id), label, Moment(at) if at else None)
     inbox.append_events([ReceivedEvent(event, received_at, f"{lead_id} {label} {at}", is_unique=True)])
     inbox.close()

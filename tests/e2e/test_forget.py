@@ -16,7 +16,7 @@ from jobs.oplead_commands.creation.identity import lead_fingerprint
 from jobs.oplead_commands.creation.outbox import LeadToCreate, lock_lead_creation_outbox
 from jobs.rules.incident import IncidentId, IncidentKind
 from jobs.rules.reasons import DestinationScope
-from jobs.webhooks.file_inbox import FileInbox
+from jobs.webhooks.file_inbox import WebhookInboxFile
 from jobs.wiring.account import identifiers_of_person
 from tests.e2e.support.typed import type_in
 
@@ -105,7 +105,7 @@ def test_nothing_is_left_of_a_forgotten_person(company):
 def test_night_erases_what_webhooks_report_of_a_forgotten_lead(company):
     """The receiver knows of nobody that they are forgotten; another lead's event stays."""
     assert 0 == company.command("forget", "--lead", "L-1")[0]
-    inbox = FileInbox.open_inbox_for_writing(company.state.with_name("maison-test.inbox.db"))
+    inbox = WebhookInboxFile(company.state.with_name("maison-test.inbox.db")).open_inbox_for_writing()
     inbox.append_events([event(company, "L-1"), event(company, "L-2", CrmEventKind.APPOINTMENT)])
     assert {("maison-test.inbox.db-wal", LABEL)} <= traces(company)
     company.clock.advance(company.clock.now() + DAY)
@@ -240,7 +240,7 @@ def test_mistyped_id_is_refused_and_blocks_no_lead(company):
 
 def test_lead_that_only_a_webhook_has_named_is_forgotten(company):
     """It is on record in the inbox: its event goes, and it is kept out."""
-    inbox = FileInbox.open_inbox_for_writing(company.state.with_name("maison-test.inbox.db"))
+    inbox = WebhookInboxFile(company.state.with_name("maison-test.inbox.db")).open_inbox_for_writing()
     inbox.append_events([event(company, "L-5")])
     inbox.close()
 

@@ -13,7 +13,7 @@ from connectors.crm import CrmEventKind, ReceivedEvent, WebhookEvent
 from connectors.records import LeadId, Moment
 from jobs.cli.lead import forget as forgetting
 from jobs.ledger.storage.state_file import LedgerFileKind, read_state_move, state_file_kind
-from jobs.webhooks.file_inbox import FileInbox, set_aside_name
+from jobs.webhooks.file_inbox import WebhookInboxFile, set_aside_name
 from tests import postgresql
 from tests.e2e.support.planted import EMAIL, PEOPLE, PHONE, person
 from tests.e2e.support.typed import type_in
@@ -42,7 +42,7 @@ def company(company, monkeypatch):
         company.lead(2, ("Gagné", yesterday)),
     )
     company.night()
-    inbox = FileInbox.open_inbox_for_writing(company.state.with_name("maison-test.inbox.db"))
+    inbox = WebhookInboxFile(company.state.with_name("maison-test.inbox.db")).open_inbox_for_writing()
     inbox.append_events([event(company, "L-1", LABEL), event(company, "L-2", "Gagné")])
     inbox.close()
     assert 0 == type_in(company, "state", "move", "--to", TO).code
@@ -238,14 +238,14 @@ def test_a_night_says_which_old_file_it_cannot_read(company):
 def test_a_night_erases_what_came_late_to_the_events_set_aside(company):
     """A receiver that was not stopped wrote on, and the move was repeated after somebody was forgotten."""
     forget(company, "--lead", "L-1")
-    inbox = FileInbox.open_inbox_for_writing(aside(company))
+    inbox = WebhookInboxFile(aside(company)).open_inbox_for_writing()
     inbox.append_events([event(company, "L-1", LABEL), event(company, "L-2", "RDV pris")])
     inbox.close()
     assert {"label of a webhook"} == found(company)[aside(company).name]
     night(company)
 
     assert {} == found(company)
-    inbox = FileInbox.open_inbox_for_reading(aside(company))
+    inbox = WebhookInboxFile(aside(company)).open_inbox_for_reading()
     assert ["L-2"] == list(inbox.webhook_events_of(["L-1", "L-2"]))
     inbox.close()
 
@@ -284,7 +284,7 @@ def test_a_state_moved_before_its_file_was_remembered_is_once_it_is_moved_again(
     with in_database(company) as session:
         session.execute(text("DELETE FROM former_file"))
     assert 0 == type_in(company, "state", "move", "--to", TO).code
-    inbox = FileInbox.open_inbox_for_reading(aside(company))
+    inbox = WebhookInboxFile(aside(company)).open_inbox_for_reading()
     identity = inbox.identity()
     inbox.close()
     with in_database(company) as session:

@@ -16,7 +16,7 @@ from connectors.records import LeadId, Moment
 from connectors.sandbox_clock import SandboxClock
 from jobs.ledger.schema import Run
 from jobs.ledger.storage.lock import hold_lock
-from jobs.webhooks.file_inbox import FileInbox
+from jobs.webhooks.file_inbox import WebhookInboxFile
 from tests import quick
 
 PATIENCE = 60
@@ -363,7 +363,7 @@ def test_service_sends_between_nights_what_webhooks_report(company, hours, tmp_p
     hours.go_to(at(11, 8))
     company.serve(sold(company, 1, at(11, 7)))
     event = WebhookEvent(CrmEventKind.STATUS_CHANGE, LeadId("L-1"), "Gagné", Moment(at(11, 7)))
-    with closing(FileInbox.open_inbox_for_writing(tmp_path / "inbox.db")) as inbox:
+    with closing(WebhookInboxFile(tmp_path / "inbox.db").open_inbox_for_writing()) as inbox:
         inbox.append_events([ReceivedEvent(event, at(11, 7), "d", is_unique=True)])
     hours.go_to(at(12, 3))
     code, said = stopped(process)

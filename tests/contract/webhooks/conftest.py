@@ -13,7 +13,7 @@ import pytest
 from connectors.crm import CrmEventKind
 from connectors.oplead import OpleadOptions, WebhookFieldPaths, WebhookParser
 from jobs.ledger.storage.postgresql import SharedDatabase
-from jobs.webhooks.file_inbox import FileInbox, WebhookInboxFile
+from jobs.webhooks.file_inbox import WebhookInboxFile
 from jobs.webhooks.group_commit import GroupCommit
 from jobs.webhooks.postgresql_inbox import WebhookInboxTable
 from jobs.webhooks.receiver import HashedSecret, IncomingRateLimit, Receiver, WebhookEndpoint
@@ -31,7 +31,7 @@ class Running:
 
     def __init__(self, folder, limits, **hook):
         self.path = folder / "test.inbox.db"
-        self.inbox = FileInbox.open_inbox_for_writing(self.path)
+        self.inbox = WebhookInboxFile(self.path).open_inbox_for_writing()
         self.listener = socket.create_server(("127.0.0.1", 0), backlog=600)
         self.port = self.listener.getsockname()[1]
         self.limits = limits
@@ -90,7 +90,7 @@ class Running:
 
     def stored(self):
         """The lead and the label of each stored event."""
-        with closing(FileInbox.open_inbox_for_reading(self.path)) as inbox:
+        with closing(WebhookInboxFile(self.path).open_inbox_for_reading()) as inbox:
             leads = inbox.leads_with_events(after=0, to=inbox.latest_event_id())
             return [(lead, one.event.label) for lead, found in inbox.webhook_events_of(leads).items() for one in found]
 

@@ -12,7 +12,7 @@ import pytest
 from connectors.crm import CrmEventKind, ReceivedEvent, WebhookEvent
 from connectors.oplead import OpleadOptions, WebhookFieldPaths, WebhookParser
 from connectors.records import LeadId, Moment
-from jobs.webhooks.file_inbox import FileInbox
+from jobs.webhooks.file_inbox import WebhookInboxFile
 from jobs.webhooks.inbox import INBOX_ERRORS, KEPT
 
 NOW = datetime(2026, 7, 20, tzinfo=UTC)
@@ -97,7 +97,7 @@ def test_a_readers_place_outlives_what_it_has_read(inbox):
 
 def test_a_lead_without_news_costs_no_query_of_its_own(tmp_path):
     """A night asks for the events of whole pages of leads."""
-    with closing(FileInbox.open_inbox_for_writing(tmp_path / "inbox.db")) as inbox:
+    with closing(WebhookInboxFile(tmp_path / "inbox.db").open_inbox_for_writing()) as inbox:
         inbox.append_events([won(1, NOW)])
         asked = []
         inbox._connection.set_trace_callback(asked.append)

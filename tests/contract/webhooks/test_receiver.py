@@ -19,7 +19,7 @@ from structlog.testing import capture_logs
 
 from connectors.crm import CrmEventKind, ReceivedEvent, WebhookEvent
 from connectors.records import LeadId
-from jobs.webhooks.file_inbox import FileInbox
+from jobs.webhooks.file_inbox import WebhookInboxFile
 from jobs.webhooks.receiver import HashedSecret, IncomingRateLimit, Receiver, SignatureScheme
 from tests.contract.webhooks.conftest import PATIENCE, SECRET, request, status
 
@@ -69,7 +69,7 @@ def test_nothing_is_acknowledged_that_no_reader_would_find(running, replaced):
 
 def test_a_commit_that_fails_leaves_the_inbox_usable(tmp_path, received):
     """Nothing of it is stored, and the next events are."""
-    inbox = FileInbox.open_inbox_for_writing(tmp_path / "inbox.db")
+    inbox = WebhookInboxFile(tmp_path / "inbox.db").open_inbox_for_writing()
     real = inbox._connection
     inbox._connection = _FailingCommit(real)
     with pytest.raises(sqlite3.OperationalError, match="disk I/O"):
@@ -83,7 +83,7 @@ def test_a_commit_that_fails_leaves_the_inbox_usable(tmp_path, received):
 @pytest.mark.parametrize("is_rolled_back", [False, True])
 def test_the_error_of_a_commit_is_the_one_that_is_raised(tmp_path, received, is_rolled_back):
     """SQLite rolls back by itself after some, and a second time would fail and hide it."""
-    inbox = FileInbox.open_inbox_for_writing(tmp_path / "inbox.db")
+    inbox = WebhookInboxFile(tmp_path / "inbox.db").open_inbox_for_writing()
     inbox._connection = _FailingCommit(inbox._connection, is_rolled_back=is_rolled_back)
 
     with pytest.raises(sqlite3.OperationalError, match="disk I/O"):
@@ -96,7 +96,7 @@ def test_an_inbox_that_others_could_read_is_closed_to_them(tmp_path):
     path = tmp_path / "inbox.db"
     path.touch()
     path.chmod(0o644)
-    FileInbox.open_inbox_for_writing(path).close()
+    WebhookInboxFile(path).open_inbox_for_writing().close()
 
     assert 0o600 == path.stat().st_mode & 0o777
 

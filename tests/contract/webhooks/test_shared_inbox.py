@@ -16,7 +16,7 @@ from connectors.records import LeadId
 from jobs.exit_codes import CommandError
 from jobs.ledger.storage.postgresql import SharedDatabase
 from jobs.webhooks import file_inbox
-from jobs.webhooks.file_inbox import FileInbox, WebhookInboxFile, set_aside_name
+from jobs.webhooks.file_inbox import WebhookInboxFile, set_aside_name
 from jobs.webhooks.group_commit import GroupCommit
 from jobs.webhooks.move import move_inbox_to_database
 from jobs.webhooks.postgresql_inbox import PostgresqlInbox, WebhookInboxTable
@@ -192,7 +192,7 @@ def test_an_inbox_that_somebody_reads_is_moved_once_they_have_ended(database, tm
 
         assert 2 == move_inbox_to_database(file, table)
         assert not file_inbox.has_journal(file.path)
-    with closing(FileInbox.open_inbox_for_reading(set_aside_name(file.path))) as aside:
+    with closing(WebhookInboxFile(set_aside_name(file.path)).open_inbox_for_reading()) as aside:
         assert ["L-1", "L-2"] == stored(aside)
 
 
@@ -272,5 +272,5 @@ def dying_at_the_end(writing):
 
 def old_identity(folder):
     """The identity of the inbox that was set aside."""
-    with closing(FileInbox.open_inbox_for_reading(set_aside_name(folder / "inbox.db"))) as inbox:
+    with closing(WebhookInboxFile(set_aside_name(folder / "inbox.db")).open_inbox_for_reading()) as inbox:
         return inbox.identity()

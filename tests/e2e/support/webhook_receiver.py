@@ -10,7 +10,7 @@ import time
 from contextlib import closing, suppress
 from pathlib import Path
 
-from jobs.webhooks.file_inbox import FileInbox
+from jobs.webhooks.file_inbox import WebhookInboxFile
 from tests.e2e.support.forked import Forked
 from tests.e2e.support.typed import documented
 
@@ -99,7 +99,7 @@ class ReceiverProcess:
 
     def stored(self):
         """The lead of every stored event."""
-        with closing(FileInbox.open_inbox_for_reading(self.inbox)) as inbox:
+        with closing(WebhookInboxFile(self.inbox).open_inbox_for_reading()) as inbox:
             rows = inbox._connection.execute("SELECT lead FROM event ORDER BY id").fetchall()
         return [lead for (lead,) in rows]
 

@@ -6,7 +6,7 @@ from contextlib import closing
 from connectors.crm import CrmEventKind, ReceivedEvent, WebhookEvent
 from connectors.records import LeadId, Moment
 from jobs.privacy.compaction import compact
-from jobs.webhooks.file_inbox import FileInbox
+from jobs.webhooks.file_inbox import WebhookInboxFile
 from tests.fakes import NIGHT
 
 LABEL = "a label that nobody else has"
@@ -20,7 +20,7 @@ def received(lead, number, label=LABEL):
 
 def filled(path, *leads):
     """Return an inbox with an event of each of these leads, in order."""
-    inbox = FileInbox.open_inbox_for_writing(path)
+    inbox = WebhookInboxFile(path).open_inbox_for_writing()
     inbox.append_events([received(lead, number) for number, lead in enumerate(leads)])
     return inbox
 
@@ -34,7 +34,7 @@ def test_erased_events_leave_no_bytes_while_the_receiver_goes_on(tmp_path):
     """Its journal still had them, since it keeps the file open."""
     path = tmp_path / "inbox.db"
     with closing(filled(path, "L-1", "L-1")) as receiver:
-        inbox = FileInbox.open_inbox_for_writing(path)
+        inbox = WebhookInboxFile(path).open_inbox_for_writing()
         erased = inbox.erase(["L-1"])
         inbox.close()
         left_in_journal = LABEL.encode() in on_disk(path)

@@ -13,7 +13,7 @@ from jobs.nightly import run_night
 from jobs.pull.ingest import PullResult, ReadTimes, store_lead_page
 from jobs.pull.sync import read_leads_for_backfill
 from jobs.run_context import RunReadingScope, SyncMode
-from jobs.webhooks.file_inbox import FileInbox
+from jobs.webhooks.file_inbox import WebhookInboxFile
 from tests.builders import ACCOUNT, CREATED, REACH, changed, lead
 from tests.fakes import NIGHT
 
@@ -30,7 +30,7 @@ def forget(account, *names):
 
 def report_by_webhook(account, *names):
     """Have the receiver take an event of each lead."""
-    inbox = FileInbox.open_inbox_for_writing(account.inbox)
+    inbox = WebhookInboxFile(account.inbox).open_inbox_for_writing()
     told = [WebhookEvent(CrmEventKind.STATUS_CHANGE, LeadId(name), "Gagné", Moment(NIGHT), None, "") for name in names]
     inbox.append_events([ReceivedEvent(one, NIGHT, f"digest of {one.lead}", is_unique=True) for one in told])
     inbox.close()

@@ -20,7 +20,7 @@ from jobs.pull.inbox import NewEvents, has_work
 from jobs.pull.ingest import PullResult
 from jobs.rules.model import StatusTimeOrigin
 from jobs.run_context import NightStep, RunReadingScope, SyncMode, no_progress_display
-from jobs.webhooks.file_inbox import FileInbox, WebhookInboxFile
+from jobs.webhooks.file_inbox import WebhookInboxFile
 from jobs.webhooks.inbox_reader import InboxReader
 from tests.builders import GOOGLE, REACH, attention, changed, lead, route
 from tests.fakes import NIGHT, Crash
@@ -55,7 +55,7 @@ def received(name, label, at=WON, *, kind=CrmEventKind.STATUS_CHANGE, structure=
 
 def deliver(account, *events):
     """Have the receiver take these events."""
-    inbox = FileInbox.open_inbox_for_writing(account.inbox)
+    inbox = WebhookInboxFile(account.inbox).open_inbox_for_writing()
     inbox.append_events(events)
     inbox.close()
 
@@ -451,7 +451,7 @@ def test_a_damaged_inbox_leaves_the_place_where_it_was(account):
 def test_a_row_that_holds_no_time_is_a_damaged_inbox(account):
     """It is not guessed at."""
     win(account, "L-1")
-    writing = FileInbox.open_inbox_for_writing(account.inbox)
+    writing = WebhookInboxFile(account.inbox).open_inbox_for_writing()
     writing._connection.execute("UPDATE event SET received_at = 'yesterday'")
     writing.close()
 

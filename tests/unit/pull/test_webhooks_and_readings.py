@@ -13,7 +13,7 @@ from connectors.records import LeadId, Moment
 from jobs.ledger.runs import INBOX
 from jobs.nightly import run_night
 from jobs.run_context import RunReadingScope, SyncMode
-from jobs.webhooks.file_inbox import FileInbox
+from jobs.webhooks.file_inbox import WebhookInboxFile
 from tests import suite
 from tests.builders import REACH, lead, route, rulebook
 from tests.fakes import NIGHT
@@ -139,7 +139,7 @@ def perform(account, step):
             account.put(lead(step.name, label=step.label, history=(), created_at=created, updated_at=None))
         case Arrival(change=change):
             event = WebhookEvent(CrmEventKind.STATUS_CHANGE, LeadId(change.name), change.label, Moment(change.at))
-            writing = FileInbox.open_inbox_for_writing(account.inbox)
+            writing = WebhookInboxFile(account.inbox).open_inbox_for_writing()
             writing.append_events([ReceivedEvent(event, step.received_at, step.digest, is_unique=True)])
             writing.close()
         case Run():
