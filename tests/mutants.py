@@ -332,22 +332,24 @@ FAULTS = (
     Fault(
         "a process whose installation is replaced upgrades a state to its own version only",
         "jobs/ledger/storage/database.py",
-        "command.upgrade(config, REVISIONS[-1])",
-        'command.upgrade(config, "head")',
+        "command.upgrade(alembic_config(writable), REVISIONS[-1])",
+        'command.upgrade(alembic_config(writable), "head")',
         "tests/unit/ledger/storage/test_migrations.py",
     ),
     Fault(
         "a process whose installation is replaced does not take the new version's state for its own",
         "jobs/ledger/storage/database.py",
         "for revision in set(found) - set(REVISIONS):",
-        "for revision in set(found) - {each.name[:4] for each in MIGRATIONS.glob('versions/*.py')}:",
+        "from jobs.ledger.storage import revisions\n"
+        "    for revision in set(found) - set(revisions.revisions_in(revisions.MIGRATIONS)):",
         "tests/unit/ledger/storage/test_migrations.py",
     ),
     Fault(
         "a process whose installation is replaced does not take the new version's database for its own",
         "jobs/ledger/storage/postgresql.py",
         "if found and max(found) > REVISIONS[-1]:",
-        "if found and max(found) > max(each.name[:4] for each in MIGRATIONS.glob('versions/*.py')):",
+        "from jobs.ledger.storage import revisions\n"
+        "    if found and max(found) > max(revisions.revisions_in(revisions.MIGRATIONS)):",
         "tests/unit/ledger/storage/test_postgresql.py",
     ),
     Fault(
@@ -942,7 +944,8 @@ FAULTS = (
     Fault(
         "a move that is repeated remembers the files that were not remembered",
         "jobs/ledger/storage/move.py",
-        "                with _transaction(target) as there:\n                    _remember(there, account, former)\n",
+        "                with _opened(target, for_writing=True) as there:\n"
+        "                    _remember(there, account, former)\n",
         "",
         "tests/unit/ledger/storage/test_move.py::test_moving_again_remembers_files_that_were_not_remembered",
     ),
@@ -977,8 +980,8 @@ FAULTS = (
     Fault(
         "a rehearsal does not even bring the file up to date that the state was moved from",
         "jobs/ledger/storage/database.py",
-        "with _copy_of_sealed(path) if on_copy else nullcontext(path) as chosen:",
-        "with nullcontext(path) as chosen:",
+        "_copy_of_sealed(path) if on_copy else nullcontext(path) as chosen,",
+        "nullcontext(path) as chosen,",
         "tests/e2e/test_forget_after_move.py::test_only_forgetting_writes_to_the_old_files",
     ),
     Fault(

@@ -14,7 +14,7 @@ from jobs.exit_codes import CommandError, Exit
 from jobs.ledger.bulk import table_of
 from jobs.ledger.schema import Lease, Run, stored_row_id
 from jobs.ledger.storage.refusals import refuse_lost_state, refuse_other_account, refuse_outdated_state
-from jobs.ledger.storage.state import Lock, State
+from jobs.ledger.storage.state import Lock, State, disposing
 from jobs.ledger.storage.state_file import LedgerError, NoStateError
 from jobs.logs import Log
 
@@ -204,12 +204,8 @@ def open_for_reading(state: State) -> Iterator[Session]:
         NoStateError: there is none.
         LedgerError: it cannot be read.
     """
-    engine = state.open_engine(for_writing=False)
-    try:
-        with open_snapshot(engine, state) as session:
-            yield session
-    finally:
-        engine.dispose()
+    with disposing(state.open_engine(for_writing=False)) as engine, open_snapshot(engine, state) as session:
+        yield session
 
 
 @contextmanager
@@ -242,8 +238,7 @@ def open_locked_ledger(
             if first_run:
                 refuse_lost_state(lock, state)
                 state.create()
-            engine = state.open_engine(for_writing=True)
-            stack.callback(engine.dispose)
+            engine = stack.enter_context(disposing(state.open_engine(for_writing=True)))
             ledger = _begin(engine, state, account, command, lock, now=now, unless=unless)
             ledger.record_upcoming_request(lock.last_request_id)
         yield ledger

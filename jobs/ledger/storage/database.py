@@ -16,7 +16,8 @@ from sqlalchemy.engine import Compiled
 from sqlalchemy.util import LRUCache
 
 from connectors.language import _
-from jobs.ledger.storage.revisions import MIGRATIONS, REVISIONS
+from jobs.ledger.storage.revisions import REVISIONS, alembic_config
+from jobs.ledger.storage.state import disposing
 from jobs.ledger.storage.state_file import (
     LedgerError,
     NoStateError,
@@ -115,13 +116,12 @@ def opened_for_erasure(path: Path, *, on_copy: bool) -> Iterator[Engine]:
     Raises:
         LedgerError: it is damaged, locked, read-only, or of a newer version.
     """
-    with _copy_of_sealed(path) if on_copy else nullcontext(path) as chosen:
-        engine = _open_upgraded_engine(chosen, may_change=True)
-        try:
-            with explaining_errors(path):
-                yield engine
-        finally:
-            engine.dispose()
+    with (
+        _copy_of_sealed(path) if on_copy else nullcontext(path) as chosen,
+        disposing(_open_upgraded_engine(chosen, may_change=True)) as engine,
+        explaining_errors(path),
+    ):
+        yield engine
 
 
 def _bring_up_to_date(path: Path, connection: Connection, *, may_change: bool) -> None:
@@ -133,7 +133,6 @@ def _bring_up_to_date(path: Path, connection: Connection, *, may_change: bool) -
     if found == [REVISIONS[-1]]:
         return
     from alembic import command  # noqa: PLC0415
-    from alembic.config import Config  # noqa: PLC0415
     from alembic.util.exc import CommandError  # noqa: PLC0415
 
     for revision in set(found) - set(REVISIONS):
@@ -149,12 +148,10 @@ def _bring_up_to_date(path: Path, connection: Connection, *, may_change: bool) -
         raise LedgerError(
             _("{path}: this state is from an older version; the next `oplead-sync run` brings it up to date", path=path)
         )
-    config = Config()
-    config.set_main_option("script_location", str(MIGRATIONS))
-    config.attributes["connection"] = writable = connection.execution_options(read_only=False)
+    writable = connection.execution_options(read_only=False)
     try:
         with ALEMBIC, writable.begin():
-            command.upgrade(config, REVISIONS[-1])
+            command.upgrade(alembic_config(writable), REVISIONS[-1])
     except CommandError as error:
         raise LedgerError(
             _("{path}: the state could not be brought up to date: {error}", path=path, error=error)

@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 
-from sqlalchemy import Connection, Engine, delete, func, insert, select
+from sqlalchemy import Connection, delete, func, insert, select
 from sqlmodel import Session, SQLModel
 
 from connectors.language import _
@@ -19,7 +19,7 @@ from jobs.ledger.schema import FormerFile, Lease, Request, Run
 from jobs.ledger.storage.database import open_state_being_moved
 from jobs.ledger.storage.refusals import refuse_other_account, refuse_outdated_state
 from jobs.ledger.storage.sqlite_state import SqliteState
-from jobs.ledger.storage.state import Lock, State
+from jobs.ledger.storage.state import Lock, State, disposing
 from jobs.ledger.storage.state_file import (
     LedgerError,
     LedgerFileKind,
@@ -73,7 +73,7 @@ def move_state(
             _expect_same_place(source, target)
             if _has_ledger(target):
                 _expect_descendant(source, target)
-                with _transaction(target) as there:
+                with _opened(target, for_writing=True) as there:
                     _remember(there, account, former)
                 mark_moved(source.path)
                 return 0
@@ -102,8 +102,8 @@ def _expect_movable(source: SqliteState, account: str, lock: Lock) -> None:
     if not source.exists():
         raise NoStateError(source)
     refuse_damaged(source.path)
-    engine = source.open_engine(for_writing=True)
-    with _disposing(engine), source.explaining_errors(), Session(engine) as session:
+    opened = disposing(source.open_engine(for_writing=True))
+    with opened as engine, source.explaining_errors(), Session(engine) as session:
         refuse_other_account(session, account, source)
         lease = session.get(Lease, account)
         if lease is None:
@@ -127,13 +127,13 @@ def _expect_no_ledger(target: State) -> None:
 def _has_ledger(target: State) -> bool:
     if not target.exists():
         return False
-    with _view(target) as there:
+    with _opened(target, for_writing=False) as there:
         return there.scalar(select(table_of(Lease).c.epoch)) is not None
 
 
 def _expect_descendant(source: SqliteState, target: State) -> None:
     """Check that the ledger there goes on from this file's: it has the last run and the last request that this has."""
-    with _sealed_view(source) as here, _view(target) as there:
+    with _sealed_view(source) as here, _opened(target, for_writing=False) as there:
         for model, names in _IDENTITY.items():
             table = table_of(model)
             row = select(*(table.c[name] for name in names))
@@ -173,7 +173,7 @@ def _copy(
     try:
         if not target.exists():
             target.create()
-        with _sealed_view(source) as here, _transaction(target) as there:
+        with _sealed_view(source) as here, _opened(target, for_writing=True) as there:
             _hold_copy(there, account)
             copied = copy_rows(here, there)
             _expect_same_rows(here, there, target)
@@ -207,7 +207,7 @@ def _expect_same_rows(here: Connection, there: Connection, target: State) -> Non
 
 
 def _is_seen_without_ledger(target: State, account: str) -> bool:
-    with suppress(LedgerError), _transaction(target) as there:
+    with suppress(LedgerError), _opened(target, for_writing=True) as there:
         _hold_copy(there, account)
         return not _has_ledger(target)  # in a transaction that begins now, and so sees what an earlier copy has left
     return False
@@ -237,27 +237,12 @@ def _after_failure(error: LedgerError, source: SqliteState, target: State, *, is
 @contextmanager
 def _sealed_view(source: SqliteState) -> Iterator[Connection]:
     engine = open_state_being_moved(source.path)
-    with _disposing(engine), source.explaining_errors(), engine.execution_options(read_only=True).begin() as here:
+    with disposing(engine), source.explaining_errors(), engine.execution_options(read_only=True).begin() as here:
         yield here
 
 
 @contextmanager
-def _view(target: State) -> Iterator[Connection]:
-    engine = target.open_engine(for_writing=False)
-    with _disposing(engine), target.explaining_errors(), engine.execution_options(read_only=True).begin() as there:
+def _opened(target: State, *, for_writing: bool) -> Iterator[Connection]:
+    engine = target.open_engine(for_writing=for_writing).execution_options(read_only=not for_writing)
+    with disposing(engine), target.explaining_errors(), engine.begin() as there:
         yield there
-
-
-@contextmanager
-def _transaction(target: State) -> Iterator[Connection]:
-    engine = target.open_engine(for_writing=True)
-    with _disposing(engine), target.explaining_errors(), engine.begin() as there:
-        yield there
-
-
-@contextmanager
-def _disposing(engine: Engine) -> Iterator[None]:
-    try:
-        yield
-    finally:
-        engine.dispose()

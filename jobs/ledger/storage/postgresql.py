@@ -38,7 +38,8 @@ from jobs.ledger.storage.postgresql_tables import (
     next_id_function_sql,
     postgresql_tables,
 )
-from jobs.ledger.storage.revisions import MIGRATIONS, REVISIONS, SchemaChange
+from jobs.ledger.storage.revisions import REVISIONS, SchemaChange, alembic_config
+from jobs.ledger.storage.state import disposing
 from jobs.ledger.storage.state_file import LedgerError, OtherSchemaError, explaining_errors
 
 _LOCK_SECONDS = 5
@@ -354,19 +355,15 @@ def create_or_upgrade_ledger_tables(url: str, *beside: MetaData) -> SchemaChange
     Raises:
         LedgerError: the database cannot be used, holds something else, or is of a newer version.
     """
-    engine = _engine(url)
-    try:
-        with explaining_postgresql_errors(engine.url), engine.connect() as connection, connection.begin():
-            _refuse_omnipotent_user(connection)
-            connection.execute(select(func.set_config("lock_timeout", f"{_STATEMENT_SECONDS}s", True)))
-            connection.execute(select(func.pg_advisory_xact_lock(_DEPLOYING)))
-            change = _bring_up_to_date(connection)
-            for tables in beside:
-                tables.create_all(connection)
-            of_accounts = [each for tables in beside for each in tables.sorted_tables if "account" in each.columns]
-            isolate_accounts(connection, [*_TABLES.sorted_tables, *of_accounts])
-    finally:
-        engine.dispose()
+    with disposing(_engine(url)) as engine, explaining_postgresql_errors(engine.url), engine.begin() as connection:
+        _refuse_omnipotent_user(connection)
+        connection.execute(select(func.set_config("lock_timeout", f"{_STATEMENT_SECONDS}s", True)))
+        connection.execute(select(func.pg_advisory_xact_lock(_DEPLOYING)))
+        change = _bring_up_to_date(connection)
+        for tables in beside:
+            tables.create_all(connection)
+        of_accounts = [each for tables in beside for each in tables.sorted_tables if "account" in each.columns]
+        isolate_accounts(connection, [*_TABLES.sorted_tables, *of_accounts])
     return change
 
 
@@ -396,13 +393,9 @@ def _bring_up_to_date(connection: Connection) -> SchemaChange:
 
 def _migrate(connection: Connection, command: Literal["upgrade", "stamp"]) -> None:
     from alembic import command as alembic  # noqa: PLC0415
-    from alembic.config import Config  # noqa: PLC0415
 
-    config = Config()
-    config.set_main_option("script_location", str(MIGRATIONS))
-    config.attributes["connection"] = connection
     with ALEMBIC:
-        (alembic.upgrade if command == "upgrade" else alembic.stamp)(config, REVISIONS[-1])
+        (alembic.upgrade if command == "upgrade" else alembic.stamp)(alembic_config(connection), REVISIONS[-1])
 
 
 # ── errors ───────────────────────────────────────────────────────────────────────────────────────

@@ -23,6 +23,7 @@ from jobs.ledger.storage.postgresql import (
     shown_address,
 )
 from jobs.ledger.storage.sqlite_state import SqliteState
+from jobs.ledger.storage.state import disposing
 from jobs.ledger.storage.state_file import LedgerError, NoStateError
 from jobs.ledger.storage.transfer import copy_rows
 
@@ -87,8 +88,7 @@ class PostgresqlState:
         with ExitStack() as stack:
             # Explain no errors of the block, and raise none at its end: with its connection, the lock is gone anyway.
             with self.explaining_errors():
-                engine = self.open_engine(for_writing=True)
-                stack.callback(engine.dispose)
+                engine = stack.enter_context(disposing(self.open_engine(for_writing=True)))
                 connection = engine.connect()
                 stack.callback(_end, connection)
                 key = func.hashtextextended(self.account, _LEASES)
@@ -121,12 +121,12 @@ class PostgresqlState:
         with temporary_copy() as path:
             copy = SqliteState(path)
             if self.exists():
-                engine = copy.open_engine(for_writing=True)
-                try:
-                    with self._connected(for_writing=False) as rows, engine.begin() as copied:
-                        copy_rows(rows, copied)
-                finally:
-                    engine.dispose()
+                with (
+                    disposing(copy.open_engine(for_writing=True)) as engine,
+                    self._connected(for_writing=False) as rows,
+                    engine.begin() as copied,
+                ):
+                    copy_rows(rows, copied)
             yield copy
 
     def explaining_errors(self) -> AbstractContextManager[None]:
@@ -145,8 +145,5 @@ class PostgresqlState:
     @contextmanager
     def _connected(self, *, for_writing: bool) -> Iterator[Connection]:
         engine = open_postgresql(self.url.get_secret_value(), self.account, for_writing=for_writing)
-        try:
-            with self.explaining_errors(), engine.connect() as connection, connection.begin():
-                yield connection
-        finally:
-            engine.dispose()
+        with disposing(engine), self.explaining_errors(), engine.begin() as connection:
+            yield connection

@@ -2,6 +2,11 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # slow to load, and few runs upgrade anything
+    from alembic.config import Config
+    from sqlalchemy import Connection
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 
@@ -13,6 +18,16 @@ def revisions_in(migrations: Path) -> tuple[str, ...]:
 
 REVISIONS = revisions_in(MIGRATIONS)
 """Those of the code that runs: read once, since a process outlives the files of its version if others replace them."""
+
+
+def alembic_config(connection: "Connection") -> "Config":
+    """Return what Alembic needs to run the migrations on a connection."""
+    from alembic.config import Config  # noqa: PLC0415
+
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    config.attributes["connection"] = connection
+    return config
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """Where an account's ledger lies: what a SQLite file and a PostgreSQL database have in common."""
 
 from collections.abc import Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -65,3 +65,12 @@ class State(Protocol):
     @property
     def storage_files(self) -> tuple[Path, ...]:
         """The files that hold the state, to be rewritten after something was erased."""
+
+
+@contextmanager
+def disposing(engine: "Engine") -> Iterator["Engine"]:
+    """Yield an engine, and close its connections after the block."""
+    try:
+        yield engine
+    finally:
+        engine.dispose()

@@ -209,19 +209,20 @@ def test_a_move_to_a_database_that_is_killed_once_it_is_committed_is_found_done(
 
 def test_a_file_stays_closed_while_an_earlier_commit_may_still_land(file, database, monkeypatch):
     """The server may be busy with it when nobody listens any more, and shows nothing of it meanwhile."""
-    target, transaction, landing = PostgresqlState(SecretStr(database), ACCOUNT), move._transaction, ExitStack()
+    target, opened, landing = PostgresqlState(SecretStr(database), ACCOUNT), move._opened, ExitStack()
 
     @contextmanager
-    def unanswered(target):
-        yield landing.enter_context(transaction(target))
-        raise LedgerError("the server ended the connection")
+    def unanswered(target, *, for_writing):
+        yield landing.enter_context(opened(target, for_writing=for_writing))
+        if for_writing:
+            raise LedgerError("the server ended the connection")
 
     monkeypatch.setattr(postgresql_storage, "_LOCK_SECONDS", 1)
     with landing:
-        monkeypatch.setattr(move, "_transaction", unanswered)
+        monkeypatch.setattr(move, "_opened", unanswered)
         with pytest.raises(LedgerError, match="stays closed to runs: repeat this"):
             move_to(target, file)
-        monkeypatch.setattr(move, "_transaction", transaction)
+        monkeypatch.setattr(move, "_opened", opened)
         with pytest.raises(LedgerError, match="stays closed to runs: repeat this"):
             move_to(target, file)
         with pytest.raises(LedgerError, match="repeat `oplead-sync state move`"), run(file):

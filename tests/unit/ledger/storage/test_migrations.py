@@ -64,7 +64,7 @@ def replaced(tmp_path, monkeypatch):
     for number in range(newest + 1, newest + 4):
         text = LATER.format(revision=f"{number:04}", before=f"{number - 1:04}")
         (folder / "versions" / f"{number:04}_later.py").write_text(text)
-    monkeypatch.setattr(database, "MIGRATIONS", folder)
+    monkeypatch.setattr("jobs.ledger.storage.revisions.MIGRATIONS", folder)
     return folder
 
 
@@ -231,12 +231,11 @@ import os, signal, sys
 from itertools import count
 from pathlib import Path
 from sqlalchemy import Engine, event
-from jobs.ledger.storage import database
+from jobs.ledger.storage import database, revisions
 from jobs.ledger.storage.database import open_engine
-from jobs.ledger.storage.revisions import revisions_in
 
-database.MIGRATIONS = Path(sys.argv[3])
-database.REVISIONS = revisions_in(database.MIGRATIONS)
+revisions.MIGRATIONS = Path(sys.argv[3])
+database.REVISIONS = revisions.revisions_in(revisions.MIGRATIONS)
 steps = count(1)
 
 def die(nth):

@@ -13,7 +13,7 @@ import pytest
 from jobs.ledger.runs import open_locked_ledger
 from jobs.ledger.storage import move
 from jobs.ledger.storage.lock import LeaseHeldError, lock_path
-from jobs.ledger.storage.move import _transaction, move_state
+from jobs.ledger.storage.move import _opened, move_state
 from jobs.ledger.storage.sqlite_state import SqliteState
 from jobs.ledger.storage.state_file import LedgerError, state_file_kind
 from tests import quick
@@ -307,7 +307,7 @@ def test_a_copy_that_may_have_been_kept_leaves_the_file_closed(filled, elsewhere
     """The answer to a commit may get lost; repeated, it ends."""
     before = contents(filled.path)
     with monkeypatch.context() as patched:
-        patched.setattr(move, "_transaction", uncommitted)
+        patched.setattr(move, "_opened", uncommitted)
         with pytest.raises(LedgerError, match=r"Nobody knows whether .* has kept the copy, so .* stays closed to runs"):
             moved(filled, elsewhere)
     assert not can_run(filled, clock)
@@ -326,11 +326,12 @@ def test_a_place_that_cannot_be_made_leaves_the_file_in_use(filled, elsewhere, c
 
 
 @contextmanager
-def uncommitted(target):
+def uncommitted(target, *, for_writing):
     """A transaction that is cut while it commits."""
-    with _transaction(target) as there:
+    with _opened(target, for_writing=for_writing) as there:
         yield there
-        raise LedgerError("the server ended the connection")
+        if for_writing:
+            raise LedgerError("the server ended the connection")
 
 
 def fail_with(error):

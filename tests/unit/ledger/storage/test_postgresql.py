@@ -733,8 +733,7 @@ def replaced(tmp_path, monkeypatch, server, database):
     folder = tmp_path / "migrations"
     shutil.copytree(MIGRATIONS, folder, ignore=shutil.ignore_patterns("__pycache__"))
     (folder / "versions" / "9000_later.py").write_text(LATER.format(before=REVISIONS[-1]))
-    for module in (files, storage):
-        monkeypatch.setattr(module, "MIGRATIONS", folder)
+    monkeypatch.setattr("jobs.ledger.storage.revisions.MIGRATIONS", folder)
     return folder
 
 
