@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -115,6 +115,18 @@ def common_language(accounts: Iterable[AccountFile]) -> Language | None:
 def load_account(file: Path, environ: Mapping[str, str] = os.environ, *, secrets: bool = True) -> AccountFile:
     """Load one file as `load_accounts` does."""
     return load_accounts([file], environ, secrets=secrets)[0]
+
+
+@contextmanager
+def reading_settings(file: Path, *, json_wanted: bool) -> Iterator[Settings]:
+    """Yield the settings by which to read an account's state, and speak its language, or English for a program.
+
+    Raises:
+        UsageError: they must not run.
+    """
+    account = load_account(file, secrets=False)
+    with speaking_account_language(account, json_wanted=json_wanted):
+        yield account.settings
 
 
 def load_stored_account(

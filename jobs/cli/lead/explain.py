@@ -7,7 +7,7 @@ from typing import Any
 
 from connectors.language import N_, _, format_amount, translated
 from connectors.records import LeadId
-from jobs.cli.accounts import load_account, presentation_of_account, speaking_account_language
+from jobs.cli.accounts import presentation_of_account, reading_settings
 from jobs.cli.state import StateView, open_view
 from jobs.exit_codes import Exit, UsageError
 from jobs.ledger.leads import leads, starts, status_labels
@@ -67,29 +67,26 @@ def explain_lead(lead_id: str, file: Path, *, json_wanted: bool) -> int:
     Raises:
         UsageError: no such lead has been read.
     """
-    account = load_account(file, secrets=False)
-    with speaking_account_language(account, json_wanted=json_wanted):
-        return _explain_lead(account.settings, file, lead_id, json_wanted=json_wanted)
+    with reading_settings(file, json_wanted=json_wanted) as settings:
+        with open_view(settings) as view:
+            row = view.session.get(LeadRow, (settings.account, lead_id))
+            if row is None:
+                forgotten = forgotten_among(view.session, settings.account, [lead_id])
+                if not forgotten:
+                    raise UsageError(_not_found(settings, view, lead_id))
+                return _explain_forgotten(
+                    settings, LeadId(lead_id), forgotten[LeadId(lead_id)], json_wanted=json_wanted
+                )
+            explanation = explain(settings, view, row)
+        if json_wanted:
+            print_json(explanation)
+        else:
+            # Loading what draws tables takes as long as all queries.
+            from jobs.reporting.console import results_console  # noqa: PLC0415
+            from jobs.reporting.lead_report import print_explanation  # noqa: PLC0415
 
-
-def _explain_lead(settings: Settings, file: Path, lead_id: str, *, json_wanted: bool) -> int:
-    with open_view(settings) as view:
-        row = view.session.get(LeadRow, (settings.account, lead_id))
-        if row is None:
-            forgotten = forgotten_among(view.session, settings.account, [lead_id])
-            if not forgotten:
-                raise UsageError(_not_found(settings, view, lead_id))
-            return _explain_forgotten(settings, LeadId(lead_id), forgotten[LeadId(lead_id)], json_wanted=json_wanted)
-        explanation = explain(settings, view, row)
-    if json_wanted:
-        print_json(explanation)
-    else:
-        # Loading what draws tables takes as long as all queries.
-        from jobs.reporting.console import results_console  # noqa: PLC0415
-        from jobs.reporting.lead_report import print_explanation  # noqa: PLC0415
-
-        print_explanation(results_console(), presentation_of_account(settings, file), explanation)
-    return Exit.DONE
+            print_explanation(results_console(), presentation_of_account(settings, file), explanation)
+        return Exit.DONE
 
 
 def _explain_forgotten(settings: Settings, lead: LeadId, on: date, *, json_wanted: bool) -> int:

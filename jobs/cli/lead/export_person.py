@@ -12,7 +12,7 @@ from typing import Any
 from connectors.crm import ReceivedEvent
 from connectors.language import _, format_day
 from connectors.records import LeadId
-from jobs.cli.accounts import load_account, speaking_account_language
+from jobs.cli.accounts import reading_settings
 from jobs.cli.state import open_state_read_only
 from jobs.exit_codes import Exit, UsageError
 from jobs.ledger.retention import retention
@@ -34,9 +34,8 @@ def export_person(lead_id: str, file: Path, out: Path | None) -> int:
     Raises:
         UsageError: nothing is held on it.
     """
-    account = load_account(file, secrets=False)
-    with speaking_account_language(account, json_wanted=True):
-        person = data_held_on_person(account.settings, parse_lead_id_argument(lead_id))
+    with reading_settings(file, json_wanted=True) as settings:
+        person = data_held_on_person(settings, parse_lead_id_argument(lead_id))
     text = json.dumps(as_json_value(person), ensure_ascii=False)
     if out is None:
         sys.stdout.write(f"{text}\n")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from connectors.language import _
 from jobs.alerts.review import current_anomalies, unknown_labels
-from jobs.cli.accounts import load_account, presentation_of_account, speaking_account_language
+from jobs.cli.accounts import presentation_of_account, reading_settings
 from jobs.cli.state import StateView, open_view
 from jobs.exit_codes import Exit, UsageError
 from jobs.ledger.leads import leads, status_labels
@@ -33,49 +33,46 @@ if TYPE_CHECKING:
 
 def show_status(file: Path, *, json_wanted: bool) -> int:
     """Print delivery states, what comes next, and what needs a human's attention."""
-    account = load_account(file, secrets=False)
-    with speaking_account_language(account, json_wanted=json_wanted):
-        return _show_status(account.settings, file, json_wanted=json_wanted)
+    with reading_settings(file, json_wanted=json_wanted) as settings:
+        account = settings.account
+        with open_view(settings) as view, closing(inbox_of(settings)) as inbox:
+            session, run, book = view.session, queries.last_run(view.session, account), compile_rules_only(settings)
+            anomalies = current_anomalies(session, book, run=run.id or 0, now=run.started_at) if run else []
+            status = StatusReport(
+                account=account,
+                now=view.now,
+                run=LastRun(run.id or 0, run.command, run.started_at, run.ended_at, run.exit_code) if run else None,
+                tallies=queries.count_by_state_and_reason(session, account, now=view.now),
+                awaited=queries.awaited_outcomes(session, account),
+                unreadable={row.id: row.reason for row in queries.unreadable_leads(session, account)},
+                unknown_labels=unknown_labels(session, account, book.meanings.keys()),
+                anomalies=tuple(each.message for each in anomalies),
+                webhooks=inbox.count_waiting_events(
+                    after=leads.last_read_inbox_event(session, account, inbox.identity())
+                ),
+                renamed=tuple(
+                    DetectedRename(
+                        status_labels.oplead_spelling(session, account, row.before),
+                        status_labels.oplead_spelling(session, account, row.after),
+                        row.leads,
+                    )
+                    for row in status_labels.renames_found(session, account)
+                    if row.after not in book.meanings
+                ),
+                left=retention.retention_totals(session, account),
+                overdue=retention.has_lead_overdue_for_erasure(
+                    session, account, before=view.now - lead_retention_period(settings.retention, book), now=view.now
+                ),
+            )
+            brief = None if json_wanted else _brief(settings, view, book, anomalies)
+        if brief is None:
+            print_json(status)
+        else:
+            from jobs.reporting.console import results_console  # noqa: PLC0415
+            from jobs.reporting.status_report import print_status  # noqa: PLC0415
 
-
-def _show_status(settings: Settings, file: Path, *, json_wanted: bool) -> int:
-    account = settings.account
-    with open_view(settings) as view, closing(inbox_of(settings)) as inbox:
-        session, run, book = view.session, queries.last_run(view.session, account), compile_rules_only(settings)
-        anomalies = current_anomalies(session, book, run=run.id or 0, now=run.started_at) if run else []
-        status = StatusReport(
-            account=account,
-            now=view.now,
-            run=LastRun(run.id or 0, run.command, run.started_at, run.ended_at, run.exit_code) if run else None,
-            tallies=queries.count_by_state_and_reason(session, account, now=view.now),
-            awaited=queries.awaited_outcomes(session, account),
-            unreadable={row.id: row.reason for row in queries.unreadable_leads(session, account)},
-            unknown_labels=unknown_labels(session, account, book.meanings.keys()),
-            anomalies=tuple(each.message for each in anomalies),
-            webhooks=inbox.count_waiting_events(after=leads.last_read_inbox_event(session, account, inbox.identity())),
-            renamed=tuple(
-                DetectedRename(
-                    status_labels.oplead_spelling(session, account, row.before),
-                    status_labels.oplead_spelling(session, account, row.after),
-                    row.leads,
-                )
-                for row in status_labels.renames_found(session, account)
-                if row.after not in book.meanings
-            ),
-            left=retention.retention_totals(session, account),
-            overdue=retention.has_lead_overdue_for_erasure(
-                session, account, before=view.now - lead_retention_period(settings.retention, book), now=view.now
-            ),
-        )
-        brief = None if json_wanted else _brief(settings, view, book, anomalies)
-    if brief is None:
-        print_json(status)
-    else:
-        from jobs.reporting.console import results_console  # noqa: PLC0415
-        from jobs.reporting.status_report import print_status  # noqa: PLC0415
-
-        print_status(results_console(), presentation_of_account(settings, file), status, brief)
-    return Exit.DONE
+            print_status(results_console(), presentation_of_account(settings, file), status, brief)
+        return Exit.DONE
 
 
 def _brief(settings: Settings, view: StateView, book: Rulebook, anomalies: Sequence[Anomaly]) -> "Brief":
@@ -96,42 +93,37 @@ def show_leads_in_state(file: Path, name: str, *, json_wanted: bool) -> int:
     Raises:
         UsageError: there is no such state or reason.
     """
-    account = load_account(file, secrets=False)
-    with speaking_account_language(account, json_wanted=json_wanted):
-        return _show_leads(account.settings, file, name, json_wanted=json_wanted)
-
-
-def _show_leads(settings: Settings, file: Path, name: str, *, json_wanted: bool) -> int:
-    with open_view(settings) as view:
-        kinds = _current_states_and_reasons(settings, view)
-        meant = {kind for kind in kinds if name.strip().casefold() in state_and_reason_names(*kind)}
-        if not meant and not _is_state_or_reason(name):
-            found_codes = {
-                code
-                for state, reason, held_for in kinds
-                for code in (state, reason_or_state_code(state, reason), held_for)
-            }
-            codes = ", ".join(sorted(code for code in found_codes if code)) or _("none yet")
-            raise UsageError(
-                _(
-                    "no lead stands at '{name}'; the reasons and states there are: {codes}",
-                    name=name,
-                    codes=codes,
+    with reading_settings(file, json_wanted=json_wanted) as settings:
+        with open_view(settings) as view:
+            kinds = _current_states_and_reasons(settings, view)
+            meant = {kind for kind in kinds if name.strip().casefold() in state_and_reason_names(*kind)}
+            if not meant and not _is_state_or_reason(name):
+                found_codes = {
+                    code
+                    for state, reason, held_for in kinds
+                    for code in (state, reason_or_state_code(state, reason), held_for)
+                }
+                codes = ", ".join(sorted(code for code in found_codes if code)) or _("none yet")
+                raise UsageError(
+                    _(
+                        "no lead stands at '{name}'; the reasons and states there are: {codes}",
+                        name=name,
+                        codes=codes,
+                    )
                 )
+            found = queries.deliveries_in_states(
+                view.session, settings.account, {state for state, _, _ in meant}, now=view.now
             )
-        found = queries.deliveries_in_states(
-            view.session, settings.account, {state for state, _, _ in meant}, now=view.now
-        )
-        deliveries = tuple(each for each in found if (each.state, each.reason, each.held_for) in meant)
-        which = MatchingDeliveries(settings.account, view.now, name, deliveries)
-    if json_wanted:
-        print_json(which)
-    else:
-        from jobs.reporting.console import results_console  # noqa: PLC0415
-        from jobs.reporting.status_report import print_delivery_list  # noqa: PLC0415
+            deliveries = tuple(each for each in found if (each.state, each.reason, each.held_for) in meant)
+            which = MatchingDeliveries(settings.account, view.now, name, deliveries)
+        if json_wanted:
+            print_json(which)
+        else:
+            from jobs.reporting.console import results_console  # noqa: PLC0415
+            from jobs.reporting.status_report import print_delivery_list  # noqa: PLC0415
 
-        print_delivery_list(results_console(), presentation_of_account(settings, file), which)
-    return Exit.DONE
+            print_delivery_list(results_console(), presentation_of_account(settings, file), which)
+        return Exit.DONE
 
 
 _Kind = tuple[DeliveryState, Cause, Reason | None]

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import date, datetime, time
 from pathlib import Path
 
-from jobs.cli.accounts import load_account, presentation_of_account, speaking_account_language
+from jobs.cli.accounts import presentation_of_account, reading_settings
 from jobs.cli.state import open_view
 from jobs.exit_codes import Exit
 from jobs.ledger.leads.stage_histories import lead_histories_since_stages
@@ -13,47 +13,41 @@ from jobs.reporting.console import results_console
 from jobs.reporting.presentation import print_json
 from jobs.reporting.values_report import CampaignLeadValue, StageValueSuggestion, ValueSuggestions, print_values
 from jobs.rules.expected_value import LeadOutcome, StageValueEstimate, by_campaign, estimate
-from jobs.settings import Settings
 from jobs.settings.compile import cohorts_to_estimate, find_sale_conversion, sale_criteria
 
 
 def suggest_values(file: Path, *, since: date | None, json_wanted: bool) -> int:
     """Print what leads in each stage are worth, or how much is missing to tell."""
-    account = load_account(file, secrets=False)
-    with speaking_account_language(account, json_wanted=json_wanted):
-        return _suggest(account.settings, file, since=since, json_wanted=json_wanted)
-
-
-def _suggest(settings: Settings, file: Path, *, since: date | None, json_wanted: bool) -> int:
-    cohorts = cohorts_to_estimate(settings)
-    with open_view(settings) as view:
-        until = lead_outcomes_known_until(view.session, settings.account, now=view.now)
-        start = until - LOOKS_BACK if since is None else datetime.combine(since, time(), settings.zone)
-        start = all_leads_known_since(view.session, settings.account, start)
-        found = lead_histories_since_stages(
-            view.session, settings.account, list(cohorts.values()), sale_criteria(settings), since=start
-        )
-    conversions = {conversion.id: conversion for conversion in settings.conversions}
-    suggestions = ValueSuggestions(
-        account=settings.account,
-        currency=settings.currency,
-        until=until,
-        sale=find_sale_conversion(settings).id,
-        stages=tuple(
-            StageValueSuggestion(
-                stage=conversions[name].stage if name in conversions else name,
-                conversion=name if name in conversions else None,
-                value=estimate(histories, until=until),
-                campaigns=_of_campaigns(histories, until),
+    with reading_settings(file, json_wanted=json_wanted) as settings:
+        cohorts = cohorts_to_estimate(settings)
+        with open_view(settings) as view:
+            until = lead_outcomes_known_until(view.session, settings.account, now=view.now)
+            start = until - LOOKS_BACK if since is None else datetime.combine(since, time(), settings.zone)
+            start = all_leads_known_since(view.session, settings.account, start)
+            found = lead_histories_since_stages(
+                view.session, settings.account, list(cohorts.values()), sale_criteria(settings), since=start
             )
-            for name, histories in zip(cohorts, found, strict=True)
-        ),
-    )
-    if json_wanted:
-        print_json(suggestions)
+        conversions = {conversion.id: conversion for conversion in settings.conversions}
+        suggestions = ValueSuggestions(
+            account=settings.account,
+            currency=settings.currency,
+            until=until,
+            sale=find_sale_conversion(settings).id,
+            stages=tuple(
+                StageValueSuggestion(
+                    stage=conversions[name].stage if name in conversions else name,
+                    conversion=name if name in conversions else None,
+                    value=estimate(histories, until=until),
+                    campaigns=_of_campaigns(histories, until),
+                )
+                for name, histories in zip(cohorts, found, strict=True)
+            ),
+        )
+        if json_wanted:
+            print_json(suggestions)
+            return Exit.DONE
+        print_values(results_console(), presentation_of_account(settings, file), suggestions)
         return Exit.DONE
-    print_values(results_console(), presentation_of_account(settings, file), suggestions)
-    return Exit.DONE
 
 
 def _of_campaigns(histories: Sequence[LeadOutcome], until: datetime) -> tuple[CampaignLeadValue, ...]:
