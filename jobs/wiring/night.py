@@ -46,7 +46,9 @@ def open_connectors(
     # Pace, quotas and inbox take turns on one connection.
     database_at = cache(shared_database)
     quotas = GoogleQuotas(settings.state, clock, cancel_token, database_at=database_at)
-    sinks = _sinks(settings, quotas, validate_only=validate_only, cancel_token=cancel_token)
+    sinks, readers = _sinks_and_statement_readers(
+        settings, quotas, validate_only=validate_only, cancel_token=cancel_token
+    )
     book = compile_rules(settings, {name: sink.limits for name, sink in sinks.items()})
     oplead = settings.oplead
     style = SyncMode.LIST if settings.source else SyncMode(oplead.pull_style)  # a file is a list, and filters nothing
@@ -56,7 +58,6 @@ def open_connectors(
         closing(_source(settings, book, clock, cancel_token, database_at)) as source,
         closing(inbox_of(settings, database_at=database_at)) as inbox,
     ):
-        readers = _statement_readers(settings, quotas, cancel_token)
         yield (
             book,
             Deps(
@@ -129,38 +130,27 @@ def prepare_for_forked_nights() -> None:
 # SDKs are slow to load: import a connector only if an account uses it.
 
 
-def _sinks(
+def _sinks_and_statement_readers(
     settings: Settings, quotas: GoogleQuotas, *, validate_only: bool, cancel_token: CancelToken
-) -> dict[DestinationId, ConversionSink]:
+) -> tuple[dict[DestinationId, ConversionSink], dict[DestinationId, PlatformStatementReader]]:
+    """Return each destination's sink and reader; neither connects before it is used."""
     sinks: dict[DestinationId, ConversionSink] = {}
+    readers: dict[DestinationId, PlatformStatementReader] = {}
     for google in settings.google_ads:
         from connectors.google_ads.sink import GoogleSink  # noqa: PLC0415
+        from connectors.google_ads.statements import GoogleStatementReader  # noqa: PLC0415
 
         google_options = _google_options(google, quotas, validate_only=validate_only, cancel_token=cancel_token)
         sinks[DestinationId(google.id)] = GoogleSink(google_options)
+        readers[DestinationId(google.id)] = GoogleStatementReader(google_options)
     for meta in settings.meta:
         from connectors.meta.sink import MetaSink  # noqa: PLC0415
+        from connectors.meta.statements import MetaStatementReader  # noqa: PLC0415
 
         meta_options = _meta_options(meta, validate_only=validate_only, cancel_token=cancel_token)
         sinks[DestinationId(meta.id)] = MetaSink(meta_options)
-    return sinks
-
-
-def _statement_readers(
-    settings: Settings, quotas: GoogleQuotas, cancel_token: CancelToken
-) -> dict[DestinationId, PlatformStatementReader]:
-    readers: dict[DestinationId, PlatformStatementReader] = {}
-    for google in settings.google_ads:
-        from connectors.google_ads.statements import GoogleStatementReader  # noqa: PLC0415
-
-        google_options = _google_options(google, quotas, validate_only=True, cancel_token=cancel_token)
-        readers[DestinationId(google.id)] = GoogleStatementReader(google_options)
-    for meta in settings.meta:
-        from connectors.meta.statements import MetaStatementReader  # noqa: PLC0415
-
-        meta_options = _meta_options(meta, validate_only=True, cancel_token=cancel_token)
         readers[DestinationId(meta.id)] = MetaStatementReader(meta_options)
-    return readers
+    return sinks, readers
 
 
 def _google_options(
