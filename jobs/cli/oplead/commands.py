@@ -1,15 +1,19 @@
 """`oplead-sync oplead …`: leads, documents, statuses and webhooks in Oplead; the only commands that write to it."""
 
+from contextlib import AbstractContextManager
 from datetime import date
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from connectors.language import _
 from jobs.cli.oplead.lead_options import with_lead_value_options
 from jobs.cli.options import Config, Configs, DryRun, Json, Yes, command, parse_day_option
+
+if TYPE_CHECKING:
+    from jobs.oplead_commands.context import OpleadContext
 
 app = typer.Typer(
     name="oplead", help="Work with Oplead itself: leads, documents, statuses and webhooks.", no_args_is_help=True
@@ -52,6 +56,13 @@ class CrmEventName(StrEnum):
     APPOINTMENT = "appointment"
 
 
+def _oplead(config: Path, **options: bool) -> "AbstractContextManager[OpleadContext]":
+    """Open an account's Oplead as `open_oplead` does, which is loaded when a command runs."""
+    from jobs.cli.oplead.context import open_oplead  # noqa: PLC0415
+
+    return open_oplead(config, **options)
+
+
 # ── leads ────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -78,11 +89,10 @@ def create_lead(
     user's or a supplier's; where oplead.write.via is form, the form import's token. Other people's data typed here
     stays in the shell's history: for many leads see `import`.
     """
-    from jobs.cli.oplead.context import open_oplead  # noqa: PLC0415
     from jobs.oplead_commands.creation.lead_values import lead_from_options  # noqa: PLC0415
     from jobs.oplead_commands.lead_writes import create  # noqa: PLC0415
 
-    with open_oplead(config, asks=True, yes=yes, dry_run=dry_run, json=json) as context:
+    with _oplead(config, asks=True, yes=yes, dry_run=dry_run, json=json) as context:
         lead = lead_from_options(values, field, context.known.settings.zone)
         return create(context, lead, reference=reference, again=again)
 
@@ -104,11 +114,10 @@ def update_lead(
     Writes what is given and leaves the rest. Shows what it will write, and asks. Needs the client admin's key, or a
     user's.
     """
-    from jobs.cli.oplead.context import open_oplead  # noqa: PLC0415
     from jobs.oplead_commands.creation.lead_values import lead_from_options  # noqa: PLC0415
     from jobs.oplead_commands.lead_writes import update  # noqa: PLC0415
 
-    with open_oplead(config, asks=True, yes=yes, dry_run=dry_run, json=json) as context:
+    with _oplead(config, asks=True, yes=yes, dry_run=dry_run, json=json) as context:
         return update(context, lead, lead_from_options(values, field, context.known.settings.zone))
 
 
@@ -118,10 +127,9 @@ def get_lead(lead: LeadArgument, config: Config, *, contact: Contact = False, js
 
     Its dates, statuses, UTMs and kinds of click ids. Needs the client admin's key, or that of a user who sees the lead.
     """
-    from jobs.cli.oplead.context import open_oplead  # noqa: PLC0415
     from jobs.oplead_commands.lead_reads import show_lead  # noqa: PLC0415
 
-    with open_oplead(config, json=json) as context:
+    with _oplead(config, json=json) as context:
         return show_lead(context, lead, contact=contact)
 
 
@@ -138,10 +146,9 @@ def list_leads(
 
     Needs the client admin's key; with a user's, only that user's leads are listed.
     """
-    from jobs.cli.oplead.context import open_oplead  # noqa: PLC0415
     from jobs.oplead_commands.lead_reads import show  # noqa: PLC0415
 
-    with open_oplead(config, json=json) as context:
+    with _oplead(config, json=json) as context:
         return show(context, since=since, limit=limit, contact=contact)
 
 
@@ -163,10 +170,9 @@ def export_leads(
     With their contact data, in columns that `import` reads; only you may read the file. Needs the client admin's key;
     with a user's, only that user's leads are exported.
     """
-    from jobs.cli.oplead.context import open_oplead  # noqa: PLC0415
     from jobs.oplead_commands.lead_reads import export_leads_to_file  # noqa: PLC0415
 
-    with open_oplead(config) as context:
+    with _oplead(config) as context:
         return export_leads_to_file(context, file, since=since, fields=field or [], form=form)
 
 
@@ -201,11 +207,10 @@ def import_leads(
     command goes on; a lost answer is looked up before its lead is sent again. Needs the client admin's key or a user's;
     with a supplier's, which reads no leads, lost answers are left to you.
     """
-    from jobs.cli.oplead.context import open_oplead  # noqa: PLC0415
     from jobs.oplead_commands.importing.import_leads import ImportOptions, import_file_into_oplead  # noqa: PLC0415
 
     options = ImportOptions(columns, encoding, delimiter, in_doubt, report)
-    with open_oplead(config, asks=True, yes=yes, dry_run=dry_run, json=json) as context:
+    with _oplead(config, asks=True, yes=yes, dry_run=dry_run, json=json) as context:
         return import_file_into_oplead(context, file, options)
 
 
@@ -221,10 +226,9 @@ def lead_feedback(
     Where each stands and since when, as its webhooks and, where there is one, the nightly job's state say. Asks Oplead
     nothing.
     """
-    from jobs.cli.oplead.context import open_oplead  # noqa: PLC0415
     from jobs.oplead_commands.feedback import show_lead_feedback  # noqa: PLC0415
 
-    with open_oplead(config, json=json) as context:
+    with _oplead(config, json=json) as context:
         return show_lead_feedback(context, csv)
 
 
@@ -247,10 +251,9 @@ def add_documents(
 
     Checks every file before the first is sent, shows them, and asks. Needs the client admin's key, or a user's.
     """
-    from jobs.cli.oplead.context import open_oplead  # noqa: PLC0415
     from jobs.oplead_commands.documents import send_lead_documents  # noqa: PLC0415
 
-    with open_oplead(config, asks=True, yes=yes, dry_run=dry_run, json=json) as context:
+    with _oplead(config, asks=True, yes=yes, dry_run=dry_run, json=json) as context:
         return send_lead_documents(context, lead, files)
 
 
@@ -278,10 +281,9 @@ def set_status(
     A file is validated whole before the first request. Shows what it will write, and asks. Needs the client admin's
     key, or a user's.
     """
-    from jobs.cli.oplead.context import open_oplead  # noqa: PLC0415
     from jobs.oplead_commands.statuses import set_lead_status, set_statuses_from_file  # noqa: PLC0415
 
-    with open_oplead(config, asks=True, yes=yes, dry_run=dry_run, json=json) as context:
+    with _oplead(config, asks=True, yes=yes, dry_run=dry_run, json=json) as context:
         if lead is not None and label is not None and csv is None:
             return set_lead_status(context, lead, label, force=force)
         if csv is not None and lead is None:
@@ -298,10 +300,9 @@ def show_settings(config: Config, *, json: Json = False) -> int:
 
     Any key may do: the client admin's, a user's or a supplier's. Says which of them this one may not read.
     """
-    from jobs.cli.oplead.context import open_oplead  # noqa: PLC0415
     from jobs.oplead_commands.settings import show  # noqa: PLC0415
 
-    with open_oplead(config, json=json) as context:
+    with _oplead(config, json=json) as context:
         return show(context)
 
 
@@ -326,10 +327,9 @@ def subscribe(
     key may do; a supplier's hears only of its own leads.
     """
     from connectors.crm import CrmEventKind  # noqa: PLC0415
-    from jobs.cli.oplead.context import open_oplead  # noqa: PLC0415
     from jobs.oplead_commands import subscriptions  # noqa: PLC0415
 
-    with open_oplead(config, asks=True, yes=yes, dry_run=dry_run, json=json) as context:
+    with _oplead(config, asks=True, yes=yes, dry_run=dry_run, json=json) as context:
         return subscriptions.subscribe(context, list(map(CrmEventKind, event or CrmEventKind)), force=force)
 
 
@@ -339,10 +339,9 @@ def list_subscriptions(config: Config, *, json: Json = False) -> int:
 
     Any key may do.
     """
-    from jobs.cli.oplead.context import open_oplead  # noqa: PLC0415
     from jobs.oplead_commands import subscriptions  # noqa: PLC0415
 
-    with open_oplead(config, json=json) as context:
+    with _oplead(config, json=json) as context:
         return subscriptions.show(context)
 
 
@@ -362,10 +361,9 @@ def remove_subscriptions(
 
     Shows which, and asks. Any key may do.
     """
-    from jobs.cli.oplead.context import open_oplead  # noqa: PLC0415
     from jobs.oplead_commands import subscriptions  # noqa: PLC0415
 
-    with open_oplead(config, asks=True, yes=yes, dry_run=dry_run, json=json) as context:
+    with _oplead(config, asks=True, yes=yes, dry_run=dry_run, json=json) as context:
         return subscriptions.remove(context, ids or [], all_ours=all_ours)
 
 
