@@ -369,12 +369,7 @@ def backfill(
     from jobs.cli.night.backfill_options import chosen_backfill  # noqa: PLC0415
 
     chosen = chosen_backfill(
-        first,
-        last,
-        conversion=conversion,
-        destination=destination,
-        assume_time=assume_time,
-        already_sent=already_sent,
+        first, last, conversion=conversion, destination=destination, assume_time=assume_time, already_sent=already_sent
     )
     return send_approved(partial(load_account, config), ApprovalOptions(yes, dry_run, json), chosen)
 

@@ -1,8 +1,9 @@
-"""`fleet deploy`, `fleet accounts` and `fleet run`: the tables, the settings in them, and which accounts run."""
+"""`fleet deploy`, `accounts`, `run` and `backfill`: the tables, the settings in them, and what accounts are to do."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Literal, assert_never
+from typing import TYPE_CHECKING, Literal, assert_never
 
 from connectors.language import _, _n, format_time
 from jobs.cli.accounts import (
@@ -17,6 +18,7 @@ from jobs.exit_codes import Exit, UsageError
 from jobs.fleet.accounts import (
     AddedAccount,
     add_account,
+    latest_settings,
     list_accounts,
     pause_account,
     remove_account,
@@ -42,6 +44,10 @@ from jobs.settings import Settings, ValidSettings, load
 from jobs.settings.references import HOW_TO_REFER, is_secret_reference
 from jobs.settings.types import StateFile
 from jobs.wiring.state import deploy_database
+
+if TYPE_CHECKING:
+    from jobs.cli.night.approval import ApprovalOptions
+    from jobs.cli.night.approved_send import Backfill
 
 
 def deploy_fleet_database(database: FleetDatabase) -> int:
@@ -269,3 +275,20 @@ def _change(change: Change) -> tuple[Callable[[Connection, str], None], str]:
             return request_immediate_run, _("runs as soon as a worker is free")
         case _:
             assert_never(change)
+
+
+def backfill_account(
+    database: FleetDatabase, name: str, folder: Path, approval: "ApprovalOptions", chosen: "Callable[..., Backfill]"
+) -> int:
+    """Send an account's backfill from this machine, and return the exit code; a worker that is at it holds it off.
+
+    Raises:
+        UsageError: the fleet has no such account, or it is paused.
+    """
+    from jobs.cli.night.approved_send import send_approved  # noqa: PLC0415 - what plans loads for nothing else here
+
+    with database.connect() as connection:
+        stored = latest_settings(connection, name)
+    if stored is None:
+        raise UsageError(_("{name} is paused, or is not in the fleet; `fleet accounts list` shows which", name=name))
+    return send_approved(partial(load_stored_account, name, stored.text, folder.absolute()), approval, chosen)

@@ -209,16 +209,11 @@ def backfill(
 
     As `backfill` does, by the settings that the fleet has; this machine needs the account's secrets and its state.
     """
-    from jobs.cli.fleet.backfill import backfill_account  # noqa: PLC0415
+    from jobs.cli.fleet.accounts import backfill_account  # noqa: PLC0415
     from jobs.cli.night.approval import ApprovalOptions  # noqa: PLC0415
     from jobs.cli.night.backfill_options import chosen_backfill  # noqa: PLC0415
 
     chosen = chosen_backfill(
-        first,
-        last,
-        conversion=conversion,
-        destination=destination,
-        assume_time=assume_time,
-        already_sent=already_sent,
+        first, last, conversion=conversion, destination=destination, assume_time=assume_time, already_sent=already_sent
     )
     return backfill_account(_open_database(database), account, folder, ApprovalOptions(yes, dry_run, json), chosen)
