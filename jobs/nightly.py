@@ -11,8 +11,8 @@ from sqlmodel import Session, select
 from connectors.errors import Misconfigured, Transient, WrongClock
 from connectors.language import _
 from connectors.records import DestinationId
+from jobs.alerts.platform_statements import read_platform_statements
 from jobs.alerts.review import review_run, unknown_labels
-from jobs.alerts.statements import read_platform_statements
 from jobs.deliver.resolve import mark_interrupted_in_doubt, settle_received_requests
 from jobs.deliver.sender import SendingOptions, count_due, deliver, send_corrections
 from jobs.exit_codes import CommandError
@@ -30,7 +30,7 @@ from jobs.plan.planner import (
     with_missing_value_guard,
 )
 from jobs.plan.volume_guard import hold_excess_volume
-from jobs.pull.export import open_newest_export
+from jobs.pull.exported_file import open_newest_export
 from jobs.pull.inbox import read_webhook_leads
 from jobs.pull.sync import check_clock_plausible, pull
 from jobs.rules.delivery_state import DeliveryState

@@ -15,7 +15,7 @@ from jobs.ledger.outbox.requeue import BackfillRequest, RejectionFilter
 from jobs.ledger.schema import Delivery, LeadRow, stored_row_id
 from jobs.nightly import ask_for_outcomes, count_states, is_due, recording_source_failures
 from jobs.plan.planner import erase_unusable_personal_data, plan, with_missing_value_guard
-from jobs.pull.export import open_newest_export
+from jobs.pull.exported_file import open_newest_export
 from jobs.pull.ingest import DetailFetcher
 from jobs.pull.sync import read_leads_for_backfill
 from jobs.rules.delivery_state import NOT_OUT, DeliveryState

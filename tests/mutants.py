@@ -2205,24 +2205,24 @@ FAULTS = (
     ),
     Fault(
         "a platform says once a day what it received",
-        "jobs/alerts/statements.py",
+        "jobs/alerts/platform_statements.py",
         "if last is not None and last.astimezone(run.book.zone).date() == now.astimezone(run.book.zone).date():",
         "if False:",
-        "tests/unit/alerts/test_statements.py",
+        "tests/unit/alerts/test_platform_statements.py",
     ),
     Fault(
         "a platform that hangs when asked what it received leaves time for the others",
-        "jobs/alerts/statements.py",
+        "jobs/alerts/platform_statements.py",
         "seconds = max(ends - time.monotonic(), 0) / (len(sent) - asked)",
         "seconds = max(ends - time.monotonic(), 0)",
-        "tests/unit/alerts/test_statements.py",
+        "tests/unit/alerts/test_platform_statements.py",
     ),
     Fault(
         "a platform that fails when asked what it received costs the night nothing",
-        "jobs/alerts/statements.py",
+        "jobs/alerts/platform_statements.py",
         "except Exception as error:  # noqa: BLE001 - one platform's failure must not hide what the others say",
         "except TimeoutError as error:",
-        "tests/unit/alerts/test_statements.py",
+        "tests/unit/alerts/test_platform_statements.py",
     ),
     Fault(
         "leads that the report's database counts are those that a slow count finds",
@@ -2303,10 +2303,10 @@ FAULTS = (
     ),
     Fault(
         "what a platform received is not compared with what it may have received before",
-        "jobs/ledger/outbox/statements.py",
+        "jobs/ledger/outbox/platform_statements.py",
         "col(Delivery.may_count_twice).is_(False), is_comparable",
         "is_comparable",
-        "tests/unit/ledger/outbox/test_statements.py",
+        "tests/unit/ledger/outbox/test_platform_statements.py",
     ),
     Fault(
         "what a platform received shows only what it certainly took of a request",

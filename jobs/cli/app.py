@@ -408,7 +408,7 @@ def status(
     json: Json = False,
 ) -> int:
     """Show where every delivery stands, and why."""
-    from jobs.cli.lead.inspect import show_leads_in_state, show_status  # noqa: PLC0415
+    from jobs.cli.reporting.status import show_leads_in_state, show_status  # noqa: PLC0415
 
     if reason is None:
         return show_status(config, json_wanted=json)

@@ -23,8 +23,8 @@ from jobs.ledger.schema import FormerFile
 from jobs.ledger.storage.database import opened_for_erasure
 from jobs.ledger.storage.state_file import LedgerError, LedgerFileKind, open_read_only, read_state_move, state_file_kind
 from jobs.privacy.compaction import compact
-from jobs.privacy.export import ledger_data_of_lead
 from jobs.privacy.forget import DataHeldOnLead, data_held_on_leads
+from jobs.privacy.person_export import ledger_data_of_lead
 from jobs.webhooks.file_inbox import FileInbox, WebhookInboxFile, has_journal, is_moved_inbox_file
 
 

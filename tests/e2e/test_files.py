@@ -10,7 +10,7 @@ from connectors.sandbox.population.company import FIRST_NIGHT, InventedLeads
 from jobs.ledger import schema
 from jobs.ledger.runs import open_locked_ledger
 from jobs.ledger.storage.sqlite_state import SqliteState
-from jobs.pull.export import open_newest_export
+from jobs.pull.exported_file import open_newest_export
 from jobs.pull.ingest import DetailFetcher, PullResult
 from jobs.run_context import RunContext
 from jobs.wiring.account import open_clock

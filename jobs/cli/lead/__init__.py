@@ -1,1 +1,1 @@
-"""Commands about one lead: `explain`, `inspect`, `forget` and `export-person`."""
+"""Commands about one lead: `explain`, `forget` and `export-person`."""

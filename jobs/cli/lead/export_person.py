@@ -20,8 +20,8 @@ from jobs.ledger.schema import FormerFile
 from jobs.ledger.storage.state_file import open_privately
 from jobs.oplead_commands.context import parse_lead_id_argument
 from jobs.oplead_commands.creation.outbox import LeadCreationRecord, lead_creation_outbox_path, open_outbox
-from jobs.privacy.export import ledger_data_of_lead
 from jobs.privacy.former_files import FormerFileError, events_in_former_file, export_from_former_file, former_files
+from jobs.privacy.person_export import ledger_data_of_lead
 from jobs.reporting.presentation import as_json_value
 from jobs.settings import Settings
 from jobs.wiring.account import account_inbox

@@ -1,1 +1,1 @@
-"""Commands that report: `report`, `values` and `notify`."""
+"""Commands that report: `status`, `report`, `values` and `notify`."""

@@ -10,7 +10,12 @@ from sqlmodel import Session
 
 from connectors.language import N_, _, format_day, format_integer
 from connectors.records import CountedRowsFilter, PlatformStatement, StatementSubject
-from jobs.ledger.outbox.statements import OwnCount, RecordedStatement, count_own_accepted_rows, statements_since
+from jobs.ledger.outbox.platform_statements import (
+    OwnCount,
+    RecordedStatement,
+    count_own_accepted_rows,
+    statements_since,
+)
 from jobs.reporting.page.facts import PlatformFigure
 
 SHOWN_FOR = timedelta(days=7)

@@ -30,7 +30,7 @@ LOADED = (
     "jobs.cli.setup.check_live",
     "jobs.cli.lead.explain",
     "jobs.cli.lead.forget",
-    "jobs.cli.lead.inspect",
+    "jobs.cli.reporting.status",
     "jobs.cli.night.run",
     "jobs.cli.fleet.account_work",
     "jobs.cli.fleet.accounts",

@@ -123,7 +123,7 @@ def test_status_for_a_program_gathers_nothing_for_people(loaded):
 def test_status_and_explain_for_a_program_load_nothing_for_people():
     """What draws tables and knows other languages' numbers waits until somebody reads them."""
     some = {"rich", "babel", "jobs.reporting.console", "jobs.run_summary", "jobs.deliver", "jobs.pull"}
-    code = f"import sys, jobs.cli.lead.explain, jobs.cli.lead.inspect; print(*sys.modules.keys() & {some!r})"
+    code = f"import sys, jobs.cli.lead.explain, jobs.cli.reporting.status; print(*sys.modules.keys() & {some!r})"
     assert "" == _printed(code)
 
 

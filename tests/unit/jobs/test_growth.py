@@ -15,7 +15,7 @@ from connectors.sandbox.sandbox import KEY_FILE
 from jobs.alerts.notify import update_incidents
 from jobs.alerts.review import current_anomalies, unknown_labels
 from jobs.cli.lead.explain import explain_lead
-from jobs.cli.lead.inspect import show_leads_in_state, show_status
+from jobs.cli.reporting.status import show_leads_in_state, show_status
 from jobs.cli.setup.check import check_settings_files
 from jobs.deliver.resolve import settle_received_requests
 from jobs.deliver.sender import SendingOptions, deliver, send_corrections

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from connectors.records import CountedRowsFilter, DestinationId, OutcomeClass
-from jobs.ledger.outbox.statements import OwnCount, count_own_accepted_rows, sent_requests
+from jobs.ledger.outbox.platform_statements import OwnCount, count_own_accepted_rows, sent_requests
 from jobs.ledger.schema import Attempt, Delivery, LeadRow, Request
 from tests.builders import ACCOUNT, GOOGLE
 from tests.fakes import NIGHT

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from jobs.privacy.export import ledger_data_of_lead
+from jobs.privacy.person_export import ledger_data_of_lead
 from jobs.reporting.presentation import as_json_value
 from tests.builders import ACCOUNT
 from tests.unit.ledger.retention.test_erasure import GONE, KEPT, about_leads, fill, row

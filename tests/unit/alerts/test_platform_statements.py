@@ -8,10 +8,10 @@ import pytest
 from sqlmodel import select
 
 from connectors.records import CountedRowsFilter, DestinationId, PlatformStatement, StatementSubject
-from jobs.alerts.statements import LONGEST, SETTLES_AFTER, read_platform_statements
+from jobs.alerts.platform_statements import LONGEST, SETTLES_AFTER, read_platform_statements
 from jobs.cancellation import StoppedBySignal
 from jobs.exit_codes import Exit
-from jobs.ledger.outbox.statements import statements_since
+from jobs.ledger.outbox.platform_statements import statements_since
 from jobs.ledger.schema import PlatformStatementRow
 from jobs.nightly import rehearse, run_night, run_validation_night
 from jobs.run_context import RunReadingScope
@@ -197,8 +197,8 @@ def test_platforms_share_out_less_than_half_a_minute(account, night, monkeypatch
         passed[0] += 1 if len(granted) == 1 else seconds
         raise TimeoutError
 
-    monkeypatch.setattr("jobs.alerts.statements.run_with_timeout", cut_off)
-    monkeypatch.setattr("jobs.alerts.statements.time", SimpleNamespace(monotonic=lambda: passed[0]))
+    monkeypatch.setattr("jobs.alerts.platform_statements.run_with_timeout", cut_off)
+    monkeypatch.setattr("jobs.alerts.platform_statements.time", SimpleNamespace(monotonic=lambda: passed[0]))
     night({GOOGLE: FakeReader(), OTHER: FakeReader(), THIRD: FakeReader()})
 
     assert [LONGEST / 3, (LONGEST - 1) / 2, (LONGEST - 1) / 2] == granted
@@ -236,7 +236,7 @@ def test_full_disk_costs_the_night_nothing(sent, monkeypatch):
     def full(*_args, **_more):
         raise OSError
 
-    monkeypatch.setattr("jobs.ledger.outbox.statements.replace_platform_statements", full)
+    monkeypatch.setattr("jobs.ledger.outbox.platform_statements.replace_platform_statements", full)
     with sent.hold() as ledger:
         summary = run_night(sent.run(ledger, statement_readers={GOOGLE: FakeReader(SAID)}))
 

@@ -11,7 +11,7 @@ from connectors.ports import PlatformStatementReader
 from connectors.records import DestinationId, PlatformStatement, SentRequest, StatementSubject
 from connectors.statements import NO_ANSWER, NOTHING_YET
 from jobs.cancellation import StoppedBySignal
-from jobs.ledger.outbox import statements
+from jobs.ledger.outbox import platform_statements
 from jobs.run_context import RunContext
 
 SETTLES_AFTER = timedelta(hours=3)
@@ -40,20 +40,20 @@ def _read(run: RunContext, longest: float) -> None:
     until = now - SETTLES_AFTER
     since = until - SPAN
     with run.ledger.read_transaction() as session:
-        last = statements.statements_last_read_at(session, run.ledger.account)
+        last = platform_statements.statements_last_read_at(session, run.ledger.account)
         if last is not None and last.astimezone(run.book.zone).date() == now.astimezone(run.book.zone).date():
             return
         sent = {
             destination: requests
             for destination in run.deps.statement_readers
-            if (requests := statements.sent_requests(session, run.ledger.account, destination, since, until))
+            if (requests := platform_statements.sent_requests(session, run.ledger.account, destination, since, until))
         }
     if not sent:
         return
     said = _ask_each(run, sent, since, until, longest)
     with run.ledger.write_transaction() as session:
         for destination, each in said.items():
-            statements.replace_platform_statements(session, run.ledger.account, destination, each, now=now)
+            platform_statements.replace_platform_statements(session, run.ledger.account, destination, each, now=now)
 
 
 def _ask_each(
