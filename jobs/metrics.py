@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from connectors.language import _
-from jobs.ledger import incidents
+from jobs.ledger import nights
 from jobs.ledger.outbox import outbox
 from jobs.ledger.report.queries import StateCount
 from jobs.ledger.runs import Ledger
@@ -78,10 +78,10 @@ def run_metrics(ledger: Ledger, tallies: Iterable[StateCount], *, exit_code: int
             ledger.account,
             now,
             exit_code,
-            incidents.last_success(session, ledger.account),
+            nights.last_success(session, ledger.account),
             moved,
             outbox.count_unfinished_deliveries(session, ledger.account, corrections=False),
-            incidents.oldest_due_conversion_time(session, ledger.account, now=now),
+            nights.oldest_due_conversion_time(session, ledger.account, now=now),
         )
 
 

@@ -16,6 +16,7 @@ from jobs.alerts.review import review_run, unknown_labels
 from jobs.deliver.resolve import mark_interrupted_in_doubt, settle_received_requests
 from jobs.deliver.sender import SendingOptions, count_due, deliver, send_corrections
 from jobs.exit_codes import CommandError
+from jobs.ledger import reading_progress
 from jobs.ledger.leads import leads, starts, status_labels
 from jobs.ledger.outbox import outbox, requests
 from jobs.ledger.outbox.requests import RequestState
@@ -254,7 +255,7 @@ def _conclude(run: RunContext, summary: RunSummary) -> RunSummary:
         taken = summary.pulled.webhooks
         if taken.read_to is not None:
             # Only now: whatever ends a run before it reports, the next one meets the same events.
-            leads.record_last_read_event(session, run.ledger.account, taken.inbox, taken.read_to)
+            reading_progress.record_last_read_event(session, run.ledger.account, taken.inbox, taken.read_to)
         summary.unknown_labels = unknown_labels(session, run.ledger.account, run.book.meanings.keys())
         count_states(session, run, summary)
     return summary

@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 
 from connectors.records import ApiVersion
 from jobs.alerts.review import FEWEST
-from jobs.ledger.incidents import NightNumbers
+from jobs.ledger.nights import NightNumbers
 from jobs.ledger.report.queries import QualifiedConversion
 from jobs.rules.incident import Incident, IncidentId, IncidentKind
 from jobs.rules.reasons import AnomalyIdentity, AnomalyKind, DestinationScope

@@ -18,7 +18,7 @@ from jobs.alerts.incidents import (
     is_incident_over,
 )
 from jobs.alerts.incidents import numbers_by_night as by_night
-from jobs.ledger import incidents, runs
+from jobs.ledger import incidents, nights, runs
 from jobs.ledger.outbox import outbox
 from jobs.ledger.report import queries
 from jobs.ledger.runs import Ledger
@@ -170,9 +170,9 @@ def _destinations(
 ) -> Iterator[DestinationHistory]:
     # Two extra days, because local dates don't start and end at the current time of day.
     since = summary.started_at - timedelta(days=NIGHTS + 2)
-    dates = incidents.night_dates_by_run(session, ledger, book.zone, since=since)
+    dates = nights.night_dates_by_run(session, ledger, book.zone, since=since)
     tonight = dates[ledger.run]
-    did = incidents.night_numbers(session, ledger.account, dates)
+    did = nights.night_numbers(session, ledger.account, dates)
     in_doubt = outbox.count_in_doubt(session, ledger.account)
     of_sinks = (
         DestinationScope(destination, corrections) for destination, corrections in product(sinks, (False, True))
@@ -204,7 +204,7 @@ def _configured_destination_scopes(book: Rulebook, sinks: Sinks) -> Iterator[Des
 
 
 def _reached_destination_scopes(session: Session, ledger: Ledger) -> Iterator[DestinationScope]:
-    for scope in incidents.scopes_with_received_deliveries(session, ledger):
+    for scope in nights.scopes_with_received_deliveries(session, ledger):
         yield from (scope, replace(scope, action=""))
 
 
@@ -215,7 +215,7 @@ def _blocked_expiry_times(
     found: defaultdict[DestinationScope, list[datetime]] = defaultdict(list)
     for destination in sorted({scope.destination for scope in blocked}):
         actions = {route.conversion: route.target.action for route in book.routes_to_destination(destination)}
-        for conversion, expires_at in incidents.pending_expiries(session, ledger.account, destination):
+        for conversion, expires_at in nights.pending_expiries(session, ledger.account, destination):
             scopes = (DestinationScope(destination), DestinationScope(destination, action=actions.get(conversion, "")))
             if (scope := next((each for each in scopes if each in blocked), None)) is not None:
                 found[scope].append(expires_at)

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from sqlmodel import Session
 
-from jobs.ledger.leads import leads
+from jobs.ledger import reading_progress
 from jobs.ledger.leads.stage_histories import (
     has_enough_sold_leads,
     latest_estimates,
@@ -84,7 +84,7 @@ def all_leads_known_since(session: Session, account: str, since: datetime) -> da
 
 def lead_outcomes_known_until(session: Session, account: str, *, now: datetime) -> datetime:
     """Return until when it is known what became of leads: when they were last read."""
-    return min(leads.last_read(session, account) or now, now)
+    return min(reading_progress.last_read(session, account) or now, now)
 
 
 def _is_due(latest: ExpectedValue | None, after: timedelta | None, now: datetime) -> bool:

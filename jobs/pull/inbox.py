@@ -11,6 +11,7 @@ from typing import Self
 from sqlmodel import Session
 
 from connectors.records import LeadId, LeadPage
+from jobs.ledger import reading_progress
 from jobs.ledger.leads import leads, status_labels
 from jobs.ledger.outbox import outbox
 from jobs.ledger.report import queries
@@ -44,7 +45,7 @@ class NewEvents:
         if (to := inbox.latest_event_id()) is None:
             return cls()
         with run.ledger.read_transaction() as session:
-            place = leads.last_read_inbox_event(session, run.ledger.account, inbox.identity())
+            place = reading_progress.last_read_inbox_event(session, run.ledger.account, inbox.identity())
             place = place if place <= to else 0
             taken = place if taken is None else taken
             after = taken if taken <= to else 0
@@ -105,7 +106,7 @@ def has_work(session: Session, account: str, inbox: InboxReader, *, now: datetim
 
     An inbox that cannot be read is reported by a run.
     """
-    taken = leads.last_read_inbox_event(session, account, inbox.identity())
+    taken = reading_progress.last_read_inbox_event(session, account, inbox.identity())
     latest = inbox.latest_event_id()
     if inbox.problem is not None or latest not in (None, taken) or outbox.is_any_due(session, account, now=now):
         return True
@@ -135,7 +136,7 @@ def read_webhook_leads(run: RunContext, *, until: datetime, done: PullResult) ->
         # Several leads that lost one label silently may show a renamed status: the next night's reading tells.
         with run.ledger.write_transaction() as session:
             # However many runs they are spread over since the last pull that settled every label began.
-            since = min(now, leads.get_cursor(session, run.ledger.account).since or now)
+            since = min(now, reading_progress.get_cursor(session, run.ledger.account).since or now)
             # The other leads have not been read since: a label that most of them kept is hardly gone.
             in_use = status_labels.labels_most_leads_kept(session, run.ledger.account)
             status_labels.hold_leads_of_merged_labels(

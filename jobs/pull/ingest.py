@@ -11,6 +11,7 @@ from connectors.errors import KeyRefused, Misconfigured
 from connectors.language import N_, _
 from connectors.ports import ReadsExports
 from connectors.records import Found, Lead, LeadId, LeadPage, ListedLead, SubstituteLead, UnreadableLead
+from jobs.ledger import reading_progress
 from jobs.ledger.leads import excluded_leads, lead_writes, leads
 from jobs.ledger.outbox import consents
 from jobs.ledger.retention import retention
@@ -215,7 +216,7 @@ def store_lead_page(session: Session, run: RunContext, page: LeadPage, when: Rea
     unreadable = [one for one in page.unreadable if one.id not in gone]
     lead_writes.store_unreadable_leads(session, account, unreadable, seen_at=when.served)
     if ids or page.unchanged:
-        leads.record_reading(session, account, at=when.served)
+        reading_progress.record_reading(session, account, at=when.served)
     if latest:
         from connectors.contact import clear_contact_caches  # noqa: PLC0415 - a night without leads does without it
 

@@ -12,6 +12,7 @@ from connectors.errors import Misconfigured, Transient, WrongClock
 from connectors.language import _
 from connectors.records import LeadId, LeadPage, ListedLead
 from jobs.cancellation import StoppedBySignal
+from jobs.ledger import reading_progress
 from jobs.ledger.leads import excluded_leads, leads, status_labels
 from jobs.ledger.outbox import requeue
 from jobs.ledger.retention import retention
@@ -59,7 +60,7 @@ def pull(run: RunContext, *, until: datetime, done: PullResult) -> None:
         if isinstance(error, Misconfigured):
             with run.ledger.write_transaction() as session:
                 # The saved cursor may be exactly what the source refuses.
-                leads.get_cursor(session, run.ledger.account).resume = None
+                reading_progress.get_cursor(session, run.ledger.account).resume = None
         raise
     finally:
         reading.events.record_inbox_position(run, done)
@@ -243,7 +244,7 @@ class _NightReading(_ListReading):
     def begin_or_resume(self) -> tuple[datetime | None, str | None]:
         """Return where to read from: resume an interrupted pull, else start a new one."""
         with self.run.ledger.write_transaction() as session:
-            place = leads.get_cursor(session, self.run.ledger.account)
+            place = reading_progress.get_cursor(session, self.run.ledger.account)
             self.moved_since = place.since
             if place.resume is None:
                 is_fresh = place.full_read_at is not None and self.started - place.full_read_at <= FULL_READ_EVERY
@@ -260,7 +261,7 @@ class _NightReading(_ListReading):
         A list that shifted while it was read may have skipped leads, so it doesn't count as a full read.
         """
         with self.run.ledger.write_transaction() as session:
-            place = leads.get_cursor(session, self.run.ledger.account)
+            place = reading_progress.get_cursor(session, self.run.ledger.account)
             began, is_whole = place.pull_started_at, place.pull_since is None
             if began is not None and is_whole and not place.moved:
                 place.full_read_at = began
@@ -294,7 +295,7 @@ class _NightReading(_ListReading):
                 session, account, self.listed.values(), read_since=self.started
             )
         self.listed.clear()
-        leads.advance_cursor(session, account, started=self.started, resume=page.resume, moved=page.moved)
+        reading_progress.advance_cursor(session, account, started=self.started, resume=page.resume, moved=page.moved)
 
     def _unchanged(self, listed: Sequence[LeadId]) -> set[LeadId]:
         """Test leads whose list entry is unchanged; each is still read weekly, since an entry may show little."""
@@ -366,7 +367,7 @@ class _NightReading(_ListReading):
             else:
                 status_labels.settle_label_merges(session, ledger, meanings, moved_since=moved_since)
             if not self._advance_pull_start(session) and not is_whole:
-                leads.get_cursor(session, ledger.account).full_read_at = None
+                reading_progress.get_cursor(session, ledger.account).full_read_at = None
 
     def _advance_pull_start(self, session: Session) -> bool:
         """Have the next pull begin where this one did, if every label is settled; return whether it is."""
@@ -374,14 +375,14 @@ class _NightReading(_ListReading):
         if not status_labels.are_label_renames_settled(session, account):
             return False
         if self.began is not None:
-            leads.get_cursor(session, account).since = self.began
+            reading_progress.get_cursor(session, account).since = self.began
         return True
 
     def hold_merges(self) -> None:
         """Hold leads back until a complete reading tells new statuses from renamed ones."""
         account = self.run.ledger.account
         with self.run.ledger.write_transaction() as session:
-            since = self.moved_since or leads.get_cursor(session, account).pull_started_at or self.began
+            since = self.moved_since or reading_progress.get_cursor(session, account).pull_started_at or self.began
             if since is not None:
                 status_labels.hold_leads_of_merged_labels(session, account, self.run.book.meanings, since=since)
 
@@ -440,7 +441,7 @@ def check_clock_plausible(ledger: Ledger, now: datetime, *, newest: datetime | N
         WrongClock: it is before that reading, or long after both.
     """
     with ledger.read_transaction() as session:
-        last = leads.last_read(session, ledger.account)
+        last = reading_progress.last_read(session, ledger.account)
     if last is not None and not last - MAX_CLOCK_SKEW <= now <= max(last, newest or last) + _UNCONFIRMED_FOR:
         raise WrongClock(
             _(

@@ -11,7 +11,8 @@ from jobs.alerts.review import current_anomalies, unknown_labels
 from jobs.cli.accounts import presentation_of_account, reading_settings
 from jobs.cli.state import StateView, open_view
 from jobs.exit_codes import Exit, UsageError
-from jobs.ledger.leads import leads, status_labels
+from jobs.ledger import reading_progress
+from jobs.ledger.leads import status_labels
 from jobs.ledger.report import queries
 from jobs.ledger.retention import retention
 from jobs.privacy.retention import lead_retention_period
@@ -48,7 +49,7 @@ def show_status(file: Path, *, json_wanted: bool) -> int:
                 unknown_labels=unknown_labels(session, account, book.meanings.keys()),
                 anomalies=tuple(each.message for each in anomalies),
                 webhooks=inbox.count_waiting_events(
-                    after=leads.last_read_inbox_event(session, account, inbox.identity())
+                    after=reading_progress.last_read_inbox_event(session, account, inbox.identity())
                 ),
                 renamed=tuple(
                     DetectedRename(

@@ -35,9 +35,7 @@ from jobs.ledger.schema import (
     Cursor,
     Delivery,
     ExcludedTestLead,
-    InboxPlace,
     LeadRow,
-    Lease,
     StatusChange,
     Transition,
     UnreadableLeadRow,
@@ -96,46 +94,6 @@ _MERGED_INTO = (
 
 
 # ── storing ──────────────────────────────────────────────────────────────────────────────────────
-
-
-def get_cursor(session: Session, account: str) -> Cursor:
-    """Return the account's cursor in Oplead, creating it if missing."""
-    found = session.get(Cursor, account)
-    if found is None:
-        found = Cursor(account=account)
-        session.add(found)
-    return found
-
-
-_CURSORS = bulk.table_of(Cursor)
-_ADVANCE = (
-    update(_CURSORS)
-    .where(_CURSORS.c.account == bindparam("of_account"))
-    .values(
-        pull_started_at=func.coalesce(
-            _CURSORS.c.pull_started_at, bindparam("started", type_=_CURSORS.c.pull_started_at.type)
-        ),
-        resume=bindparam("next_page"),
-        moved=or_(_CURSORS.c.moved, bindparam("has_moved", type_=_CURSORS.c.moved.type)),
-    )
-)
-
-
-def advance_cursor(session: Session, account: str, *, started: datetime, resume: str | None, moved: bool) -> None:
-    """Record where a pull goes on after a page; `started` counts only for its first, `moved` for all that follow."""
-    values = {"of_account": account, "started": started, "next_page": resume, "has_moved": moved}
-    session.connection().execute(_ADVANCE, values)
-
-
-def last_read_inbox_event(session: Session, account: str, inbox: str) -> int:
-    """Return the last event of this inbox whose lead was read; 0 if none was."""
-    row = session.get(InboxPlace, account)
-    return 0 if row is None or row.inbox != inbox else row.event
-
-
-def record_last_read_event(session: Session, account: str, inbox: str, event: int) -> None:
-    """Record that the leads of all events of this inbox up to this one were read."""
-    session.merge(InboxPlace(account=account, event=event, inbox=inbox))
 
 
 def take_unreported_unreadable(session: Session, account: str, *, run: int) -> tuple[int, int]:
@@ -291,22 +249,6 @@ def created_between(
     """Return which of these leads are stored and were created in `[since, before)`."""
     rows = bulk.select_rows(session, _CREATED, account, ids)
     return {LeadId(row.id) for row in rows if since <= row.created_at < before}
-
-
-_LEASES = bulk.table_of(Lease)
-_RECORD_READING = update(_LEASES).where(_LEASES.c.account == bindparam("of_account")).values(read_at=bindparam("at"))
-
-
-def record_reading(session: Session, account: str, *, at: datetime) -> None:
-    """Record when leads were last read."""
-    session.connection().execute(_RECORD_READING, {"of_account": account, "at": at})
-
-
-def last_read(session: Session, account: str) -> datetime | None:
-    """Return the later of when leads were last read and when the last settled pull began; None without either."""
-    lease, place = session.get(Lease, account), session.get(Cursor, account)
-    times = (lease.read_at if lease else None, place.since if place else None)
-    return max((at for at in times if at is not None), default=None)
 
 
 def stored_lead_ids(session: Session, account: str, ids: Collection[LeadId]) -> set[LeadId]:

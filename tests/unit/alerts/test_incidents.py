@@ -13,7 +13,8 @@ from jobs.alerts.incidents import (
     is_incident_over,
     numbers_by_night,
 )
-from jobs.ledger.incidents import _ID, NightNumbers
+from jobs.ledger.incidents import _ID
+from jobs.ledger.nights import NightNumbers
 from jobs.ledger.report.queries import QualifiedConversion
 from jobs.plan.volume_guard import ExcessVolume
 from jobs.reporting.sentences import incident_notice

@@ -19,7 +19,7 @@ from jobs.cli.reporting.status import show_leads_in_state, show_status
 from jobs.cli.setup.check import check_settings_files
 from jobs.deliver.resolve import settle_received_requests
 from jobs.deliver.sender import SendingOptions, deliver, send_corrections
-from jobs.ledger import schema
+from jobs.ledger import reading_progress, schema
 from jobs.ledger.leads import leads as leads_on_record
 from jobs.ledger.outbox.requeue import BackfillRequest, RejectionFilter
 from jobs.ledger.report import queries
@@ -171,7 +171,7 @@ def _choosing(account, leads):
     with counted_steps() as made, account.hold() as ledger, ledger.read_transaction() as session:
         leads_on_record.oldest_reading_time(session, ACCOUNT, since=since)
         found = leads_on_record.leads_worth_reading(session, ACCOUNT, since=since, before=NIGHT)
-        assert leads_on_record.last_read(session, ACCOUNT) is not None
+        assert reading_progress.last_read(session, ACCOUNT) is not None
     assert len(found) == AT_ONCE
     return made.count
 

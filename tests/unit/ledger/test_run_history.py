@@ -4,7 +4,7 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from jobs.ledger import incidents, runs
+from jobs.ledger import nights, runs
 from jobs.ledger.runs import INBOX, RESOLVING, open_locked_ledger
 from jobs.ledger.schema import Run
 from jobs.ledger.storage.sqlite_state import SqliteState
@@ -30,7 +30,7 @@ def dates(path, *runs):
             session.add(Run(id=99, account=ACCOUNT, command="run", epoch=1, started_at=NOW))
         object.__setattr__(ledger, "run", 99)
         with ledger.read_transaction() as session:
-            found = incidents.night_dates_by_run(session, ledger, PARIS, since=FIRST - 5 * DAY)
+            found = nights.night_dates_by_run(session, ledger, PARIS, since=FIRST - 5 * DAY)
     return [found.get(number) for number in range(1, len(runs) + 1)], found[99]
 
 
