@@ -184,8 +184,8 @@ def run(
 
     One night's work for each account, some of them at the same time; what was sent before is asked about.
     """
+    from jobs.cli.night.account_night import RunOptions  # noqa: PLC0415
     from jobs.cli.night.run import run_accounts  # noqa: PLC0415
-    from jobs.cli.session import RunOptions  # noqa: PLC0415
     from jobs.reporting.run_report import Mode  # noqa: PLC0415
 
     waits = _parse_wait_option(wait)

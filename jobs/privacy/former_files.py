@@ -19,13 +19,17 @@ from connectors.language import N_, _
 from connectors.records import LeadId
 from jobs.exit_codes import CommandError
 from jobs.ledger.retention import erasure
+from jobs.ledger.runs import Ledger
 from jobs.ledger.schema import FormerFile
 from jobs.ledger.storage.database import opened_for_erasure
 from jobs.ledger.storage.state_file import LedgerError, LedgerFileKind, open_read_only, read_state_move, state_file_kind
+from jobs.logs import Log
 from jobs.privacy.compaction import compact
 from jobs.privacy.forget import DataHeldOnLead, data_held_on_leads
 from jobs.privacy.person_export import ledger_data_of_lead
 from jobs.webhooks.file_inbox import FileInbox, WebhookInboxFile, has_journal, is_moved_inbox_file
+
+_log = Log(__name__)
 
 
 class FormerFileError(CommandError):
@@ -50,6 +54,31 @@ def former_files(session: Session, account: str) -> list[FormerFile]:
     """Return the files that an account's state was moved from, the state's first; none if it was not moved."""
     wanted = select(FormerFile).where(FormerFile.account == account)
     return list(session.exec(wanted.order_by(col(FormerFile.is_state).desc(), col(FormerFile.path))))
+
+
+def visit_former_files(ledger: Ledger) -> None:
+    """Erase late events of forgotten leads in the files that the state was moved from, and say which are still there.
+
+    Nothing else is erased in them for its age.
+    """
+    with ledger.read_transaction() as session:
+        files = former_files(session, ledger.account)
+        forgotten = erasure.forgotten_among(
+            session, ledger.account, erasure.all_forgotten_leads(session, ledger.account) if files else ()
+        )
+    for file in files:
+        try:
+            events = None if file.is_state else count_in_former_file(file, forgotten)
+            if events and events.events:
+                erase_in_former_file(file, forgotten)
+            if events and events.is_needed:
+                _log.warning(_("webhooks' events are still in this file: repeat `state move`"), path=file.path)
+            elif events or (file.is_state and is_there(file)):
+                _log.warning(
+                    _("the state was moved from this file, which still holds personal data: delete it"), path=file.path
+                )
+        except FormerFileError as error:
+            _log.warning(_("a file that the state was moved from may still hold personal data"), why=str(error))
 
 
 def held_in_former_file(

@@ -4,7 +4,10 @@ from collections.abc import Collection
 from contextlib import closing
 
 from connectors.records import LeadId
+from jobs.ledger.retention.erasure import all_forgotten_leads
+from jobs.ledger.runs import Ledger
 from jobs.ledger.storage.state_file import explaining_errors
+from jobs.privacy.compaction import compact
 from jobs.webhooks.inbox import InboxLocation
 
 
@@ -15,3 +18,13 @@ def erase_webhook_events(location: InboxLocation, leads: Collection[LeadId]) -> 
             return 0
         with closing(location.open_inbox_for_writing()) as inbox:
             return inbox.erase(leads)
+
+
+def erase_events_of_forgotten(ledger: Ledger, location: InboxLocation) -> None:
+    """Erase what webhooks have reported of leads since they were forgotten."""
+    with ledger.read_transaction() as session:
+        forgotten = all_forgotten_leads(session, ledger.account)
+    if erase_webhook_events(location, forgotten):
+        for file in location.storage_files:
+            # Out of its journal too, unless somebody is reading it.
+            compact(file)

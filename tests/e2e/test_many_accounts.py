@@ -29,8 +29,8 @@ def waiting(run, *_, **__):
     while True:
         run.deps.cancel_token()
         __import__("time").sleep(0.01)
-import jobs.cli.session
-jobs.cli.session.run_night = waiting
+import jobs.cli.night.account_night
+jobs.cli.night.account_night.run_night = waiting
 """
 
 

@@ -42,8 +42,8 @@ from connectors.records import UNREADABLE_EVENT, CheckVerdict
 from docs.catalogues import FOLDER, SOURCES, messages_in_code, up_to_date
 from jobs.cancellation import run_in_threads
 from jobs.cli import options
+from jobs.cli.night.after_a_night import log_night
 from jobs.cli.oplead import lead_options
-from jobs.cli.session import log_night
 from jobs.cli.setup.init.questions import PATH_PREFIX, STAGES
 from jobs.oplead_commands import statuses
 from jobs.oplead_commands.importing import columns
@@ -428,7 +428,7 @@ NO_SENTENCES = {
         ),
     },
     "jobs/cli/output.py": {"then "},
-    "jobs/cli/session.py": {"night ended", "webhooks taken up", "outcomes asked for"},
+    "jobs/cli/night/after_a_night.py": {"night ended", "webhooks taken up", "outcomes asked for"},
     "jobs/cli/oplead/lead_options.py": {lead_options._FIELD},
     "jobs/cli/options.py": {options._FILES, options._FIRST_RUN},
     "jobs/cli/usage_errors.py": {"Value error, ", "Invalid value"},

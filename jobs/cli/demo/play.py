@@ -18,8 +18,8 @@ from connectors.sandbox.sandbox import STATE_FILE
 from jobs.cli.accounts import load_account
 from jobs.cli.demo.audit import print_demo_audit
 from jobs.cli.demo.sandbox import InventedLeadsSpec, RunningSandbox, serve_sandbox_for_block
+from jobs.cli.night.account_night import RunOptions, do_night
 from jobs.cli.reporting.report import write_page_of_usual_period
-from jobs.cli.session import RunOptions, do_night
 from jobs.cli.state import open_view
 from jobs.exit_codes import Exit, UsageError
 from jobs.ledger.outbox import outbox

@@ -17,10 +17,10 @@ from connectors.language import N_, _, _n, format_list
 from connectors.records import LeadId
 from jobs import requeue
 from jobs.cli.accounts import AccountFile, presentation_of_account, speaking_account_language
+from jobs.cli.night.account_hold import expect_state_exists, hold_account_for_run
 from jobs.cli.night.approval import ApprovalOptions
 from jobs.cli.output import signals_and_logging
 from jobs.cli.progress import show_progress
-from jobs.cli.session import expect_state_exists, hold_account_for_run
 from jobs.exit_codes import Exit, UsageError
 from jobs.ledger.outbox import requeue as ledger_requeue
 from jobs.ledger.outbox.requeue import BackfillRequest, RejectionFilter

@@ -17,6 +17,8 @@ from jobs.cli.accounts import (
     load_accounts,
     presentation_of_account,
 )
+from jobs.cli.night.account_night import RunOptions, do_night, process_webhook_inbox, rehearse_or_validate_night
+from jobs.cli.night.after_a_night import log_night
 from jobs.cli.output import (
     CommandFailure,
     failure_from_error,
@@ -26,13 +28,6 @@ from jobs.cli.output import (
     worst_exit_code,
 )
 from jobs.cli.progress import show_progress
-from jobs.cli.session import (
-    RunOptions,
-    do_night,
-    log_night,
-    process_webhook_inbox,
-    rehearse_or_validate_night,
-)
 from jobs.cli.state import open_state_read_only
 from jobs.exit_codes import Exit
 from jobs.processes import run_in_parallel

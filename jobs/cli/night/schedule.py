@@ -26,17 +26,12 @@ from jobs.cli.accounts import (
     load_accounts,
     presentation_of_account,
 )
+from jobs.cli.night.account_hold import expect_state_exists
+from jobs.cli.night.account_night import RunOptions, do_night, work_between_nights
+from jobs.cli.night.after_a_night import log_night, why_human_is_needed
 from jobs.cli.night.run import print_one_night
 from jobs.cli.output import failure_from_error, log_failure, signals_and_logging, worst_exit_code
 from jobs.cli.progress import show_progress
-from jobs.cli.session import (
-    RunOptions,
-    do_night,
-    expect_state_exists,
-    log_night,
-    why_human_is_needed,
-    work_between_nights,
-)
 from jobs.cli.state import open_state_read_only
 from jobs.exit_codes import Exit, UsageError
 from jobs.ledger import runs

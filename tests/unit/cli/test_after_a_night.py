@@ -7,7 +7,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from connectors.errors import Misconfigured
-from jobs.cli import session
+from jobs.cli.night import after_a_night
 from jobs.ledger.runs import NightDoneError
 from jobs.ledger.storage.lock import LeaseHeldError
 from jobs.reporting.run_report import Night
@@ -33,7 +33,7 @@ class Switch:
 def switch(monkeypatch):
     """The switch that the settings configure."""
     switch = Switch()
-    monkeypatch.setattr(session, "configured_dead_mans_switch", lambda _: switch)
+    monkeypatch.setattr(after_a_night, "configured_dead_mans_switch", lambda _: switch)
     return switch
 
 
@@ -42,7 +42,7 @@ def switch(monkeypatch):
 )
 def test_the_exit_code_decides_how_the_switch_is_pinged(switch, code, pings):
     """It is pinged once; a run that found the account locked leaves it to the run that holds the lease."""
-    with session.ping_with_outcome(None) as ping:
+    with after_a_night.ping_with_outcome(None) as ping:
         ping(code)
 
     assert pings == switch.pings
@@ -54,7 +54,7 @@ def test_the_exit_code_decides_how_the_switch_is_pinged(switch, code, pings):
 )
 def test_the_switch_is_pinged_as_failed_when_a_night_raises(switch, error, pings):
     """The error still propagates."""
-    with pytest.raises(type(error)), session.ping_with_outcome(None):
+    with pytest.raises(type(error)), after_a_night.ping_with_outcome(None):
         raise error
 
     assert pings == switch.pings
@@ -64,7 +64,7 @@ def test_what_fails_after_the_ping_does_not_ping_again(switch):
     """A night that is done stays done, whatever becomes of its page."""
 
     def night():
-        with session.ping_with_outcome(None) as ping:
+        with after_a_night.ping_with_outcome(None) as ping:
             ping(0)
             assert ["well"] == switch.pings
             raise ZeroDivisionError
@@ -77,7 +77,7 @@ def test_what_fails_after_the_ping_does_not_ping_again(switch):
 
 def test_a_night_that_was_already_done_does_not_ping(switch):
     """The run that did that night has pinged already."""
-    with pytest.raises(NightDoneError), session.ping_with_outcome(None):
+    with pytest.raises(NightDoneError), after_a_night.ping_with_outcome(None):
         raise NightDoneError(1, None)
 
     assert [] == switch.pings
@@ -86,7 +86,7 @@ def test_a_night_that_was_already_done_does_not_ping(switch):
 def test_an_unanswered_ping_is_logged(switch):
     """The switch's monitor may raise an alarm, and the log then explains it."""
     switch.is_up = False
-    with capture_logs() as logs, session.ping_with_outcome(None) as ping:
+    with capture_logs() as logs, after_a_night.ping_with_outcome(None) as ping:
         ping(0)
 
     assert ["warning"] == [line["log_level"] for line in logs]
@@ -94,8 +94,8 @@ def test_an_unanswered_ping_is_logged(switch):
 
 def test_without_a_switch_nothing_is_pinged_or_logged(monkeypatch):
     """The switch is optional."""
-    monkeypatch.setattr(session, "configured_dead_mans_switch", lambda _: None)
-    with capture_logs() as logs, session.ping_with_outcome(None) as ping:
+    monkeypatch.setattr(after_a_night, "configured_dead_mans_switch", lambda _: None)
+    with capture_logs() as logs, after_a_night.ping_with_outcome(None) as ping:
         ping(3)
 
     assert [] == logs
@@ -103,13 +103,13 @@ def test_without_a_switch_nothing_is_pinged_or_logged(monkeypatch):
 
 def test_a_failing_summary_of_the_week_does_not_change_the_night(monkeypatch):
     """It is logged as a warning, and without the setting nothing is tried."""
-    monkeypatch.setattr(session, "notice_recipients", lambda _: 1 / 0)
+    monkeypatch.setattr(after_a_night, "notice_recipients", lambda _: 1 / 0)
     settings = SimpleNamespace(notify_weekly=None)
     with capture_logs() as logs:
-        session.send_weekly_summary(None, None, settings, night=date(2026, 11, 23), now=NIGHT)
+        after_a_night.send_weekly_summary(None, None, settings, night=date(2026, 11, 23), now=NIGHT)
         assert [] == logs
         settings.notify_weekly = Weekday.MONDAY
-        session.send_weekly_summary(None, None, settings, night=date(2026, 11, 23), now=NIGHT)
+        after_a_night.send_weekly_summary(None, None, settings, night=date(2026, 11, 23), now=NIGHT)
 
     assert ["warning"] == [line["log_level"] for line in logs]
 
@@ -121,12 +121,12 @@ def test_failing_notices_and_metrics_do_not_change_the_night(monkeypatch, tmp_pa
         raise ZeroDivisionError
 
     for name in ("update_incidents", "run_metrics"):
-        monkeypatch.setattr(session, name, fail)
+        monkeypatch.setattr(after_a_night, name, fail)
     night = Night(SimpleNamespace(exit_code=0), NIGHT, ())
     settings = SimpleNamespace(metrics=tmp_path / "x.prom", notify=(), notify_when=NotificationThresholds())
     deps = SimpleNamespace(clock=FakeClock(), sinks={})
     with capture_logs() as logs:
-        told = session.notify(None, None, deps, settings, night)
+        told = after_a_night.notify(None, None, deps, settings, night)
 
     assert night is told
     assert told.notices is None
@@ -137,6 +137,6 @@ def test_failing_notices_and_metrics_do_not_change_the_night(monkeypatch, tmp_pa
 def test_why_a_human_is_needed_names_no_lead(about):
     """A fleet keeps it for months, and the lead may be forgotten meanwhile."""
     said = Message(about, {"count": 2, "leads": ("L-1", "L-2")})
-    why = session.why_human_is_needed(SimpleNamespace(source_stopped=None, stopped_scopes={}, attention=[said]))
+    why = after_a_night.why_human_is_needed(SimpleNamespace(source_stopped=None, stopped_scopes={}, attention=[said]))
 
     assert (True, False) == (why.startswith("2 "), "L-1" in why)

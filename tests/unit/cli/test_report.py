@@ -14,9 +14,8 @@ from structlog.testing import capture_logs
 from typer.testing import CliRunner
 
 from connectors.language import current_language
-from jobs.cli import session
 from jobs.cli.app import app
-from jobs.cli.night import run
+from jobs.cli.night import after_a_night, run
 from jobs.ledger.storage.database import open_engine
 from jobs.ledger.storage.lock import hold_lock
 from jobs.reporting.page.period import choose_period
@@ -237,14 +236,14 @@ def night(tmp_path):
 
 def test_a_night_writes_the_page_of_the_usual_period(tmp_path, night):
     """It ends with the day before the night."""
-    session.write_report(night.ledger, night.book, night.settings, now=on("11-28"))
+    after_a_night.write_report(night.ledger, night.book, night.settings, now=on("11-28"))
 
     assert "2026-10-29 2026-11-27" in (tmp_path / "pages" / "maison-durand-report.html").read_text()
 
 
 def test_a_night_that_writes_the_page_says_what_it_says(tmp_path, night):
     """All three numbers, and where it is."""
-    brief = session.write_report(night.ledger, night.book, night.settings, now=on("11-28"))
+    brief = after_a_night.write_report(night.ledger, night.book, night.settings, now=on("11-28"))
 
     assert tmp_path / "pages" / "maison-durand-report.html" == brief.page.resolve()
     assert 30 == brief.sold.days
@@ -254,7 +253,7 @@ def test_status_begins_with_what_the_page_says(tmp_path, night):
     """It names the page that nights write, and has no sales without it."""
     typed = ["status", "--config", str(tmp_path / "config" / "pipeline.yaml")]
     without = CliRunner().invoke(app, typed, env={"LANG": "en_GB.UTF-8"}).stdout
-    session.write_report(night.ledger, night.book, night.settings, now=on("11-28"))
+    after_a_night.write_report(night.ledger, night.book, night.settings, now=on("11-28"))
     named = CliRunner().invoke(app, typed, env={"LANG": "en_GB.UTF-8"}).stdout
 
     assert "Nothing needs doing" in without.splitlines()[1]
@@ -277,7 +276,7 @@ def test_a_run_without_a_page_still_says_what_needs_doing(night, monkeypatch, fa
 def test_without_a_folder_a_night_writes_no_page(tmp_path, night):
     """Not even to the current one."""
     plain = night.settings.model_copy(update={"report": night.settings.report.model_copy(update={"folder": None})})
-    session.write_report(None, night.book, plain, now=on("11-28"))
+    after_a_night.write_report(None, night.book, plain, now=on("11-28"))
 
     assert [] == list(tmp_path.rglob("*.html"))
 
@@ -290,6 +289,6 @@ def test_a_page_that_cannot_be_written_is_only_a_warning(tmp_path, night, page, 
     else:
         page.render = lambda _: 1 / 0
     with capture_logs() as logs:
-        session.write_report(night.ledger, night.book, night.settings, now=on("11-28"))
+        after_a_night.write_report(night.ledger, night.book, night.settings, now=on("11-28"))
 
     assert ["the report could not be written"] == [each["event"] for each in logs if each["log_level"] == "warning"]

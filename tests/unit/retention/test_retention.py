@@ -15,7 +15,7 @@ from connectors.language import format_time
 from connectors.records import Moment, StatusEntry, UnreadableLead, Utm
 from jobs.alerts.incidents import NightFacts, detect_incidents, is_incident_over
 from jobs.cancellation import StoppedBySignal
-from jobs.cli import session as commands
+from jobs.cli.night import account_night as commands
 from jobs.cli.night.approved_send import Backfill
 from jobs.exit_codes import UsageError
 from jobs.ledger.outbox.requeue import BackfillRequest
