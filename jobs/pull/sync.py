@@ -14,7 +14,7 @@ from connectors.records import LeadId, LeadPage, ListedLead
 from jobs.cancellation import StoppedBySignal
 from jobs.ledger import reading_progress
 from jobs.ledger.leads import excluded_leads, leads, status_labels
-from jobs.ledger.outbox import requeue
+from jobs.ledger.outbox import backfill_and_retry
 from jobs.ledger.retention import retention
 from jobs.ledger.retention.erasure import forgotten_among
 from jobs.ledger.runs import Ledger
@@ -84,17 +84,17 @@ def read_leads_for_backfill(
         Transient: the source kept failing; the next reading resumes there.
     """
     now, window = run.now(), run.deps.sync_window
-    place = requeue.begin_or_resume_reading(run.ledger, reads_from, fresh_to=fresh_to, now=now)
+    place = backfill_and_retry.begin_or_resume_reading(run.ledger, reads_from, fresh_to=fresh_to, now=now)
     reading = _RangeReading(run, done, now + window.budget, now, afresh=fresh_to is not None, place=place)
     try:
         since = reads_from if window.style is SyncMode.SINCE else None
         done.complete = reading.read_list(since, place.resume) and reading.reread_relevant_leads()
     except Misconfigured:
         # The saved cursor may be exactly what the source refuses.
-        requeue.delete_backfill_cursor(run.ledger)
+        backfill_and_retry.delete_backfill_cursor(run.ledger)
         raise
     if done.complete:
-        requeue.delete_backfill_cursor(run.ledger)
+        backfill_and_retry.delete_backfill_cursor(run.ledger)
 
 
 @dataclass(slots=True)
@@ -228,7 +228,7 @@ class _RangeReading(_ListReading):
         return {one for one in stored if one.id in wanted}
 
     def _save_page_cursor(self, session: Session, page: LeadPage) -> None:
-        requeue.store_backfill_cursor(session, self.run.ledger, page.resume)
+        backfill_and_retry.store_backfill_cursor(session, self.run.ledger, page.resume)
 
 
 @dataclass(slots=True)

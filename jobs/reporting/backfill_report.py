@@ -9,6 +9,7 @@ from itertools import groupby
 from rich.console import Console
 
 from connectors.language import N_, _, _n, format_integer
+from jobs.backfill_and_retry import AgeGroupOutcomeCounts, AlreadySentListResult, RowsToResend
 from jobs.ledger.report.queries import StateCount
 from jobs.reporting.console import bulleted, console_table, facts_grid, print_section
 from jobs.reporting.presentation import AccountPresentation
@@ -22,7 +23,6 @@ from jobs.reporting.run_report import (
 )
 from jobs.reporting.sentences import explain_state, value_in_words
 from jobs.reporting.status_report import counted_reasons_table, print_states
-from jobs.requeue import AgeGroupOutcomeCounts, AlreadySentListResult, RowsToResend
 from jobs.rules.delivery_state import DeliveryState
 from jobs.rules.reasons import PlatformCode
 from jobs.run_summary import RunSummary

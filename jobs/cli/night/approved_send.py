@@ -15,15 +15,16 @@ from rich.console import Console
 
 from connectors.language import N_, _, _n, format_list
 from connectors.records import LeadId
-from jobs import requeue
+from jobs import backfill_and_retry
+from jobs.backfill_and_retry import AlreadySent, Requeued
 from jobs.cli.accounts import AccountFile, presentation_of_account, speaking_account_language
 from jobs.cli.night.account_hold import expect_state_exists, hold_account_for_run
 from jobs.cli.night.approval import ApprovalOptions
 from jobs.cli.output import signals_and_logging
 from jobs.cli.progress import show_progress
 from jobs.exit_codes import Exit, UsageError
-from jobs.ledger.outbox import requeue as ledger_requeue
-from jobs.ledger.outbox.requeue import BackfillRequest, RejectionFilter
+from jobs.ledger.outbox import backfill_and_retry as in_ledger
+from jobs.ledger.outbox.backfill_and_retry import BackfillRequest, RejectionFilter
 from jobs.ledger.report import queries
 from jobs.ledger.report.queries import StateCount
 from jobs.ledger.retention import retention
@@ -41,7 +42,6 @@ from jobs.reporting.backfill_report import (
 from jobs.reporting.console import facts_grid, results_console
 from jobs.reporting.presentation import AccountPresentation, print_json
 from jobs.reporting.run_report import print_what_needs_humans, what_needs_a_human
-from jobs.requeue import AlreadySent, Requeued
 from jobs.run_context import Deps, NightStep, ProgressDisplay, RunContext, no_progress_display
 from jobs.run_summary import RunSummary
 from jobs.settings import Settings
@@ -188,7 +188,7 @@ class RetryRejected(_ApprovedSend):
         self.expect_names(refusals.conversion, refusals.destination)
         summary = begin_run(run)
         _expect_code(ledger, refusals.code)
-        chosen = requeue.find_rejected(run, refusals)
+        chosen = backfill_and_retry.find_rejected(run, refusals)
         document = {"rejected": chosen.alike, "left": chosen.left, "requeued": Requeued()}
         print_rejections_to_retry(self.console, self.heading, chosen)
         if self.approval.dry_run:
@@ -206,8 +206,8 @@ class RetryRejected(_ApprovedSend):
             return Exit.DONE
         with show_progress() as watch:
             with watch(NightStep.PULL, summary):
-                requeued = requeue.requeue_rejected(run, chosen, summary)
-            requeue.send_requeued(self.run_context(ledger, watch), summary)
+                requeued = backfill_and_retry.requeue_rejected(run, chosen, summary)
+            backfill_and_retry.send_requeued(self.run_context(ledger, watch), summary)
         code = self.report_sent(document | {"requeued": requeued}, summary, ledger, approved=True)
         if requeued.corrections:
             later = _n(
@@ -228,7 +228,7 @@ class RetryRejected(_ApprovedSend):
 
 def _expect_code(ledger: Ledger, code: str | None) -> None:
     with ledger.read_transaction() as session:
-        known = ledger_requeue.rejection_codes(session, ledger.account)
+        known = in_ledger.rejection_codes(session, ledger.account)
     if code is not None and code not in known:
         what = (
             _("nothing was rejected with it; the codes there are: {known}", known=", ".join(known))
@@ -311,7 +311,7 @@ class Backfill(_ApprovedSend):
             self._apply(ledger)
         # An interrupted backfill's deliveries were approved then: resolve them even if nothing is left to send.
         with show_progress() as watch:
-            requeue.send_requeued(self.run_context(ledger, watch), summary)
+            backfill_and_retry.send_requeued(self.run_context(ledger, watch), summary)
         return self.report_sent(self._document(preview), summary, ledger, approved=question is not None)
 
     def _expect_leads_on_record(self, ledger: Ledger) -> None:
@@ -340,7 +340,7 @@ class Backfill(_ApprovedSend):
             summary.pulled.complete = True
             return summary
         with show_progress() as watch, watch(NightStep.PULL, summary):
-            requeue.read_requested(run, self.request, summary)
+            backfill_and_retry.read_requested(run, self.request, summary)
         self.console.print(facts_grid([(_("read"), leads_read_sentence(summary))]))
         self.console.print()
         return summary
@@ -349,13 +349,15 @@ class Backfill(_ApprovedSend):
         """Settle the listed conversions and pick the requested ones; on a copy of the state this is a preview."""
         run, settled = self.run_context(ledger), None
         if self.listed is not None:
-            settled = requeue.mark_listed_as_already_sent(
+            settled = backfill_and_retry.mark_listed_as_already_sent(
                 run, self.listed, conversion=self.conversion, destination=self.destination
             )
         if self.request is None:
             return BackfillPreview(already_sent=settled)
-        undated = requeue.plan_requested_backfill(run, self.request)
-        return BackfillPreview(requeue.count_backfill_by_age(run), self.count_approved(ledger), undated, settled)
+        undated = backfill_and_retry.plan_requested_backfill(run, self.request)
+        return BackfillPreview(
+            backfill_and_retry.count_backfill_by_age(run), self.count_approved(ledger), undated, settled
+        )
 
     def _report_incomplete_reading(self, summary: RunSummary) -> int:
         print_what_needs_humans(self.console, what_needs_a_human(summary))

@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 from jobs.deliver import corrections, resolve, sender, transactions
 from jobs.ledger import runs
 from jobs.ledger.leads import leads
-from jobs.ledger.outbox import requeue
+from jobs.ledger.outbox import backfill_and_retry
 from jobs.plan import planner
 from jobs.pull import sync
 
@@ -108,8 +108,8 @@ POINTS = {
     "page committed": partial(committed, sync._NightReading, "_store_list_page"),
     "backfill: in a page's commit": partial(committing, sync._RangeReading, "_store_list_page"),
     "backfill: page committed": partial(committed, sync._RangeReading, "_store_list_page"),
-    "backfill: in the picks' commit": partial(committing, requeue, "approve_for_backfill"),
-    "backfill: picks committed": partial(committed, requeue, "approve_for_backfill"),
+    "backfill: in the picks' commit": partial(committing, backfill_and_retry, "approve_for_backfill"),
+    "backfill: picks committed": partial(committed, backfill_and_retry, "approve_for_backfill"),
     "a lead judged": partial(after, planner, "decide_route"),
     "leads planned": partial(committed, planner._Planner, "plan_some"),
     "in the intent's commit": partial(committing, sender.Sender, "_prepare"),

@@ -8,12 +8,12 @@ import pytest
 
 from connectors.errors import Misconfigured, Transient
 from connectors.records import Moment, Outcome, OutcomeClass, StatusEntry
-from jobs import requeue
-from jobs.ledger.outbox import requeue as ledger_requeue
-from jobs.ledger.outbox.requeue import BackfillRequest
+from jobs import backfill_and_retry
+from jobs.backfill_and_retry import AgeGroupOutcomeCounts, AlreadySent
+from jobs.ledger.outbox import backfill_and_retry as in_ledger
+from jobs.ledger.outbox.backfill_and_retry import BackfillRequest
 from jobs.ledger.schema import BackfillPlace, ContactHash, Cursor, Start
 from jobs.nightly import begin_run, run_night
-from jobs.requeue import AgeGroupOutcomeCounts, AlreadySent
 from jobs.run_context import SyncMode
 from tests import fakes
 from tests.builders import CREATED, GOOGLE, REACH, changed, from_field, lead, route, rulebook
@@ -56,12 +56,12 @@ def run(account, asked=RANGE, *, told=()):
     with account.hold() as ledger:
         context = account.run(ledger)
         summary = begin_run(context)
-        requeue.read_requested(context, asked, summary)
+        backfill_and_retry.read_requested(context, asked, summary)
         assert summary.pulled.complete, summary.source_stopped
-        requeue.mark_listed_as_already_sent(context, told, conversion=None, destination=None)
-        picked = requeue.plan_requested_backfill(context, asked)
-        found = requeue.count_backfill_by_age(context)
-        requeue.send_requeued(context, summary)
+        backfill_and_retry.mark_listed_as_already_sent(context, told, conversion=None, destination=None)
+        picked = backfill_and_retry.plan_requested_backfill(context, asked)
+        found = backfill_and_retry.count_backfill_by_age(context)
+        backfill_and_retry.send_requeued(context, summary)
         return picked, found, summary
 
 
@@ -288,7 +288,7 @@ def settle(account, *listed, **only):
     """Settle the listed leads and return the result."""
     with account.hold() as ledger:
         plain = {"conversion": None, "destination": None}
-        return requeue.mark_listed_as_already_sent(account.run(ledger), listed, **(plain | only))
+        return backfill_and_retry.mark_listed_as_already_sent(account.run(ledger), listed, **(plain | only))
 
 
 def test_conversions_sent_by_other_means_are_never_sent(old, account):
@@ -368,16 +368,16 @@ def test_backfill_interrupted_while_sending_is_completed_by_the_next(old, step):
 def test_backfill_interrupted_while_picking_is_completed_later(old, monkeypatch, nth, goes_on):
     """The next run of any kind sends what was already picked, and a repeated backfill picks the rest."""
     account = old(*(won(f"L-{number}") for number in range(5)))
-    monkeypatch.setattr(requeue, "AT_ONCE", 2)
+    monkeypatch.setattr(backfill_and_retry, "AT_ONCE", 2)
     calls = iter(range(1, 100))
-    reopen = ledger_requeue.approve_for_backfill
+    reopen = in_ledger.approve_for_backfill
 
     def dying(*args):
         if next(calls) == nth:
             raise Crash
         reopen(*args)
 
-    monkeypatch.setattr(ledger_requeue, "approve_for_backfill", dying)
+    monkeypatch.setattr(in_ledger, "approve_for_backfill", dying)
     with pytest.raises(Crash):
         run(account)
     if goes_on == "night":
@@ -393,7 +393,7 @@ def test_next_backfill_sends_what_was_already_picked(old):
     """Nothing is left to pick by then."""
     account = old(won())
     with account.hold() as ledger:
-        requeue.plan_requested_backfill(account.run(ledger), RANGE)
+        backfill_and_retry.plan_requested_backfill(account.run(ledger), RANGE)
 
     assert {"L-1": "pending"} == account.states
 
@@ -406,7 +406,7 @@ def read(account, asked=RANGE):
     """Run only the reading of a backfill and return the summary."""
     with account.hold() as ledger:
         summary = begin_run(account.run(ledger))
-        requeue.read_requested(account.run(ledger), asked, summary)
+        backfill_and_retry.read_requested(account.run(ledger), asked, summary)
         return summary
 
 

@@ -14,6 +14,7 @@ from connectors.records import ClickId, ClickIdKind, Outcome, OutcomeClass, Refu
 from connectors.sandbox.sandbox import KEY_FILE
 from jobs.alerts.notify import update_incidents
 from jobs.alerts.review import current_anomalies, unknown_labels
+from jobs.backfill_and_retry import find_rejected, plan_requested_backfill
 from jobs.cli.lead.explain import explain_lead
 from jobs.cli.reporting.status import show_leads_in_state, show_status
 from jobs.cli.setup.check import check_settings_files
@@ -21,7 +22,7 @@ from jobs.deliver.resolve import settle_received_requests
 from jobs.deliver.sender import SendingOptions, deliver, send_corrections
 from jobs.ledger import reading_progress, schema
 from jobs.ledger.leads import leads as leads_on_record
-from jobs.ledger.outbox.requeue import BackfillRequest, RejectionFilter
+from jobs.ledger.outbox.backfill_and_retry import BackfillRequest, RejectionFilter
 from jobs.ledger.report import queries
 from jobs.metrics import run_metrics
 from jobs.nightly import _conclude, _pull, apply_settings_to_ledger, begin_run, run_night
@@ -30,7 +31,6 @@ from jobs.plan import planner as planning
 from jobs.plan.adjustments import plan_adjustments
 from jobs.plan.planner import erase_unusable_personal_data, plan, with_missing_value_guard
 from jobs.plan.volume_guard import hold_excess_volume
-from jobs.requeue import find_rejected, plan_requested_backfill
 from jobs.rules.delivery_state import DeliveryState
 from jobs.rules.model import DedupRule, DedupScope
 from jobs.run_context import SyncMode

@@ -7,7 +7,7 @@ from decimal import Decimal
 import pytest
 
 from connectors.records import ClickId, ClickIdKind, Moment, Outcome, OutcomeClass, StatusEntry
-from jobs.ledger.outbox import outbox, requeue
+from jobs.ledger.outbox import backfill_and_retry, outbox
 from jobs.ledger.report import queries
 from jobs.run_context import SyncMode
 from tests.builders import CREATED, GOOGLE, START, TARGET, WON, changed, from_field, lead, route, rulebook
@@ -180,10 +180,10 @@ def test_another_platforms_lead_raises_no_anomaly(account):
     for found in (clicked(), BY_ANOTHERS):
         account.put(found)
         account.prepare()
-    asked = requeue.BackfillRequest(START, NIGHT)
+    asked = backfill_and_retry.BackfillRequest(START, NIGHT)
     with account.hold() as ledger, ledger.read_transaction() as session:
         begun = list(queries.conversions_qualified_before_run(session, ledger.account, run=ledger.run, since=START))
-        skipped = requeue.skipped_before_start(session, ledger.account, asked, after=None, limit=9)
+        skipped = backfill_and_retry.skipped_before_start(session, ledger.account, asked, after=None, limit=9)
 
     assert ([], []) == (begun, skipped)
 

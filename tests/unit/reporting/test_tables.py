@@ -15,6 +15,7 @@ import pytest
 from rich.console import Console
 
 from connectors.records import UnreadableLead
+from jobs.backfill_and_retry import AgeGroupOutcomeCounts
 from jobs.cli.demo.play import headings, night_row
 from jobs.forecast import LabelUsage
 from jobs.ledger.report.queries import AwaitedOutcomes, DeliveryStanding, StateCount
@@ -38,7 +39,6 @@ from jobs.reporting.run_report import (
 from jobs.reporting.standings import Explanation, LastRun, LeadConversionStanding, MatchingDeliveries, StatusReport
 from jobs.reporting.status_report import print_delivery_list, print_states, print_status
 from jobs.reporting.wording.reasons import REASONS
-from jobs.requeue import AgeGroupOutcomeCounts
 from jobs.rules.delivery_state import DeliveryState
 from jobs.rules.reasons import Reason, StopCause, StopKind
 from jobs.run_findings import LabelCount

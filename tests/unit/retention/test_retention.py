@@ -18,7 +18,7 @@ from jobs.cancellation import StoppedBySignal
 from jobs.cli.night import account_night as commands
 from jobs.cli.night.approved_send import Backfill
 from jobs.exit_codes import UsageError
-from jobs.ledger.outbox.requeue import BackfillRequest
+from jobs.ledger.outbox.backfill_and_retry import BackfillRequest
 from jobs.ledger.retention import retention
 from jobs.ledger.schema import (
     Attempt,

@@ -9,9 +9,9 @@ from functools import partial
 from connectors.records import LeadId
 from jobs.deliver.sender import SendingOptions, count_due, deliver
 from jobs.ledger.leads import leads
-from jobs.ledger.outbox import requeue as ledger_requeue
+from jobs.ledger.outbox import backfill_and_retry as in_ledger
+from jobs.ledger.outbox.backfill_and_retry import BackfillRequest, RejectionFilter
 from jobs.ledger.outbox.outbox import is_sent_elsewhere, mark_sent_elsewhere
-from jobs.ledger.outbox.requeue import BackfillRequest, RejectionFilter
 from jobs.ledger.schema import Delivery, LeadRow, stored_row_id
 from jobs.nightly import ask_for_outcomes, count_states, is_due, recording_source_failures
 from jobs.plan.planner import erase_unusable_personal_data, plan, with_missing_value_guard
@@ -113,12 +113,12 @@ def plan_requested_backfill(run: RunContext, asked: BackfillRequest) -> Counter[
     """
     ledger, undated = run.ledger, Counter[tuple[str, str]]()
     with ledger.write_transaction() as session:
-        ledger_requeue.approve_unfinished_backfill(session, ledger, asked)
+        in_ledger.approve_unfinished_backfill(session, ledger, asked)
     last: Delivery | None = None
     while True:
         run.deps.cancel_token()
         with ledger.write_transaction() as session:
-            found = ledger_requeue.skipped_before_start(session, ledger.account, asked, after=last, limit=AT_ONCE)
+            found = in_ledger.skipped_before_start(session, ledger.account, asked, after=last, limit=AT_ONCE)
             facts = leads.load_lead_facts(session, ledger.account, {LeadId(row.lead) for row, _ in found})
             for row, lead in found:
                 route = run.book.find_conversion_route(row.conversion, row.destination)
@@ -129,7 +129,7 @@ def plan_requested_backfill(run: RunContext, asked: BackfillRequest) -> Counter[
                     at = row.assumed_at = _assumed_time(asked, row, lead, facts[LeadId(row.lead)], route)
                     undated[row.conversion, row.destination] += at is None
                 if asked.covers(at):
-                    ledger_requeue.approve_for_backfill(session, ledger, row, asked)
+                    in_ledger.approve_for_backfill(session, ledger, row, asked)
         if not found:
             break
         last = found[-1][0]
@@ -161,7 +161,7 @@ def mark_listed_as_already_sent(
                     continue
                 if conversion is not None and one.conversion not in (None, conversion):
                     continue
-                rows = ledger_requeue.conversions_of_lead(
+                rows = in_ledger.conversions_of_lead(
                     session, ledger.account, one.lead, conversion=one.conversion or conversion, destination=destination
                 )
                 done.nothing += not rows
@@ -181,7 +181,7 @@ def count_backfill_by_age(run: RunContext) -> tuple[AgeGroupOutcomeCounts, ...]:
     """Return what would become of everything this run picked, by conversion, destination and age."""
     now, counts = run.now(), defaultdict[tuple[str, str, int], Counter[str]](Counter)
     with run.ledger.read_transaction() as session:
-        for row in ledger_requeue.approved_deliveries(session, run.ledger):
+        for row in in_ledger.approved_deliveries(session, run.ledger):
             age = (now - (row.at or now)).days
             band = sum(age > days for days in AGE_LIMITS)
             counts[row.conversion, row.destination, band][_outcome_count_field(row, now)] += 1
@@ -255,8 +255,8 @@ def find_rejected(run: RunContext, wanted: RejectionFilter) -> RowsToResend:
         run.now(),
     )
     with run.ledger.read_transaction() as session:
-        rows = ledger_requeue.find_rejected(session, account, wanted, places=places, limit=MAX_RETRIED)
-        left = ledger_requeue.count_rejected(session, account, wanted, places=places) - len(rows)
+        rows = in_ledger.find_rejected(session, account, wanted, places=places, limit=MAX_RETRIED)
+        left = in_ledger.count_rejected(session, account, wanted, places=places) - len(rows)
     alike = defaultdict[tuple[str, str, str, bool], list[Delivery]](list)
     for row in rows:
         alike[row.conversion, row.destination, row.code or "", row.is_correction].append(row)
@@ -297,6 +297,6 @@ def _put_back(run: RunContext, numbers: Sequence[int], found: set[LeadId]) -> Re
         run.deps.cancel_token()
         with run.ledger.write_transaction() as session:
             some = numbers[start : start + AT_ONCE]
-            back = ledger_requeue.requeue_rejected(session, run.ledger, some, leads=found, now=run.now())
+            back = in_ledger.requeue_rejected(session, run.ledger, some, leads=found, now=run.now())
             counts.update(row.is_correction for row in back)
     return Requeued(counts[False], counts[True])

@@ -9,11 +9,11 @@ from sqlmodel import select
 
 from connectors.errors import Transient
 from connectors.records import Moment, Outcome, OutcomeClass, StatusEntry
-from jobs import requeue
-from jobs.ledger.outbox.requeue import RejectionFilter
+from jobs import backfill_and_retry
+from jobs.backfill_and_retry import RowsToResend
+from jobs.ledger.outbox.backfill_and_retry import RejectionFilter
 from jobs.ledger.schema import Delivery, is_correction
 from jobs.nightly import begin_run
-from jobs.requeue import RowsToResend
 from jobs.rules.model import UndoRule
 from tests.builders import CREATED, TARGET, WON, changed, from_field, lead, route, rulebook
 from tests.fakes import DONE, NIGHT, Crash
@@ -49,15 +49,15 @@ def again(account, wanted=ALL):
     with account.hold() as ledger:
         run = account.run(ledger)
         summary = begin_run(run)
-        requeue.requeue_rejected(run, requeue.find_rejected(run, wanted), summary)
-        requeue.send_requeued(run, summary)
+        backfill_and_retry.requeue_rejected(run, backfill_and_retry.find_rejected(run, wanted), summary)
+        backfill_and_retry.send_requeued(run, summary)
         return summary
 
 
 def look(account, wanted=ALL):
     """Return what a retry would send."""
     with account.hold() as ledger:
-        return requeue.find_rejected(account.run(ledger), wanted)
+        return backfill_and_retry.find_rejected(account.run(ledger), wanted)
 
 
 def test_retry_uses_the_same_key(refused):
@@ -149,7 +149,7 @@ def test_retry_filters_by_code_conversion_and_destination(account):
 
 def test_retry_is_bounded_and_starts_with_the_longest_rejected(refused, monkeypatch):
     """The next retry takes the following ones, even if the first were rejected again."""
-    monkeypatch.setattr(requeue, "MAX_RETRIED", 2)
+    monkeypatch.setattr(backfill_and_retry, "MAX_RETRIED", 2)
     refused.sink.verdict = refuse_all()
 
     assert 1 == look(refused).left
@@ -166,7 +166,7 @@ def test_retry_is_bounded_and_starts_with_the_longest_rejected(refused, monkeypa
 
 def test_night_sends_an_interrupted_retry(refused, monkeypatch):
     """The crash comes between reopening and sending; the approval still holds."""
-    monkeypatch.setattr(requeue, "plan", lambda *_, **__: (_ for _ in ()).throw(Crash))
+    monkeypatch.setattr(backfill_and_retry, "plan", lambda *_, **__: (_ for _ in ()).throw(Crash))
     with pytest.raises(Crash):
         again(refused)
 
