@@ -123,6 +123,23 @@ def test_each_endless_service_is_restarted_and_looked_after(name):
     assert service["healthcheck"]["test"]
 
 
+@pytest.mark.parametrize("name", services())
+def test_memory_is_mounted_with_options_that_docker_and_podman_both_know(name):
+    """Podman refuses `uid=` and `gid=`: the service would not start there."""
+    options = [option for mount in services()[name]["tmpfs"] for option in mount.partition(":")[2].split(",")]
+
+    assert ["mode=1777"] * len(options) == options
+
+
+@pytest.mark.parametrize("name", ("database", *ENDLESS))
+def test_each_check_survives_the_quotes_that_podman_compose_adds(name):
+    """It puts the shell's line, and each word of a command, between single quotes, without a look at what is in them."""
+    kind, *words = services()[name]["healthcheck"]["test"]
+
+    assert "'" not in "".join(words)
+    assert "CMD-SHELL" == kind or " " not in "".join(words)
+
+
 def test_a_worker_is_given_longer_to_stop_than_it_gives_its_work():
     """Otherwise what is under way would be killed halfway, for others to take up."""
     assert seconds(services()["worker"]["stop_grace_period"]) > DRAIN
