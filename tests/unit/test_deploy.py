@@ -131,9 +131,9 @@ def test_memory_is_mounted_with_options_that_docker_and_podman_both_know(name):
     assert ["mode=1777"] * len(options) == options
 
 
-@pytest.mark.parametrize("name", ("database", *ENDLESS))
+@pytest.mark.parametrize("name", ["database", *ENDLESS])
 def test_each_check_survives_the_quotes_that_podman_compose_adds(name):
-    """It puts the shell's line, and each word of a command, between single quotes, without a look at what is in them."""
+    """It puts the shell's line, or each word of a command, between single quotes and does not look into it."""
     kind, *words = services()[name]["healthcheck"]["test"]
 
     assert "'" not in "".join(words)
@@ -219,7 +219,7 @@ def told():
     """Each command that the pages about a fleet tell to type, in either language, but for what stands for a value."""
     pages = [(ROOT / "docs" / name).read_text(encoding="utf-8") for name in PAGES]
     code = [found for page in pages for found in (*re.findall(r"`([^`\n]+)`", page), *page.splitlines())]
-    typed = re.compile(r"(?:.* deploy |.*oplead-sync )?((?:fleet|state|forget|status) [^`]*)")
+    typed = re.compile(r"(?:.* (?:deploy|worker) |.*oplead-sync )?((?:fleet|state|forget|status) [^`]*)")
     return sorted({match[1] for match in map(typed.fullmatch, code) if match})
 
 
@@ -233,6 +233,19 @@ def test_the_pages_tell_of_commands():
     """The pattern above finds them."""
     assert {"fleet deploy", "fleet status --json"} <= set(told())
     assert any(line.startswith("state move --config") for line in told())
+
+
+@pytest.mark.parametrize("name", [name for name in PAGES if "operations" in name])
+def test_the_pages_run_what_asks_oplead_or_a_platform_where_it_reaches_them(name):
+    """`deploy` is on the network that leads nowhere."""
+    typed = re.findall(
+        r"run --rm (\S+) (fleet backfill|fleet accounts|fleet status|check)", (ROOT / "docs" / name).read_text()
+    )
+
+    assert ["inner"] == services()["deploy"]["networks"]
+    assert "outer" in services()["worker"]["networks"]
+    assert ("worker", "fleet backfill") in typed
+    assert [] == [each for each in typed if each in {("deploy", "fleet backfill"), ("deploy", "check")}]
 
 
 # ── no secrets, no hosts ─────────────────────────────────────────────────────────────────────────
