@@ -84,6 +84,13 @@ def test_images_are_pinned_by_version_and_name_no_registry():
     assert [] == [image for image in named if not SHORT.fullmatch(image)]
 
 
+@pytest.mark.parametrize("name", ["Containerfile", "compose.yaml"])
+def test_a_digest_is_looked_up_where_it_is_printed(name):
+    """`podman pull` prints the image's own number, which no registry takes for a digest."""
+    assert "`docker pull " in text_of_everything()[name]
+    assert "`podman pull" not in text_of_everything()[name]
+
+
 def test_the_image_runs_as_nobody_that_has_a_name_and_starts_this_program():
     """Its last stage holds no more than the tree and the user's folder."""
     last = dict(instructions()[-1])
