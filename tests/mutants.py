@@ -2543,6 +2543,13 @@ FAULTS = (
         "tests/unit/test_deploy.py::test_a_worker_is_given_longer_to_stop_than_it_gives_its_work",
     ),
     Fault(
+        "the compose file's database starts with Podman too",
+        "config/deploy/compose.yaml",
+        "/var/run/postgresql:mode=1777",
+        "/var/run/postgresql:uid=999",
+        "tests/unit/test_deploy.py::test_memory_is_mounted_with_options_that_docker_and_podman_both_know",
+    ),
+    Fault(
         "an installation keeps the version of the Google Ads API that is called",
         "Makefile",
         "! -name '$(API)' -exec",

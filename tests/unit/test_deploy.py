@@ -84,6 +84,13 @@ def test_images_are_pinned_by_version_and_name_no_registry():
     assert [] == [image for image in named if not SHORT.fullmatch(image)]
 
 
+@pytest.mark.parametrize("name", ["Containerfile", "compose.yaml"])
+def test_a_digest_is_looked_up_where_it_is_printed(name):
+    """`podman pull` prints the image's own number, which no registry takes for a digest."""
+    assert "`docker pull " in text_of_everything()[name]
+    assert "`podman pull" not in text_of_everything()[name]
+
+
 def test_the_image_runs_as_nobody_that_has_a_name_and_starts_this_program():
     """Its last stage holds no more than the tree and the user's folder."""
     last = dict(instructions()[-1])
@@ -121,6 +128,23 @@ def test_each_endless_service_is_restarted_and_looked_after(name):
 
     assert "unless-stopped" == service["restart"]
     assert service["healthcheck"]["test"]
+
+
+@pytest.mark.parametrize("name", services())
+def test_memory_is_mounted_with_options_that_docker_and_podman_both_know(name):
+    """Podman refuses `uid=` and `gid=`: the service would not start there."""
+    options = [option for mount in services()[name]["tmpfs"] for option in mount.partition(":")[2].split(",")]
+
+    assert ["mode=1777"] * len(options) == options
+
+
+@pytest.mark.parametrize("name", ["database", *ENDLESS])
+def test_each_check_survives_the_quotes_that_podman_compose_adds(name):
+    """It puts the shell's line, or each word of a command, between single quotes and does not look into it."""
+    kind, *words = services()[name]["healthcheck"]["test"]
+
+    assert "'" not in "".join(words)
+    assert "CMD-SHELL" == kind or " " not in "".join(words)
 
 
 def test_a_worker_is_given_longer_to_stop_than_it_gives_its_work():
@@ -202,7 +226,7 @@ def told():
     """Each command that the pages about a fleet tell to type, in either language, but for what stands for a value."""
     pages = [(ROOT / "docs" / name).read_text(encoding="utf-8") for name in PAGES]
     code = [found for page in pages for found in (*re.findall(r"`([^`\n]+)`", page), *page.splitlines())]
-    typed = re.compile(r"(?:.* deploy |.*oplead-sync )?((?:fleet|state|forget|status) [^`]*)")
+    typed = re.compile(r"(?:.* (?:deploy|worker) |.*oplead-sync )?((?:fleet|state|forget|status) [^`]*)")
     return sorted({match[1] for match in map(typed.fullmatch, code) if match})
 
 
@@ -216,6 +240,19 @@ def test_the_pages_tell_of_commands():
     """The pattern above finds them."""
     assert {"fleet deploy", "fleet status --json"} <= set(told())
     assert any(line.startswith("state move --config") for line in told())
+
+
+@pytest.mark.parametrize("name", [name for name in PAGES if "operations" in name])
+def test_the_pages_run_what_asks_oplead_or_a_platform_where_it_reaches_them(name):
+    """`deploy` is on the network that leads nowhere."""
+    typed = re.findall(
+        r"run --rm (\S+) (fleet backfill|fleet accounts|fleet status|check)", (ROOT / "docs" / name).read_text()
+    )
+
+    assert ["inner"] == services()["deploy"]["networks"]
+    assert "outer" in services()["worker"]["networks"]
+    assert ("worker", "fleet backfill") in typed
+    assert [] == [each for each in typed if each in {("deploy", "fleet backfill"), ("deploy", "check")}]
 
 
 # ── no secrets, no hosts ─────────────────────────────────────────────────────────────────────────
