@@ -2540,6 +2540,20 @@ FAULTS = (
         "tests/unit/test_deploy.py::test_a_worker_is_given_longer_to_stop_than_it_gives_its_work",
     ),
     Fault(
+        "files that settings name can belong to the user that workers run as",
+        "config/deploy/systemd/oplead-sync-worker@.service",
+        "User=oplead-sync\n",
+        "User=oplead-sync\nDynamicUser=yes\n",
+        "tests/unit/test_deploy.py::test_workers_run_as_a_user_to_whom_keys_can_belong",
+    ),
+    Fault(
+        "a receiver says which variable would name its database",
+        "jobs/cli/oplead/serve.py",
+        'needed=("account", "webhooks", "state")',
+        'needed=("account", "webhooks")',
+        "tests/e2e/test_webhooks.py::test_what_cannot_be_served_is_said_at_once",
+    ),
+    Fault(
         "an installation keeps the version of the Google Ads API that is called",
         "Makefile",
         "! -name '$(API)' -exec",
