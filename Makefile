@@ -138,6 +138,8 @@ runtime: ## put what a fleet runs into a folder of its own, TREE=/opt/oplead-syn
 	# Some of others' files are no Python at all; ours must be.
 	$(COMPILE_TREE) -qq $(TREE)/lib || true
 	$(COMPILE_TREE) -q $(addprefix $(TREE)/lib/python*/site-packages/,jobs connectors)
+	# Whatever root's umask: others run it.
+	chmod -R a+rX $(TREE)
 
 $(VENV)/installed: requirements.lock requirements-build.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit("oplead-sync needs Python 3.11 or newer: make PYTHON=python3.13 $(MAKECMDGOALS)" if sys.version_info < (3, 11) else 0)'

@@ -2550,6 +2550,20 @@ FAULTS = (
         "tests/unit/test_deploy.py::test_memory_is_mounted_with_options_that_docker_and_podman_both_know",
     ),
     Fault(
+        "files that settings name can belong to the user that workers run as",
+        "config/deploy/systemd/oplead-sync-worker@.service",
+        "User=oplead-sync\n",
+        "User=oplead-sync\nDynamicUser=yes\n",
+        "tests/unit/test_deploy.py::test_workers_run_as_a_user_to_whom_keys_can_belong",
+    ),
+    Fault(
+        "a receiver says which variable would name its database",
+        "jobs/cli/oplead/serve.py",
+        'needed=("account", "webhooks", "state")',
+        'needed=("account", "webhooks")',
+        "tests/e2e/test_webhooks.py::test_what_cannot_be_served_is_said_at_once",
+    ),
+    Fault(
         "an installation keeps the version of the Google Ads API that is called",
         "Makefile",
         "! -name '$(API)' -exec",

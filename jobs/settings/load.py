@@ -304,7 +304,7 @@ def _load_partial(
     tree, references = document.tree, SecretReferenceResolver(environ, path.parent, read_env_file(path.parent))
     env_file = references.used_env_file(text for _, text in texts_with_paths(tree))
     keys = tree if isinstance(tree, dict) else {}
-    required = {name: keys[name] for name in (*_REQUIRED, *needed) if name in keys}
+    required = {name: keys[name] for name in (*_REQUIRED, *needed) if name in keys and name != "state"}
     settings, findings = _validate(OpleadSection, document, required if keys else tree, references)
     if settings is None or findings:
         return InvalidSettings(document.problems(findings, path), env_file, language, _may_pass(findings, references))
@@ -314,9 +314,12 @@ def _load_partial(
             settings = settings.model_copy(update={name: getattr(more, name)})
     try:
         state = _state(keys, references)
-    except SecretsCommandFailedError as error:
-        findings = [SettingsFinding(("state",), str(error))]
-        return InvalidSettings(document.problems(findings, path), env_file, language, may_pass=True)
+    except ValueError as error:
+        may_pass = isinstance(error, SecretsCommandFailedError)
+        if may_pass or "state" in needed:
+            findings = [SettingsFinding(("state",), str(error))]
+            return InvalidSettings(document.problems(findings, path), env_file, language, may_pass=may_pass)
+        state = None
     return PartialSettings(
         settings,
         _mapping(keys.get("oplead")),
@@ -346,19 +349,15 @@ def _mapping(tree: Tree) -> Mapping[str, Tree]:
 
 
 def _state(keys: Mapping[str, Tree], references: SecretReferenceResolver) -> StateFile | StateDatabaseAddress | None:
-    """Return where the account's state lies, or None without an account name or a valid `state`.
+    """Return where the account's state lies, or None without an account name or a text under `state`.
 
     Raises:
         SecretsCommandFailedError: the secrets command failed.
+        ValueError: `state` names neither a file nor a database.
     """
     account, state = keys.get("account"), keys.get("state")
     if isinstance(account, str) and isinstance(state, str | None):
-        try:
-            return state_address(state, account=account, references=references)
-        except SecretsCommandFailedError:
-            raise
-        except ValueError:
-            return None
+        return state_address(state, account=account, references=references)
     return None
 
 

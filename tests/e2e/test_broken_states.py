@@ -154,7 +154,7 @@ def test_run_contacts_no_server_while_the_state_is_locked(company, monkeypatch):
 
 @contextmanager
 def forbidden(path, mode):
-    """Make a file or folder read-only for its user."""
+    """Give a file or folder another mode for a while."""
     allowed = path.stat().st_mode
     path.chmod(mode)
     try:
@@ -182,6 +182,18 @@ def test_read_only_state_exits_with_advice_and_sends_nothing(company, what):
     assert 0 == company.night().exit_code
     company.later()
     everything_counted_once(company, [1])
+
+
+def test_a_state_that_another_user_made_exits_with_advice(company):
+    """As where somebody typed a service's first night as root."""
+    company.night()
+    with forbidden(company.state, 0o000):
+        process = company.start_command("run", config=company.config, prelude=WITHOUT_PRIVILEGES)
+        _, output = process.communicate(timeout=60)
+
+    assert 2 == process.returncode, output
+    assert f"{company.state}" in output
+    assert "give this user read and write access to the file and its folder" in output
 
 
 def newer(path):

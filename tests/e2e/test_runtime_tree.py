@@ -34,7 +34,9 @@ def tree():
         made = folder / "tree"
         for line in [argument for name, argument in build if name == "RUN"]:
             command = [*line.replace(TREE, str(made)).split(), f"PYTHON={sys.executable}"]
-            done = subprocess.run(command, check=False, cwd=source, capture_output=True, text=True, timeout=900)
+            done = subprocess.run(
+                command, check=False, cwd=source, capture_output=True, text=True, timeout=900, umask=0o077
+            )
             assert 0 == done.returncode, done.stdout + done.stderr
         # The program must not find by chance what it was made from.
         shutil.rmtree(source)
@@ -65,6 +67,14 @@ def run(tree, tmp_path):
         )
 
     return run
+
+
+def test_every_user_may_run_it_whatever_the_umask_of_who_made_it(tree):
+    """Workers are no root, and a careful root's files are root's alone."""
+    found = [path for path in (tree, *tree.rglob("*")) if not path.is_symlink()]
+    modes = {path: (path.stat().st_mode, 0o055 if path.is_dir() else 0o044) for path in found}
+
+    assert [] == [path for path, (mode, wanted) in modes.items() if mode & wanted != wanted]
 
 
 @NEEDS

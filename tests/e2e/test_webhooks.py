@@ -163,6 +163,7 @@ def test_one_receiver_serves_several_accounts(tmp_path):
         ({"HOOK": "not/fit/for/an/address/at/all"}, "webhooks: the secret is part of an address"),
         ({"twice": True}, "account: maison-test and maison-test have the same"),
         ({"without": True}, "webhooks is missing"),
+        ({"state": "${NO_DATABASE}"}, "state: the environment variable NO_DATABASE is not set"),
         ({"taken": True}, "is in use already: is another receiver running?"),
         ({"inbox": True}, "cannot be written"),
     ],
@@ -172,6 +173,8 @@ def test_what_cannot_be_served_is_said_at_once(tmp_path, change, wanted):
     receiver = ReceiverProcess(tmp_path, **({"inbox": "/dev/null/x.db"} if "inbox" in change else {}))
     if "without" in change:
         receiver.settings.write_text(receiver.settings.read_text().split("webhooks:")[0])
+    if "state" in change:
+        receiver.settings.write_text(f"state: {change['state']}\n{receiver.settings.read_text()}")
     environ = {**receiver.environ, **{name: value for name, value in change.items() if name == "HOOK"}}
     twice = ["--config", receiver.settings] if "twice" in change else []
     with socket.create_server(("127.0.0.1", receiver.port if "taken" in change else 0)):

@@ -198,6 +198,39 @@ def test_wrong_settings_are_not_tried_again_and_again(path):
     assert service["Restart"] in ("on-failure", "always")
 
 
+@pytest.mark.parametrize("page", PAGES)
+def test_workers_run_as_a_user_to_whom_keys_can_belong(page):
+    """One that exists only while a worker runs could own no file that settings name."""
+    (worker,) = (unit(path)["Service"] for path in UNITS if "worker" in path.name)
+    text = (ROOT / "docs" / page).read_text(encoding="utf-8")
+
+    assert "DynamicUser" not in worker
+    assert re.search(rf"^ *useradd --system .* {worker['User']}$", text, re.MULTILINE)
+    assert f"install -D --owner={worker['User']} --mode=0400" in text
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if "operations" in page])
+def test_the_pages_change_all_that_ties_the_receiver_to_one_companys_checkout(page):
+    """A list goes on from the unit's own unless it is emptied first; a folder that is missing keeps a unit down."""
+    (receiver,) = (unit(path)["Service"] for path in UNITS if "receiver" in path.name)
+    (worker,) = (unit(path)["Service"] for path in UNITS if "worker" in path.name)
+    (text,) = re.findall(
+        r"```ini\n\[Service\]\n(.*?)```", (ROOT / "docs" / page).read_text(encoding="utf-8"), re.DOTALL
+    )
+    lines = [line.split("=", 1) for line in text.splitlines()]
+    changed = dict(lines)
+    tied = {key for key, value in receiver.items() if "/srv/oplead-sync" in value}
+
+    assert tied <= set(changed)
+    assert "/srv/oplead-sync" not in text
+    assert tied - {"WorkingDirectory"} == {key for key, value in lines if not value}
+    same = ("User", "WorkingDirectory", "EnvironmentFile")
+    assert [worker[key] for key in same] == [changed[key] for key in same]
+    program, *arguments = changed["ExecStart"].split()
+    assert worker["ExecStart"].split()[0] == program
+    known(arguments)
+
+
 @pytest.mark.parametrize("path", UNITS, ids=lambda path: path.stem)
 def test_units_wait_for_the_network_and_for_no_database_of_this_machine(path):
     """It is mostly elsewhere, and `postgresql.service` here would not be it."""

@@ -69,7 +69,12 @@ def _open_database(written: str | None) -> "FleetDatabase":
         import procrastinate  # noqa: F401, PLC0415
         import psycopg  # noqa: F401, PLC0415
     except ImportError:
-        raise UsageError(_("this needs additional libraries: `pip install 'oplead-sync[fleet]'`")) from None
+        raise UsageError(
+            _(
+                "this needs libraries that `make install` leaves out: use the program that "
+                "`make runtime TREE=/opt/oplead-sync` installs"
+            )
+        ) from None
     from jobs.fleet.database import find_fleet_database  # noqa: PLC0415
 
     return find_fleet_database(written, os.environ, Path.cwd())

@@ -55,7 +55,7 @@ def serve_webhooks(paths: Sequence[Path], *, json_wanted: bool) -> int:
 
 
 def _load_known(file: Path, environ: Mapping[str, str]) -> PartialSettings:
-    known = load_partial(file, environ, needed=("account", "webhooks"))
+    known = load_partial(file, environ, needed=("account", "webhooks", "state"))
     log_env_files([known.env_file])
     if isinstance(known, InvalidSettings):
         raise invalid_settings_error(known)

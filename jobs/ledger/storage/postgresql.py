@@ -291,7 +291,12 @@ def parsed_address(url: str) -> URL:
     try:
         import psycopg  # noqa: F401, PLC0415 -- nobody else needs it
     except ImportError:
-        raise LedgerError(_("a state on PostgreSQL needs its driver: run `pip install 'oplead-sync[fleet]'`")) from None
+        raise LedgerError(
+            _(
+                "a state on PostgreSQL needs its driver, which `make install` leaves out: use the program that "
+                "`make runtime TREE=/opt/oplead-sync` installs"
+            )
+        ) from None
     return parsed.set(drivername="postgresql+psycopg")
 
 

@@ -231,7 +231,7 @@ _BY_SQLITE = {
     "malformed": _DAMAGED,
     "decode": _DAMAGED,
     "not a database": N_("it is not a state of oplead-sync; check `state:` in the settings"),
-    "unable to open": N_("it cannot be opened; check that the folder exists and is writable"),
+    "unable to open": N_("it cannot be opened; give this user read and write access to the file and its folder"),
     "disk i/o error": N_("the disk does not take or give its data; check the disk, then run again"),
 }
 """Advice by a substring of SQLite's error message."""
