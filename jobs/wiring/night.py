@@ -27,8 +27,8 @@ from jobs.wiring.oplead import build_export_file_options, build_oplead_options, 
 if TYPE_CHECKING:
     from connectors.google_ads.options import GoogleOptions
     from connectors.meta.sink import MetaOptions
-    from connectors.oplead import OpleadSource
     from connectors.oplead.files import FileSource
+    from connectors.oplead.source import OpleadSource
     from jobs.ledger.storage.postgresql import SharedDatabase
 
 
@@ -93,7 +93,8 @@ def import_connector_modules(accounts: Iterable[Settings]) -> None:
     """Load the modules that the nights of these accounts need, so that processes forked from now on have them."""
     import httpx  # noqa: F401, PLC0415
 
-    from connectors.oplead import OpleadSource  # noqa: F401, PLC0415
+    from connectors.oplead.parsing.webhook_parser import WebhookParser  # noqa: F401, PLC0415
+    from connectors.oplead.source import OpleadSource  # noqa: F401, PLC0415
 
     for settings in accounts:
         if settings.source is not None:
@@ -117,8 +118,9 @@ def prepare_for_forked_nights() -> None:
     from connectors.google_ads.statements import GoogleStatementReader  # noqa: F401, PLC0415
     from connectors.meta.sink import MetaSink  # noqa: F401, PLC0415
     from connectors.meta.statements import MetaStatementReader  # noqa: F401, PLC0415
-    from connectors.oplead import OpleadSource  # noqa: F401, PLC0415
     from connectors.oplead.files import FileSource  # noqa: F401, PLC0415
+    from connectors.oplead.parsing.webhook_parser import WebhookParser  # noqa: F401, PLC0415
+    from connectors.oplead.source import OpleadSource  # noqa: F401, PLC0415
     from jobs.ledger.storage.postgresql import keep_database_connections  # noqa: PLC0415 - few need its driver
 
     # It loads what it connects with when it first does.
@@ -210,7 +212,7 @@ def _source(
     cancel_token: CancelToken,
     database_at: "Callable[[SecretStr], SharedDatabase]",
 ) -> "OpleadSource | FileSource":
-    from connectors.oplead import OpleadSource  # noqa: PLC0415
+    from connectors.oplead.source import OpleadSource  # noqa: PLC0415
 
     if settings.source is not None:
         from connectors.oplead.files import FileSource  # noqa: PLC0415

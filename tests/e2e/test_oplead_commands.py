@@ -21,7 +21,7 @@ from typer.testing import CliRunner
 
 from connectors.crm import CrmEventKind, CrmListEntries, WriteAccepted
 from connectors.errors import KeyRefused, Misconfigured
-from connectors.oplead import OpleadSource
+from connectors.oplead.source import OpleadSource
 from connectors.records import AnswerLost
 from connectors.sandbox.oplead.form import FORM_TOKEN
 from connectors.sandbox.oplead.gate import ADMIN_KEY, SUPPLIER_KEY, USER_KEY, CallerRole
