@@ -141,7 +141,7 @@ def build_lead_writing_options(write: WriteSettings, webhooks: WebhookSettings |
         document_field=write.document_field,
         channels=write.channels,
         custom_fields=write.custom_fields,
-        paths=options.WrittenFieldPaths(**write.fields.model_dump(exclude={"reference"})),
+        paths=write.fields.model_dump(exclude={"reference"}),
         subscriptions=options.SubscriptionOptions(**subscriptions),
         form=form,
     )
