@@ -25,7 +25,6 @@ from connectors.google_ads.auth import (
 from connectors.google_ads.data_manager.sink import DataManagerSink
 from connectors.google_ads.options import GoogleOptions
 from connectors.language import N_, _
-from connectors.ports import ConversionSink
 from connectors.records import (
     AnswerLost,
     CheckFinding,
@@ -173,7 +172,7 @@ class GoogleInspector:
         """Try both transports with the first conversion's action; without one there is no target to use."""
         options = replace(self._options, validate_only=True)
         for target in [each.target for each in expected[:1]]:
-            sinks: dict[str, ConversionSink] = {
+            sinks: dict[str, DataManagerSink | AdsApiSink] = {
                 "data_manager": DataManagerSink(options),
                 "google_ads_api": AdsApiSink(options),
             }
@@ -204,7 +203,7 @@ class GoogleInspector:
         return CheckFinding(subject, CheckVerdict.UNREADABLE, message, advice)
 
 
-def _validate_one(sink: ConversionSink, target: Target) -> Receipt:
+def _validate_one(sink: DataManagerSink | AdsApiSink, target: Target) -> Receipt:
     """Submit one made-up conversion through a validate-only sink."""
     # The target must be a real action of the account; nothing else in the conversion exists.
     event = ConversionEvent(
