@@ -244,7 +244,7 @@ def notice_recipients(settings: Settings) -> dict[str, Recipient]:
 
 def recipients_by_fingerprint(urls: Sequence[str], place: str) -> dict[str, Recipient]:
     """Return who is at these addresses, which `place` names, keyed by a fingerprint."""
-    from connectors.notifiers import AppriseNotifier, is_mailbox  # noqa: PLC0415
+    from connectors.signals.notifiers import AppriseNotifier, is_mailbox  # noqa: PLC0415
 
     return {
         sha256(url.encode()).hexdigest()[:_FINGERPRINT_DIGITS]: Recipient(
@@ -256,14 +256,14 @@ def recipients_by_fingerprint(urls: Sequence[str], place: str) -> dict[str, Reci
 
 def unsupported_notification_addresses(urls: Sequence[str]) -> list[int]:
     """Return the positions of addresses of no known service."""
-    from connectors.notifiers import is_notification_address  # noqa: PLC0415
+    from connectors.signals.notifiers import is_notification_address  # noqa: PLC0415
 
     return [position for position, url in enumerate(urls) if not is_notification_address(url)]
 
 
 def notice_addresses_to_try(settings: Settings) -> "list[NoticeAddressToTry]":
     """Return the addresses for notices, in the order of the settings, to be tried one at a time."""
-    from connectors.notifiers import AppriseNotifier, is_mailbox, service_name  # noqa: PLC0415
+    from connectors.signals.notifiers import AppriseNotifier, is_mailbox, service_name  # noqa: PLC0415
 
     urls = [each.get_secret_value() for each in settings.notify]
     return [
@@ -292,6 +292,6 @@ def configured_dead_mans_switch(settings: Settings) -> DeadMansSwitchPinger | No
     """Return the dead man's switch, if one is configured."""
     if settings.ping is None:
         return None
-    from connectors.notifiers import HttpDeadMansSwitch  # noqa: PLC0415
+    from connectors.signals.notifiers import HttpDeadMansSwitch  # noqa: PLC0415
 
     return HttpDeadMansSwitch(settings.ping.get_secret_value())
