@@ -16,7 +16,7 @@ from jobs.oplead_commands.context import ATTEMPTS, OpleadContext, parse_lead_id_
 from jobs.oplead_commands.outcomes import ADMIN, exit_code_of_write, write_outcome_for_json, write_outcome_sentence
 from jobs.reporting.console import say
 from jobs.reporting.presentation import print_json
-from jobs.rules.model import normalise_label
+from jobs.rules.labels import normalise_label
 from jobs.wiring.texts import parse_lead_id
 
 SETTABLE = ("En cours", "Nurserie", "Devis à relancer", "Devis relancer")
