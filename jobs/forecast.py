@@ -12,7 +12,7 @@ from jobs.ledger.runs import open_locked_ledger
 from jobs.ledger.storage.database import temporary_copy
 from jobs.ledger.storage.sqlite_state import SqliteState
 from jobs.nightly import rehearse
-from jobs.rules.model import APPOINTMENT_SET, normalise_label, normalise_listed_label
+from jobs.rules.labels import APPOINTMENT_SET, normalise_label, normalise_listed_label
 from jobs.run_context import Deps, RunContext
 from jobs.run_findings import LabelCount
 from jobs.settings import Settings

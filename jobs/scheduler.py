@@ -14,8 +14,8 @@ from apscheduler.jobstores.memory import MemoryJobStore
 from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.date import DateTrigger
 
-from connectors.notifiers import LivenessReporter
 from connectors.ports import Clock
+from connectors.signals.liveness import LivenessReporter
 from jobs.alerts.notify import OpenIncident
 from jobs.cancellation import StoppedBySignal, StopSignal
 from jobs.exit_codes import Exit

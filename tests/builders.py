@@ -246,6 +246,11 @@ class ReusedState:
             self.engine.dispose()
 
 
+def leads_at_time(population, now):
+    """Return the leads of a generated CRM that exist at a time, by id."""
+    return {lead_id: one for lead_id, one in population.leads_including_deleted(now).items() if one is not None}
+
+
 def attention(summary):
     """What a person reads that a human is needed for."""
     return [message_in_words(message) for message in summary.attention]

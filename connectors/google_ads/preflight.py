@@ -12,7 +12,7 @@ from functools import cached_property
 from google.ads.googleads.v26.services.types import GoogleAdsRow
 
 from connectors.errors import Misconfigured, Transient
-from connectors.google_ads import checks
+from connectors.google_ads import findings
 from connectors.google_ads.ads_api.client import AdsClient, CallFailedError, ConnectionFailedError
 from connectors.google_ads.ads_api.outcomes import codes_of
 from connectors.google_ads.ads_api.sink import AdsApiSink
@@ -25,7 +25,6 @@ from connectors.google_ads.auth import (
 from connectors.google_ads.data_manager.sink import DataManagerSink
 from connectors.google_ads.options import GoogleOptions
 from connectors.language import N_, _
-from connectors.ports import ConversionSink
 from connectors.records import (
     AnswerLost,
     CheckFinding,
@@ -86,14 +85,14 @@ class GoogleInspector:
         if not self._has_access:
             return []
         try:
-            findings = [each for subject in checks.UPLOADS for each in self._uploads(subject)]
+            uploads = [each for subject in findings.UPLOADS for each in self._uploads(subject)]
         except Misconfigured as error:
             return [CheckFinding(_("uploads"), CheckVerdict.UNREADABLE, str(error))]
         if self._options.transport == "data_manager":
             message = _("conversions sent by the Data Manager API may not be among them")
             advice = _("see the diagnostics in Google Ads")
-            findings.append(CheckFinding(_("upload summaries"), CheckVerdict.UNREADABLE, message, advice))
-        return findings
+            uploads.append(CheckFinding(_("upload summaries"), CheckVerdict.UNREADABLE, message, advice))
+        return uploads
 
     def _findings(self, expected: Sequence[TargetAssumptions]) -> Iterator[CheckFinding]:
         key = self._key()
@@ -123,13 +122,13 @@ class GoogleInspector:
     def _account(self, expected: Sequence[TargetAssumptions]) -> Iterator[CheckFinding]:
         customer_id = self._options.customer_id
         subject = _("Google Ads account {customer_id}", customer_id=customer_id)
-        rows = self._rows(checks.ACCOUNT_QUERY, subject)
+        rows = self._rows(findings.ACCOUNT_QUERY, subject)
         if isinstance(rows, CheckFinding):
             self._has_access = rows.advice != _(_ACCESS_ADVICE)
             yield rows
         elif rows:
             yield CheckFinding(subject, CheckVerdict.VERIFIED, _("the service account has access to it"))
-            yield from checks.customer_account_findings(rows[0].customer, customer_id, expected)
+            yield from findings.customer_account_findings(rows[0].customer, customer_id, expected)
         else:
             yield CheckFinding(subject, CheckVerdict.UNREADABLE, _("Google Ads shows nothing about it"))
 
@@ -139,7 +138,7 @@ class GoogleInspector:
             by_action.setdefault(each.target.action, []).append(each)
         if not by_action:
             return
-        rows = self._rows(checks.ACTIONS_QUERY, _("conversion actions"))
+        rows = self._rows(findings.ACTIONS_QUERY, _("conversion actions"))
         if isinstance(rows, CheckFinding):
             yield rows
             return
@@ -147,33 +146,33 @@ class GoogleInspector:
         found = {str(action.id): action for action in actions}
         goals = self._goals()
         for number, expects in by_action.items():
-            yield from checks.action_findings(found.get(number), number, self._options.customer_id, expects)
+            yield from findings.action_findings(found.get(number), number, self._options.customer_id, expects)
             if number in found:
-                yield checks.describe_conversion_action(found[number], [each.conversion for each in expects], goals)
-        yield from checks.bidding_findings(actions, by_action, goals)
+                yield findings.describe_conversion_action(found[number], [each.conversion for each in expects], goals)
+        yield from findings.bidding_findings(actions, by_action, goals)
 
-    def _goals(self) -> checks.Goals | None:
+    def _goals(self) -> findings.Goals | None:
         """Return the account's goals; None if this access can't read them."""
-        rows = self._rows(checks.GOALS_QUERY, _("goals"))
+        rows = self._rows(findings.GOALS_QUERY, _("goals"))
         if isinstance(rows, CheckFinding):
             return None
         goals = [row.customer_conversion_goal for row in rows]
         return {(goal.category, goal.origin): goal.biddable for goal in goals}
 
     def _uploads(self, subject: str) -> Sequence[CheckFinding]:
-        summary, fields = checks.UPLOADS[subject]
+        summary, fields = findings.UPLOADS[subject]
         subject = _(subject)
-        rows = self._rows(checks.gaql_query(summary, *fields), subject)
+        rows = self._rows(findings.gaql_query(summary, *fields), subject)
         if isinstance(rows, CheckFinding):
             return [rows]
-        found = [checks.upload_finding(getattr(row, summary)) for row in rows]
+        found = [findings.upload_finding(getattr(row, summary)) for row in rows]
         return found or [CheckFinding(subject, CheckVerdict.VERIFIED, _("none yet"))]
 
     def _transports(self, expected: Sequence[TargetAssumptions]) -> Iterator[CheckFinding]:
         """Try both transports with the first conversion's action; without one there is no target to use."""
         options = replace(self._options, validate_only=True)
         for target in [each.target for each in expected[:1]]:
-            sinks: dict[str, ConversionSink] = {
+            sinks: dict[str, DataManagerSink | AdsApiSink] = {
                 "data_manager": DataManagerSink(options),
                 "google_ads_api": AdsApiSink(options),
             }
@@ -204,7 +203,7 @@ class GoogleInspector:
         return CheckFinding(subject, CheckVerdict.UNREADABLE, message, advice)
 
 
-def _validate_one(sink: ConversionSink, target: Target) -> Receipt:
+def _validate_one(sink: DataManagerSink | AdsApiSink, target: Target) -> Receipt:
     """Submit one made-up conversion through a validate-only sink."""
     # The target must be a real action of the account; nothing else in the conversion exists.
     event = ConversionEvent(

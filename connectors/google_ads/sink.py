@@ -1,13 +1,13 @@
 """`ConversionSink` for Google Ads over either transport."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from functools import cache, partial
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 from connectors.google_ads import platform
 from connectors.google_ads.options import GoogleOptions, endpoint, read_key
 from connectors.google_ads.quota import quota_turn
-from connectors.ports import AdjustmentSink
 from connectors.records import (
     Adjustment,
     Contact,
@@ -18,6 +18,10 @@ from connectors.records import (
     Resolution,
     Target,
 )
+
+if TYPE_CHECKING:
+    from connectors.google_ads.ads_api.sink import AdsApiSink
+    from connectors.google_ads.data_manager.sink import DataManagerSink
 
 
 class GoogleSink:
@@ -31,8 +35,7 @@ class GoogleSink:
         """Raise Misconfigured if the key file, its token server's address or the endpoint is unusable."""
         endpoint(options, options.transport)
         read_key(options.key_file)
-        self._by: Callable[[str], AdjustmentSink] = cache(partial(_transport_sink, options))
-        self._configured, self._quota = options.transport, options.write_quota
+        self._options, self._configured, self._quota = options, options.transport, options.write_quota
         self.limits = platform.LIMITS[options.transport]
 
     def hash_contact(self, contact: Contact) -> tuple[Identifier, ...]:
@@ -69,15 +72,21 @@ class GoogleSink:
 
     def fetch_request_outcomes(self, ticket: str, *, rows: int) -> Resolution:
         """Resolve a ticket; only the Data Manager API answers asynchronously, so only it issues tickets."""
-        return self._by("data_manager").fetch_request_outcomes(ticket, rows=rows)
+        return self._data_manager.fetch_request_outcomes(ticket, rows=rows)
 
+    def _by(self, transport: str) -> "AdsApiSink | DataManagerSink":
+        return self._ads_api if transport == "google_ads_api" else self._data_manager
 
-def _transport_sink(options: GoogleOptions, transport: str) -> AdjustmentSink:
     # Imported lazily: each vendor library is slow to load.
-    if transport == "google_ads_api":
+
+    @cached_property
+    def _ads_api(self) -> "AdsApiSink":
         from connectors.google_ads.ads_api.sink import AdsApiSink  # noqa: PLC0415
 
-        return AdsApiSink(options)
-    from connectors.google_ads.data_manager.sink import DataManagerSink  # noqa: PLC0415
+        return AdsApiSink(self._options)
 
-    return DataManagerSink(options)
+    @cached_property
+    def _data_manager(self) -> "DataManagerSink":
+        from connectors.google_ads.data_manager.sink import DataManagerSink  # noqa: PLC0415
+
+        return DataManagerSink(self._options)

@@ -21,7 +21,7 @@ from connectors.meta.outcomes import (
 from connectors.meta.preflight import EVENT_NAME, objects, sum_event_counts
 from connectors.meta.sink import GraphApi, MetaOptions
 from connectors.records import CountedRowsFilter, PlatformStatement, SentRequest, StatementSubject, Target
-from connectors.statements import NO_ANSWER, NOT_STATED, NOTHING_YET, REFUSED, UNREADABLE
+from connectors.statement_messages import NO_ANSWER, NOT_STATED, NOTHING_YET, REFUSED, UNREADABLE
 
 _MAY_NOT_COUNT = N_("the access token may not read this; it needs ads_read and access to the dataset")
 _MAY_NOT_RATE = N_(

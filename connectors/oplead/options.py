@@ -176,25 +176,6 @@ class Endpoint:
 
 
 @dataclass(frozen=True, slots=True)
-class WrittenFieldPaths:
-    """Where each field is written in a lead; None means the first path it is read from."""
-
-    click_id: str | None = None
-    utm_source: str | None = None
-    utm_medium: str | None = None
-    utm_campaign: str | None = None
-    email: str | None = None
-    phone: str | None = None
-    first_name: str | None = None
-    last_name: str | None = None
-    postcode: str | None = None
-    city: str | None = None
-    country: str | None = None
-    provider_name: str = "provider.name"
-    provider_url: str = "provider.url"
-
-
-@dataclass(frozen=True, slots=True)
 class FormImportServiceOptions:
     """The form import, a service of its own."""
 
@@ -229,7 +210,8 @@ class OpleadWriteOptions:
     document_field: str = "file"
     channels: str = "/settings/marketing-channels"
     custom_fields: str = "/settings/custom-fields"
-    paths: WrittenFieldPaths = WrittenFieldPaths()
+    paths: Mapping[str, str | None] = field(default_factory=dict)
+    """Where each field is written in a lead, by name; without one, the first path it is read from."""
     subscriptions: SubscriptionOptions = SubscriptionOptions()
     form: FormImportServiceOptions | None = None
     """Creates leads in place of `create`, if set."""

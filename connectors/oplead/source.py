@@ -12,7 +12,8 @@ from connectors.errors import Misconfigured, Transient, Unreachable
 from connectors.language import _
 from connectors.oplead.answers import OpleadAnswer, OpleadRefused, TooLarge
 from connectors.oplead.client import OpleadClient
-from connectors.oplead.latest import collect_lead_page, collect_seen_in_leads, newest, newest_first
+from connectors.oplead.latest import newest, newest_first
+from connectors.oplead.lead_pages import collect_lead_page, collect_seen_in_leads
 from connectors.oplead.pagination import ListedPage, Pages, PageWalk, hash_entry_without_id, lacks_id, lazy_page_reader
 from connectors.oplead.parsing.dates import first_instant_at_paths, since_query
 from connectors.oplead.parsing.field_tree import count_distinct_lead_owners

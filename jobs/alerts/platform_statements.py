@@ -9,7 +9,7 @@ import structlog
 from connectors.http import run_with_timeout
 from connectors.ports import PlatformStatementReader
 from connectors.records import DestinationId, PlatformStatement, SentRequest, StatementSubject
-from connectors.statements import NO_ANSWER, NOTHING_YET
+from connectors.statement_messages import NO_ANSWER, NOTHING_YET
 from jobs.cancellation import StoppedBySignal
 from jobs.ledger.outbox import platform_statements
 from jobs.run_context import RunContext

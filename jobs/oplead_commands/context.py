@@ -1,6 +1,6 @@
 """What a command under `oplead` works with: unfinished settings are enough, and somebody agrees to each write."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -20,7 +20,8 @@ from connectors.language import _
 from connectors.ports import Clock, LeadSource
 from connectors.records import LeadId, RequestNotSent
 from jobs.exit_codes import UsageError
-from jobs.reporting.presentation import pasteable_command_line
+from jobs.reporting.console import say
+from jobs.reporting.presentation import pasteable_command_line, print_json
 from jobs.settings.load import PartialSettings
 from jobs.wiring.oplead import oplead_source, oplead_writer
 from jobs.wiring.texts import parse_lead_id
@@ -77,6 +78,24 @@ class OpleadContext:
     def ask_write_approval(self, question: str) -> bool:
         """Whether somebody agrees to a write."""
         return self.approval.ask_approval(question, self.cancel_token)
+
+    def is_write_confirmed(
+        self, question: str, *, rehearsed: Mapping[str, object], show: Callable[[], None], nothing: str | None = None
+    ) -> bool:
+        """Show what would be written, and ask; in a dry run, only show it, as JSON what is `rehearsed`.
+
+        A no is answered with "Nothing was written.", or with `nothing`.
+        """
+        dry_run, json = self.approval.dry_run, self.approval.json_wanted
+        if dry_run and json:
+            print_json({"rehearsed": True, **rehearsed})
+        elif not json:
+            show()
+        if not dry_run and self.ask_write_approval(question):
+            return True
+        if not json:
+            say(nothing or _("Nothing was written."))
+        return False
 
     def retry_write_if_not_received(self, write: Callable[[], WriteReceipt]) -> WriteReceipt:
         """Repeat a write, at most five times, as long as nothing of it can have arrived: no connection, or a 429."""

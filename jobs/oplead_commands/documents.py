@@ -41,26 +41,19 @@ def send_lead_documents(context: OpleadContext, lead_id: str, files: Sequence[Pa
     """Check every file, show them, ask, and send one after the other, as far as Oplead takes them."""
     named = parse_lead_id_argument(lead_id)
     documents = lead_documents_from_files(files, largest_mb=context.known.settings.oplead.write.largest_document_mb)
-    json = context.approval.json_wanted
-    if not json:
-        results_console().print(facts_grid([(one.name, f"{one.media_type}, {_size(one.size)}") for one in documents]))
-    if context.approval.dry_run:
-        if json:
-            print_json({"rehearsed": True, "lead": named, "documents": list(map(_document_description, documents))})
-        else:
-            say(_("Nothing was sent."))
-        return Exit.DONE
     question = _n(
         "Add {count} document to lead {lead}?", "Add {count} documents to lead {lead}?", len(documents), lead=named
     )
-    if not context.ask_write_approval(question):
-        say(_("Nothing was sent."))
+    rehearsed = {"lead": named, "documents": list(map(_document_description, documents))}
+    shown = facts_grid([(one.name, f"{one.media_type}, {_size(one.size)}") for one in documents])
+    show = partial(results_console().print, shown)
+    if not context.is_write_confirmed(question, rehearsed=rehearsed, show=show, nothing=_("Nothing was sent.")):
         return Exit.DONE
     for number, document in enumerate(documents, 1):
         with context.writer() as writer:
             receipt = context.retry_write_if_not_received(partial(writer.attach_document, named, document))
         look = _("Look at lead {lead} in Oplead before you send it again: a second copy would stay.", lead=named)
-        if json:
+        if context.approval.json_wanted:
             print_json({**_document_description(document), **write_outcome_for_json(receipt)})
         else:
             outcome = write_outcome_sentence(receipt, _("added"), key=ADMIN, look=look)

@@ -138,17 +138,13 @@ def _is_confirmed(context: OpleadContext, lead: LeadToWrite, lead_id: LeadId | N
             preview = writer.preview_write(lead, lead_id)
         except ValueError as error:
             raise UsageError(_("this lead cannot be written: {error}", error=error)) from None
-    dry_run, json = context.approval.dry_run, context.approval.json_wanted
-    if dry_run and json:
-        print_json({"rehearsed": True, "request": preview.request, "values": preview.values})
-        return False
-    if not json:
+
+    def show() -> None:
         say(preview.request)
         results_console().print(facts_grid(tuple(preview.values.items())))
-    if dry_run or not context.ask_write_approval(_("Write this to Oplead?")):
-        say(_("Nothing was written."))
-        return False
-    return True
+
+    rehearsed = {"request": preview.request, "values": preview.values}
+    return context.is_write_confirmed(_("Write this to Oplead?"), rehearsed=rehearsed, show=show)
 
 
 def _report(context: OpleadContext, receipt: WriteReceipt, done: str, key: str, look: str) -> int:

@@ -16,7 +16,7 @@ from jobs.oplead_commands.context import ATTEMPTS, OpleadContext, parse_lead_id_
 from jobs.oplead_commands.outcomes import ADMIN, exit_code_of_write, write_outcome_for_json, write_outcome_sentence
 from jobs.reporting.console import say
 from jobs.reporting.presentation import print_json
-from jobs.rules.model import normalise_label
+from jobs.rules.labels import normalise_label
 from jobs.wiring.texts import parse_lead_id
 
 SETTABLE = ("En cours", "Nurserie", "Devis à relancer", "Devis relancer")
@@ -55,7 +55,8 @@ def set_lead_status(context: OpleadContext, lead_id: str, text: str, *, force: b
     except ValueError as error:
         raise UsageError(_("STATUS: {error}", error=error)) from None
     question = _("Set the status of lead {lead} to {label}?", lead=named, label=label)
-    if not _is_confirmed(context, _("lead {lead}: status {label}", lead=named, label=label), {label: 1}, question):
+    shown = _("lead {lead}: status {label}", lead=named, label=label)
+    if not context.is_write_confirmed(question, rehearsed={"labels": {label: 1}}, show=partial(say, shown)):
         return Exit.DONE
     with context.writer() as writer, context.source() as source:
         receipt = set_and_confirm_status(context, writer, source, named, label)
@@ -83,7 +84,8 @@ def set_statuses_from_file(context: OpleadContext, file: Path, *, force: bool) -
         len(wanted),
         labels=", ".join(f"{label} ×{format_integer(count)}" for label, count in tally.items()),
     )
-    if not _is_confirmed(context, shown, tally, _n("Set {count} status?", "Set {count} statuses?", len(wanted))):
+    question = _n("Set {count} status?", "Set {count} statuses?", len(wanted))
+    if not context.is_write_confirmed(question, rehearsed={"labels": dict(tally)}, show=partial(say, shown)):
         return Exit.DONE
     codes: list[int] = []
     problems: list[str] = []
@@ -152,19 +154,6 @@ def _label_now(source: LeadSource, lead_id: LeadId) -> str | None:
     except ConnectorError:
         return None
     return (found.label or "") if isinstance(found, Lead) else None
-
-
-def _is_confirmed(context: OpleadContext, shown: str, labels: Mapping[str, int], question: str) -> bool:
-    dry_run, json = context.approval.dry_run, context.approval.json_wanted
-    if json and dry_run:
-        print_json({"rehearsed": True, "labels": dict(labels)})
-    elif not json:
-        say(shown)
-    if dry_run or not context.ask_write_approval(question):
-        if not json:
-            say(_("Nothing was written."))
-        return False
-    return True
 
 
 # ── the file ─────────────────────────────────────────────────────────────────────────────────────

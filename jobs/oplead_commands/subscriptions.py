@@ -76,29 +76,22 @@ def subscribe(context: OpleadContext, kinds: Sequence[CrmEventKind], *, force: b
                     gap=there.gap,
                 )
             )
-        json = context.approval.json_wanted
         for kind in kinds:
             if kind not in missing:
                 _report_event(context, kind, _("{event}: subscribed already", event=kind.value), {"outcome": "already"})
-        if missing and not json:
-            to = masked_address(url)
-            say(
-                *(
-                    _(
-                        "{event}: report {name} to {address}",
-                        event=kind.value,
-                        name=writer.oplead_event_name(kind),
-                        address=to,
-                    )
-                    for kind in missing
-                )
-            )
-        if context.approval.dry_run:
-            _report_rehearsal(context, missing)
+        if not missing and not context.approval.dry_run:
             return Exit.DONE
+        shown = [
+            _(
+                "{event}: report {name} to {address}",
+                event=kind.value,
+                name=writer.oplead_event_name(kind),
+                address=masked_address(url),
+            )
+            for kind in missing
+        ]
         question = _n("Subscribe to {count} event?", "Subscribe to {count} events?", len(missing))
-        if missing and not context.ask_write_approval(question):
-            say(_("Nothing was written."))
+        if not context.is_write_confirmed(question, rehearsed={"events": missing}, show=partial(say, *shown)):
             return Exit.DONE
         for kind in missing:
             receipt = context.retry_write_if_not_received(partial(writer.subscribe, kind, url))
@@ -111,7 +104,7 @@ def subscribe(context: OpleadContext, kinds: Sequence[CrmEventKind], *, force: b
             outcome = _("{name}: {text}", name=kind.value, text=outcome)
             _report_event(context, kind, outcome, write_outcome_for_json(receipt))
             codes.append(exit_code_of_write(receipt))
-    return max(codes, default=Exit.DONE)
+    return max(codes)
 
 
 def show(context: OpleadContext) -> int:
@@ -153,17 +146,13 @@ def remove(context: OpleadContext, ids: Sequence[str], *, all_ours: bool) -> int
                     command=context.account_command_line("webhooks list"),
                 )
             )
-        if json and context.approval.dry_run:
-            print_json({"rehearsed": True, "subscriptions": list(ids)})
-        elif not json:
-            ends = (_("end subscription {id}", id=each) for each in ids)
-            say(*ends if ids else [_("There is no subscription of ours.")])
-        if not ids:
+        if not ids and not (json and context.approval.dry_run):
+            if not json:
+                say(_("There is no subscription of ours."))
             return code
         question = _n("End {count} subscription?", "End {count} subscriptions?", len(ids))
-        if context.approval.dry_run or not context.ask_write_approval(question):
-            if not json:
-                say(_("Nothing was written."))
+        ends = partial(say, *(_("end subscription {id}", id=each) for each in ids))
+        if not context.is_write_confirmed(question, rehearsed={"subscriptions": list(ids)}, show=ends):
             return code
         return max(code, *(_end_subscription(context, writer, each) for each in ids))
 
@@ -211,10 +200,3 @@ def _report_event(context: OpleadContext, kind: CrmEventKind, text: str, documen
         print_json({"event": kind, **document})
     else:
         say(text)
-
-
-def _report_rehearsal(context: OpleadContext, missing: Sequence[CrmEventKind]) -> None:
-    if context.approval.json_wanted:
-        print_json({"rehearsed": True, "events": missing})
-    else:
-        say(_("Nothing was written."))

@@ -26,7 +26,8 @@ from jobs.rules.extraction import (
     utm_to_show,
     where_condition_values,
 )
-from jobs.rules.model import ConsentSignalName, LeadFacts, normalise_label
+from jobs.rules.labels import normalise_label
+from jobs.rules.model import ConsentSignalName, LeadFacts
 from jobs.rules.reasons import Message, MessageKind
 from jobs.rules.status_changes import LeadReadTimes, new_status_changes
 from jobs.rules.webhook_history import lead_history_from_webhooks

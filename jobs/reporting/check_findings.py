@@ -19,7 +19,8 @@ from jobs.reporting.sentences import value_in_words
 from jobs.reporting.status_report import print_states
 from jobs.rules.delivery_state import DeliveryState
 from jobs.rules.extraction import consent_answer
-from jobs.rules.model import ConsentAnswer, describe_text_shape
+from jobs.rules.labels import describe_text_shape
+from jobs.rules.model import ConsentAnswer
 from jobs.settings import Settings
 from jobs.settings.compile import IGNORED, Rulebook
 from jobs.settings.unmatched import UnmatchedReference

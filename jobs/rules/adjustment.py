@@ -19,7 +19,8 @@ from connectors.records import (
 )
 from jobs.rules.delivery_state import DeliveryState
 from jobs.rules.eligibility import click_id_to_send, consent_is_withdrawn, consent_to_send, contact_hashes_to_send
-from jobs.rules.model import APPOINTMENT_SET, ConversionRoute, LeadFacts, StatusTimeOrigin
+from jobs.rules.labels import APPOINTMENT_SET
+from jobs.rules.model import ConversionRoute, LeadFacts, StatusTimeOrigin
 from jobs.rules.reasons import Reason
 from jobs.rules.status_changes import in_chronological_order
 

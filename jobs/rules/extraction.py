@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from connectors.records import ClickIdKind, Contact, DestinationId, Identifier, Lead, Utm
 from connectors.text import strip_control_characters, tidy_text
+from jobs.rules.labels import describe_text_shape, normalise_text
 from jobs.rules.model import (
     Amount,
     ConsentAnswer,
@@ -20,8 +21,6 @@ from jobs.rules.model import (
     StatusEntered,
     UnreadableAmount,
     ValueOrigin,
-    describe_text_shape,
-    normalise_text,
 )
 from jobs.rules.reasons import Reason
 

@@ -9,16 +9,8 @@ from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from connectors.records import DeliveryKey, Lead, Moment, StatusEntry
-from jobs.rules.model import (
-    AHEAD,
-    APPOINTMENT_SET,
-    ConversionRoute,
-    CountingStarts,
-    LeadFacts,
-    StatusEntered,
-    StatusTimeOrigin,
-    normalise_label,
-)
+from jobs.rules.labels import APPOINTMENT_SET, normalise_label
+from jobs.rules.model import AHEAD, ConversionRoute, CountingStarts, LeadFacts, StatusEntered, StatusTimeOrigin
 from jobs.rules.webhook_history import NO_WEBHOOKS, StatusEntryWebhook, WebhookHistory
 
 DATED = frozenset({StatusTimeOrigin.REPORTED, StatusTimeOrigin.WEBHOOK})

@@ -7,7 +7,8 @@ from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from connectors.crm import CrmEventKind, ReceivedEvent
-from jobs.rules.model import AHEAD, normalise_label
+from jobs.rules.labels import normalise_label
+from jobs.rules.model import AHEAD
 
 
 class EventTime(NamedTuple):

@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 from connectors.ports import ConversionSink
 from connectors.records import ClickIdKind, DestinationId, SinkLimits, Target, TargetAssumptions
 from jobs.rules.extraction import ConsentField, ExclusionCriteria, RequiredLeadData, domain
+from jobs.rules.labels import normalise_label, normalise_listed_label
 from jobs.rules.model import (
     Cohort,
     ConversionRoute,
@@ -21,8 +22,6 @@ from jobs.rules.model import (
     SaleTerms,
     UndoRule,
     ValueFromFieldRule,
-    normalise_label,
-    normalise_listed_label,
 )
 from jobs.rules.reasons import DestinationScope
 from jobs.settings.schema import (

@@ -9,7 +9,7 @@ from datetime import timedelta
 from pydantic import ValidationError
 
 from connectors.language import N_, _
-from jobs.rules.model import APPOINTMENT_SET, normalise_label, normalise_listed_label
+from jobs.rules.labels import APPOINTMENT_SET, normalise_label, normalise_listed_label
 from jobs.settings.document import (
     KeyPath,
     SettingsFinding,

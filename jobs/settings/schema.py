@@ -238,7 +238,7 @@ _URL: TypeAdapter[AnyUrl] = TypeAdapter(AnyUrl)
 def _known_to_apprise(address: SecretStr, info: ValidationInfo) -> SecretStr:
     if _is_a_reference(info):
         return address
-    from connectors.notifiers import is_notification_address  # noqa: PLC0415 - it loads a hundred services
+    from connectors.signals.notifiers import is_notification_address  # noqa: PLC0415 - it loads a hundred services
 
     if not is_notification_address(address.get_secret_value()):
         raise ValueError(

@@ -7,7 +7,7 @@ from pathlib import Path as FilePath
 from typing import TYPE_CHECKING
 
 from connectors.language import N_, _, _n, join_with_semicolons
-from jobs.rules.model import APPOINTMENT_SET, normalise_label, normalise_listed_label
+from jobs.rules.labels import APPOINTMENT_SET, normalise_label, normalise_listed_label
 from jobs.settings.document import (
     KeyPath,
     SettingsFinding,

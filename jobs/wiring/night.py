@@ -27,8 +27,8 @@ from jobs.wiring.oplead import build_export_file_options, build_oplead_options, 
 if TYPE_CHECKING:
     from connectors.google_ads.options import GoogleOptions
     from connectors.meta.sink import MetaOptions
-    from connectors.oplead import OpleadSource
     from connectors.oplead.files import FileSource
+    from connectors.oplead.source import OpleadSource
     from jobs.ledger.storage.postgresql import SharedDatabase
 
 
@@ -94,7 +94,8 @@ def import_connector_modules(accounts: Iterable[Settings]) -> None:
     """Load the modules that the nights of these accounts need, so that processes forked from now on have them."""
     import httpx  # noqa: F401, PLC0415
 
-    from connectors.oplead import OpleadSource  # noqa: F401, PLC0415
+    from connectors.oplead.parsing.webhook_parser import WebhookParser  # noqa: F401, PLC0415
+    from connectors.oplead.source import OpleadSource  # noqa: F401, PLC0415
 
     for settings in accounts:
         if settings.source is not None:
@@ -118,8 +119,9 @@ def prepare_for_forked_nights() -> None:
     from connectors.google_ads.statements import GoogleStatementReader  # noqa: F401, PLC0415
     from connectors.meta.sink import MetaSink  # noqa: F401, PLC0415
     from connectors.meta.statements import MetaStatementReader  # noqa: F401, PLC0415
-    from connectors.oplead import OpleadSource  # noqa: F401, PLC0415
     from connectors.oplead.files import FileSource  # noqa: F401, PLC0415
+    from connectors.oplead.parsing.webhook_parser import WebhookParser  # noqa: F401, PLC0415
+    from connectors.oplead.source import OpleadSource  # noqa: F401, PLC0415
     from jobs.ledger.storage.postgresql import keep_database_connections  # noqa: PLC0415 - few need its driver
 
     # It loads what it connects with when it first does.
@@ -200,7 +202,7 @@ def _source(
     cancel_token: CancelToken,
     database_at: "Callable[[SecretStr], SharedDatabase]",
 ) -> "OpleadSource | FileSource":
-    from connectors.oplead import OpleadSource  # noqa: PLC0415
+    from connectors.oplead.source import OpleadSource  # noqa: PLC0415
 
     if settings.source is not None:
         from connectors.oplead.files import FileSource  # noqa: PLC0415
@@ -232,7 +234,7 @@ def notice_recipients(settings: Settings) -> dict[str, Recipient]:
 
 def recipients_by_fingerprint(urls: Sequence[str], place: str) -> dict[str, Recipient]:
     """Return who is at these addresses, which `place` names, keyed by a fingerprint."""
-    from connectors.notifiers import AppriseNotifier, is_mailbox  # noqa: PLC0415
+    from connectors.signals.notifiers import AppriseNotifier, is_mailbox  # noqa: PLC0415
 
     return {
         sha256(url.encode()).hexdigest()[:_FINGERPRINT_DIGITS]: Recipient(
@@ -244,14 +246,14 @@ def recipients_by_fingerprint(urls: Sequence[str], place: str) -> dict[str, Reci
 
 def unsupported_notification_addresses(urls: Sequence[str]) -> list[int]:
     """Return the positions of addresses of no known service."""
-    from connectors.notifiers import is_notification_address  # noqa: PLC0415
+    from connectors.signals.notifiers import is_notification_address  # noqa: PLC0415
 
     return [position for position, url in enumerate(urls) if not is_notification_address(url)]
 
 
 def notice_addresses_to_try(settings: Settings) -> "list[NoticeAddressToTry]":
     """Return the addresses for notices, in the order of the settings, to be tried one at a time."""
-    from connectors.notifiers import AppriseNotifier, is_mailbox, service_name  # noqa: PLC0415
+    from connectors.signals.notifiers import AppriseNotifier, is_mailbox, service_name  # noqa: PLC0415
 
     urls = [each.get_secret_value() for each in settings.notify]
     return [
@@ -280,6 +282,6 @@ def configured_dead_mans_switch(settings: Settings) -> DeadMansSwitchPinger | No
     """Return the dead man's switch, if one is configured."""
     if settings.ping is None:
         return None
-    from connectors.notifiers import HttpDeadMansSwitch  # noqa: PLC0415
+    from connectors.signals.notifiers import HttpDeadMansSwitch  # noqa: PLC0415
 
     return HttpDeadMansSwitch(settings.ping.get_secret_value())

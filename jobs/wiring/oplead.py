@@ -23,8 +23,10 @@ from jobs.wiring.account import Look, open_clock
 from jobs.wiring.inbox import shared_database
 
 if TYPE_CHECKING:
-    from connectors.oplead import OpleadClient, OpleadOptions, OpleadSource, OpleadWriteOptions
+    from connectors.oplead.client import OpleadClient
     from connectors.oplead.files import ExportFileOptions
+    from connectors.oplead.options import OpleadOptions, OpleadWriteOptions
+    from connectors.oplead.source import OpleadSource
     from connectors.oplead.writing.lists import OpleadLists
     from connectors.oplead.writing.writer import OpleadWriter
     from connectors.rate_limit import Pacer, RequestHistories
@@ -39,7 +41,7 @@ def oplead_source(
     cancel_token: CancelToken = never_cancelled,
 ) -> "closing[OpleadSource]":
     """Return a reader of the Oplead that partial settings name, at the pace of all commands with its token."""
-    from connectors.oplead import OpleadSource  # noqa: PLC0415
+    from connectors.oplead.source import OpleadSource  # noqa: PLC0415
 
     return closing(OpleadSource(_partial_client(known, clock, cancel_token), wanted_fields=wanted_fields))
 
@@ -59,7 +61,8 @@ def oplead_writer(
 
     Only commands under `oplead` may use it: a night reads and nothing else.
     """
-    from connectors.oplead import ApiAuthScheme, OpleadClient, OpleadOptions  # noqa: PLC0415
+    from connectors.oplead.client import OpleadClient  # noqa: PLC0415
+    from connectors.oplead.options import ApiAuthScheme, OpleadOptions  # noqa: PLC0415
     from connectors.oplead.writing.writer import OpleadWriter  # noqa: PLC0415
     from connectors.rate_limit import Pacer  # noqa: PLC0415
 
@@ -101,7 +104,7 @@ def oplead_client(
     database_at: "Callable[[SecretStr], SharedDatabase]" = shared_database,
 ) -> "OpleadClient":
     """Return a client of the Oplead that settings name, at the pace that is shared through a state, or beside it."""
-    from connectors.oplead import OpleadClient  # noqa: PLC0415
+    from connectors.oplead.client import OpleadClient  # noqa: PLC0415
 
     return OpleadClient(
         build_oplead_options(look),
@@ -118,28 +121,28 @@ def build_lead_writing_options(write: WriteSettings, webhooks: WebhookSettings |
     Raises:
         Misconfigured: leads are to be created by the form import, and it is not configured.
     """
-    from connectors import oplead as platform  # noqa: PLC0415
+    from connectors.oplead import options  # noqa: PLC0415
 
     form = None
     if write.via == "form":
         if write.form is None:
             raise Misconfigured(_("oplead.write.via is form, and oplead.write.form is missing: its token and its form"))
-        form = platform.FormImportServiceOptions(
+        form = options.FormImportServiceOptions(
             token=write.form.token.get_secret_value(),
             form=write.form.form,
             url=str(write.form.url),
             click_id=write.form.click_id,
         )
     subscriptions = webhooks.subscriptions.model_dump() if webhooks else {}
-    endpoints = {name: platform.Endpoint(*getattr(write, name).split()) for name in _ENDPOINTS}
-    return platform.OpleadWriteOptions(
+    endpoints = {name: options.Endpoint(*getattr(write, name).split()) for name in _ENDPOINTS}
+    return options.OpleadWriteOptions(
         **endpoints,
         status_field=write.status_field,
         document_field=write.document_field,
         channels=write.channels,
         custom_fields=write.custom_fields,
-        paths=platform.WrittenFieldPaths(**write.fields.model_dump(exclude={"reference"})),
-        subscriptions=platform.SubscriptionOptions(**subscriptions),
+        paths=write.fields.model_dump(exclude={"reference"}),
+        subscriptions=options.SubscriptionOptions(**subscriptions),
         form=form,
     )
 
@@ -158,12 +161,12 @@ def build_export_file_options(source: ExportFileSettings) -> "ExportFileOptions"
 
 def build_oplead_options(look: Look) -> "OpleadOptions":
     """Return the Oplead connector's options."""
-    from connectors import oplead as platform  # noqa: PLC0415
+    from connectors.oplead import options  # noqa: PLC0415
 
     oplead, since = look.oplead, None
     if oplead.since_filter is not None and oplead.pull_style == "since":
-        since = platform.SinceQueryParameters(**oplead.since_filter.model_dump())
-    return platform.OpleadOptions(
+        since = options.SinceQueryParameters(**oplead.since_filter.model_dump())
+    return options.OpleadOptions(
         token=oplead.token_value,
         zone=look.zone,
         base_url=str(oplead.base_url).rstrip("/"),
@@ -175,19 +178,20 @@ def build_oplead_options(look: Look) -> "OpleadOptions":
         in_flight=oplead.in_flight,
         max_requests=oplead.max_requests,
         largest_page_mb=oplead.largest_page_mb,
-        auth=platform.ApiAuthScheme(**oplead.auth.model_dump()),
-        pagination=platform.PaginationOptions(**oplead.pagination.model_dump()),
+        auth=options.ApiAuthScheme(**oplead.auth.model_dump()),
+        pagination=options.PaginationOptions(**oplead.pagination.model_dump()),
         since_filter=since,
         # In this mode only a lead's own page shows what changed.
         detail="always" if oplead.pull_style == "details" else oplead.detail,
-        fields=platform.FieldPaths(**oplead.fields.model_dump(exclude_none=True)),
-        click_ids=platform.UnlabelledClickIdRules(**look.click_ids.model_dump()),
+        fields=options.FieldPaths(**oplead.fields.model_dump(exclude_none=True)),
+        click_ids=options.UnlabelledClickIdRules(**look.click_ids.model_dump()),
     )
 
 
 def webhook_body_parser(look: OpleadSection, webhooks: WebhookSettings) -> Callable[[bytes], Sequence[ReceivedEvent]]:
     """Return a parser for webhook bodies received just now; it raises ValueError if one is not a webhook."""
-    from connectors import oplead as platform  # noqa: PLC0415
+    from connectors.oplead.options import WebhookFieldPaths  # noqa: PLC0415
+    from connectors.oplead.parsing.webhook_parser import WebhookParser  # noqa: PLC0415
 
     subscriptions = webhooks.subscriptions
     names = {
@@ -195,9 +199,9 @@ def webhook_body_parser(look: OpleadSection, webhooks: WebhookSettings) -> Calla
         CrmEventKind.STATUS_CHANGE: subscriptions.status_change,
         CrmEventKind.APPOINTMENT: subscriptions.appointment,
     }
-    parser = platform.WebhookParser(
+    parser = WebhookParser(
         build_oplead_options(look),
-        platform.WebhookFieldPaths(names, **webhooks.fields.model_dump()),
+        WebhookFieldPaths(names, **webhooks.fields.model_dump()),
     )
 
     def parse(body: bytes) -> Sequence[ReceivedEvent]:

@@ -5,7 +5,8 @@ from decimal import Decimal
 from connectors.ports import Clock
 from connectors.survey import Survey
 from jobs.rules.extraction import read_amount
-from jobs.rules.model import UnreadableAmount, normalise_label
+from jobs.rules.labels import normalise_label
+from jobs.rules.model import UnreadableAmount
 from jobs.settings.load import OpleadSection
 from jobs.settings.oplead_schema import ExportFileSettings
 from jobs.settings.types import StateDatabaseAddress, StateFile

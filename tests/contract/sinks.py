@@ -10,8 +10,6 @@ from decimal import Decimal
 from hashlib import sha256
 from itertools import count
 
-from connectors.google_ads.ads_api.sink import AdsApiSink
-from connectors.google_ads.data_manager.sink import DataManagerSink
 from connectors.google_ads.options import GoogleOptions
 from connectors.google_ads.sink import GoogleSink
 from connectors.meta.sink import MetaOptions, MetaSink
@@ -308,16 +306,6 @@ class Fake(_Sink):
         self.sink.adjust_script.clear()
 
 
-def _data_manager_options(addresses, key_file, timeout, **more):
-    return GoogleOptions(
-        CUSTOMER, MANAGER, key_file, data_manager_endpoint=addresses["data_manager"], timeout=timeout, **more
-    )
-
-
-def _ads_api_options(addresses, key_file, timeout, **more):
-    return GoogleOptions(CUSTOMER, MANAGER, key_file, ads_api_endpoint=addresses["google_ads"], timeout=timeout, **more)
-
-
 def _google_options(transport):
     def options(addresses, key_file, timeout, **more):
         endpoints = (addresses["data_manager"], addresses["google_ads"])
@@ -340,8 +328,8 @@ _DATA_MANAGER = Adapter(
     other_source="PHONE",
     unsaid=frozenset({"owner", "action"}),
     answers_later=True,
-    sink=DataManagerSink,
-    options=_data_manager_options,
+    sink=GoogleSink,
+    options=_google_options("data_manager"),
     server="data_manager",
     ways={
         WHOLE: ({}, _AT_THE_DOOR),
@@ -353,8 +341,8 @@ _DATA_MANAGER = Adapter(
 _ADS_API = Adapter(
     target=Target("google_ads_api", CUSTOMER, "987654321", "WEB"),
     other_source="APP",
-    sink=AdsApiSink,
-    options=_ads_api_options,
+    sink=GoogleSink,
+    options=_google_options("google_ads_api"),
     server="google_ads",
     ways={BY_ROW: ({}, {"reason": "CLICK_NOT_FOUND"})},
 )
@@ -383,11 +371,9 @@ _AT_ONCE = replace(_FAKE, answers_later=False, ways={way: ({}, None) for way in 
 _FORGETFUL = replace(fakes.LIMITS, replay_within=timedelta(hours=48))
 
 REAL = {
-    "data_manager": _DATA_MANAGER,
-    "ads_api": _ADS_API,
+    "google by data_manager": _DATA_MANAGER,
+    "google by ads_api": _ADS_API,
     "meta": _META,
-    "google by data_manager": replace(_DATA_MANAGER, sink=GoogleSink, options=_google_options("data_manager")),
-    "google by ads_api": replace(_ADS_API, sink=GoogleSink, options=_google_options("google_ads_api")),
 }
 FAKE = {
     "fake": _FAKE,

@@ -40,8 +40,8 @@ NEVER_ASKED = {"nothing listens", "key refused"}
 PROCESSED = {"cut after", "truncated"}
 RESTATED, RETRACTED = AdjustmentKind.RESTATEMENT, AdjustmentKind.RETRACTION
 CORRECTING = [name for name in EVERY if name != "meta"]
-RETRACTING = ["ads_api", "google by ads_api", "google by data_manager", "fake", "fake at once"]
-RESENDING = ["data_manager", "google by data_manager", "fake"]
+RETRACTING = ["google by ads_api", "google by data_manager", "fake", "fake at once"]
+RESENDING = ["google by data_manager", "fake"]
 EVEN_BY = {"google by data_manager": "google_ads_api", "fake": "google_ads_api", "fake at once": "google_ads_api"}
 """Sinks that send retractions by another transport than conversions."""
 

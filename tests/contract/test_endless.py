@@ -11,7 +11,9 @@ import pytest
 
 from connectors import one_call
 from connectors.errors import Misconfigured, Transient
-from connectors.oplead import OpleadClient, OpleadOptions, OpleadSource
+from connectors.oplead.client import OpleadClient
+from connectors.oplead.options import OpleadOptions
+from connectors.oplead.source import OpleadSource
 from connectors.rate_limit import Pacer
 from connectors.records import AnswerLost, LeadId, RequestNotSent, UnreadableLead
 from tests import suite

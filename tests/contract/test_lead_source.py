@@ -12,8 +12,10 @@ import httpx
 import pytest
 
 from connectors.errors import Misconfigured, Transient
-from connectors.oplead import OpleadClient, OpleadOptions, OpleadSource, PaginationOptions, SinceQueryParameters
+from connectors.oplead.client import OpleadClient
 from connectors.oplead.files import ExportFileOptions, FileSource
+from connectors.oplead.options import OpleadOptions, PaginationOptions, SinceQueryParameters
+from connectors.oplead.source import OpleadSource
 from connectors.ports import LeadSource
 from connectors.rate_limit import Pacer
 from connectors.records import Export, UnreadableLead

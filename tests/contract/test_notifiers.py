@@ -11,10 +11,16 @@ from threading import Thread
 import pytest
 from werkzeug import Response
 
-from connectors import notifiers
 from connectors.http import run_with_timeout
-from connectors.notifiers import AppriseNotifier, HttpDeadMansSwitch, is_mailbox, is_notification_address, service_name
 from connectors.records import NoticeOutcome, NoticeResult
+from connectors.signals import notifiers
+from connectors.signals.notifiers import (
+    AppriseNotifier,
+    HttpDeadMansSwitch,
+    is_mailbox,
+    is_notification_address,
+    service_name,
+)
 
 HUNG = 0.3  # seconds
 

@@ -29,6 +29,7 @@ from jobs.ledger.storage.sqlite_state import SqliteState
 from jobs.wiring.account import compile_rules_only, open_clock
 from jobs.wiring.night import open_connectors
 from tests import quick, suite
+from tests.builders import leads_at_time
 from tests.e2e.support.company import FUNNEL, Company, ended
 from tests.e2e.support.forked import Forked
 from tests.e2e.support.typed import documented, type_in
@@ -870,7 +871,7 @@ def test_explain_shows_no_contact_data_or_full_click_id(played, population):
     secrets = [value for (value,) in played.query("select value from click_id")]
     for lead in leads:
         said = played("explain", lead).stdout + played("explain", lead, "--json").stdout
-        served = population.leads_at_time(played.sandbox.clock.now())[lead]
+        served = leads_at_time(population, played.sandbox.clock.now())[lead]
         people = [served["contact"].get(name) for name in ("firstname", "lastname", "email", "phone", "mobile")]
 
         assert not [

@@ -9,8 +9,8 @@ from functools import partial
 import httpx
 import pytest
 
-from connectors import oplead
 from connectors.google_ads import options
+from connectors.oplead import client
 from connectors.sandbox.oplead.server import SUPPLIER_KEY
 from tests.builders import stops
 
@@ -51,7 +51,7 @@ def impatient(fault, server, seconds=0.4):
     """Shorten the timeouts towards one server if the fault is a hang."""
     with pytest.MonkeyPatch.context() as patch:
         if fault == HANG and server == "oplead":
-            patch.setattr(oplead, "OpleadClient", partial(oplead.OpleadClient, timeout=httpx.Timeout(seconds)))
+            patch.setattr(client, "TIMEOUT", httpx.Timeout(seconds))
         elif fault == HANG:
             patch.setattr(options, "GoogleOptions", partial(options.GoogleOptions, timeout=seconds))
         yield

@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 
 from connectors.sandbox.population.company import FIRST_NIGHT, InventedLeads
+from tests.builders import leads_at_time
 
 NIGHTS = (FIRST_NIGHT, FIRST_NIGHT + timedelta(days=1), FIRST_NIGHT + timedelta(days=12))
 STAGES = {
@@ -44,7 +45,7 @@ def entries_by_history(population):
 
 def entries_by_label(population):
     """The conversions of leads first seen in a stage on a night after the first."""
-    seen = [population.leads_at_time(night) for night in NIGHTS]
+    seen = [leads_at_time(population, night) for night in NIGHTS]
     found = set()
     for lead in googles(population):
         for conversion, labels in STAGES.items():
@@ -70,7 +71,7 @@ def test_sends_exactly_what_changes_after_the_first_night(population, companies,
 
     summary = company.night()
 
-    assert len(population.leads_at_time(FIRST_NIGHT)) == summary.pulled.seen + len(summary.pulled.unreadable)
+    assert len(leads_at_time(population, FIRST_NIGHT)) == summary.pulled.seen + len(summary.pulled.unreadable)
     assert [] == company.ingests
     assert {"skipped"} == set(company.states().values())
 

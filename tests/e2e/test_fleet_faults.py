@@ -154,9 +154,9 @@ def test_paused_night_that_was_taken_over_sends_and_writes_nothing_more(fleet, p
 
 
 SLOW_TO_WAIT = """
-import functools, httpx
-from connectors import oplead
-oplead.OpleadClient = functools.partial(oplead.OpleadClient, timeout=httpx.Timeout(1))
+import httpx
+from connectors.oplead import client
+client.TIMEOUT = httpx.Timeout(1)
 """
 
 

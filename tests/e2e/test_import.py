@@ -13,8 +13,8 @@ import pytest
 
 from connectors.crm import WriteAccepted
 from connectors.errors import Misconfigured, WrongClock
-from connectors.oplead import OpleadSource
 from connectors.oplead.client import OpleadClient
+from connectors.oplead.source import OpleadSource
 from connectors.oplead.writing.writer import OpleadWriter
 from connectors.records import AnswerLost, UnreadableLead
 from connectors.sandbox.oplead.form import FORM, FORM_TOKEN

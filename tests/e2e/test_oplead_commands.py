@@ -21,7 +21,7 @@ from typer.testing import CliRunner
 
 from connectors.crm import CrmEventKind, CrmListEntries, WriteAccepted
 from connectors.errors import KeyRefused, Misconfigured
-from connectors.oplead import OpleadSource
+from connectors.oplead.source import OpleadSource
 from connectors.records import AnswerLost
 from connectors.sandbox.oplead.form import FORM_TOKEN
 from connectors.sandbox.oplead.gate import ADMIN_KEY, SUPPLIER_KEY, USER_KEY, CallerRole
@@ -36,7 +36,7 @@ from jobs.cli.night.approval import ApprovalOptions
 from jobs.cli.oplead.commands import app as oplead_app
 from jobs.cli.progress import open_clock_showing_waits
 from jobs.exit_codes import Exit, UsageError
-from jobs.oplead_commands import documents, lead_reads, lead_writes, settings, statuses, subscriptions
+from jobs.oplead_commands import documents, lead_reads, lead_writes, show_settings, statuses, subscriptions
 from jobs.oplead_commands.context import OpleadContext
 from jobs.oplead_commands.creation.lead_values import lead_from_options
 from jobs.settings.load import PartialSettings, load_partial
@@ -620,7 +620,7 @@ def test_a_file_with_a_mistake_sets_nothing(oplead, text):
 
 def test_settings_show_channels_and_custom_fields_to_a_supplier(oplead, capsys):
     """As the guide says a supplier's key may."""
-    assert Exit.DONE == oplead.run(settings.show, key=SUPPLIER_KEY)
+    assert Exit.DONE == oplead.run(show_settings.show, key=SUPPLIER_KEY)
 
     said = capsys.readouterr().out
     assert "CNL_SITE" in said
@@ -631,7 +631,7 @@ def test_a_list_that_the_key_may_not_read_is_said_plainly(oplead, capsys):
     """One sentence, and the other list all the same."""
     oplead.fail("/v1/settings/custom-fields", status=403)
 
-    assert Exit.ATTENTION == oplead.run(settings.show)
+    assert Exit.ATTENTION == oplead.run(show_settings.show)
 
     said = capsys.readouterr().out
     assert "Oplead refuses this key for the custom fields" in said
@@ -1062,7 +1062,7 @@ def test_settings_show_says_yes_and_no(oplead, capsys, monkeypatch):
     """As a marketer does."""
     listed = CrmListEntries([{"code": "CNL_1", "active": True, "archived": False}])
     monkeypatch.setattr("connectors.oplead.writing.lists.OpleadLists.crm_marketing_channels", lambda _self: listed)
-    oplead.run(settings.show)
+    oplead.run(show_settings.show)
 
     assert re.search(r"CNL_1 +yes +no", capsys.readouterr().out)
 

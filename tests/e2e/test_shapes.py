@@ -19,6 +19,7 @@ from connectors.sandbox.oplead.leads.rendering import wire_lead_id
 from connectors.sandbox.population.company import FIRST_NIGHT, InventedLeads
 from jobs.ledger import schema
 from tests import quick
+from tests.builders import leads_at_time
 from tests.e2e.support.company import ACTIONS, CUSTOMER
 from tests.e2e.support.shapes import shapes
 from tests.e2e.support.typed import type_in
@@ -181,7 +182,7 @@ def newcomer(companies, population, shape):
 
 def readable(population, shape):
     """The truth about each lead that is readable and there on the first night, under the id it is served by."""
-    served = population.leads_at_time(FIRST_NIGHT)
+    served = leads_at_time(population, FIRST_NIGHT)
     return {
         str(wire_lead_id(lead, shape.ids)): truth
         for lead, truth in population.ground_truth().items()

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from openpyxl import Workbook
 
 from connectors.errors import Misconfigured
-from connectors.oplead import OpleadOptions
 from connectors.oplead.files import ExportFileOptions, FileSource, survey_file
+from connectors.oplead.options import OpleadOptions
 from tests.fakes import FakeClock
 from tests.fuzz.corpus import cases
 from tests.fuzz.effort import FUZZ, SLOW, in_time

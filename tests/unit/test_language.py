@@ -409,7 +409,7 @@ NO_SENTENCES = {
         *("unexpected end", "field limit", "source.encoding: cp1252", "source.encoding: utf-16"),
         *("--encoding cp1252", "--encoding utf-16"),
     },
-    "connectors/notifiers.py": {"onnection error"},
+    "connectors/signals/notifiers.py": {"onnection error"},
     "connectors/oplead/probe/access.py": {"Authorization: Bearer TOKEN"},
     "connectors/oplead/probe/specification/documentation.py": {documentation._ACCEPT["Accept"]},
     "connectors/oplead/parsing/webhook_parser.py": {"an object without names", webhook_parser._SHOWN},

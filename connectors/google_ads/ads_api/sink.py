@@ -1,4 +1,4 @@
-"""`ConversionSink` for the Google Ads API: encode and upload conversions and corrections, answered row by row.
+"""Google Ads API: encode and upload conversions and corrections, answered row by row.
 
 https://developers.google.com/google-ads/api/docs/conversions/upload-offline
 """
@@ -19,30 +19,26 @@ from google.ads.googleads.v26.services.types.conversion_upload_service import (
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from pydantic import SecretStr
 
-from connectors.errors import Misconfigured
 from connectors.google_ads import platform
 from connectors.google_ads.ads_api.client import AdsClient, CallFailedError, ConnectionFailedError, UploadRequest
 from connectors.google_ads.ads_api.outcomes import WORDS, AdsApiError, UploadAnswer, errors_in, most_severe_outcome
 from connectors.google_ads.auth import ADS_API_SCOPE, ServiceAccount
 from connectors.google_ads.options import GoogleOptions
-from connectors.language import N_, _, _n
+from connectors.language import N_, _
 from connectors.records import (
     UNREADABLE_EVENT,
     Adjustment,
     AdjustmentKind,
     AnswerLost,
     ClickIdKind,
-    Contact,
     ContactIdentifierKind,
     ConversionEvent,
     EncodedEvent,
-    Identifier,
     Outcome,
     OutcomeClass,
     Receipt,
     Refused,
     RequestNotSent,
-    Resolution,
     RowOutcomes,
     Target,
     utc,
@@ -201,9 +197,8 @@ _INTERNAL = {"INTERNAL_ERROR", "TRANSIENT_ERROR", "DEADLINE_EXCEEDED", "CONCURRE
 
 
 class AdsApiSink:
-    """`ConversionSink` and `AdjustmentSink` for the Google Ads API; every call opens its own connection."""
+    """Sends conversions and corrections to the Google Ads API; every call opens its own connection."""
 
-    limits = platform.ADS_API
     encode = staticmethod(encode_event)
     encode_adjustment = staticmethod(encode_correction)
 
@@ -215,10 +210,6 @@ class AdsApiSink:
         self._is_validating = options.validate_only
         self._client = AdsClient(options)
         self._account = ServiceAccount(options, ADS_API_SCOPE)
-
-    def hash_contact(self, contact: Contact) -> tuple[Identifier, ...]:
-        """Hash the contact's e-mails and phones by Google's rules, dropping invalid ones and any after the fifth."""
-        return platform.hash_contact(contact)[:_MOST_IDENTIFIERS]
 
     def submit(self, target: Target, batch: Sequence[EncodedEvent]) -> Receipt:
         """Upload frozen events for one conversion action in one request.
@@ -239,17 +230,6 @@ class AdsApiSink:
         except ValueError:
             return UNREADABLE_EVENT
         return reclassify_correction_codes(self._send(request, len(batch)), request)
-
-    def fetch_request_outcomes(self, ticket: str, *, rows: int) -> Resolution:
-        """Always raise Misconfigured: uploads are answered in full, so a ticket must come from another transport."""
-        raise Misconfigured(
-            _n(
-                "request {ticket} ({count} row): the Google Ads API gives no tickets",
-                "request {ticket} ({count} rows): the Google Ads API gives no tickets",
-                rows,
-                ticket=ticket,
-            )
-        )
 
     def _send(self, request: UploadRequest, sent: int) -> Receipt:
         token = self._account.access_token_or_receipt()

@@ -19,7 +19,7 @@ from connectors.google_ads.auth import ADS_API_SCOPE, ServiceAccount, TokenRefus
 from connectors.google_ads.options import GoogleOptions
 from connectors.language import N_
 from connectors.records import CountedRowsFilter, PlatformStatement, SentRequest, StatementSubject
-from connectors.statements import NO_ANSWER, NOT_STATED, NOTHING_YET, REFUSED, UNREADABLE
+from connectors.statement_messages import NO_ANSWER, NOT_STATED, NOTHING_YET, REFUSED, UNREADABLE
 
 _MAY_NOT = N_(
     "the service account may not read this; it needs access to the account, and its Cloud project the Google Ads API"

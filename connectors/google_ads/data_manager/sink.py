@@ -1,4 +1,4 @@
-"""`ConversionSink` for Google's Data Manager API: encode events, ingest them and resolve their outcomes.
+"""Google's Data Manager API: encode events, ingest them and resolve their outcomes.
 
 https://developers.google.com/data-manager/api/devguides/events/send-events
 https://developers.google.com/data-manager/api/reference/rest/v1/events/ingest
@@ -167,10 +167,8 @@ A plain NOT_FOUND is not enough: it may come from an address that doesn't serve 
 
 
 class DataManagerSink:
-    """`ConversionSink` and `AdjustmentSink` for the Data Manager API; every call opens its own connection."""
+    """Sends conversions and corrections to the Data Manager API; every call opens its own connection."""
 
-    limits = platform.DATA_MANAGER
-    hash_contact = staticmethod(platform.hash_contact)
     encode = staticmethod(encode_event)
     encode_adjustment = staticmethod(encode_correction)
 

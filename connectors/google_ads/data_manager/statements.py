@@ -26,7 +26,7 @@ from connectors.google_ads.quota import QuotaFullError, quota_turn
 from connectors.language import N_
 from connectors.one_call import run_call
 from connectors.records import CountedRowsFilter, PlatformStatement, SentRequest, StatementSubject
-from connectors.statements import NO_ANSWER, NOT_STATED, NOTHING_YET, QUOTA_FULL, REFUSED, UNREADABLE
+from connectors.statement_messages import NO_ANSWER, NOT_STATED, NOTHING_YET, QUOTA_FULL, REFUSED, UNREADABLE
 
 _NO_SUMMARY = N_("not available by the Data Manager API, which only tells about single requests")
 _MAY_NOT = N_("the service account may not read this; it needs access to the account of the conversion actions")

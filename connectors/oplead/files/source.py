@@ -15,7 +15,8 @@ from connectors.oplead.files.newest import newest_file, open_export_table
 from connectors.oplead.files.options import ExportFileOptions
 from connectors.oplead.files.row_index import RowIndex
 from connectors.oplead.files.table import ExportFileTable, Row, StampedFile
-from connectors.oplead.latest import collect_lead_page, collect_seen_in_leads, newest, newest_first
+from connectors.oplead.latest import newest, newest_first
+from connectors.oplead.lead_pages import collect_lead_page, collect_seen_in_leads
 from connectors.oplead.options import OpleadOptions
 from connectors.oplead.parsing.dates import first_instant_at_paths
 from connectors.oplead.parsing.lead_parser import LeadParser, UnreadableLeadError, digest_of

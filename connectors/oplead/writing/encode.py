@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 from connectors.crm import LeadToWrite
 from connectors.language import N_, _, format_list
-from connectors.oplead.options import FieldPaths, FormImportServiceOptions, UnlabelledClickIdRules, WrittenFieldPaths
+from connectors.oplead.options import FieldPaths, FormImportServiceOptions, UnlabelledClickIdRules
 from connectors.oplead.parsing.click_ids import format_labelled_click_ids, read_click_ids
 from connectors.records import ClickId
 
@@ -18,7 +18,7 @@ class UnwritableLead(ValueError):
     """The lead cannot be written as it is; the message says what to change, without a value."""
 
 
-def lead_body(lead: LeadToWrite, paths: WrittenFieldPaths, read_from: FieldPaths) -> Tree:
+def lead_body(lead: LeadToWrite, paths: Mapping[str, str | None], read_from: FieldPaths) -> Tree:
     """Return a lead as the API takes it; a path that is not set is the first one it is read from.
 
     Raises:
@@ -115,11 +115,11 @@ _HOMELESS = {
 }
 
 
-def _places(paths: WrittenFieldPaths, read_from: FieldPaths) -> Mapping[str, str]:
+def _places(paths: Mapping[str, str | None], read_from: FieldPaths) -> Mapping[str, str]:
     firsts = {
-        name: getattr(read_from, name)[0] for name in WrittenFieldPaths.__dataclass_fields__ if hasattr(read_from, name)
+        name: candidates[0] for name in FieldPaths.__dataclass_fields__ if (candidates := getattr(read_from, name))
     }
-    return {name: getattr(paths, name) or firsts[name] for name in WrittenFieldPaths.__dataclass_fields__}
+    return firsts | {name: path for name, path in paths.items() if path}
 
 
 def _lead_values_with_paths(lead: LeadToWrite, places: Mapping[str, str]) -> Iterator[tuple[str, str]]:

@@ -14,7 +14,6 @@ from connectors.sandbox.oplead.shape import NUMBERED, ApiShape
 
 LONGEST_PAGE = 100
 
-Query = Mapping[str, tuple[str, ...]]
 UNTIL: Final = "date_to"
 
 

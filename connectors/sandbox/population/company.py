@@ -231,16 +231,12 @@ class InventedLeads:
         begin = start.astimezone(UTC) - timedelta(days=past_days)
         return cls(simulate_leads(dice, leads, begin, past_days + future_days))
 
-    def leads_at_time(self, now: datetime) -> Mapping[str, object]:
-        """Return every lead that exists at `now` (aware), by id, oldest first, as Oplead serves it then.
+    def leads_including_deleted(self, now: datetime) -> Mapping[str, object]:
+        """Return every lead created by `now` (aware), by id, oldest first, as Oplead serves it then; None if deleted.
 
         Times are Europe/Paris wall clock without an offset. A lead is a JSON object, except for a few broken ones.
         The objects are cached and shared; don't modify them.
         """
-        return {lead_id: lead for lead_id, lead in self.leads_including_deleted(now).items() if lead is not None}
-
-    def leads_including_deleted(self, now: datetime) -> Mapping[str, object]:
-        """Return the same as `leads_at_time`, with None for every deleted lead."""
         reached = ((life, bisect_right(self._moments[life.id], now)) for life in self._lives)
         return {
             life.id: None if life.deleted and life.deleted <= now else self._serve(life, changes)

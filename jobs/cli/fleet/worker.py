@@ -9,7 +9,7 @@ from pathlib import Path
 
 import structlog
 
-from connectors.notifiers import LivenessReporter
+from connectors.signals.liveness import LivenessReporter
 from jobs.cli.fleet.account_work import local_order_executor
 from jobs.cli.fleet.watch import fleet_watch_from_environment
 from jobs.cli.output import signals_and_logging

@@ -33,14 +33,8 @@ from jobs.reporting.wording.reasons import REASONS, STATES
 from jobs.rules.decision import Decision, NoSuchConversion
 from jobs.rules.delivery_state import OPEN, DeliveryState
 from jobs.rules.extraction import ERASED
-from jobs.rules.model import (
-    ConversionRoute,
-    CountingStarts,
-    KnownClickId,
-    LeadFacts,
-    UnreadableAmount,
-    normalise_listed_label,
-)
+from jobs.rules.labels import normalise_listed_label
+from jobs.rules.model import ConversionRoute, CountingStarts, KnownClickId, LeadFacts, UnreadableAmount
 from jobs.rules.reasons import Reason
 from jobs.settings import Settings
 from jobs.settings.compile import Rulebook

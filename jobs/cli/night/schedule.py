@@ -14,8 +14,8 @@ from pydantic import AnyUrl
 from sqlmodel import Session
 
 from connectors.language import N_, Language, _, in_english, using_language
-from connectors.notifiers import LivenessReporter
 from connectors.ports import Clock
+from connectors.signals.liveness import LivenessReporter
 from jobs.alerts.notify import open_incidents
 from jobs.cancellation import StoppedBySignal, StopSignal
 from jobs.cli.accounts import (

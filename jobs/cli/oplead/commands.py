@@ -300,7 +300,7 @@ def show_settings(config: Config, *, json: Json = False) -> int:
 
     Any key may do: the client admin's, a user's or a supplier's. Says which of them this one may not read.
     """
-    from jobs.oplead_commands.settings import show  # noqa: PLC0415
+    from jobs.oplead_commands.show_settings import show  # noqa: PLC0415
 
     with _oplead(config, json=json) as context:
         return show(context)

@@ -11,7 +11,7 @@ from connectors.ports import ExposesLatestLeads
 from connectors.records import CheckFinding, CheckVerdict, Lead
 from jobs.cli.progress import open_clock_showing_waits
 from jobs.forecast import LabelUsage, SampleRehearsal, label_usages, rehearse_with_leads
-from jobs.oplead_commands.keys import KeyAccess, key_finding
+from jobs.oplead_commands.key_access import KeyAccess, key_finding
 from jobs.reporting.check_findings import (
     consent_spelling_findings,
     latest_leads_findings,

@@ -18,7 +18,7 @@ from jobs.cli.progress import open_clock_showing_waits
 from jobs.exit_codes import Exit, UsageError
 from jobs.reporting.console import console_table, duration, results_console, value_with_count
 from jobs.reporting.presentation import print_json
-from jobs.rules.model import normalise_label, normalise_listed_label
+from jobs.rules.labels import normalise_label, normalise_listed_label
 from jobs.settings import InvalidSettings
 from jobs.settings.document import Tree, Written, yaml_section_lines
 from jobs.settings.load import OpleadSection, PartialSettings, load_partial, partial_settings_without_file

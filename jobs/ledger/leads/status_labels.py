@@ -15,7 +15,8 @@ from jobs.ledger import bulk
 from jobs.ledger.runs import Ledger
 from jobs.ledger.schema import LabelMove, LeadRow, Run, StatusChange, StatusLabel, StatusRename, distinct_column_values
 from jobs.rules.extraction import StorableLead
-from jobs.rules.model import APPOINTMENT_SET, StatusEntered, StatusTimeOrigin, normalise_label
+from jobs.rules.labels import APPOINTMENT_SET, normalise_label
+from jobs.rules.model import StatusEntered, StatusTimeOrigin
 from jobs.rules.status_changes import (
     FEWEST,
     EntryTimeSource,

@@ -50,7 +50,7 @@ from jobs.reporting.page.leads.stage_timing import stage_durations
 from jobs.reporting.page.platform_figures import platform_figures
 from jobs.reporting.page.responsible import RESPONSIBLE, who_can_unblock_conversion
 from jobs.reporting.page.tasks import tasks_for_humans
-from jobs.rules.model import normalise_label
+from jobs.rules.labels import normalise_label
 from jobs.rules.reasons import Anomaly, Cause, Reason
 from jobs.settings import Settings
 from jobs.settings.compile import Rulebook

@@ -18,7 +18,7 @@ from jobs.reporting.page.responsible import level_of_incident, who_mends_anomaly
 from jobs.reporting.page.words import why_held_back
 from jobs.reporting.sentences import incident_notice, message_in_words
 from jobs.reporting.wording.messages import ANOMALY_TITLES
-from jobs.rules.model import normalise_label
+from jobs.rules.labels import normalise_label
 from jobs.rules.reasons import Anomaly
 from jobs.settings.compile import Rulebook
 

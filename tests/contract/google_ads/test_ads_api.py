@@ -13,10 +13,8 @@ from google.rpc import status_pb2
 
 from connectors.errors import Misconfigured
 from connectors.google_ads.platform import DONE, VALIDATED
-from connectors.ports import ConversionSink
 from connectors.records import (
     AnswerLost,
-    ClickIdKind,
     EncodedEvent,
     Outcome,
     OutcomeClass,
@@ -32,13 +30,6 @@ NOT_ALLOWLISTED = (
 EXPIRED = Outcome(OutcomeClass.EXPIRED, "EXPIRED_EVENT")
 NO_CLICK = Outcome(OutcomeClass.DROP_EXPECTED, "CLICK_NOT_FOUND")
 ALREADY = Outcome(OutcomeClass.DUPLICATE, "ORDER_ID_ALREADY_IN_USE")
-
-
-def test_sink_satisfies_its_port(ads):
-    """The type checker compares the two here, so a change of the port is noticed."""
-    sink: ConversionSink = ads.sink
-
-    assert frozenset({ClickIdKind.GCLID}) == sink.limits.contact_with
 
 
 # ── the request ──────────────────────────────────────────────────────────────────────────────────
@@ -381,12 +372,6 @@ def test_reprs_show_no_token(ads):
     ads.submit()
 
     assert "ya29" not in repr((ads.options, ads.sink, ads.sink._client, ads.sink._account, ads.sink._account.token()))
-
-
-def test_resolve_is_refused_because_uploads_give_no_ticket(ads):
-    """An upload's answer contains every outcome."""
-    with pytest.raises(Misconfigured, match="gives no tickets"):
-        ads.sink.fetch_request_outcomes("req-9", rows=3)
 
 
 @pytest.mark.parametrize("endpoint", ["http://googleads.example", "ftp://127.0.0.1", ""])

@@ -9,15 +9,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from connectors.errors import Misconfigured
 from connectors.google_ads.data_manager.sink import DataManagerSink
 from connectors.google_ads.options import GoogleOptions
-from connectors.ports import ConversionSink
-from connectors.records import ClickIdKind, OutcomeClass
-
-
-def test_sink_satisfies_its_port(google):
-    """The type checker compares the two here, so a change of the port is noticed."""
-    sink: ConversionSink = google.sink
-
-    assert (ClickIdKind.GCLID, ClickIdKind.GBRAID, ClickIdKind.WBRAID) == sink.limits.click_ids
+from connectors.records import OutcomeClass
 
 
 def test_missing_key_file_is_named(google, tmp_path):

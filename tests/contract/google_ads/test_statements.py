@@ -13,7 +13,7 @@ from google.ads.googleads.v26.services.types import GoogleAdsRow
 
 from connectors.google_ads.statements import GoogleStatementReader
 from connectors.records import CountedRowsFilter, PlatformStatement, SentRequest, StatementSubject, Target
-from connectors.statements import NO_ANSWER, NOT_STATED, NOTHING_YET, REFUSED, UNREADABLE
+from connectors.statement_messages import NO_ANSWER, NOT_STATED, NOTHING_YET, REFUSED, UNREADABLE
 from tests.contract.google_ads.ads_api_server import upload_error
 
 SENT_AT = datetime(2026, 11, 5, 4, 30, tzinfo=UTC)

@@ -6,7 +6,7 @@ import pytest
 
 from connectors.meta.statements import MetaStatementReader
 from connectors.records import CountedRowsFilter, PlatformStatement, SentRequest, StatementSubject, Target
-from connectors.statements import NO_ANSWER, NOT_STATED, NOTHING_YET, REFUSED, UNREADABLE
+from connectors.statement_messages import NO_ANSWER, NOT_STATED, NOTHING_YET, REFUSED, UNREADABLE
 from tests.contract.meta.conftest import DATASET, TOKEN
 
 SINCE, UNTIL = datetime(2026, 11, 1, 3, 30, tzinfo=UTC), datetime(2026, 11, 8, 3, 30, tzinfo=UTC)

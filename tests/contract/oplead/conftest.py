@@ -11,7 +11,9 @@ from zoneinfo import ZoneInfo
 import httpx
 import pytest
 
-from connectors.oplead import OpleadClient, OpleadOptions, OpleadSource
+from connectors.oplead.client import OpleadClient
+from connectors.oplead.options import OpleadOptions
+from connectors.oplead.source import OpleadSource
 from connectors.rate_limit import Pacer
 
 TOKEN = "tok-0123456789"

@@ -9,7 +9,8 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from connectors.errors import Misconfigured
-from connectors.oplead import ApiAuthScheme, OpleadClient, OpleadOptions
+from connectors.oplead.client import OpleadClient
+from connectors.oplead.options import ApiAuthScheme, OpleadOptions
 from connectors.oplead.probe import find_specification, parse_downloaded_specification
 from connectors.oplead.probe.specification.documentation import MOST_REQUESTS, PAGE, specification_link
 from connectors.oplead.probe.specification.loading import LARGEST, LARGEST_YAML

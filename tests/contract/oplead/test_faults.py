@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from connectors.errors import Misconfigured, Transient, Unreachable, WrongClock
-from connectors.oplead import ApiAuthScheme
+from connectors.oplead.options import ApiAuthScheme
 from connectors.records import LeadId
 
 

@@ -8,8 +8,8 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from connectors.errors import Misconfigured
-from connectors.oplead import OpleadOptions
 from connectors.oplead.files import ExportFileOptions, FileSource
+from connectors.oplead.options import OpleadOptions
 from connectors.ports import ExposesLatestLeads, LeadSource, ReadsExports
 from connectors.records import Export, Lead, NotInExport, UnreadableLead
 from tests.fakes import FakeClock, finder_of

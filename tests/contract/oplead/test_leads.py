@@ -6,7 +6,7 @@ from decimal import Decimal
 import pytest
 
 from connectors.errors import Misconfigured, Transient
-from connectors.oplead import FieldPaths, OpleadOptions, PaginationOptions
+from connectors.oplead.options import FieldPaths, OpleadOptions, PaginationOptions
 from connectors.records import ClickIdKind, LeadId, SubstituteLead
 from tests.fakes import finder_of
 

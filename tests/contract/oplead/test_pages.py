@@ -7,7 +7,7 @@ from urllib.parse import quote
 import pytest
 
 from connectors.errors import Misconfigured
-from connectors.oplead import ApiAuthScheme, PaginationOptions, SinceQueryParameters
+from connectors.oplead.options import ApiAuthScheme, PaginationOptions, SinceQueryParameters
 
 
 def nothing_known(_listed):

@@ -10,7 +10,9 @@ import httpx
 import pytest
 
 from connectors.errors import Misconfigured, Transient
-from connectors.oplead import OpleadClient, OpleadOptions, OpleadSource, PaginationOptions
+from connectors.oplead.client import OpleadClient
+from connectors.oplead.options import OpleadOptions, PaginationOptions
+from connectors.oplead.source import OpleadSource
 from connectors.rate_limit import Pacer
 from connectors.records import LeadId
 from connectors.sandbox.clock import VirtualClock

@@ -10,14 +10,8 @@ import httpx
 import pytest
 
 from connectors.errors import Misconfigured, Transient
-from connectors.oplead import (
-    ApiAuthScheme,
-    FieldPaths,
-    OpleadClient,
-    OpleadOptions,
-    PaginationOptions,
-    SinceQueryParameters,
-)
+from connectors.oplead.client import OpleadClient
+from connectors.oplead.options import ApiAuthScheme, FieldPaths, OpleadOptions, PaginationOptions, SinceQueryParameters
 from connectors.oplead.probe import OpleadProbe
 from connectors.oplead.probe.probe import MAX_REQUESTS
 from connectors.rate_limit import Pacer

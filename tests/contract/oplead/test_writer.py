@@ -22,11 +22,11 @@ from connectors.crm import (
     WriteRefused,
 )
 from connectors.errors import KeyRefused, Misconfigured, WrongClock
-from connectors.oplead import (
+from connectors.oplead.client import OpleadClient
+from connectors.oplead.options import (
     ApiAuthScheme,
     Endpoint,
     FormImportServiceOptions,
-    OpleadClient,
     OpleadOptions,
     OpleadWriteOptions,
     PaginationOptions,

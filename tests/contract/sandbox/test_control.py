@@ -18,6 +18,7 @@ from connectors.sandbox.population.company import InventedLeads
 from connectors.sandbox.rules import RULES
 from connectors.sandbox.sandbox import Sandbox
 from tests import quick
+from tests.builders import leads_at_time
 
 START = datetime(2026, 9, 1, 3, 30, tzinfo=UTC)
 KEY = {"Authorization": f"Bearer {ADMIN_KEY}"}
@@ -347,7 +348,7 @@ def test_oplead_serves_the_population(tmp_path, ask, population):
         served = ask(sandbox.sandbox_server_urls["oplead"], "GET /v1/leads", headers=KEY).json()["data"]
         state = ask(sandbox.sandbox_server_urls["control"], "GET /state.json").json()
 
-    assert list(population.leads_at_time(START).values()) == served
+    assert list(leads_at_time(population, START).values()) == served
     assert len(served) == state["oplead"]["leads"]
 
 

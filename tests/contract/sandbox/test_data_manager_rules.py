@@ -101,9 +101,9 @@ class Wire:
         """Status and JSON of one ingest."""
         return self.call("POST", f"/v1/events:ingest{query}", body)
 
-    def status(self, request_id: str, query: str = "") -> dict:
+    def status(self, request_id: str) -> dict:
         """The first destination's status."""
-        _, answer = self.call("GET", f"/v1/requestStatus:retrieve?requestId={request_id}{query}")
+        _, answer = self.call("GET", f"/v1/requestStatus:retrieve?requestId={request_id}")
         return answer["requestStatusPerDestination"][0]
 
 
@@ -487,10 +487,8 @@ def enums(wire: Wire) -> None:
     body = json.loads(json.dumps(GOOD).replace('"GOOGLE_ADS"', "1").replace('"CONSENT_GRANTED"', "1"))
     body["encoding"] = 1
     _, taken = wire.ingest(body, "?%24alt=json%3Benum-encoding%3Dint")
-    numbers = wire.status(taken["requestId"], "&%24alt=json%3Benum-encoding%3Dint")
     names = wire.status(taken["requestId"])
 
-    assert (2, 1) == (numbers["requestStatus"], numbers["destination"]["operatingAccount"]["accountType"])
     assert "PROCESSING" == names["requestStatus"]
     assert GOOD["destinations"][0] == names["destination"]
 

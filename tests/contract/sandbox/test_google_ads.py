@@ -219,7 +219,7 @@ def test_fault_path_applies_to_both_ports(sandbox, dialled):
     """A fault for uploads leaves searches alone."""
     sandbox.faults.plant(PlannedFault("google_ads", FaultKind.CUT_BEFORE, path=PATH))
     with dialled(sandbox.sandbox_server_urls["google_ads_tls"], sandbox.certificate.read_bytes()) as call:
-        search = call("/google.ads.googleads.v26.services.GoogleAdsService/Search", b"", METADATA)
+        search = call("/google.ads.googleads.v26.services.GoogleAdsService/SearchStream", b"", METADATA)
         reply = call(PATH, message(), METADATA)
 
     assert ("INVALID_ARGUMENT", "UNAVAILABLE") == (search.code, reply.code)

@@ -11,7 +11,8 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from connectors.crm import CrmEventKind
-from connectors.oplead import OpleadOptions, WebhookFieldPaths, WebhookParser
+from connectors.oplead.options import OpleadOptions, WebhookFieldPaths
+from connectors.oplead.parsing.webhook_parser import WebhookParser
 from jobs.ledger.storage.postgresql import SharedDatabase
 from jobs.webhooks.file_inbox import WebhookInboxFile
 from jobs.webhooks.group_commit import GroupCommit

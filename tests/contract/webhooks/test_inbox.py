@@ -10,7 +10,8 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from connectors.crm import CrmEventKind, ReceivedEvent, WebhookEvent
-from connectors.oplead import OpleadOptions, WebhookFieldPaths, WebhookParser
+from connectors.oplead.options import OpleadOptions, WebhookFieldPaths
+from connectors.oplead.parsing.webhook_parser import WebhookParser
 from connectors.records import LeadId, Moment
 from jobs.webhooks.file_inbox import WebhookInboxFile
 from jobs.webhooks.inbox import INBOX_ERRORS, KEPT

@@ -45,7 +45,7 @@ LOADED = (
     "connectors.meta.sink",
     "facebook_business.adobjects.adspixel",
     "facebook_business.session",
-    "connectors.notifiers",
+    "connectors.signals.notifiers",
     "connectors.oplead.probe",
     "connectors.oplead.writing.writer",
     "jobs.oplead_commands.importing.import_leads",

@@ -18,8 +18,8 @@ import httpx
 import pytest
 import structlog
 
-from connectors import oplead
 from connectors.google_ads import options
+from connectors.oplead import client
 from connectors.sandbox.google.ads_api.state import CallRefusal, RowError
 from connectors.sandbox.meta.wire import TOKENS
 from jobs.cli.output import start_logging
@@ -477,6 +477,6 @@ def steps_of(company, name):
 def impatience():
     """Wait only a moment for any answer."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(oplead, "OpleadClient", partial(oplead.OpleadClient, timeout=httpx.Timeout(0.3)))
+        patch.setattr(client, "TIMEOUT", httpx.Timeout(0.3))
         patch.setattr(options, "GoogleOptions", partial(options.GoogleOptions, timeout=0.3))
         yield

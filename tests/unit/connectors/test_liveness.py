@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import pytest
 
-from connectors.notifiers import LivenessReporter
+from connectors.signals.liveness import LivenessReporter
 
 
 @pytest.fixture(params=["a path", "an abstract name"])

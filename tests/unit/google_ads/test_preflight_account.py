@@ -6,7 +6,7 @@ import pytest
 from google.ads.googleads.v26.enums.types import ConversionTrackingStatusEnum, EnhancedConversionsConfigEnum
 from google.ads.googleads.v26.resources.types import ConversionTrackingSetting, Customer
 
-from connectors.google_ads.checks import customer_account_findings
+from connectors.google_ads.findings import customer_account_findings
 from connectors.records import CheckVerdict, Target, TargetAssumptions
 
 TRACKED = ConversionTrackingStatusEnum.ConversionTrackingStatus

@@ -10,7 +10,7 @@ from google.ads.googleads.v26.enums.types import (
 )
 from google.ads.googleads.v26.resources.types import ConversionAction
 
-from connectors.google_ads.checks import action_findings
+from connectors.google_ads.findings import action_findings
 from connectors.records import CheckVerdict, Target, TargetAssumptions
 
 STATUS = ConversionActionStatusEnum.ConversionActionStatus

@@ -3,7 +3,7 @@
 import pytest
 from google.ads.googleads.v26.services.types import GoogleAdsRow
 
-from connectors.google_ads import checks
+from connectors.google_ads import findings
 
 
 def _exists(path: str) -> bool:
@@ -18,10 +18,10 @@ def _exists(path: str) -> bool:
 
 
 QUERIES = (
-    checks.ACCOUNT_QUERY,
-    checks.ACTIONS_QUERY,
-    checks.GOALS_QUERY,
-    *(checks.gaql_query(summary, *fields) for summary, fields in checks.UPLOADS.values()),
+    findings.ACCOUNT_QUERY,
+    findings.ACTIONS_QUERY,
+    findings.GOALS_QUERY,
+    *(findings.gaql_query(summary, *fields) for summary, fields in findings.UPLOADS.values()),
 )
 
 

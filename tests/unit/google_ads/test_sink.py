@@ -6,6 +6,7 @@ import sys
 from contextlib import nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -56,8 +57,6 @@ BOTH = ("data_manager", "google_ads_api")
 
 class Carrier:
     """A fake transport that records what it is given."""
-
-    limits = identify = None
 
     def __init__(self, name):
         self.name = name
@@ -117,12 +116,13 @@ def carriers(monkeypatch):
     """Fake transports by name, each with the options it was created with."""
     made = {}
 
-    def make(options, transport):
+    def make(transport, options):
         assert transport not in made, "made twice"
         made[transport] = (Carrier(transport), options)
         return made[transport][0]
 
-    monkeypatch.setattr("connectors.google_ads.sink._transport_sink", make)
+    monkeypatch.setattr(ads_api, "AdsApiSink", partial(make, "google_ads_api"))
+    monkeypatch.setattr(data_manager, "DataManagerSink", partial(make, "data_manager"))
     return made
 
 
@@ -267,6 +267,7 @@ from connectors.google_ads.options import GoogleOptions
 from connectors.google_ads.sink import GoogleSink
 from connectors.records import *
 from datetime import UTC, datetime
+from functools import partial
 
 sink = GoogleSink(GoogleOptions("1234567890", None, Path({str(key_file)!r}), {present!r}))
 sink.limits, sink.hash_contact(Contact(emails=("jeanne@maison.example",)))

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from apscheduler.executors.debug import DebugExecutor
 
-from connectors.notifiers import LivenessReporter
+from connectors.signals.liveness import LivenessReporter
 from jobs import scheduler
 from jobs.cancellation import StoppedBySignal
 from jobs.ledger import runs

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from connectors.oplead import OpleadOptions, SinceQueryParameters
+from connectors.oplead.options import OpleadOptions, SinceQueryParameters
 from jobs.settings.load import OpleadSection
 from jobs.settings.oplead_schema import OpleadSettings, WebhookSettings
 from jobs.settings.schema import UnlabelledClickIdSettings

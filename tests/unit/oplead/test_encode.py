@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from connectors.crm import LeadToWrite
-from connectors.oplead.options import FieldPaths, FormImportServiceOptions, WrittenFieldPaths
+from connectors.oplead.options import FieldPaths, FormImportServiceOptions
 from connectors.oplead.writing.encode import UnwritableLead, form_import_body, json_bytes, lead_body
 from connectors.records import ClickId, ClickIdKind, Contact, Utm
 
@@ -33,12 +33,13 @@ READ_FROM = FieldPaths(
     city=("address.city",),
     country=("address.country",),
 )
+PROVIDER = {"provider_name": "provider.name", "provider_url": "provider.url"}
 FORM = FormImportServiceOptions("form-token", "site-web", "https://leadimport.example/addlead/", click_id="external_id")
 
 
 def write(lead, paths=None, read_from=READ_FROM):
     """Return the API's body."""
-    return lead_body(lead, paths or WrittenFieldPaths(), read_from)
+    return lead_body(lead, PROVIDER | (paths or {}), read_from)
 
 
 def test_a_whole_lead_is_written_where_it_is_read():
@@ -55,7 +56,7 @@ def test_a_whole_lead_is_written_as_a_form():
 
 def test_a_written_path_wins_over_the_one_that_is_read():
     """`oplead.write.fields` names another place."""
-    paths = WrittenFieldPaths(email="customer.mail", click_id="tracking.id", provider_name="source")
+    paths = {"email": "customer.mail", "click_id": "tracking.id", "provider_name": "source"}
 
     body = write(LeadToWrite(JEANNE, provider_name="Salon", external_id="REF 12"), paths)
 

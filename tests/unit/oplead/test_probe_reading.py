@@ -16,7 +16,7 @@ from connectors.oplead.survey.click_ids import click_id_damage_signs, click_id_k
 from connectors.oplead.survey.places import locate_configured_fields
 from connectors.oplead.survey.values import fields_with_few_values, possible_amount_fields, surveyed_labels
 from connectors.records import ClickId, ClickIdKind, Contact, Lead, LeadId, Utm
-from jobs.rules.model import normalise_label
+from jobs.rules.labels import normalise_label
 
 PARIS = ZoneInfo("Europe/Paris")
 

@@ -7,7 +7,8 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from connectors.crm import CrmEventKind, WebhookEvent
-from connectors.oplead import FieldPaths, OpleadOptions, WebhookFieldPaths, WebhookParser
+from connectors.oplead.options import FieldPaths, OpleadOptions, WebhookFieldPaths
+from connectors.oplead.parsing.webhook_parser import WebhookParser
 from connectors.records import LeadId, Moment
 
 PARIS = ZoneInfo("Europe/Paris")

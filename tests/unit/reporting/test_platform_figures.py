@@ -7,7 +7,7 @@ import pytest
 
 from connectors.language import Language, using_language
 from connectors.records import CountedRowsFilter, PlatformStatement, StatementSubject
-from connectors.statements import NO_ANSWER
+from connectors.statement_messages import NO_ANSWER
 from jobs.ledger.outbox.platform_statements import OwnCount, RecordedStatement, replace_platform_statements
 from jobs.reporting.page.platform_figures import counts_cannot_agree, figure, platform_figures
 from tests.builders import ACCOUNT, GOOGLE, PARIS, lead

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from connectors.records import Contact
 from jobs.rules.extraction import ExclusionCriteria
-from jobs.rules.model import normalise_label
+from jobs.rules.labels import normalise_label
 from tests.builders import lead
 
 OURS = ExclusionCriteria(

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jobs.rules.model import normalise_label
+from jobs.rules.labels import normalise_label
 
 
 @pytest.mark.parametrize(

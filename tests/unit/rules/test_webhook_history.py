@@ -13,7 +13,8 @@ from connectors.records import LeadId, Moment, StatusEntry
 from jobs.rules.adjustment import how_lead_left_stage
 from jobs.rules.decision import Decision, decide
 from jobs.rules.delivery_state import DeliveryState
-from jobs.rules.model import APPOINTMENT_SET, StatusEntered, StatusTimeOrigin, UndoRule
+from jobs.rules.labels import APPOINTMENT_SET
+from jobs.rules.model import StatusEntered, StatusTimeOrigin, UndoRule
 from jobs.rules.reasons import Reason
 from jobs.rules.status_changes import LeadReadTimes, first_entry, new_status_changes
 from jobs.rules.webhook_history import lead_history_from_webhooks

@@ -17,6 +17,7 @@ import pytest
 from connectors.sandbox.population.company import FIRST_NIGHT, InventedLeads
 from connectors.sandbox.population.lives import REPEATED, SHARES, apportion
 from connectors.sandbox.population.visitors import META_KINDS
+from tests.builders import leads_at_time
 
 PARIS = ZoneInfo("Europe/Paris")
 LATER = FIRST_NIGHT + timedelta(days=200)
@@ -38,7 +39,8 @@ from hashlib import sha256
 from json import dumps
 from connectors.sandbox.population.company import FIRST_NIGHT, InventedLeads
 population = InventedLeads.generate(7)
-nights = [population.leads_at_time(FIRST_NIGHT + timedelta(days=days)) for days in (0, 1, 14, 200)]
+nights = [population.leads_including_deleted(FIRST_NIGHT + timedelta(days=days)) for days in (0, 1, 14, 200)]
+nights = [{lead_id: lead for lead_id, lead in night.items() if lead is not None} for night in nights]
 print(sha256(dumps([nights, population.google_ad_clicks()]).encode()).hexdigest())
 """
 
@@ -53,7 +55,7 @@ def population():
 def sound(population):
     """Its intact leads in their final state, each with its truth."""
     truth = population.ground_truth()
-    leads = population.leads_at_time(LATER)
+    leads = leads_at_time(population, LATER)
     return [(leads[key], truth[key]) for key in leads if truth[key].kinds["shape"] == "sound"]
 
 
@@ -95,15 +97,15 @@ def test_different_seed_gives_a_different_population(population):
     """Only the seed differs."""
     other = InventedLeads.generate(8)
 
-    assert text(population.leads_at_time(LATER)) != text(other.leads_at_time(LATER))
+    assert text(leads_at_time(population, LATER)) != text(leads_at_time(other, LATER))
 
 
 def test_leads_depend_only_on_the_requested_time(population):
     """Earlier calls do not change the result."""
     fresh = InventedLeads.generate(7)
-    fresh.leads_at_time(LATER)
+    leads_at_time(fresh, LATER)
 
-    assert text(population.leads_at_time(FIRST_NIGHT)) == text(fresh.leads_at_time(FIRST_NIGHT))
+    assert text(leads_at_time(population, FIRST_NIGHT)) == text(leads_at_time(fresh, FIRST_NIGHT))
 
 
 def test_start_without_a_zone_is_refused():
@@ -187,7 +189,7 @@ def test_lead_json_has_only_crm_fields(sound):
 
 def test_some_leads_are_broken(population):
     """They lack an id, have an impossible creation date, or are not an object."""
-    leads, truth = population.leads_at_time(LATER), population.ground_truth()
+    leads, truth = leads_at_time(population, LATER), population.ground_truth()
     broken = {truth[key].kinds["shape"]: leads[key] for key in leads if truth[key].kinds["shape"] != "sound"}
 
     assert set(broken) == {"no_id", "created_nonsense", "not_an_object"}
@@ -205,8 +207,8 @@ def test_lead_exists_from_its_creation_on(population):
         (key, truth) for key, truth in population.ground_truth().items() if truth.kinds["shape"] == "sound"
     )
 
-    assert key not in population.leads_at_time(truth.created - timedelta(seconds=1))
-    assert population.leads_at_time(truth.created)[key]["status"] == "Nouveau"
+    assert key not in leads_at_time(population, truth.created - timedelta(seconds=1))
+    assert leads_at_time(population, truth.created)[key]["status"] == "Nouveau"
 
 
 def test_leads_cover_the_requested_days():
@@ -221,7 +223,7 @@ def test_leads_cover_the_requested_days():
 
 def test_every_night_brings_new_leads_and_most_bring_changes(population):
     """The nights after a day off bring few changes."""
-    nights = [population.leads_at_time(FIRST_NIGHT + timedelta(days=days)) for days in range(15)]
+    nights = [leads_at_time(population, FIRST_NIGHT + timedelta(days=days)) for days in range(15)]
 
     arrived = [len(after) - len(before) for before, after in pairwise(nights)]
     changed = [sum(before[key] != after.get(key) for key in before) for before, after in pairwise(nights)]
@@ -234,13 +236,13 @@ def test_every_night_brings_new_leads_and_most_bring_changes(population):
 
 def test_unchanged_leads_are_not_rebuilt(population):
     """Serving a page is cheap because the objects are kept."""
-    before = population.leads_at_time(FIRST_NIGHT)
-    after = population.leads_at_time(FIRST_NIGHT + timedelta(days=1))
+    before = leads_at_time(population, FIRST_NIGHT)
+    after = leads_at_time(population, FIRST_NIGHT + timedelta(days=1))
 
     kept = [key for key in before if before[key] is after.get(key)]
 
     assert len(kept) > 1000
-    assert text(before) == text(population.leads_at_time(FIRST_NIGHT))
+    assert text(before) == text(leads_at_time(population, FIRST_NIGHT))
 
 
 # ── deleted, moved and repeated records ──────────────────────────────────────────────────────────
@@ -257,13 +259,13 @@ def test_deleted_leads_disappear_for_good(population):
         assert all(change.at + timedelta(days=2) < truth.deleted for change in truth.changes)
         assert population.leads_including_deleted(truth.deleted - timedelta(seconds=1))[key] is not None
         assert population.leads_including_deleted(truth.deleted)[key] is None
-        assert key not in population.leads_at_time(truth.deleted)
+        assert key not in leads_at_time(population, truth.deleted)
 
 
 def test_only_moved_leads_change_their_agency(population, sound):
     """A moved lead keeps its id."""
     for lead, truth in sound:
-        came_to = population.leads_at_time(truth.created)[lead["id"]]["agency"]
+        came_to = leads_at_time(population, truth.created)[lead["id"]]["agency"]
 
         assert (came_to != lead["agency"]) == (truth.kinds["record"] == "moved")
     assert of(sound, "record", "moved")
@@ -271,7 +273,7 @@ def test_only_moved_leads_change_their_agency(population, sound):
 
 def test_repeated_lead_has_the_same_person_click_and_amount(population):
     """It arrives one to ten days later under another id, and may be won as well."""
-    truths, leads = population.ground_truth(), population.leads_at_time(LATER)
+    truths, leads = population.ground_truth(), leads_at_time(population, LATER)
     again = {key: truth for key, truth in truths.items() if truth.repeats}
 
     assert 1500 * REPEATED // 1000 == len(again)
@@ -487,7 +489,7 @@ def test_consent_uses_the_words_of_its_kind(sound, kind, written):
 def test_withdrawn_consent_was_granted_first(population, sound):
     """On the day it arrived the lead had oui."""
     for lead, truth in of(sound, "consent", "withdrawn"):
-        assert population.leads_at_time(truth.created)[lead["id"]]["leadData"]["consent"] == "oui"
+        assert leads_at_time(population, truth.created)[lead["id"]]["leadData"]["consent"] == "oui"
 
 
 @pytest.mark.parametrize(
@@ -525,8 +527,8 @@ def test_late_amount_arrives_two_days_after_the_sale(population, sound):
     for lead, _ in [pair for pair in of(sound, "amount", "late") if "amount" in pair[0]]:
         won = next(paris(entry["date"]) for entry in lead["statusHistory"] if entry["status"] == "Gagné")
         arrives = won + timedelta(days=2)
-        before = population.leads_at_time(arrives - timedelta(seconds=1))[lead["id"]]
-        after = population.leads_at_time(arrives)[lead["id"]]
+        before = leads_at_time(population, arrives - timedelta(seconds=1))[lead["id"]]
+        after = leads_at_time(population, arrives)[lead["id"]]
 
         assert "amount" not in before
         assert after["amount"] == lead["amount"]

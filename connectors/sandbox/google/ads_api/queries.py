@@ -5,13 +5,12 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from operator import attrgetter
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from google.ads.googleads.v26.resources.types import offline_conversion_upload_client_summary
 from google.ads.googleads.v26.services.types import google_ads_service as service
-from google.protobuf import descriptor, field_mask_pb2  # type: ignore[import-untyped]  # the vendor ships no types
+from google.protobuf import field_mask_pb2  # type: ignore[import-untyped]  # the vendor ships no types
 
 from connectors.sandbox.google.ads_api.state import (
     AdsApiState,
@@ -25,10 +24,9 @@ from connectors.sandbox.google.platform import GoogleAccount
 from connectors.sandbox.rules import AdsApiRule
 from connectors.sandbox.rules import ads_api_rules as rules
 
-_TOKEN = re.compile(r"""\s*(?:([A-Za-z0-9_.]+)|('[^'\n]*'|"[^"\n]*")|(\S))""")
 _FIELD = r"[a-z][a-z0-9_]*(?:\.[a-z][a-z0-9_]*)+"
-_RESOURCE = "[a-z][a-z0-9_]*"
-_VALUE = r"""[A-Za-z0-9_.]+|'[^']*'|"[^"]*\""""
+_SELECT = re.compile(rf"\s*(?i:SELECT)\s+({_FIELD}(?:\s*,\s*{_FIELD})*)(?![\w.]|\s*,)")
+_FROM = re.compile(r"\s*(?i:FROM)\s+([a-z][a-z0-9_]*)(?![\w.])\s*")
 
 
 class QueryRefusedError(Exception):
@@ -45,63 +43,17 @@ class GaqlQuery:
 
     fields: tuple[str, ...]
     resource: str
-    conditions: tuple[tuple[str, tuple[str, ...]], ...]
-    """Each condition's field, with the values it accepts."""
 
 
 def parse_query(text: str) -> GaqlQuery:
     """Parse a query; raise `QueryRefusedError` with the rule it breaks."""
-    tokens = _QueryTokenReader(text)
-    tokens.take_token("(?i)SELECT", rules.GAQL_SELECT)
-    fields = tokens.take_list(_FIELD, rules.GAQL_SELECT)
-    tokens.take_token("(?i)FROM", rules.GAQL_FROM)
-    resource = tokens.take_token(_RESOURCE, rules.GAQL_FROM)
-    conditions, joint = [], "WHERE"
-    while tokens.skip(joint):
-        conditions.append(_condition(tokens))
-        joint = "AND"
-    if tokens.left:
+    if not (selected := _SELECT.match(text)):
+        raise QueryRefusedError(rules.GAQL_SELECT)
+    if not (source := _FROM.match(text, selected.end())):
+        raise QueryRefusedError(rules.GAQL_FROM)
+    if source.end() < len(text):
         raise QueryRefusedError(rules.GAQL_END)
-    return GaqlQuery(tuple(dict.fromkeys(fields)), resource, tuple(conditions))
-
-
-class _QueryTokenReader:
-    """A query's words, quoted strings and symbols, from left to right."""
-
-    def __init__(self, text: str) -> None:
-        self.left = [str(next(filter(None, found.groups()))) for found in _TOKEN.finditer(text)]
-
-    def skip(self, word: str) -> bool:
-        """Consume this keyword or symbol if it comes next; return whether it did."""
-        if not self.left or self.left[0].upper() != word:
-            return False
-        del self.left[0]
-        return True
-
-    def take_token(self, shape: str, rule: AdsApiRule) -> str:
-        """Consume and return a token of this shape; raise `QueryRefusedError` with the rule if there is none."""
-        if not self.left or not re.fullmatch(shape, self.left[0]):
-            raise QueryRefusedError(rule)
-        return self.left.pop(0)
-
-    def take_list(self, shape: str, rule: AdsApiRule) -> tuple[str, ...]:
-        """Consume and return comma-separated tokens of this shape."""
-        taken = [self.take_token(shape, rule)]
-        while self.skip(","):
-            taken.append(self.take_token(shape, rule))
-        return tuple(taken)
-
-
-def _condition(tokens: _QueryTokenReader) -> tuple[str, tuple[str, ...]]:
-    field = tokens.take_token(_FIELD, rules.GAQL_WHERE)
-    if tokens.skip("="):
-        values: tuple[str, ...] = (tokens.take_token(_VALUE, rules.GAQL_VALUE),)
-    else:
-        tokens.take_token("(?i)IN", rules.GAQL_WHERE)
-        tokens.take_token("[(]", rules.GAQL_WHERE)
-        values = tokens.take_list(_VALUE, rules.GAQL_VALUE)
-        tokens.take_token("[)]", rules.GAQL_WHERE)
-    return field, tuple(value.strip("'\"") for value in values)
+    return GaqlQuery(tuple(dict.fromkeys(re.split(r"\s*,\s*", selected[1]))), source[1])
 
 
 _Row = service.GoogleAdsRow.pb()
@@ -127,16 +79,13 @@ class QueriedCustomer:
         return f"customers/{self.customer}"
 
 
-def search(call: GrpcCall, api: AdsApiState, now: datetime, *, stream: bool) -> bytes | CallRefusal:
-    """Answer Search, or SearchStream with a single response; raise `UnreadableCallError` for an unreadable message."""
+def search(call: GrpcCall, api: AdsApiState, now: datetime) -> bytes | CallRefusal:
+    """Answer SearchStream with a single response; raise `UnreadableCallError` for an unreadable message."""
     api.counts["search"] += 1
-    kind = service.SearchGoogleAdsStreamRequest if stream else service.SearchGoogleAdsRequest
-    request = parse(kind.pb(), call.message)
+    request = parse(service.SearchGoogleAdsStreamRequest.pb(), call.message)
     customer = request.customer_id
     if refusal := api.access_refusal(call, customer):
         return refusal
-    if not stream and request.page_size:
-        return CallRefusal.from_broken_rule(rules.GAQL_PAGE_SIZE, "query")
     account = api.google.accounts.get(customer)
     jobs = [job for job in api.jobs if job.customer == customer]
     view = QueriedCustomer(customer, account, api.enhanced_conversions(account), jobs, now) if account else None
@@ -144,12 +93,7 @@ def search(call: GrpcCall, api: AdsApiState, now: datetime, *, stream: bool) -> 
         mask, rows = _find(request.query, view)
     except QueryRefusedError as refused:
         return CallRefusal.from_broken_rule(refused.rule, "query")
-    if stream:
-        response = service.SearchGoogleAdsStreamResponse.pb()(results=rows, field_mask=mask, request_id=call.id)
-    else:
-        response = service.SearchGoogleAdsResponse.pb()(
-            results=[] if request.validate_only else rows, field_mask=mask, total_results_count=len(rows)
-        )
+    response = service.SearchGoogleAdsStreamResponse.pb()(results=rows, field_mask=mask, request_id=call.id)
     return bytes(response.SerializeToString())
 
 
@@ -158,22 +102,18 @@ def _find(text: str, view: QueriedCustomer | None) -> tuple[Any, list[Any]]:
     query = parse_query(text)
     if query.resource not in _RESOURCES:
         raise QueryRefusedError(rules.GAQL_RESOURCE)
-    paths = [_resolve(field, query.resource)[0] for field in query.fields]
-    conditions = [(*_resolve(field, query.resource), values) for field, values in query.conditions]
-    for _, leaf, values in conditions:
-        _check_values(values, leaf)
+    paths = [_resolve(field, query.resource) for field in query.fields]
     rows = (
         [_Row(**{"customer": _customer(view), query.resource: each}) for each in _RESOURCES[query.resource](view)]
         if view
         else []
     )
-    kept = [row for row in rows if all(_matches(row, *condition) for condition in conditions)]
     mask = _FieldMask(paths=[*paths, f"{query.resource}.resource_name"])
-    return _FieldMask(paths=query.fields), [_select(row, mask) for row in kept]
+    return _FieldMask(paths=query.fields), [_select(row, mask) for row in rows]
 
 
-def _resolve(field: str, resource: str) -> tuple[str, Any]:
-    """Return a field's path in `GoogleAdsRow` and its descriptor; raise `QueryRefusedError` if it can't be queried."""
+def _resolve(field: str, resource: str) -> str:
+    """Return a field's path in `GoogleAdsRow`; raise `QueryRefusedError` if it can't be queried."""
     message, path, leaf = _Row.DESCRIPTOR, [], None
     for name in field.split("."):
         # proto-plus appends an underscore to a field named like a Python builtin: `type_`
@@ -186,32 +126,7 @@ def _resolve(field: str, resource: str) -> tuple[str, Any]:
         raise QueryRefusedError(rules.GAQL_RELATED)
     if message is not None:
         raise QueryRefusedError(rules.GAQL_LEAF)
-    return ".".join(path), leaf
-
-
-def _check_values(values: Iterable[str], leaf: Any) -> None:
-    """Raise `QueryRefusedError` for a value that the field cannot have."""
-    if leaf.is_repeated:
-        raise QueryRefusedError(rules.GAQL_WHERE)
-    for value in values:
-        match leaf.cpp_type:
-            case descriptor.FieldDescriptor.CPPTYPE_INT32 | descriptor.FieldDescriptor.CPPTYPE_INT64:
-                fits = value.isascii() and value.isdecimal()
-            case descriptor.FieldDescriptor.CPPTYPE_ENUM:
-                fits = value in leaf.enum_type.values_by_name
-            case descriptor.FieldDescriptor.CPPTYPE_BOOL:
-                fits = value.upper() in ("TRUE", "FALSE")
-            case _:
-                fits = True
-        if not fits:
-            raise QueryRefusedError(rules.GAQL_VALUE)
-
-
-def _matches(row: Any, path: str, leaf: Any, values: Iterable[str]) -> bool:
-    value = attrgetter(path)(row)
-    if leaf.enum_type is not None:
-        value = leaf.enum_type.values_by_number[value].name
-    return str(value).lower() in {each.lower() for each in values}
+    return ".".join(path)
 
 
 def _select(row: Any, mask: Any) -> Any:
@@ -361,4 +276,4 @@ _RESOURCES: Mapping[str, Callable[[QueriedCustomer], Iterable[dict[str, Any]]]] 
     "offline_conversion_upload_client_summary": _client_summaries,
     "offline_conversion_upload_conversion_action_summary": _action_summaries,
 }
-"""The functions that list each resource's unfiltered rows."""
+"""The functions that list each resource's rows."""

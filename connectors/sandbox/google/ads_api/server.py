@@ -271,10 +271,8 @@ class SandboxGoogleAdsApi(AdsApiState):
                     return ConversionUploadCall(call, self, now).answer()
                 case "ConversionAdjustmentUploadService/UploadConversionAdjustments":
                     return AdjustmentUploadCall(call, self, now).answer()
-                case "GoogleAdsService/Search":
-                    return search(call, self, now, stream=False)
                 case "GoogleAdsService/SearchStream":
-                    return search(call, self, now, stream=True)
+                    return search(call, self, now)
                 case _:
                     return CallRefusal.from_broken_rule(rules.METHOD)
         except UnreadableCallError:

@@ -267,10 +267,9 @@ class SandboxDataManager(SandboxGoogleApi):
             )
         if self._now() - taken.at > STATUS_KEPT:
             return self._violations_response([RuleViolation(rules.REQUEST_AGE, "request_id")])
-        numeric = any("enum-encoding=int" in value for value in request.query.get("$alt", ()))
         outcomes: Iterable[DestinationOutcome | None] = taken.outcomes or repeat(None)
         statuses = [
-            destination_status(destination, outcome, self.switches, numeric=numeric)
+            destination_status(destination, outcome, self.switches)
             for destination, outcome in zip(taken.request.destinations, outcomes, strict=False)
         ]
         return json_response(200, {"requestStatusPerDestination": statuses})

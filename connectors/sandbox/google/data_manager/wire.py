@@ -29,9 +29,7 @@ def _numbers(enum: Any) -> Mapping[str, int]:
 
 ERROR_REASONS = _numbers(types.ErrorReason)
 PROCESSING_REASONS = _numbers(types.ProcessingErrorReason)
-WARNING_REASONS = _numbers(types.ProcessingWarningReason)
 EVENT_SOURCES = frozenset(_numbers(types.EventSource).values())
-_DESTINATION_STATUSES = _numbers(types.RequestStatusPerDestination.RequestStatus)
 
 _Request = types.IngestEventsRequest.pb()
 _PLACE = re.compile(r"IngestEventsRequest\.?([\w.\[\]]*)")
@@ -176,39 +174,34 @@ class DestinationOutcome:
 
 
 def destination_status(
-    destination: Any, outcome: DestinationOutcome | None, switches: Mapping[str, object], *, numeric: bool
+    destination: Any, outcome: DestinationOutcome | None, switches: Mapping[str, object]
 ) -> dict[str, object]:
     """Return one destination's entry in the response to a status request; without an outcome it is still processing.
 
-    The switches `record_indices`, `failed_word`, `records_counted` and `warned` shape it; `numeric` writes enums as
-    numbers.
+    The switches `record_indices`, `failed_word`, `records_counted` and `warned` shape it.
     """
     status = outcome.status if outcome else "PROCESSING"
     word = switches["failed_word"] if status == "FAILED" else status
     entry: dict[str, object] = {
-        "destination": json_format.MessageToDict(destination, use_integers_for_enums=numeric),
-        "requestStatus": _DESTINATION_STATUSES[status] if numeric else word,
+        "destination": json_format.MessageToDict(destination),
+        "requestStatus": word,
     }
     if outcome is None:
         return entry
     if outcome.failed:
-        counts = [
-            _error_count(reason, rows, switches["record_indices"], numeric=numeric)
-            for reason, rows in outcome.failed.items()
-        ]
+        counts = [_error_count(reason, rows, switches["record_indices"]) for reason, rows in outcome.failed.items()]
         entry["errorInfo"] = {"errorCounts": counts}
     if switches["warned"]:
-        reason = "PROCESSING_WARNING_REASON_INTERNAL_ERROR"
-        warning = {"recordCount": "1", "reason": WARNING_REASONS[reason] if numeric else reason}
+        warning = {"recordCount": "1", "reason": "PROCESSING_WARNING_REASON_INTERNAL_ERROR"}
         entry["warningInfo"] = {"warningCounts": [warning]}
     missing = switches["records_counted"] == "one less"
     return {**entry, "eventsIngestionStatus": {"recordCount": str(outcome.records - missing)}}
 
 
-def _error_count(reason: str, rows: Sequence[int], indices: object, *, numeric: bool) -> dict[str, object]:
+def _error_count(reason: str, rows: Sequence[int], indices: object) -> dict[str, object]:
     count: dict[str, object] = {
         "recordCount": str(len(rows)),  # int64: a string in JSON
-        "reason": PROCESSING_REASONS[reason] if numeric else reason,
+        "reason": reason,
     }
     if indices:
         count["recordIndices"] = [str(row) for row in rows] if indices == "strings" else list(rows)

@@ -13,7 +13,7 @@ from connectors.survey import PathWithFewValues, Survey, SurveyedLabel
 from jobs.cli.setup.init.questions import CONVERSIONS, NONE, QUESTIONS, STAGES, Answers, SetupQuestion
 from jobs.exit_codes import UsageError
 from jobs.reporting.console import say, value_with_count
-from jobs.rules.model import normalise_label
+from jobs.rules.labels import normalise_label
 from jobs.settings.document import did_you_mean
 from jobs.settings.unmatched import loose_field_path
 

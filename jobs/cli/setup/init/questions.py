@@ -104,7 +104,7 @@ def parse_labels_or_none(text: str) -> tuple[str, ...]:
 
 def parse_distinct_labels(text: str) -> tuple[str, ...]:
     """Parse labels, possibly none, keeping the first spelling of each and dropping those without letters or digits."""
-    from jobs.rules.model import normalise_label  # noqa: PLC0415
+    from jobs.rules.labels import normalise_label  # noqa: PLC0415
 
     first: dict[str, str] = {}
     for label in parse_labels_or_none(text):
@@ -191,7 +191,7 @@ class SetupQuestion:
         self, stage: str, others: Mapping[str, Any], parse: Callable[[str], Any] | None = None
     ) -> Callable[[str], Any]:
         """Return a parser for the answer of `stage` that rejects anything already among the answers of `others`."""
-        from jobs.rules.model import normalise_label  # noqa: PLC0415
+        from jobs.rules.labels import normalise_label  # noqa: PLC0415
 
         def read(text: str) -> Any:
             answer = (parse or self.parse_answer)(text)

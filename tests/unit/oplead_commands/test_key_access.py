@@ -3,7 +3,7 @@
 import pytest
 
 from connectors.records import CheckVerdict
-from jobs.oplead_commands.keys import KeyAccess, key_finding
+from jobs.oplead_commands.key_access import KeyAccess, key_finding
 
 YES, NO, UNKNOWN = KeyAccess.GRANTED, KeyAccess.REFUSED, KeyAccess.UNKNOWN
 

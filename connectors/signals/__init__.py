@@ -1,0 +1,1 @@
+"""What goes out besides conversions: notices, pings, and signs of life."""
