@@ -704,6 +704,13 @@ FAULTS = (
         "tests/unit/ledger/storage/test_postgresql.py",
     ),
     Fault(
+        "an account that joins a fleet is not taken to be empty",
+        "jobs/ledger/storage/postgresql_tables.py",
+        'f"account = (SELECT {ACCOUNT})"',
+        'f"account = {ACCOUNT}"',
+        "tests/unit/ledger/storage/test_postgresql.py",
+    ),
+    Fault(
         "connections to a database that an account has left are closed",
         "jobs/ledger/storage/postgresql.py",
         "self._engine.pool.close()",

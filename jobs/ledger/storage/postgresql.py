@@ -243,6 +243,8 @@ def _engine(url: str, account: str = "", *, for_writing: bool = True, **pool: An
             "lock_timeout": f"{_LOCK_SECONDS}s",
             "statement_timeout": f"{_STATEMENT_SECONDS}s",
             "idle_in_transaction_session_timeout": f"{_IDLE_SECONDS[is_view]}s",
+            # Compiling a statement takes longer than running any of ours; a wrong estimate is enough to start it.
+            "jit": "off",
         }
         # The driver says so as it begins the transaction, which it does with its next statement.
         driver: Any = connection.connection.driver_connection

@@ -118,8 +118,21 @@ def _with_account(names: Iterable[str]) -> list[str]:
 # ── accounts kept apart ──────────────────────────────────────────────────────────────────────────
 
 _POLICY = "own_account"
-_AS_SHOWN = [f"({column} = current_setting('oplead.account'::text, true))" for column in ("account", "(account)::text")]
-"""The policy's condition as PostgreSQL shows it, by the type of the column."""
+_SHOWN, _TAKEN = f"account = (SELECT {ACCOUNT})", f"account = {ACCOUNT}"
+"""The policy's conditions for rows that are read and written.
+
+A subquery hides from the planner which account reads, so that it plans for one of average size. Else an account that
+joined after the last ANALYZE is taken to have one row of each table, and a join reads all its rows for each of them:
+measured, a first night of 2,000 leads beside three accounts took 80 s instead of 11. ANALYZE comes by itself once a
+tenth of a table has changed, which one account among many never does.
+"""
+_FORCED = "SELECT relname FROM pg_class WHERE relnamespace = current_schema()::regnamespace AND relforcerowsecurity"
+_COLUMNS = ("account", "(account)::text")
+_AS_SHOWN = [
+    f"({column} = ( SELECT current_setting('oplead.account'::text, true) AS current_setting))" for column in _COLUMNS
+]
+_AS_TAKEN = [f"({column} = current_setting('oplead.account'::text, true))" for column in _COLUMNS]
+"""The conditions as PostgreSQL shows them, by the type of the column."""
 
 
 def isolate_accounts(connection: Connection, tables: Iterable[Table]) -> None:
@@ -137,7 +150,7 @@ def every_account_shown(connection: Connection) -> Iterator[None]:
 
     If the block fails, its transaction ends and takes this back.
     """
-    forced = _isolated_tables(connection)
+    forced = set(connection.exec_driver_sql(_FORCED).scalars())
     for name in forced:
         connection.exec_driver_sql(f"ALTER TABLE {_quoted(connection, name)} NO FORCE ROW LEVEL SECURITY")
     yield
@@ -152,7 +165,7 @@ def _isolated_tables(connection: Connection) -> set[str]:
         "WHERE relnamespace = current_schema()::regnamespace AND relrowsecurity AND relforcerowsecurity "
         "AND polname = %s AND polcmd = '*' AND pg_get_expr(polqual, polrelid) = ANY(%s) "
         "AND pg_get_expr(polwithcheck, polrelid) = ANY(%s)",
-        (_POLICY, _AS_SHOWN, _AS_SHOWN),
+        (_POLICY, _AS_SHOWN, _AS_TAKEN),
     )
     return set(rows.scalars())
 
@@ -163,7 +176,7 @@ def _isolate_accounts_of(connection: Connection, table: Table) -> None:
         f"ALTER TABLE {name} ENABLE ROW LEVEL SECURITY",
         f"ALTER TABLE {name} FORCE ROW LEVEL SECURITY",
         f"DROP POLICY IF EXISTS {_POLICY} ON {name}",
-        f"CREATE POLICY {_POLICY} ON {name} USING (account = {ACCOUNT}) WITH CHECK (account = {ACCOUNT})",
+        f"CREATE POLICY {_POLICY} ON {name} USING ({_SHOWN}) WITH CHECK ({_TAKEN})",
     ):
         connection.exec_driver_sql(statement)
 

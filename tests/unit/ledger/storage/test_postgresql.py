@@ -474,6 +474,19 @@ def test_few_are_found_without_reading_what_else_an_account_has(begin, server, d
         assert 102 == rows_read(session, "status_change")
 
 
+def test_an_account_that_joins_later_is_not_taken_to_be_empty(opened, server, database):
+    """Else its rows are joined as if there were one: each with all."""
+    rows = [{k: v for k, v in whole_row(Run.__table__, ACCOUNT, 0).items() if k != "id"} for _ in range(500)]
+    with opened().begin() as connection:
+        connection.execute(Run.__table__.insert(), [row | {"night": None} for row in rows])
+    with server.connect(database) as connection:
+        connection.execute("ANALYZE")
+    with opened(OTHER).begin() as connection:
+        (plan,) = connection.exec_driver_sql("EXPLAIN (FORMAT JSON) TABLE run").scalar()
+
+        assert 500 == plan["Plan"]["Plan Rows"]
+
+
 def test_an_answer_is_compared_with_the_same_leads_only(begin):
     """Not with every answer of the account."""
     ledger, leads = begin(), [f"A-{number}" for number in range(100)]
