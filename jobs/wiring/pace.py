@@ -60,8 +60,9 @@ class DatabaseRequestHistory:
     # Without the database, what the others asked when last seen counts for its minute, and each of them is presumed to
     # ask as often as this process does. So those that shared a pace stay within it together through an outage, unless
     # they are more than it has requests. Not guaranteed: the share of a process that came since, or of any if the
-    # database never answered; and where this process alone is cut off, what it asks comes on top of what the others
-    # do, who have all of the pace. Then the platform answers 429, by which each halves its own.
+    # database never answered or the machine's clock is set ahead meanwhile; and where this process alone is cut off,
+    # what it asks comes on top of what the others do, who have all of the pace. Then the platform answers 429, by which
+    # each halves its own.
 
     def __init__(self, database: SharedDatabase, key: str, *, patience: float = 10.0, is_sandbox: bool = False) -> None:
         """Open nothing yet.

@@ -128,7 +128,7 @@ def test_a_days_requests_count_whatever_became_of_their_processes(account, limit
     assert 2 >= rows.total()
 
 
-@pytest.mark.parametrize("skew", [-1000 * DAY, -3 * HOUR, -HOUR / 2, HOUR / 2, 3 * HOUR, 1000 * DAY])
+@pytest.mark.parametrize("skew", [-1000 * DAY, -HOUR / 2, 3 * HOUR])
 def test_a_day_is_the_same_for_all_whatever_their_clocks_say(account, limits, database, skew):
     """It is the server's; who finds it used up is told for how long, and not until when."""
     limits(per_day=5)

@@ -160,7 +160,7 @@ def machines(machine, database):
     return lambda skew, *, rate=2: Machines(machine, database, skew, rate)
 
 
-SKEWS = pytest.mark.parametrize("skew", [timedelta(seconds=s) for s in (-1e8, -7200, -61, -20, 20, 61, 7200, 1e8)])
+SKEWS = pytest.mark.parametrize("skew", [timedelta(seconds=s) for s in (-7200, -20, 61, 1e8)])
 
 
 @SKEWS
