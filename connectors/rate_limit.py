@@ -8,8 +8,8 @@ import secrets
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from io import FileIO
@@ -54,20 +54,19 @@ class ProcessRequestHistory:
     per_hour: dict[AwareDatetime, int] = field(default_factory=dict)
     """How many requests began in each hour of the last day, by its start; empty where a day has no limit."""
 
-    def without_expired_api_requests(self, now: datetime) -> "ProcessRequestHistory":
-        """Return what still counts at `now`; a request that never ended counts as answered after LONGEST_REQUEST."""
+    def forget_expired_requests(self, now: datetime) -> None:
+        """Keep what still counts at `now`; a request that never ended counts as answered after LONGEST_REQUEST."""
         running = [_clamp_future_time(since, now) for since in self.running]
         lost = [since + LONGEST_REQUEST for since in running if now - since >= LONGEST_REQUEST]
-        return ProcessRequestHistory(
-            running=[since for since in running if now - since < LONGEST_REQUEST],
-            answered=[
-                at for at in (*lost, *(_clamp_future_time(at, now) for at in self.answered)) if now - at < WINDOW
-            ],
-            throttled_until=_clamp_pause_end(self.throttled_until, now, THROTTLED_FOR),
-            closed_until=_clamp_pause_end(self.closed_until, now, WINDOW),
-            # Hours far ahead are of a clock that is wrong: they would count until it is right.
-            per_hour={hour: count for hour, count in self.per_hour.items() if -_HOUR <= now - hour < _HOUR_COUNTS_FOR},
-        )
+        answered = (*lost, *(_clamp_future_time(at, now) for at in self.answered))
+        self.running = [since for since in running if now - since < LONGEST_REQUEST]
+        self.answered = [at for at in answered if now - at < WINDOW]
+        self.throttled_until = _clamp_pause_end(self.throttled_until, now, THROTTLED_FOR)
+        self.closed_until = _clamp_pause_end(self.closed_until, now, WINDOW)
+        # Hours far ahead are of a clock that is wrong: they would count until it is right.
+        self.per_hour = {
+            hour: count for hour, count in self.per_hour.items() if -_HOUR <= now - hour < _HOUR_COUNTS_FOR
+        }
 
     def __bool__(self) -> bool:
         return bool(self.running or self.answered or self.throttled_until or self.closed_until or self.per_hour)
@@ -92,8 +91,10 @@ class RequestHistories(Protocol):
 
     def lock_and_update_request_history(
         self, own: ProcessRequestHistory, now: datetime
-    ) -> AbstractContextManager[Sequence[ProcessRequestHistory]]:
-        """Hold the histories for the block; yield the other processes', then write `own` on exit.
+    ) -> AbstractContextManager[tuple[datetime, Sequence[ProcessRequestHistory]]]:
+        """Hold the histories for the block; yield the time and the other processes', then write `own` on exit.
+
+        The time is the one that all of them go by; `now` is what this process takes it for.
 
         Raises:
             Transient: another process held them for too long.
@@ -130,8 +131,8 @@ class SharedRequestHistory:
     @contextmanager
     def lock_and_update_request_history(
         self, own: ProcessRequestHistory, now: datetime
-    ) -> Iterator[Sequence[ProcessRequestHistory]]:
-        """Hold the file lock for the block; yield the other processes' traces, then write `own` on exit.
+    ) -> Iterator[tuple[datetime, Sequence[ProcessRequestHistory]]]:
+        """Hold the file lock for the block; yield `now` and the other processes' traces, then write `own` on exit.
 
         Raises:
             Transient: another process held the lock for too long.
@@ -139,7 +140,7 @@ class SharedRequestHistory:
         with ExitStack() as stack:
             file = None if self._is_alone else self._open(stack)
             others = self._others(file, now) if file else {}
-            yield tuple(others.values())
+            yield now, tuple(others.values())
             if file:
                 self._write(file, {**others, self._me: own})
 
@@ -178,8 +179,9 @@ class SharedRequestHistory:
     def _others(self, file: FileIO, now: datetime) -> dict[str, ProcessRequestHistory]:
         try:
             found = _TRACES.validate_json(file.read(_LARGEST_FILE) or b"{}")
-            others = {name: trace for name, trace in found.items() if name != self._me}
-            traces = {name: trace.without_expired_api_requests(now) for name, trace in others.items()}
+            traces = {name: trace for name, trace in found.items() if name != self._me}
+            for trace in traces.values():
+                trace.forget_expired_requests(now)
         except (OSError, ValueError, OverflowError):
             traces = {_UNKNOWN: ProcessRequestHistory([], [], None, closed_until=now + WINDOW)}
         return {name: trace for name, trace in traces.items() if trace}
@@ -236,10 +238,14 @@ class Pacer:
         self._shared = shared
         self._cancel_token = cancel_token
         self._own = ProcessRequestHistory([], [], None, None)
+        self._ahead = timedelta()
+        """How far the time that is shared was ahead of our clock when last seen."""
         self._changed = threading.Condition()
 
     def take_request_slot(self) -> datetime | None:
-        """Take a slot and return None, or return when to try again; any thread may `release_request_slot` the slot.
+        """Take a slot and return None, or return when to try again by our clock.
+
+        Any thread may `release_request_slot` the slot.
 
         Raises:
             Transient: another process locks the shared file for too long.
@@ -248,32 +254,25 @@ class Pacer:
             while True:
                 if self._cancel_token is not None:
                     self._cancel_token()
-                # Never read the clock while holding the lock: a sandbox's may not answer until the others sleep.
-                now = self._clock.now()
-                with self._opened(now) as others:
+                with self._opened() as (now, others):
                     free_at = self._free_at(now, others)
                     if free_at is None:
                         self._begin(now)
                         return None
                 if free_at > now:
-                    return free_at
+                    return free_at - self._ahead
                 self._changed.wait(timeout=1)  # this process holds every slot; check again when one is returned
 
     def release_request_slot(self) -> None:
         """Return the slot of a completed request and start its minute."""
         with self._changed:
-            now = self._clock.now()
-            self._own.running.pop(0)
-            self._own.answered.append(now)
-            self._publish(now)
+            self._record(self._end)
             self._changed.notify_all()
 
     def halve_pace_after_throttling(self) -> None:
         """Halve the pace for ten minutes after a 429."""
         with self._changed:
-            now = self._clock.now()
-            self._own.throttled_until = now + THROTTLED_FOR
-            self._publish(now)
+            self._record(self._halve)
 
     def close(self) -> None:
         """Close what is shared with other processes; the pacer stays usable."""
@@ -286,16 +285,38 @@ class Pacer:
             hour = now.replace(minute=0, second=0, microsecond=0)
             self._own.per_hour[hour] = self._own.per_hour.get(hour, 0) + 1
 
-    def _publish(self, now: datetime) -> None:
-        # If locked out, the next request publishes it; until then the others count this one as running.
-        with suppress(Transient), self._opened(now):
-            pass
+    def _end(self, now: datetime) -> None:
+        self._own.running.pop(0)
+        self._own.answered.append(now)
 
-    def _opened(self, now: datetime) -> AbstractContextManager[Sequence[ProcessRequestHistory]]:
-        running, self._own.running = self._own.running, []  # our own are never presumed lost
-        self._own = self._own.without_expired_api_requests(now)
-        self._own.running = running
-        return nullcontext(()) if self._shared is None else self._shared.lock_and_update_request_history(self._own, now)
+    def _halve(self, now: datetime) -> None:
+        self._own.throttled_until = now + THROTTLED_FOR
+
+    def _record(self, note: Callable[[datetime], None]) -> None:
+        """Note what has happened just now, and publish it."""
+        try:
+            with self._opened() as (now, _others):
+                note(now)
+        except Transient:
+            # Locked out: the next request publishes it; until then the others count this one as running.
+            note(self._clock.now() + self._ahead)
+
+    @contextmanager
+    def _opened(self) -> Iterator[tuple[datetime, Sequence[ProcessRequestHistory]]]:
+        """Hold what is shared for the block; yield the time and what the others have asked."""
+        # Never read the clock while holding the lock: a sandbox's may not answer until the others sleep.
+        ours = self._clock.now()
+        with self._hold(ours + self._ahead) as (now, others):
+            self._ahead = now - ours
+            running, self._own.running = self._own.running, []  # our own are never presumed lost
+            self._own.forget_expired_requests(now)
+            self._own.running = running
+            yield now, others
+
+    def _hold(self, now: datetime) -> AbstractContextManager[tuple[datetime, Sequence[ProcessRequestHistory]]]:
+        if self._shared is None:
+            return nullcontext((now, ()))
+        return self._shared.lock_and_update_request_history(self._own, now)
 
     def _free_at(self, now: datetime, others: Sequence[ProcessRequestHistory]) -> datetime | None:
         """Return when to try again: None if a slot is free, `now` if one of our own requests must end first."""

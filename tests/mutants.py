@@ -1206,9 +1206,30 @@ FAULTS = (
     Fault(
         "machines with one token keep one rate together",
         "jobs/wiring/pace.py",
-        "yield [each for each in self._others.values() if each]",
-        "yield ()",
+        "yield now, tuple(self._others.values())",
+        "yield now, ()",
         "tests/contract/test_shared_pace.py",
+    ),
+    Fault(
+        "machines keep one rate together whatever their clocks say",
+        "jobs/wiring/pace.py",
+        "now = now if self._is_sandbox else server_time",
+        "pass",
+        "tests/contract/test_shared_pace.py",
+    ),
+    Fault(
+        "the time by which machines share a pace is not taken before their turn",
+        "jobs/wiring/pace.py",
+        "pg_advisory_xact_lock(hashtextextended(:key, :seed)), clock_timestamp()",
+        "pg_advisory_xact_lock(hashtextextended(:key, :seed)), statement_timestamp()",
+        "tests/contract/test_shared_pace.py",
+    ),
+    Fault(
+        "a machine whose clock is ahead waits for its turn as long as others",
+        "connectors/rate_limit.py",
+        "return free_at - self._ahead",
+        "return free_at",
+        "tests/contract/test_google_quota.py",
     ),
     Fault(
         "a moment in which the database is slow ends no pace that machines share",
@@ -1227,8 +1248,8 @@ FAULTS = (
     Fault(
         "machines that shared a pace stay within it while the database is away",
         "jobs/wiring/pace.py",
-        "for each in (*seen, *[replace(own, per_hour={})] * asking) if each]",
-        "for each in seen if each]",
+        "for each in (*self._others.values(), *[like_us] * asking) if each]",
+        "for each in self._others.values() if each]",
         "tests/contract/test_shared_pace.py",
     ),
     Fault(

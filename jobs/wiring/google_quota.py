@@ -31,10 +31,20 @@ class GoogleQuotas:
         cancel_token: CancelToken,
         *,
         database_at: "Callable[[SecretStr], SharedDatabase]" = shared_database,
+        is_sandbox: bool = False,
     ) -> None:
-        """Open nothing yet; `database_at` returns the database at an address."""
+        """Open nothing yet.
+
+        Args:
+            state: where the account's state lies.
+            clock: tells the time.
+            cancel_token: called before each request; may raise to prevent it.
+            database_at: returns the database at an address, whose server's clock counts.
+            is_sandbox: `clock` is a sandbox's, and counts in its place.
+        """
         self._clock = clock
         self._cancel_token = cancel_token
+        self._is_sandbox = is_sandbox
         self._database = database_at(state.url) if isinstance(state, StateDatabaseAddress) else None
         self._pacers: dict[tuple[str, str, ReadOrWrite], Pacer] = {}
 
@@ -50,7 +60,7 @@ class GoogleQuotas:
         address, project = str(google.endpoint), project_of(read_key(google.credentials))
         place = (address, project, direction)
         if place not in self._pacers:
-            self._pacers[place] = _pacer(place, self._clock, self._cancel_token, self._database)
+            self._pacers[place] = self._pacer(place)
         return ProjectQuota(project, self._pacers[place], self._clock)
 
     def close(self) -> None:
@@ -58,17 +68,15 @@ class GoogleQuotas:
         if self._database is not None:
             self._database.close()
 
+    def _pacer(self, place: "tuple[str, str, ReadOrWrite]") -> "Pacer":
+        from connectors.google_ads.quota import PER_DAY, PER_MINUTE  # noqa: PLC0415
+        from connectors.rate_limit import Pacer, pace_key  # noqa: PLC0415
 
-def _pacer(
-    place: "tuple[str, str, ReadOrWrite]", clock: Clock, cancel_token: CancelToken, database: "SharedDatabase | None"
-) -> "Pacer":
-    from connectors.google_ads.quota import PER_DAY, PER_MINUTE  # noqa: PLC0415
-    from connectors.rate_limit import Pacer, pace_key  # noqa: PLC0415
+        if self._database is None:
+            return Pacer(self._clock, PER_MINUTE, cancel_token=self._cancel_token)
+        from jobs.wiring.pace import DatabaseRequestHistory  # noqa: PLC0415 - few need its driver
 
-    if database is None:
-        return Pacer(clock, PER_MINUTE, cancel_token=cancel_token)
-    from jobs.wiring.pace import DatabaseRequestHistory  # noqa: PLC0415 - few need its driver
-
-    address, project, direction = place
-    shared = DatabaseRequestHistory(database, pace_key(address, f"{project} {direction}"))
-    return Pacer(clock, PER_MINUTE, per_day=PER_DAY, shared=shared, cancel_token=cancel_token)
+        address, project, direction = place
+        key = pace_key(address, f"{project} {direction}")
+        shared = DatabaseRequestHistory(self._database, key, is_sandbox=self._is_sandbox)
+        return Pacer(self._clock, PER_MINUTE, per_day=PER_DAY, shared=shared, cancel_token=self._cancel_token)

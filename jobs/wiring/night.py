@@ -45,7 +45,9 @@ def open_connectors(
     """
     # Pace, quotas and inbox take turns on one connection.
     database_at = cache(shared_database)
-    quotas = GoogleQuotas(settings.state, clock, cancel_token, database_at=database_at)
+    quotas = GoogleQuotas(
+        settings.state, clock, cancel_token, database_at=database_at, is_sandbox=settings.clock is not None
+    )
     sinks, readers = _sinks_and_statement_readers(
         settings, quotas, validate_only=validate_only, cancel_token=cancel_token
     )

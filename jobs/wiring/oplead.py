@@ -71,7 +71,9 @@ def oplead_writer(
     if options.form is not None:
         # Another service: its token goes into the body, and neither Oplead's key nor its extra headers go along.
         address = urlsplit(options.form.url)
-        shared = _shared_pace((options.form.url, options.form.token), known.state, shared_database)
+        shared = _shared_pace(
+            (options.form.url, options.form.token), known.state, shared_database, is_sandbox=look.clock is not None
+        )
         form = OpleadClient(
             OpleadOptions(
                 token="",
@@ -109,7 +111,14 @@ def oplead_client(
     return OpleadClient(
         build_oplead_options(look),
         clock=clock,
-        pacer=pacer_for(look.oplead, clock, state=state, cancel_token=cancel_token, database_at=database_at),
+        pacer=pacer_for(
+            look.oplead,
+            clock,
+            state=state,
+            cancel_token=cancel_token,
+            database_at=database_at,
+            is_sandbox=look.clock is not None,
+        ),
         cancel_token=cancel_token,
         clocks_within=clocks_within,
     )
@@ -219,11 +228,15 @@ def pacer_for(
     state: StateFile | StateDatabaseAddress | None,
     cancel_token: CancelToken = never_cancelled,
     database_at: "Callable[[SecretStr], SharedDatabase]" = shared_database,
+    is_sandbox: bool = False,
 ) -> "Pacer":
-    """Return the request pacer, shared by all processes of an account by its state."""
+    """Return the request pacer, shared by all processes of an account by its state.
+
+    In a database its server's clock counts, unless `clock` is a sandbox's.
+    """
     from connectors.rate_limit import Pacer  # noqa: PLC0415
 
-    shared = _shared_pace((str(oplead.base_url), oplead.token_value), state, database_at)
+    shared = _shared_pace((str(oplead.base_url), oplead.token_value), state, database_at, is_sandbox=is_sandbox)
     return Pacer(clock, oplead.rate, shared=shared, cancel_token=cancel_token)
 
 
@@ -231,6 +244,8 @@ def _shared_pace(
     service: tuple[str, str],
     state: StateFile | StateDatabaseAddress | None,
     database_at: "Callable[[SecretStr], SharedDatabase]",
+    *,
+    is_sandbox: bool,
 ) -> "RequestHistories | None":
     """Return what processes of one machine share beside a file, and those of several in a database."""
     from connectors.rate_limit import SharedRequestHistory, pace_file, pace_key  # noqa: PLC0415
@@ -243,6 +258,6 @@ def _shared_pace(
         case StateDatabaseAddress(url):
             from jobs.wiring.pace import DatabaseRequestHistory  # noqa: PLC0415 - few need its driver
 
-            return DatabaseRequestHistory(database_at(url), pace_key(*service))
+            return DatabaseRequestHistory(database_at(url), pace_key(*service), is_sandbox=is_sandbox)
         case never:
             assert_never(never)

@@ -13,7 +13,7 @@ from pydantic import SecretStr
 
 from connectors.errors import Transient
 from connectors.google_ads.quota import LONGEST_WAIT, ReadOrWrite, project_of
-from connectors.rate_limit import LONGEST_REQUEST, WINDOW
+from connectors.rate_limit import HISTORY, LONGEST_REQUEST, WINDOW
 from connectors.records import Target
 from jobs.cancellation import StoppedBySignal, never_cancelled
 from jobs.settings import load
@@ -22,7 +22,7 @@ from jobs.wiring.account import account_inbox
 from jobs.wiring.google_quota import GoogleQuotas
 from jobs.wiring.night import open_connectors
 from tests import postgresql, quick
-from tests.fakes import FakeClock, slot
+from tests.fakes import NIGHT, FakeClock, slot
 
 HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
@@ -55,14 +55,14 @@ def account(request, limits, tmp_path):
     del limits
     made = []
 
-    def make(clock, *, is_file=False, cancel_token=never_cancelled):
+    def make(clock, *, is_file=False, cancel_token=never_cancelled, is_sandbox=True):
         if is_file:
             state = StateFile(tmp_path / "state.db")
         else:
             state = StateDatabaseAddress(
                 SecretStr(postgresql.server().url(request.getfixturevalue("database"))), tmp_path
             )
-        made.append(GoogleQuotas(state, clock, cancel_token))
+        made.append(GoogleQuotas(state, clock, cancel_token, is_sandbox=is_sandbox))
         return made[-1]
 
     yield make
@@ -126,6 +126,26 @@ def test_a_days_requests_count_whatever_became_of_their_processes(account, limit
     assert [2, 0, 2] == counts
     assert 1 == rows[""]
     assert 2 >= rows.total()
+
+
+@pytest.mark.parametrize("skew", [-1000 * DAY, -HOUR / 2, 3 * HOUR])
+def test_a_day_is_the_same_for_all_whatever_their_clocks_say(account, limits, database, skew):
+    """It is the server's; who finds it used up is told for how long, and not until when."""
+    limits(per_day=5)
+    right, wrong, server = FakeClock(), FakeClock(NIGHT + skew), FakeClock()
+    postgresql.server().set_clock(database, server.now())
+    nights = [account(clock, is_sandbox=False) for clock in (right, wrong)]
+    quota(nights[1]).pacer.take_request_slot()
+    counts = [asked(nights[0]), asked(nights[1])]
+    with pytest.raises(Transient, match="shop") as full, quota(nights[1]).wait_for_quota():
+        pass
+    for clock in (right, wrong, server):
+        clock.time += full.value.retry_after
+    postgresql.server().set_clock(database, server.now())
+
+    assert [4, 0] == counts
+    assert DAY < full.value.retry_after <= DAY + HOUR
+    assert 5 == asked(nights[1]) + asked(nights[0])
 
 
 def test_a_spent_project_costs_no_other_project_and_no_other_direction(account, limits):
@@ -233,6 +253,12 @@ def test_what_a_night_shares_takes_one_connection_of_the_server(database, tmp_pa
             (count,) = connection.execute(open_now, (database,)).fetchone()
 
     assert 1 == count
+    with closing(postgresql.server().connect(database)) as connection:
+        rows = [HISTORY.validate_json(one) for (one,) in connection.execute("SELECT history FROM pace")]
+        (server_time,) = connection.execute("SELECT clock_timestamp()").fetchone()
+    assert [True] * 3 == [
+        server_time - HOUR < at <= server_time for row in rows for at in (*row.answered, *row.per_hour)
+    ]
 
 
 SETTINGS = """

@@ -2,20 +2,23 @@
 
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from datetime import timedelta
 
 import pytest
 from pydantic import SecretStr
 from sqlalchemy import event, text
 
-from connectors.rate_limit import LONGEST_REQUEST, WINDOW, pace_key
+from connectors.rate_limit import HISTORY, LONGEST_REQUEST, THROTTLED_FOR, WINDOW, pace_key
 from jobs.settings.oplead_schema import OpleadSettings
 from jobs.settings.types import StateDatabaseAddress
 from jobs.wiring import pace
 from jobs.wiring.oplead import pacer_for
 from tests import postgresql
-from tests.fakes import FakeClock, slot
+from tests.fakes import NIGHT, FakeClock, slot
 
+HOUR = timedelta(hours=1)
 TAKE_ALL = """
 import sys, threading
 from pathlib import Path
@@ -26,7 +29,7 @@ from jobs.wiring.oplead import pacer_for
 from tests.fakes import FakeClock
 
 oplead = OpleadSettings(rate=60, base_url="https://crm.example.org", token="tok-1")
-pacer = pacer_for(oplead, FakeClock(), state=StateDatabaseAddress(SecretStr(sys.argv[1]), Path("/")))
+pacer = pacer_for(oplead, FakeClock(), state=StateDatabaseAddress(SecretStr(sys.argv[1]), Path("/")), is_sandbox=True)
 taken = []
 print("ready", flush=True)
 sys.stdin.readline()
@@ -52,13 +55,13 @@ def database():
 
 @pytest.fixture
 def machine(database, tmp_path):
-    """Makes the pacer of another machine on the same clock."""
+    """Makes the pacer of another machine; a sandbox's clock is one for all, otherwise the server's counts."""
     made = []
 
-    def make(clock, *, rate=2, mark=1):
+    def make(clock, *, rate=2, mark=1, is_sandbox=True):
         oplead = OpleadSettings(rate=rate, base_url="https://crm.example.org", token=f"tok-{mark}")
         state = StateDatabaseAddress(SecretStr(postgresql.server().url(database)), tmp_path)
-        made.append(pacer_for(oplead, clock, state=state))
+        made.append(pacer_for(oplead, clock, state=state, is_sandbox=is_sandbox))
         return made[-1]
 
     yield make
@@ -123,6 +126,135 @@ def taken(pacer):
         count += 1
         pacer.release_request_slot()
     return count
+
+
+class Machines:
+    """Two machines whose clocks disagree, and the server's clock, which is right."""
+
+    def __init__(self, machine, database, skew, rate):
+        self.database = database
+        self.clocks = [FakeClock(NIGHT + skew), FakeClock()]
+        self.server = FakeClock()
+        self.pass_time(timedelta())
+        self.pacers = [machine(clock, rate=rate, is_sandbox=False) for clock in self.clocks]
+
+    def pass_time(self, span):
+        """Have time pass on all clocks."""
+        for clock in (*self.clocks, self.server):
+            clock.time += span
+        postgresql.server().set_clock(self.database, self.server.time)
+
+    def waits(self):
+        """For how long each machine has to wait now."""
+        return [pacer.take_request_slot() - clock.now() for pacer, clock in zip(self.pacers, self.clocks, strict=True)]
+
+    def rows(self):
+        """What the database has about their requests."""
+        with closing(postgresql.server().connect(self.database)) as connection:
+            return [HISTORY.validate_json(one) for (one,) in connection.execute("SELECT history FROM pace")]
+
+
+@pytest.fixture
+def machines(machine, database):
+    """Makes two machines; the clock of the first is ahead of the other's, which agrees with the server's."""
+    return lambda skew, *, rate=2: Machines(machine, database, skew, rate)
+
+
+SKEWS = pytest.mark.parametrize("skew", [timedelta(seconds=s) for s in (-7200, -20, 61, 1e8)])
+
+
+@SKEWS
+@pytest.mark.parametrize("first", [0, 1])
+def test_no_minute_exceeds_the_limit_whatever_the_machines_clocks_say(machines, skew, first):
+    """A wait is as long for all of them, and nobody's slot comes back sooner."""
+    both = machines(skew, rate=4)
+    early, late = both.pacers[first], both.pacers[1 - first]
+    assert [3, 1] == [sum(early.take_request_slot() is None for _ in range(3)), taken(late)]
+    for _ in range(3):
+        early.release_request_slot()
+    both.pass_time(WINDOW / 2)
+
+    assert [WINDOW / 2] * 2 == both.waits()
+    both.pass_time(WINDOW / 2)
+    assert 4 == taken(late) + taken(early)
+    assert {both.server.now()} == {at for row in both.rows() for at in row.answered}
+
+
+@SKEWS
+def test_a_429_slows_all_for_as_long_whatever_their_clocks_say(machines, skew):
+    """Whoever received it."""
+    both = machines(skew)
+    both.pacers[0].halve_pace_after_throttling()
+    counts = [taken(both.pacers[1])]
+    for span in (THROTTLED_FOR - WINDOW, WINDOW):
+        both.pass_time(span)
+        counts.append(sum(map(taken, both.pacers)))
+
+    assert [1, 1, 2] == counts
+
+
+@SKEWS
+def test_a_clock_that_is_set_gives_nobody_more(machines, skew):
+    """Neither while a request is running nor after it, and it costs no wait either."""
+    both = machines(timedelta())
+    with slot(both.pacers[0]):
+        both.clocks[0].time += skew
+    with slot(both.pacers[0]):
+        both.clocks[0].time += skew
+
+    assert [WINDOW] * 2 == both.waits()
+
+
+def test_a_row_is_deleted_once_it_counts_for_nothing_by_the_servers_clock(machines):
+    """A machine whose clock is ahead would delete what the others go by."""
+    both = machines(1000 * HOUR, rate=4)
+    with slot(both.pacers[1]), slot(both.pacers[0]):
+        pass
+    assert 2 == len(both.rows())
+    both.clocks[0].time += 1000 * HOUR
+    assert 3 == 1 + taken(both.pacers[0])
+    assert 2 == len(both.rows())
+    both.pass_time(WINDOW)
+    taken(both.pacers[0])
+    assert 1 == len(both.rows())
+
+
+def test_the_time_is_taken_once_the_lock_is_held(machine, database):
+    """It would be earlier by the wait for it otherwise, and so would the slot's return."""
+    pacer, key = machine(FakeClock(), is_sandbox=False), pace_key("https://crm.example.org/", "tok-1")
+    with ThreadPoolExecutor(1) as threads, closing(postgresql.server().connect(database)) as holder:
+        holder.execute("SELECT pg_advisory_lock(hashtextextended(%s, %s))", [key, pace._PACES])
+        asking = threads.submit(pacer.take_request_slot)
+        waiting = "SELECT FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+        postgresql.wait_until(lambda: holder.execute(waiting).fetchone() is not None)
+        (released,) = holder.execute("SELECT clock_timestamp(), pg_advisory_unlock_all()").fetchone()[:1]
+        assert asking.result(30) is None
+
+    assert released <= pacer._own.running[0]
+
+
+@SKEWS
+def test_a_machine_whose_clock_is_wrong_keeps_its_pace_while_the_database_is_away(machines, database, skew):
+    """Nobody tells it the time: it goes on from when it last knew it."""
+    both = machines(skew)
+    assert [None, None] == [pacer.take_request_slot() for pacer in both.pacers]
+    for pacer in both.pacers:
+        pacer.release_request_slot()
+    go_away(database)
+
+    assert [WINDOW] * 2 == both.waits()
+
+
+def test_a_clock_that_is_set_back_while_the_database_is_away_stops_no_requests(machines, database):
+    """What the others had asked counts for a minute more, and not until its time has come again."""
+    both = machines(timedelta())
+    assert [2, 0] == [taken(both.pacers[1]), taken(both.pacers[0])]
+    go_away(database)
+    both.clocks[0].time -= 24 * HOUR
+    assert WINDOW == both.pacers[0].take_request_slot() - both.clocks[0].now()
+    both.clocks[0].time += WINDOW
+
+    assert 1 == taken(both.pacers[0])  # its part
 
 
 def test_an_outage_does_not_stop_reading_and_ends(machine, database, caplog):
