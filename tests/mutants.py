@@ -148,6 +148,13 @@ FAULTS = (
         "tests/unit/jobs/fleet/test_database.py",
     ),
     Fault(
+        "a worker notices that the server of its database is gone",
+        "jobs/fleet/database.py",
+        "            **CONNECT_OPTIONS,\n",
+        '            "connect_timeout": 10,\n',
+        "tests/unit/jobs/fleet/test_database.py",
+    ),
+    Fault(
         "a worker that is paused in a transaction does not hold up all others",
         "jobs/fleet/database.py",
         " -c idle_in_transaction_session_timeout={_IDLE_SECONDS}s",
@@ -746,8 +753,8 @@ FAULTS = (
     Fault(
         "an account's lease on PostgreSQL ends soon after its machine is gone",
         "jobs/ledger/storage/postgresql_state.py",
-        '"tcp_keepalives_idle": "60", ',
-        "",
+        '"tcp_keepalives_idle": "15"',
+        '"tcp_keepalives_idle": "60"',
         "tests/contract/ledger/test_state.py",
     ),
     Fault(
