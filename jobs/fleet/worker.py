@@ -394,13 +394,12 @@ def _end_run(connection: Connection, account: str, run: queue.OpenRun, result: W
     Raises:
         _ResultRefusedError: the database takes no such result.
     """
-    if result.exit_code == Exit.CONFIGURATION and (
-        # Nothing is wrong with the account: its process came upon the tables of another version,
-        not is_deployed(connection)
-        # or its machine lacks something that another one has.
-        or (result.task is DidTask.UNABLE and may_another_run_it(connection, run.id, silent_for=_DEAD_AFTER))
-    ):
+    if result.exit_code == Exit.CONFIGURATION and not is_deployed(connection):
+        # Nothing is wrong with the account: its process came upon the tables of another version.
         result = replace(result, exit_code=Exit.HELD, problems=None)
+    if result.task is DidTask.UNABLE and may_another_run_it(connection, run.id, silent_for=_DEAD_AFTER):
+        # Nobody is needed yet.
+        result = replace(result, exit_code=Exit.HELD)
     try:
         is_ended = queue.end_run(connection, run, result)
         if is_ended:
