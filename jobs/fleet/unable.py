@@ -46,7 +46,7 @@ class Rest:
         """Record what became of an account; one that fails again says nothing of this machine."""
         if result.task is not DidTask.UNABLE:
             if self._seconds:
-                _log.info("this machine can run accounts again, and takes them as before")
+                _log.info("this machine has what an account needs again: the worker takes accounts as before")
             self._accounts.clear()
             self._seconds = 0.0
         elif not has_failed_before:
@@ -55,8 +55,8 @@ class Rest:
                 self._seconds = FIRST_REST
                 self._until = self.clock() + FIRST_REST
                 _log.error(
-                    "this machine cannot run one account after the other, leaves them to other workers, and tries one "
-                    "every few minutes",
+                    "this machine lacks what several accounts in a row need: the worker leaves accounts to others, and "
+                    "tries one every few minutes",
                     accounts=sorted(self._accounts),
                     why=result.why,
                 )

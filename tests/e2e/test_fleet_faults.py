@@ -217,7 +217,7 @@ def test_machine_that_lacks_a_secret_takes_no_night_away(fleet):
     assert [1] * len(names) == [len(fleet.nights(each)) for each in names]
     assert len(fleet.runs("task = 'unable'")) < len(names)
     assert {75} == {run["exit_code"] for run in fleet.runs("task = 'unable'")}
-    assert 1 == said.count("this machine cannot run one account after the other")
+    assert 1 == said.count("this machine lacks what several accounts in a row need")
     assert 0 == told
     assert "OPLEAD_TOKEN is not set" in " ".join(status.partition("Being retried")[2].split())
     assert fleet.runs("task = 'unable'")[0]["worker"] in status
