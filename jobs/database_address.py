@@ -1,9 +1,21 @@
-"""The address of a PostgreSQL database, in which all who read it have to find the same password."""
+"""A PostgreSQL database's address, in which all who read it must find the same password, and how to connect to it."""
 
+from collections.abc import Mapping
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 from connectors.language import _
 
+CONNECT_OPTIONS: Mapping[str, str | int] = {
+    "connect_timeout": 10,
+    # A server that is gone is noticed within a minute, whether it owes an answer or not; firewalls see some traffic.
+    "keepalives": 1,
+    "keepalives_idle": 30,
+    "keepalives_interval": 10,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 60_000,
+    "application_name": "oplead-sync",
+}
+"""What each connection adds to the address."""
 _SECRET_OPTIONS = {"password", "sslpassword"}
 
 

@@ -148,6 +148,13 @@ FAULTS = (
         "tests/unit/jobs/fleet/test_database.py",
     ),
     Fault(
+        "a worker notices that the server of its database is gone",
+        "jobs/fleet/database.py",
+        "            **CONNECT_OPTIONS,\n",
+        '            "connect_timeout": 10,\n',
+        "tests/unit/jobs/fleet/test_database.py",
+    ),
+    Fault(
         "a worker that is paused in a transaction does not hold up all others",
         "jobs/fleet/database.py",
         " -c idle_in_transaction_session_timeout={_IDLE_SECONDS}s",
@@ -414,6 +421,34 @@ FAULTS = (
         "if not self._is_cut_off and time.monotonic() - self._heard_since >= self.pace.dead_after:",
         "if True:",
         "tests/unit/jobs/fleet/test_worker.py",
+    ),
+    Fault(
+        "what this machine lacks is told from what no machine could run",
+        "jobs/cli/fleet/account_work.py",
+        "if isinstance(account.loaded, InvalidSettings):",
+        "if False:",
+        "tests/unit/cli/test_account_work.py",
+    ),
+    Fault(
+        "a clock that is corrected during a night does not put the account off",
+        "jobs/cli/fleet/account_work.py",
+        "table.next_night_after(min(began, now))",
+        "table.next_night_after(began)",
+        "tests/unit/cli/test_account_work.py",
+    ),
+    Fault(
+        "a worker whose machine lacks something leaves the accounts to others",
+        "jobs/fleet/worker.py",
+        "may_take = self._rest.may_take()",
+        "may_take = True",
+        "tests/e2e/test_fleet_faults.py",
+    ),
+    Fault(
+        "accounts that no machine can run do not keep a worker from the others",
+        "jobs/fleet/unable.py",
+        "elif not has_failed_before:",
+        "else:",
+        "tests/unit/jobs/fleet/test_unable.py",
     ),
     Fault(
         "a worker whose database was away records what its night came to",
@@ -755,8 +790,8 @@ FAULTS = (
     Fault(
         "an account's lease on PostgreSQL ends soon after its machine is gone",
         "jobs/ledger/storage/postgresql_state.py",
-        '"tcp_keepalives_idle": "60", ',
-        "",
+        '"tcp_keepalives_idle": "15"',
+        '"tcp_keepalives_idle": "60"',
         "tests/contract/ledger/test_state.py",
     ),
     Fault(

@@ -11,7 +11,7 @@ from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import DictRow, dict_row
 
 from connectors.language import _
-from jobs.database_address import passwords_in_address, split_database_address
+from jobs.database_address import CONNECT_OPTIONS, passwords_in_address, split_database_address
 from jobs.exit_codes import CommandError, Exit, UsageError
 from jobs.ledger.storage.postgresql_errors import SEES_EVERY_ACCOUNT, diagnose_error
 from jobs.settings.references import SecretReferenceResolver, read_env_file
@@ -22,7 +22,6 @@ SCHEMA = "oplead_fleet"
 VARIABLE = "OPLEAD_SYNC_DATABASE"
 VARIABLE_OF_FILE = f"{VARIABLE}_FILE"
 OPTION = "--database"
-_CONNECT_SECONDS = 10
 _IDLE_SECONDS = 20
 """How long a transaction may leave the server without work: a paused worker must not keep the others from looking."""
 Connection = psycopg.Connection[DictRow]
@@ -71,9 +70,8 @@ class FleetDatabase:
     def connect_options(self) -> dict[str, Any]:
         """What each connection adds to the address."""
         return {
+            **CONNECT_OPTIONS,
             "options": f"-c search_path={SCHEMA} -c idle_in_transaction_session_timeout={_IDLE_SECONDS}s",
-            "application_name": "oplead-sync",
-            "connect_timeout": _CONNECT_SECONDS,
         }
 
     @contextmanager

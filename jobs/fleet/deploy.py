@@ -56,7 +56,7 @@ CREATE TABLE fleet_run (
     settings_version integer NOT NULL,
     started_at timestamptz NOT NULL DEFAULT now(),
     ended_at timestamptz,
-    -- night, outcomes, inbox or nothing
+    -- night, outcomes, inbox, nothing, or unable: its machine lacks something
     task text,
     -- null while it runs, and for good if its worker died
     exit_code smallint,

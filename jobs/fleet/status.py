@@ -9,6 +9,7 @@ from typing import assert_never
 from connectors.language import _
 from jobs.exit_codes import Exit
 from jobs.fleet.database import Connection
+from jobs.fleet.work import DidTask
 
 LATE_AFTER = timedelta(hours=1)
 """A night that is not done so long after it was due is late."""
@@ -110,11 +111,13 @@ def load_fleet_status(connection: Connection, *, silent_for: timedelta) -> Fleet
             CASE WHEN told.exit_code = %(attention)s THEN coalesce(told.why, '') END AS attention,
             EXISTS (SELECT 1 FROM procrastinate_jobs WHERE lock = a.name AND status = 'doing') AS is_running
         FROM fleet_account a LEFT JOIN LATERAL (
-            SELECT exit_code, why, started_at FROM fleet_run
+            SELECT exit_code, started_at, CASE task WHEN %(unable)s THEN concat(worker, ': ', why) ELSE why END AS why
+            FROM fleet_run
             WHERE account = a.name AND ended_at >= a.added_at AND exit_code < 75 AND (task = 'night' OR exit_code <> 0)
             ORDER BY id DESC LIMIT 1
         ) r ON true LEFT JOIN LATERAL (
-            SELECT exit_code, why FROM fleet_run
+            SELECT exit_code, CASE task WHEN %(unable)s THEN concat(worker, ': ', why) ELSE why END AS why
+            FROM fleet_run
             WHERE account = a.name AND ended_at >= a.added_at AND exit_code IS NOT NULL
             ORDER BY id DESC LIMIT 1
         ) attempt ON true LEFT JOIN LATERAL (
@@ -128,7 +131,7 @@ def load_fleet_status(connection: Connection, *, silent_for: timedelta) -> Fleet
         ) p ON true
         WHERE a.removed_at IS NULL
         """,
-        {"held": int(Exit.HELD), "attention": int(Exit.ATTENTION)},
+        {"held": int(Exit.HELD), "attention": int(Exit.ATTENTION), "unable": DidTask.UNABLE},
     )
     now: datetime = head["now"]
     found = [AccountRow(**row) for row in rows]

@@ -12,8 +12,10 @@ MOST_RETRIES = 5
 """After as many failures in a row, an account waits for its next night."""
 STOPPED_BY_SIGNAL = 128
 """Exit codes from this value up mean that the worker was told to stop."""
-_UNKNOWN_NIGHT = timedelta(days=1)
-"""When to look again at settings that name no night."""
+_LONGEST_WAIT = timedelta(days=1)
+"""When to look at an account again at the latest: its settings may name no night, or a clock may have been wrong."""
+OTHERS_FIRST = timedelta(seconds=20)
+"""After so long, an account that a machine cannot run is offered again; each further delay is twice as long."""
 
 
 class DidTask(StrEnum):
@@ -24,6 +26,8 @@ class DidTask(StrEnum):
     INBOX = "inbox"
     NOTHING = "nothing"
     """Nothing was due."""
+    UNABLE = "unable"
+    """This machine cannot run the account; another one may."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +90,9 @@ class NextWorkTime:
 
 def schedule_next_work(result: WorkResult, failures: int) -> NextWorkTime:
     """Return when to work on an account after a result, when it had failed `failures` times in a row before."""
-    until_night = _UNKNOWN_NIGHT if result.next_in is None else result.next_in
+    if result.task is DidTask.UNABLE:
+        return NextWorkTime(OTHERS_FIRST * 2 ** min(failures, MOST_RETRIES), failures + 1)
+    until_night = _LONGEST_WAIT if result.next_in is None else min(result.next_in, _LONGEST_WAIT)
     match result.exit_code:
         case Exit.DONE | Exit.ATTENTION | Exit.STOPPED:
             return NextWorkTime(until_night, 0)

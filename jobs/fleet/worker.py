@@ -9,6 +9,7 @@ from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from typing import Any, TypeVar
 
 import psycopg
@@ -35,6 +36,7 @@ from jobs.fleet.database import (
 )
 from jobs.fleet.deploy import is_deployed, require_deployed
 from jobs.fleet.problems import record_problems
+from jobs.fleet.unable import Rest, may_another_run_it
 from jobs.fleet.work import DidTask, WorkOrder, WorkResult
 
 PROCESS_DIED = N_("the process that worked on it died")
@@ -70,6 +72,9 @@ class WorkerIntervals:
     """How long work under way may take to end after a stop."""
 
 
+_DEAD_AFTER = timedelta(seconds=WorkerIntervals().dead_after)
+
+
 @dataclass(slots=True)
 class FleetWorker:
     """One process's share of the fleet's work.
@@ -95,6 +100,7 @@ class FleetWorker:
     _under_way: set[int] = field(default_factory=set, init=False)
     """The jobs that this worker knows to be its own."""
     _stray: set[int] = field(default_factory=set, init=False)
+    _rest: Rest = field(default_factory=Rest, init=False)
     _is_cut_off: bool = field(default=True, init=False)
     _is_away: bool = field(default=False, init=False)
     """Whether the log says that the database is away."""
@@ -228,7 +234,8 @@ class FleetWorker:
         """Take account after account from the queue until a stop is requested."""
         while not self._stopping.is_set():
             try:
-                job = await self._manager.fetch_job([queue.QUEUE], self._id)
+                may_take = self._rest.may_take()
+                job = await self._manager.fetch_job([queue.QUEUE], self._id) if may_take else None
             except ConnectorException as error:
                 self._note_failure(error)
                 job = None
@@ -267,6 +274,7 @@ class FleetWorker:
         if begun is not None:
             run, order = begun
             result = await self._result(child, account, order)
+            self._rest.record(account, result, has_failed_before=run.failures > 0)
             if not await self._end(account, run, result):
                 _log.warning("the account was given to another worker meanwhile", account=account)
         await self._delete(job)
@@ -389,6 +397,9 @@ def _end_run(connection: Connection, account: str, run: queue.OpenRun, result: W
     if result.exit_code == Exit.CONFIGURATION and not is_deployed(connection):
         # Nothing is wrong with the account: its process came upon the tables of another version.
         result = replace(result, exit_code=Exit.HELD, problems=None)
+    if result.task is DidTask.UNABLE and may_another_run_it(connection, run.id, silent_for=_DEAD_AFTER):
+        # Nobody is needed yet.
+        result = replace(result, exit_code=Exit.HELD)
     try:
         is_ended = queue.end_run(connection, run, result)
         if is_ended:

@@ -189,6 +189,48 @@ def test_account_that_fails_every_night_costs_the_others_nothing(fleet, script, 
     assert Counter(sent) == Counter({key: len(events) for key, events in fleet.company.sent().items()})
 
 
+SOON = """
+from datetime import timedelta
+import jobs.fleet.work as work
+work.OTHERS_FIRST = timedelta(seconds=0.1)
+"""
+"""A worker that offers others at once what its machine cannot run."""
+
+
+def test_machine_that_lacks_a_secret_takes_no_night_away(fleet):
+    """It would be done with each account in no time; it leaves them to the other one, and nobody is needed."""
+    names = [f"maison-{number:02}" for number in range(8)]
+    fleet.add(*names)
+    reached, opened = fleet.gate()
+    with fleet.worker("--concurrency", 1) as well:
+        assert reached.wait(PATIENCE)
+        token = fleet.environ.pop("OPLEAD_TOKEN")
+        with fleet.worker("--concurrency", 1, prelude=SOON):
+            fleet.environ["OPLEAD_TOKEN"] = token
+            fleet.wait_for(lambda: len(fleet.runs("task = 'unable'")) >= 3)
+            told, status, _ = fleet.command("status")
+            opened.set()
+            fleet.wait_for(lambda: fleet.ended_nights() == len(names))
+        said = fleet.said
+        assert well.poll() is None
+
+    assert [1] * len(names) == [len(fleet.nights(each)) for each in names]
+    assert len(fleet.runs("task = 'unable'")) < len(names)
+    assert {75} == {run["exit_code"] for run in fleet.runs("task = 'unable'")}
+    assert 1 == said.count("this machine lacks what several accounts in a row need")
+    assert 0 == told
+    assert "OPLEAD_TOKEN is not set" in " ".join(status.partition("Being retried")[2].split())
+    assert fleet.runs("task = 'unable'")[0]["worker"] in status
+
+
+@pytest.mark.parametrize("command", ["worker", "backfill maison-00 --from 2026-08-01 --to 2026-08-10"])
+def test_folder_that_is_not_there_is_refused_at_the_start(fleet, command):
+    """Nothing would be found that settings name."""
+    code, _, err = fleet.command(*command.split(), "--folder", "/no/such/folder")
+
+    assert (2, ["--folder /no/such/folder: there is no such folder"]) == (code, err.splitlines())
+
+
 def test_deployments_at_once_do_the_work_once(fleet):
     """The second waits for the first, and finds all done; so does each later one."""
     fleet.execute("DROP SCHEMA oplead_fleet CASCADE")

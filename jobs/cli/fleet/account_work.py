@@ -19,7 +19,7 @@ from jobs.fleet.problems import incident_problem
 from jobs.fleet.work import DidTask, Problem, WorkOrder, WorkResult
 from jobs.privacy.redaction import Redaction
 from jobs.scheduler import TaskOutcome
-from jobs.settings import Settings, ValidSettings
+from jobs.settings import InvalidSettings, Settings, ValidSettings
 from jobs.timetable import DueNight, Timetable
 from jobs.wiring.account import platform_of_each_destination
 
@@ -52,8 +52,12 @@ class WorkOrderExecutor:
             except Exception as error:  # noqa: BLE001 - a worker goes on, whatever an account's work comes to
                 failure = failure_from_error(error)
                 log_failure(failure)
-                wait = self._until_next_night(order)
                 why = _without_file(failure.message, account.file)
+                if isinstance(account.loaded, InvalidSettings):
+                    # They were valid when they were added: this machine lacks a secret or a file, or has another
+                    # version of this program, which does not know one of their keys.
+                    return WorkResult(DidTask.UNABLE, failure.exit_code, why=why)
+                wait = self._until_next_night(order)
                 return WorkResult(DidTask.NOTHING, failure.exit_code, wait, wait, why=why)
 
     def _do(self, account: AccountFile, order: WorkOrder) -> WorkResult:
@@ -153,7 +157,8 @@ def _result(
     began: datetime,
     now: datetime,
 ) -> WorkResult:
-    following = table.next_night_after(began)
+    # If the clock was set back meanwhile, it was wrong at the beginning.
+    following = table.next_night_after(min(began, now))
     nexts = [
         None if following is None else following.at,
         outcome.next_outcomes,

@@ -55,6 +55,19 @@ def _command(
     return command(app, f"{codes}; 75 the database or the secrets command is unavailable, try again.", name=name)
 
 
+def _existing(folder: Path) -> Path:
+    """Return the folder; without it, nothing would be found that settings name.
+
+    Raises:
+        UsageError: there is none.
+    """
+    from jobs.exit_codes import UsageError  # noqa: PLC0415
+
+    if not folder.is_dir():
+        raise UsageError(_("--folder {folder}: there is no such folder", folder=folder))
+    return folder
+
+
 def _open_database(written: str | None) -> "FleetDatabase":
     """Return the fleet's database.
 
@@ -161,7 +174,8 @@ def worker(
     """
     from jobs.cli.fleet.worker import run_worker  # noqa: PLC0415
 
-    return run_worker(_open_database(database), concurrency=concurrency, folder=folder, health=health)
+    found = _existing(folder)
+    return run_worker(_open_database(database), concurrency=concurrency, folder=found, health=health)
 
 
 @_command(
@@ -221,4 +235,5 @@ def backfill(
     chosen = chosen_backfill(
         first, last, conversion=conversion, destination=destination, assume_time=assume_time, already_sent=already_sent
     )
-    return backfill_account(_open_database(database), account, folder, ApprovalOptions(yes, dry_run, json), chosen)
+    found = _existing(folder)
+    return backfill_account(_open_database(database), account, found, ApprovalOptions(yes, dry_run, json), chosen)

@@ -27,7 +27,7 @@ from sqlalchemy.pool import NullPool, QueuePool
 from sqlalchemy.util import LRUCache
 
 from connectors.language import _
-from jobs.database_address import split_database_address
+from jobs.database_address import CONNECT_OPTIONS, split_database_address
 from jobs.ledger.schema import Run
 from jobs.ledger.storage.database import ALEMBIC, VERSION
 from jobs.ledger.storage.postgresql_errors import SEES_EVERY_ACCOUNT
@@ -56,14 +56,7 @@ _CHECKED_SECONDS = 10.0
 _IDLE_SECONDS = {False: 60, True: 600}
 """How long a transaction may leave the server without work, by whether it is read-only: a writer holds the lease."""
 _CONNECT = {
-    "connect_timeout": 10,
-    # A server that is gone is noticed within a minute, whether it owes an answer or not; firewalls see some traffic.
-    "keepalives": 1,
-    "keepalives_idle": 30,
-    "keepalives_interval": 10,
-    "keepalives_count": 3,
-    "tcp_user_timeout": 60_000,
-    "application_name": "oplead-sync",
+    **CONNECT_OPTIONS,
     # A pooler may give each transaction another connection, to which statements prepared on one are unknown.
     "prepare_threshold": None,
 }

@@ -30,8 +30,11 @@ from jobs.ledger.storage.transfer import copy_rows
 _LEASE = table_of(Lease)
 _LEASES = 0x4F504C53  # "OPLS"
 """The seed of the keys of our locks, which other programs of the database do not use."""
-_WHILE_HELD = {"tcp_keepalives_idle": "60", "tcp_keepalives_interval": "15", "tcp_keepalives_count": "4"}
-"""So the server lets go of the account of a machine that is gone after two minutes of silence, not after two hours."""
+_WHILE_HELD = {"tcp_keepalives_idle": "15", "tcp_keepalives_interval": "5", "tcp_keepalives_count": "3"}
+"""So the server lets go of the account of a machine that is gone after half a minute of silence, not after two hours.
+
+A fleet gives the account to another worker a minute after the last heartbeat, and that one must not find it held.
+"""
 _WITH_TRANSACTION_TIMEOUT = (17,)
 """The first version of PostgreSQL that can end a transaction for its age."""
 

@@ -1,6 +1,8 @@
 """Where the fleet's database is, and that its password is shown nowhere."""
 
+import asyncio
 import os
+import socket
 
 import psycopg
 import pytest
@@ -12,6 +14,7 @@ from jobs.exit_codes import UsageError
 from jobs.fleet import database as fleet_database
 from jobs.fleet.database import FleetAwayError, FleetDatabase, FleetDatabaseError, explained, find_fleet_database
 from jobs.fleet.deploy import create_or_upgrade_fleet_tables
+from jobs.fleet.worker import FleetWorker
 from jobs.ledger.storage.revisions import SchemaChange
 from tests.postgresql import server
 
@@ -171,6 +174,35 @@ def test_worker_that_is_paused_in_a_transaction_holds_up_no_other_for_long(monke
         work_paused(FleetDatabase(url))
 
     assert [1] == waited
+
+
+def test_server_that_is_gone_is_noticed_within_a_minute():
+    """By whoever asks it something, for the fleet and for its queue; nobody ends the connection."""
+
+    async def as_the_queue(database):
+        queue = FleetWorker(database, None, None, 1)._queue()
+        await queue.open_async()
+        async with queue.pool.connection() as connection:
+            found = patience(connection)
+        await queue.close_async()
+        return found
+
+    name = server().create()
+    database = FleetDatabase(server().url(name, over_network=True))
+    with database.connect() as connection:
+        patient = patience(connection), asyncio.run(as_the_queue(database))
+    server().drop(name)
+
+    assert all(silent <= 60 and unanswered == 60_000 for silent, unanswered in patient)
+
+
+def patience(connection):
+    """After how many seconds of silence a connection is given up, and after how many milliseconds without answer."""
+    with socket.socket(fileno=os.dup(connection.fileno())) as connected:
+        assert connected.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+        names = (socket.TCP_KEEPIDLE, socket.TCP_KEEPINTVL, socket.TCP_KEEPCNT, socket.TCP_USER_TIMEOUT)
+        idle, interval, count, unanswered = (connected.getsockopt(socket.IPPROTO_TCP, name) for name in names)
+        return idle + interval * count, unanswered
 
 
 def test_place_is_shown_without_user_and_password():

@@ -52,6 +52,22 @@ def test_retry_never_comes_after_the_next_night():
     assert soon == after(Exit.BUG, 4, soon).wait
 
 
+@pytest.mark.parametrize("code", [Exit.DONE, Exit.CONFIGURATION])
+def test_account_is_looked_at_daily_however_late_it_is_due_next(code):
+    """A clock that was wrong when it said so would put it off, and nobody would notice."""
+    assert timedelta(days=1) == after(code, next_in=timedelta(days=365)).wait
+
+
+@pytest.mark.parametrize("code", [Exit.CONFIGURATION, Exit.HELD])
+def test_account_that_a_machine_cannot_run_is_offered_again_soon(code):
+    """However often that was so and however far its next night is: another machine may be able to."""
+    unable = WorkResult(DidTask.UNABLE, code, TONIGHT)
+    waits = [schedule_next_work(unable, failures).wait.total_seconds() for failures in (0, 1, 2, 3, 4, 5, 99)]
+
+    assert [20, 40, 80, 160, 320, 640, 640] == waits
+    assert 8 == schedule_next_work(unable, 7).failures
+
+
 def test_stopped_work_is_due_at_once_and_no_failure():
     """The worker was told to stop; the account did nothing wrong."""
     assert NextWorkTime(timedelta(), 2) == after(128 + 15, failures=2)

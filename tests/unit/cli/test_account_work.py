@@ -1,0 +1,101 @@
+"""What a fleet's worker makes of an account: what its own machine lacks is told from what no machine could run."""
+
+import json
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from jobs.cancellation import StopSignal
+from jobs.cli.fleet.account_work import WorkOrderExecutor, _result
+from jobs.exit_codes import Exit
+from jobs.fleet.accounts import StoredSettings
+from jobs.fleet.work import DidTask, WorkOrder
+from jobs.privacy.redaction import Redaction
+from jobs.scheduler import TaskOutcome
+from jobs.timetable import daily_timetable
+
+SETTINGS = """
+account: maison
+currency: EUR
+schedule: { daily: "05:30" }
+oplead: { token: "${OPLEAD_TOKEN}" }
+stages: { won: Gagné, lost: Perdu }
+consent: { ad_user_data: { field: leadData.consent, granted: oui, refused: non } }
+google_ads: { customer_id: 123-456-7890, credentials: key.json }
+conversions: [{ id: sale, stage: won, google_ads: { conversion_action: 12 } }]
+"""
+KEY = {"type": "service_account", "client_email": "x", "private_key": "x", "token_uri": "https://oauth2.example/token"}
+TOKEN = {"OPLEAD_TOKEN": "tok-5a1d"}
+
+
+@pytest.fixture
+def did(tmp_path):
+    """What becomes of an order for an account of these settings on a machine with these variables."""
+
+    def execute(text, environ, key=None):
+        if key is not None:
+            (tmp_path / "key.json").write_text(json.dumps(key), encoding="utf-8")
+        stored = StoredSettings("maison", 1, text, False, datetime(2026, 11, 28, tzinfo=UTC), None)
+        order = WorkOrder(stored, timedelta(days=1))
+        with closing(StopSignal()) as stop:
+            return WorkOrderExecutor(tmp_path, stop, Redaction(), environ).execute_work_order(order)
+
+    return execute
+
+
+@pytest.mark.parametrize(
+    ("changes", "code", "why"),
+    [
+        pytest.param({"environ": {}}, Exit.CONFIGURATION, "OPLEAD_TOKEN is not set", id="a variable"),
+        pytest.param({"key": None}, Exit.CONFIGURATION, "the key file does not exist", id="a file"),
+        pytest.param({"key": {}}, Exit.CONFIGURATION, "the key file is not", id="what the file should hold"),
+        pytest.param(
+            {"environ": {"OPLEAD_SYNC_SECRETS_COMMAND": "/no/such/command"}},
+            Exit.CONFIGURATION,
+            "the command cannot be run",
+            id="a command",
+        ),
+        pytest.param(
+            {"environ": {"OPLEAD_SYNC_SECRETS_COMMAND": "/bin/false"}},
+            Exit.HELD,
+            "the command ended with 1",
+            id="a vault that answers",
+        ),
+        pytest.param(
+            {"text": f"{SETTINGS}of_a_later_version: true\n"}, Exit.CONFIGURATION, "no such key", id="a newer program"
+        ),
+    ],
+)
+def test_account_whose_machine_lacks_something_is_left_to_another(did, changes, code, why):
+    """Its settings were valid where they were added; no night of it is put off."""
+    result = did(**{"text": SETTINGS, "environ": TOKEN, "key": KEY} | changes)
+
+    assert (DidTask.UNABLE, code, None, None) == (result.task, result.exit_code, result.next_in, result.night_in)
+    assert why in result.why
+    assert "maison.yaml" not in result.why
+
+
+def test_account_that_no_machine_could_run_waits_for_its_next_night(did):
+    """Its state is gone, and it may not begin anew."""
+    result = did(SETTINGS, TOKEN, KEY)
+
+    assert (DidTask.NOTHING, Exit.CONFIGURATION) == (result.task, result.exit_code)
+    assert timedelta() < result.next_in <= timedelta(hours=25)
+
+
+YEAR = timedelta(days=365)
+
+
+@pytest.mark.parametrize("wrong_by", [YEAR, timedelta(hours=-8), -YEAR])
+def test_clock_that_is_corrected_during_a_night_does_not_put_the_account_off(wrong_by):
+    """It is next due by the right time, or at once, which does nothing twice."""
+    now = datetime(2026, 11, 29, 5, 33, tzinfo=ZoneInfo("Europe/Paris"))
+    table = daily_timetable("05:30", ZoneInfo("Europe/Paris"))
+    outcome = TaskOutcome(now + wrong_by + timedelta(hours=1), run=1)
+
+    result = _result(DidTask.NIGHT, outcome, table, None, began=now + wrong_by, now=now)
+
+    for span in (result.next_in, result.night_in):
+        assert span <= timedelta(days=1)
