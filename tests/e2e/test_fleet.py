@@ -102,11 +102,11 @@ def test_account_that_kills_its_workers_is_given_up_and_the_others_have_their_ni
     fleet.add(*NAMES[:6])
 
     def is_given_up():
+        fleet.execute("UPDATE fleet_account SET due_at = now() WHERE lost > 0 AND due_at < now() + interval '1 hour'")
         return fleet.runs("account = 'maison-00' AND exit_code = 70")
 
     workers = 0
     while not is_given_up():
-        fleet.execute("UPDATE fleet_account SET due_at = now() WHERE lost > 0")
         workers += 1
         with fleet.worker("--concurrency", 3, prelude=DEADLY) as worker:
             fleet.wait_for(lambda: worker.poll() is not None or is_given_up())
