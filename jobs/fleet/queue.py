@@ -202,7 +202,7 @@ def release_lost_runs(connection: Connection) -> list[tuple[str, OpenRun]]:
     """Have the accounts be due whose run's job is gone, because their worker died; return their names and runs.
 
     A job is only deleted after its run's end is recorded, so an open run without a job is one that nobody ends. The
-    first two times the account is due at once; each further time it waits a minute longer. It did not fail: see
+    first two times the account is as due as it was; each further time it waits a minute longer. It did not fail: see
     `SUSPECT_AFTER`.
     """
     rows = connection.execute(
@@ -213,9 +213,12 @@ def release_lost_runs(connection: Connection) -> list[tuple[str, OpenRun]]:
             RETURNING id, account, started_at
         )
         UPDATE fleet_account
-        SET lost = lost + 1, held = 0, due_at = now() + interval '1 minute' * greatest(lost - 1, 0)
+        SET lost = lost + 1, held = 0, due_at = CASE
+            WHEN lost < %(suspect)s THEN least(due_at, now()) ELSE now() + interval '1 minute' * (lost - 1)
+        END
         FROM gone WHERE name = gone.account RETURNING name, gone.id, failures, held, lost, started_at, asked_at
-        """
+        """,
+        {"suspect": SUSPECT_AFTER},
     )
     return [(row.pop("name"), OpenRun(**row)) for row in rows]
 
