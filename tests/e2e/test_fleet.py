@@ -101,19 +101,15 @@ def test_account_that_kills_its_workers_is_given_up_and_the_others_have_their_ni
     """It takes along what is at work beside it, but none of that twice more; nobody else has failed."""
     fleet.add(*NAMES[:6])
 
-    def is_given_up():
+    def is_over():
         fleet.execute("UPDATE fleet_account SET due_at = now() WHERE lost > 0 AND due_at < now() + interval '1 hour'")
-        return fleet.runs("account = 'maison-00' AND exit_code = 70")
+        return fleet.runs("account = 'maison-00' AND exit_code = 70") and fleet.ended_nights() == 5
 
     workers = 0
-    while not is_given_up():
+    while not is_over():
         workers += 1
         with fleet.worker("--concurrency", 3, prelude=DEADLY) as worker:
-            fleet.wait_for(lambda: worker.poll() is not None or is_given_up())
-    with fleet.worker("--concurrency", 3, prelude=DEADLY) as worker:
-        fleet.wait_for(lambda: fleet.ended_nights() == 5)
-        worker.send_signal(signal.SIGTERM)
-        assert 0 == worker.wait(PATIENCE)
+            fleet.wait_for(lambda: worker.poll() is not None or is_over())
 
     assert MOST_LOST_RUNS + 1 == workers
     assert [None] * (MOST_LOST_RUNS - 1) + [70] == [run["exit_code"] for run in fleet.runs("account = 'maison-00'")]
