@@ -75,7 +75,8 @@ def add_account(connection: Connection, name: str, text: str, *, first_run: bool
             UPDATE fleet_account SET
                 added_at = CASE WHEN removed_at IS NULL THEN added_at ELSE now() END,
                 night_at = CASE WHEN removed_at IS NULL THEN night_at END,
-                removed_at = NULL, first_run = first_run OR %s, due_at = now(), failures = 0
+                removed_at = NULL, first_run = first_run OR %s, due_at = now(),
+                failures = 0, held = 0, lost = 0
             WHERE name = %s
             """,
             [first_run, name],
@@ -131,7 +132,8 @@ def resume_account(connection: Connection, name: str) -> None:
         name,
         """
         UPDATE fleet_account SET
-            night_at = CASE WHEN NOT paused THEN night_at END, paused = false, due_at = now(), failures = 0
+            night_at = CASE WHEN NOT paused THEN night_at END, paused = false, due_at = now(),
+            failures = 0, held = 0, lost = 0
         WHERE name = %s AND removed_at IS NULL
         """,
     )

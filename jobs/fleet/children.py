@@ -9,12 +9,15 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
+from pathlib import Path
 
 from jobs.cancellation import SIGNALS
 from jobs.fleet.work import WorkOrder, WorkResult
 
 MOST_ORDERS = 200
 """A child is replaced after as many, so that no library's leak adds up."""
+_OOM_SCORE, _MOST_OOM_SCORE = 200, 1000
+"""Thousandths of the memory that there is, by which a child counts for more, and the most that the kernel takes."""
 LONGEST_ORDER = 6 * 3600.0
 """Seconds after which work on one account is taken to hang, and its child is killed."""
 
@@ -160,6 +163,7 @@ def _bury_children(options: int) -> None:
 def _serve(end: int, lifeline: int, work: Callable[[WorkOrder], WorkResult]) -> None:
     """Do orders until the worker parts with this child."""
     threading.Thread(target=_end_with_worker, args=(lifeline,), daemon=True).start()
+    _be_ended_first()
     connection: Connection = Connection(end)
     with suppress(EOFError, OSError):
         connection.send(os.getpid())
@@ -167,6 +171,13 @@ def _serve(end: int, lifeline: int, work: Callable[[WorkOrder], WorkResult]) -> 
             connection.send(work(connection.recv()))
             # Commands collect next to nothing by themselves: what accounts leave behind would add up.
             gc.collect()
+
+
+def _be_ended_first() -> None:
+    """Have the kernel end this process before the worker, which works on other accounts too, when memory runs out."""
+    with suppress(OSError):
+        score = Path("/proc/self/oom_score_adj")
+        score.write_text(str(min(int(score.read_text()) + _OOM_SCORE, _MOST_OOM_SCORE)))
 
 
 def _end_with_worker(lifeline: int) -> None:

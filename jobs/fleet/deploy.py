@@ -103,7 +103,26 @@ _BY_START = "CREATE INDEX fleet_run_started ON fleet_run (started_at);"
 """Old runs are deleted by when they started."""
 _ASKED = "ALTER TABLE fleet_run ADD asked boolean NOT NULL DEFAULT false;"
 """Whether somebody asked for the night, beside those that the schedule names."""
-_OWN_REVISIONS = {"fleet-1": _TABLES, "fleet-2": _BY_START, "fleet-3": _ASKED, "fleet-4": _PROBLEMS}
+_LOST_RUNS = """
+ALTER TABLE fleet_account
+    -- how often in a row it was held
+    ADD held integer NOT NULL DEFAULT 0,
+    -- how often in a row its worker died
+    ADD lost integer NOT NULL DEFAULT 0;
+-- a job's run is begun once
+UPDATE fleet_run SET ended_at = now() WHERE ended_at IS NULL AND EXISTS (
+    SELECT 1 FROM fleet_run later WHERE later.job = fleet_run.job AND later.ended_at IS NULL AND later.id > fleet_run.id
+);
+DROP INDEX fleet_run_open;
+CREATE UNIQUE INDEX fleet_run_open ON fleet_run (job) WHERE ended_at IS NULL;
+"""
+_OWN_REVISIONS = {
+    "fleet-1": _TABLES,
+    "fleet-2": _BY_START,
+    "fleet-3": _ASKED,
+    "fleet-4": _PROBLEMS,
+    "fleet-5": _LOST_RUNS,
+}
 """Each revision of our own tables, in order, with its statements."""
 _LEDGERS_REVISIONS = tuple(f"ledgers-{revision}" for revision in REVISIONS)
 """Those of the accounts' ledgers, on record here so that one look shows whether all tables are of this version."""

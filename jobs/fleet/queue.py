@@ -1,21 +1,33 @@
 """The queue of the accounts that are due, which procrastinate keeps; everything that names its tables is here."""
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from procrastinate.exceptions import AlreadyEnqueued
 from procrastinate.jobs import Job
 from procrastinate.manager import JobManager
 from procrastinate.sync_psycopg_connector import SyncPsycopgConnector
 
+from jobs.exit_codes import Exit
 from jobs.fleet.database import Connection
 from jobs.fleet.work import DidTask, WorkResult, schedule_next_work
 
 QUEUE = "nights"
 TASK = "night"
-_ASKED_FOR = 10
-"""Priority of an account that somebody waits for; the others have 0 or less."""
-_LOWEST = 5
+_ASKED_FOR = 2**31 - 1
+"""Priority of an account that somebody waits for: the highest that there is."""
+_ORIGIN = datetime(2026, 1, 1, tzinfo=UTC)
+"""A priority is an integer: the seconds from an account's turn to this."""
+_PENALTY = timedelta(hours=1)
+"""How much later the turn of an account comes that has failed."""
+SUSPECT_AFTER = 2
+"""After as many lost runs in a row, an account is worked on beside no other of which the same is true.
+
+A worker's death does not say which of the accounts at work caused it. Most often none did, so that the first time all
+are due at once, as they were. Those that lose a second run in a row take turns, one at a time in the whole fleet: the
+one that kills its workers never meets again those that it took with it, which end their nights and are cleared, while
+it is left to count alone. Accounts that are new beside it lose a run, but no place in the order, and are no suspects.
+"""
 _LOCK = 0x6F70_6C65_6164_02
 """Key of the advisory lock under which one worker at a time looks for what is due."""
 _KEEP_RUNS = timedelta(days=90)
@@ -24,23 +36,39 @@ _KEEP_RUNS = timedelta(days=90)
 
 
 def enqueue_due_accounts(connection: Connection) -> int:
-    """Enqueue the accounts that are due, the oldest first, and return how many; never one that is enqueued or at work.
+    """Enqueue the accounts that are due, and return how many; never one that is enqueued or at work.
 
-    An account that has failed comes after those that have not, so that it costs them nothing.
+    An account that somebody waits for comes first, also if it was enqueued before; then whichever has been due longest.
+    One that has failed comes as late as if it had come due an hour later: it costs the others nothing when all are due
+    at once, and yet its turn comes, since what comes due after that hour comes after it.
     """
     locked = connection.execute("SELECT pg_try_advisory_xact_lock(%s) AS mine", [_LOCK]).fetchone()
     if locked is None or not locked["mine"]:
         return 0
+    connection.execute(
+        """
+        UPDATE procrastinate_jobs SET priority = %(asked_for)s FROM fleet_account
+        WHERE lock = name AND status = 'todo' AND asked_at IS NOT NULL AND priority < %(asked_for)s
+        """,
+        {"asked_for": _ASKED_FOR},
+    )
     due = connection.execute(
         """
-        SELECT name, failures, asked_at FROM fleet_account AS account
+        SELECT name, asked_at,
+            due_at + CASE WHEN failures > 0 OR lost >= %(suspect)s THEN %(penalty)s ELSE interval '0' END AS turn
+        FROM fleet_account AS account
         WHERE removed_at IS NULL AND NOT paused AND due_at <= now() AND NOT EXISTS (
             SELECT 1 FROM procrastinate_jobs WHERE lock = account.name AND status IN ('todo', 'doing')
-        )
-        ORDER BY due_at, name
-        """
+        ) AND (lost < %(suspect)s OR name = (
+            SELECT name FROM fleet_account LEFT JOIN procrastinate_jobs ON lock = name AND status IN ('todo', 'doing')
+            WHERE lost >= %(suspect)s AND removed_at IS NULL AND NOT paused AND (due_at <= now() OR id IS NOT NULL)
+            ORDER BY id IS NULL, asked_at IS NULL, due_at, name LIMIT 1
+        ))
+        ORDER BY turn, name
+        """,
+        {"suspect": SUSPECT_AFTER, "penalty": _PENALTY},
     ).fetchall()
-    jobs = [_job(row["name"], _LOWEST if row["failures"] else 0, asked=row["asked_at"] is not None) for row in due]
+    jobs = [_job(row["name"], row["turn"], asked=row["asked_at"] is not None) for row in due]
     return len(jobs) if _defer(connection, jobs) else sum(_defer(connection, [each]) for each in jobs)
 
 
@@ -56,13 +84,13 @@ def _defer(connection: Connection, jobs: list[Job]) -> bool:
     return True
 
 
-def _job(name: str, lower: int, *, asked: bool) -> Job:
+def _job(name: str, turn: datetime, *, asked: bool) -> Job:
     return Job(
         queue=QUEUE,
         task_name=TASK,
         lock=name,
         queueing_lock=name,
-        priority=_ASKED_FOR if asked else -lower,
+        priority=_ASKED_FOR if asked else int((_ORIGIN - turn).total_seconds()),
         task_kwargs={"account": name},
     )
 
@@ -77,31 +105,48 @@ class OpenRun:
     id: int
     failures: int
     """How often in a row the account had failed before."""
+    held: int
+    """How often in a row it was held, most recently."""
+    lost: int
+    """How often in a row its worker died."""
     started_at: datetime
-    asked: bool
-    """Whether somebody asked for it."""
-    last_run: int
+    asked_at: datetime | None
+    """When somebody asked for it, if somebody did."""
+    last_run: int = 0
     """The last run of the account's ledger that is on record since the account was added; 0 if none is."""
+
+    @property
+    def asked(self) -> bool:
+        """Whether somebody asked for it."""
+        return self.asked_at is not None
 
 
 def begin_run(
-    connection: Connection, account: str, *, job: int, worker: str, version: int, asked: bool = False
+    connection: Connection, account: str, *, job: int, worker: str, version: int, asked_at: datetime | None = None
 ) -> OpenRun:
-    """Record that a worker begins to work on an account, and whether somebody asked for it."""
+    """Record that a worker begins to work on an account, and the request that it answers; for each job once.
+
+    A worker that did not hear that the first time was recorded asks again.
+    """
     row = connection.execute(
         """
-        INSERT INTO fleet_run (account, job, worker, settings_version, asked) VALUES (%s, %s, %s, %s, %s)
-        RETURNING id, started_at, (SELECT failures FROM fleet_account WHERE name = account) AS failures, coalesce((
-            SELECT known.ledger_run FROM fleet_run known JOIN fleet_account a ON a.name = known.account
-            WHERE known.account = fleet_run.account AND known.ended_at >= a.added_at AND known.ledger_run IS NOT NULL
-            ORDER BY known.id DESC LIMIT 1
+        WITH begun AS (
+            INSERT INTO fleet_run (account, job, worker, settings_version, asked) VALUES (%s, %s, %s, %s, %s)
+            ON CONFLICT (job) WHERE ended_at IS NULL
+                DO UPDATE SET settings_version = excluded.settings_version, asked = excluded.asked
+            RETURNING id, account, started_at
+        )
+        SELECT begun.id, failures, held, lost, started_at, coalesce((
+            SELECT ledger_run FROM fleet_run
+            WHERE account = name AND ended_at >= added_at AND ledger_run IS NOT NULL ORDER BY id DESC LIMIT 1
         ), 0) AS last_run
+        FROM begun JOIN fleet_account ON name = begun.account
         """,
-        [account, job, worker, version, asked],
+        [account, job, worker, version, asked_at is not None],
     ).fetchone()
     if row is None:
         raise AssertionError("INSERT … RETURNING returns a row")
-    return OpenRun(row["id"], row["failures"], row["started_at"], asked, row["last_run"])
+    return OpenRun(**row, asked_at=asked_at)
 
 
 def end_run(connection: Connection, run: OpenRun, result: WorkResult) -> bool:
@@ -110,7 +155,7 @@ def end_run(connection: Connection, run: OpenRun, result: WorkResult) -> bool:
     What such a run did is recorded all the same, and when the account is due is the other one's to say. An account
     whose settings changed during the run, or that was asked for meanwhile, is due at once.
     """
-    after = schedule_next_work(result, run.failures)
+    after = schedule_next_work(result, run.failures, held=run.held, lost=run.lost)
     values = {
         "run": run.id,
         "exit_code": result.exit_code,
@@ -119,7 +164,10 @@ def end_run(connection: Connection, run: OpenRun, result: WorkResult) -> bool:
         "why": result.why,
         "wait": after.wait,
         "failures": after.failures,
+        "held": after.held,
+        "asked_at": run.asked_at,
         "night_in": result.night_in,
+        "bug": Exit.BUG,
         "has_state": result.task is not DidTask.NOTHING and result.ledger_run is not None,
     }
     ended = connection.execute(
@@ -128,18 +176,20 @@ def end_run(connection: Connection, run: OpenRun, result: WorkResult) -> bool:
             UPDATE fleet_run SET
                 ended_at = now(), exit_code = %(exit_code)s, task = %(task)s, ledger_run = %(ledger_run)s, why = %(why)s
             WHERE id = %(run)s AND exit_code IS NULL
-            RETURNING id, account, started_at, settings_version
+            RETURNING id, account, settings_version
         )
         UPDATE fleet_account SET
             due_at = CASE
-                WHEN asked_at > ended.started_at OR ended.settings_version
+                WHEN asked_at IS DISTINCT FROM %(asked_at)s OR ended.settings_version
                     < (SELECT max(version) FROM fleet_settings WHERE account = name) THEN now()
                 ELSE now() + %(wait)s
             END,
             night_at = CASE WHEN %(night_in)s::interval IS NULL THEN night_at ELSE now() + %(night_in)s END,
             failures = %(failures)s,
+            held = %(held)s,
+            lost = CASE WHEN %(exit_code)s < %(bug)s THEN 0 ELSE lost END,
             first_run = first_run AND NOT %(has_state)s,
-            asked_at = CASE WHEN asked_at > ended.started_at OR %(exit_code)s >= 75 THEN asked_at END
+            asked_at = CASE WHEN asked_at IS DISTINCT FROM %(asked_at)s OR %(exit_code)s >= 75 THEN asked_at END
         FROM ended
         WHERE name = ended.account AND NOT EXISTS (SELECT 1 FROM fleet_run WHERE account = name AND id > ended.id)
         """,
@@ -148,28 +198,29 @@ def end_run(connection: Connection, run: OpenRun, result: WorkResult) -> bool:
     return ended.rowcount == 1
 
 
-def release_lost_runs(connection: Connection) -> list[str]:
-    """Have the accounts be due whose run's job is gone, because their worker died; return their names.
+def release_lost_runs(connection: Connection) -> list[tuple[str, OpenRun]]:
+    """Have the accounts be due whose run's job is gone, because their worker died; return their names and runs.
 
     A job is only deleted after its run's end is recorded, so an open run without a job is one that nobody ends. The
-    first two times the account is due at once; each further time it waits twice as long, up to an hour.
+    first two times the account is as due as it was; each further time it waits a minute longer. It did not fail: see
+    `SUSPECT_AFTER`.
     """
     rows = connection.execute(
         """
-        WITH lost AS (
+        WITH gone AS (
             UPDATE fleet_run SET ended_at = now()
             WHERE ended_at IS NULL AND NOT EXISTS (SELECT 1 FROM procrastinate_jobs WHERE id = fleet_run.job)
-            RETURNING account
+            RETURNING id, account, started_at
         )
-        UPDATE fleet_account SET
-            failures = failures + 1,
-            due_at = now() + CASE
-                WHEN failures < 2 THEN interval '0' ELSE interval '1 minute' * least(2 ^ (failures - 2), 60)
-            END
-        FROM lost WHERE name = lost.account RETURNING name
-        """
+        UPDATE fleet_account
+        SET lost = lost + 1, held = 0, due_at = CASE
+            WHEN lost < %(suspect)s THEN least(due_at, now()) ELSE now() + interval '1 minute' * (lost - 1)
+        END
+        FROM gone WHERE name = gone.account RETURNING name, gone.id, failures, held, lost, started_at, asked_at
+        """,
+        {"suspect": SUSPECT_AFTER},
     )
-    return [row["name"] for row in rows]
+    return [(row.pop("name"), OpenRun(**row)) for row in rows]
 
 
 def delete_old_runs(connection: Connection) -> None:

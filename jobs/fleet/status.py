@@ -79,6 +79,7 @@ class AccountRow:
     due_at: datetime
     night_at: datetime | None
     failures: int
+    """How often in a row it failed, was held or lost its worker."""
     exit_code: int | None
     why: str | None
     last_run_at: datetime | None
@@ -105,8 +106,8 @@ def load_fleet_status(connection: Connection, *, silent_for: timedelta) -> Fleet
         raise AssertionError("a count returns a row")
     rows = connection.execute(
         """
-        SELECT a.name AS account, a.paused, a.due_at, a.night_at, a.failures, r.exit_code, r.why,
-            r.started_at AS last_run_at, p.open_incidents, p.incident,
+        SELECT a.name AS account, a.paused, a.due_at, a.night_at, a.failures + a.held + a.lost AS failures,
+            r.exit_code, r.why, r.started_at AS last_run_at, p.open_incidents, p.incident,
             CASE WHEN attempt.exit_code = %(held)s THEN attempt.why END AS held_why,
             CASE WHEN told.exit_code = %(attention)s THEN coalesce(told.why, '') END AS attention,
             EXISTS (SELECT 1 FROM procrastinate_jobs WHERE lock = a.name AND status = 'doing') AS is_running

@@ -10,6 +10,10 @@ from jobs.scheduler import MAX_RETRY_WAIT, RETRY_AFTER
 
 MOST_RETRIES = 5
 """After as many failures in a row, an account waits for its next night."""
+MOST_LOST_RUNS = 5
+"""After as many workers in a row that died while they worked on it, too; that night has failed."""
+RETRY_LOST_AFTER = timedelta(seconds=20)
+"""How soon an account is tried again that is held by what is left of a worker that died; each time, twice as late."""
 STOPPED_BY_SIGNAL = 128
 """Exit codes from this value up mean that the worker was told to stop."""
 _LONGEST_WAIT = timedelta(days=1)
@@ -86,12 +90,21 @@ class NextWorkTime:
     wait: timedelta
     failures: int
     """How often in a row it has failed by then."""
+    held: int = 0
+    """How often in a row it was held, or its machine unable, by then, which is nothing that it did wrong."""
 
 
-def schedule_next_work(result: WorkResult, failures: int) -> NextWorkTime:
-    """Return when to work on an account after a result, when it had failed `failures` times in a row before."""
+def schedule_next_work(result: WorkResult, failures: int, *, held: int = 0, lost: int = 0) -> NextWorkTime:
+    """Return when to work on an account after a result.
+
+    Args:
+        result: what became of it.
+        failures: how often in a row it had failed before.
+        held: how often in a row it was held before.
+        lost: how often in a row its worker died.
+    """
     if result.task is DidTask.UNABLE:
-        return NextWorkTime(OTHERS_FIRST * 2 ** min(failures, MOST_RETRIES), failures + 1)
+        return NextWorkTime(OTHERS_FIRST * 2 ** min(held, MOST_RETRIES), failures, held + 1)
     until_night = _LONGEST_WAIT if result.next_in is None else min(result.next_in, _LONGEST_WAIT)
     match result.exit_code:
         case Exit.DONE | Exit.ATTENTION | Exit.STOPPED:
@@ -99,9 +112,17 @@ def schedule_next_work(result: WorkResult, failures: int) -> NextWorkTime:
         case Exit.CONFIGURATION:
             # New settings make it due at once.
             return NextWorkTime(until_night, failures + 1)
+        case Exit.HELD:
+            first = RETRY_LOST_AFTER if lost else RETRY_AFTER
+            return NextWorkTime(_retry_after(first, held, until_night), failures, held + 1)
         case code if code >= STOPPED_BY_SIGNAL:
             return NextWorkTime(timedelta(), failures)
-    if failures >= MOST_RETRIES and result.exit_code != Exit.HELD:
+    if failures >= MOST_RETRIES or lost >= MOST_LOST_RUNS:
         return NextWorkTime(until_night, failures + 1)
-    wait = min(RETRY_AFTER * 2 ** min(failures, MOST_RETRIES), MAX_RETRY_WAIT)
-    return NextWorkTime(min(wait, max(until_night, RETRY_AFTER)), failures + 1)
+    return NextWorkTime(_retry_after(RETRY_AFTER, failures, until_night), failures + 1)
+
+
+def _retry_after(first: timedelta, times: int, until_night: timedelta) -> timedelta:
+    """Return how long to wait after so many tries: twice as long each time, and not beyond the night."""
+    doubled: timedelta = first * 2 ** min(times, MOST_RETRIES)
+    return min(doubled, MAX_RETRY_WAIT, max(until_night, RETRY_AFTER))

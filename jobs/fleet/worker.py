@@ -37,9 +37,13 @@ from jobs.fleet.database import (
 from jobs.fleet.deploy import is_deployed, require_deployed
 from jobs.fleet.problems import record_problems
 from jobs.fleet.unable import Rest, may_another_run_it
-from jobs.fleet.work import DidTask, WorkOrder, WorkResult
+from jobs.fleet.work import MOST_LOST_RUNS, DidTask, WorkOrder, WorkResult
 
 PROCESS_DIED = N_("the process that worked on it died")
+WORKERS_DIED = N_(
+    "each of the last workers that worked on it died, as they do when memory runs out (the kernel's log says so): give "
+    "workers more memory or fewer places (`--concurrency`), then run it with `fleet run`"
+)
 RESULT_REFUSED = N_("the database refused to record what became of it; the worker's log says why")
 _OF_THE_VALUES = (psycopg.DataError, psycopg.IntegrityError, psycopg.errors.ProgramLimitExceeded, UnicodeEncodeError)
 """How the database, or its driver, refuses values that it would refuse the next time too."""
@@ -206,8 +210,11 @@ class FleetWorker:
         if not self._is_cut_off and time.monotonic() - self._heard_since >= self.pace.dead_after:
             await self._give_up_dead_workers()
         await self._give_up_stray_jobs()
-        for account in await self._in_database(queue.release_lost_runs):
-            _log.warning("its worker died, and the account is due again", account=account)
+        for account, run in await self._in_database(_release_lost_runs):
+            if run.lost < MOST_LOST_RUNS:
+                _log.warning("its worker died, and the account is due again", account=account)
+            else:
+                _log.error("its workers died, and the account waits for its next night", account=account, lost=run.lost)
         await self._in_database(queue.enqueue_due_accounts)
         await self._in_database(queue.delete_old_runs)
 
@@ -274,7 +281,7 @@ class FleetWorker:
         if begun is not None:
             run, order = begun
             result = await self._result(child, account, order)
-            self._rest.record(account, result, has_failed_before=run.failures > 0)
+            self._rest.record(account, result, has_failed_before=run.failures + run.held > 0)
             if not await self._end(account, run, result):
                 _log.warning("the account was given to another worker meanwhile", account=account)
         await self._delete(job)
@@ -319,7 +326,7 @@ class FleetWorker:
             job=job.id,
             worker=self.name,
             version=settings.version,
-            asked=settings.asked_at is not None,
+            asked_at=settings.asked_at,
         )
         return run, WorkOrder(settings, run.started_at - settings.added_at, run.last_run)
 
@@ -386,6 +393,17 @@ def _require_own_version(connection: Connection) -> None:
                 why=error,
             )
         ) from None
+
+
+def _release_lost_runs(connection: Connection) -> list[tuple[str, queue.OpenRun]]:
+    """Have the accounts be due whose worker died; one for which that keeps happening has failed, and needs a human."""
+    released = queue.release_lost_runs(connection)
+    for account, run in released:
+        if run.lost >= MOST_LOST_RUNS:
+            result = WorkResult(DidTask.NOTHING, Exit.BUG, why=WORKERS_DIED)
+            queue.end_run(connection, run, result)
+            record_problems(connection, account, result, asked=run.asked)
+    return released
 
 
 def _end_run(connection: Connection, account: str, run: queue.OpenRun, result: WorkResult) -> bool:

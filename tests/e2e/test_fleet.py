@@ -6,6 +6,7 @@ from collections import Counter
 
 import pytest
 
+from jobs.fleet.work import MOST_LOST_RUNS
 from jobs.ledger.storage.sqlite_state import SqliteState
 from jobs.ledger.storage.state_file import mark_moved, seal
 from tests.e2e.support.fleet import IMPATIENT, PATIENCE
@@ -21,6 +22,16 @@ began = Ledger.read_transaction
 def dying(ledger):
     if ledger.account == "maison-00":
         os.kill(os.getpid(), signal.SIGKILL)
+    return began(ledger)
+Ledger.read_transaction = dying
+"""
+DEADLY = """
+import os, signal
+from jobs.ledger.runs import Ledger
+worker, began = os.getpid(), Ledger.read_transaction
+def dying(ledger):
+    if ledger.account == "maison-00":
+        os.kill(worker, signal.SIGKILL)
     return began(ledger)
 Ledger.read_transaction = dying
 """
@@ -83,6 +94,30 @@ def test_account_that_kills_its_process_stops_no_other(fleet):
     assert {"needs_a_human": 1, "ok": 3} == {state: count for state, count in head["states"].items() if count}
     (row,) = fleet.rows("SELECT due_at > now() + interval '1 hour' AS far FROM fleet_account WHERE name = 'maison-00'")
     assert row["far"]
+
+
+@pytest.mark.exhaustive
+def test_account_that_kills_its_workers_is_given_up_and_the_others_have_their_nights(fleet):
+    """It takes along what is at work beside it, but none of that twice more; nobody else has failed."""
+    fleet.add(*NAMES[:6])
+
+    def is_over():
+        fleet.execute("UPDATE fleet_account SET due_at = now() WHERE lost > 0 AND due_at < now() + interval '1 hour'")
+        return fleet.runs("account = 'maison-00' AND exit_code = 70") and fleet.ended_nights() == 5
+
+    workers = 0
+    while not is_over():
+        workers += 1
+        with fleet.worker("--concurrency", 3, prelude=DEADLY) as worker:
+            fleet.wait_for(lambda: worker.poll() is not None or is_over())
+
+    assert MOST_LOST_RUNS + 1 == workers
+    assert [None] * (MOST_LOST_RUNS - 1) + [70] == [run["exit_code"] for run in fleet.runs("account = 'maison-00'")]
+    lost = Counter(run["account"] for run in fleet.runs("exit_code IS NULL AND account <> 'maison-00'"))
+    assert max(lost.values()) <= 2
+    assert [] == fleet.rows("SELECT name FROM fleet_account WHERE failures > 0 AND name <> 'maison-00'")
+    _, out, _ = fleet.command("status")
+    assert "each of the last workers that worked on it died" in " ".join(out.split())
 
 
 def test_bad_file_is_refused_and_the_others_are_stored(fleet):

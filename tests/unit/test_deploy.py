@@ -154,6 +154,12 @@ def test_a_worker_is_given_longer_to_stop_than_it_gives_its_work():
     assert seconds(worker["Service"]["TimeoutStopSec"]) > DRAIN
 
 
+def test_a_worker_outlives_a_process_that_the_kernel_ends_for_want_of_memory():
+    """By default, systemd would stop the worker, and with it what all others are at."""
+    (worker,) = (unit(path) for path in UNITS if "worker" in path.name)
+    assert "continue" == worker["Service"]["OOMPolicy"]
+
+
 def test_what_goes_on_starts_on_tables_that_are_up_to_date():
     """First the server, then the deployment, then workers and receivers."""
     assert {"database": {"condition": "service_healthy"}} == services()["deploy"]["depends_on"]

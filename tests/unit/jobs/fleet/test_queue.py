@@ -1,7 +1,7 @@
 """The queue in a real database: who comes first, and that nobody comes twice."""
 
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from procrastinate.manager import JobManager
@@ -9,7 +9,7 @@ from procrastinate.sync_psycopg_connector import SyncPsycopgConnector
 
 from jobs.exit_codes import Exit
 from jobs.fleet import queue
-from jobs.fleet.accounts import add_account, request_immediate_run
+from jobs.fleet.accounts import add_account, latest_settings, request_immediate_run
 from jobs.fleet.work import DidTask, WorkResult
 
 pytestmark = pytest.mark.xdist_group("postgresql")
@@ -47,6 +47,61 @@ def test_oldest_comes_first_the_asked_for_before_and_the_failing_after(database)
         assert ["asked", "older", "newer", "fails"] == taken(connection)
 
 
+def test_account_asked_for_comes_first_though_it_is_enqueued_already(database):
+    """Also before those that were asked for after it."""
+    with fleet_of(database, "older", "newer", "asked", "last") as connection:
+        queue.enqueue_due_accounts(connection)
+        request_immediate_run(connection, "asked")
+        assert 0 == queue.enqueue_due_accounts(connection)
+
+        assert ["asked", "older", "newer", "last"] == taken(connection)
+
+
+def test_turn_of_a_failing_account_comes(database):
+    """After what came due within an hour of it, and before what came due later, whichever is enqueued first."""
+    with fleet_of(database, "fails", "before", "after") as connection:
+        connection.execute("UPDATE fleet_account SET failures = 1, due_at = now() - interval '3 hours'")
+        for name, ago in (("before", "2 hours 1 minute"), ("after", "1 hour 59 minutes")):
+            connection.execute(
+                "UPDATE fleet_account SET failures = 0, due_at = now() - %s::interval WHERE name = %s", [ago, name]
+            )
+        connection.execute("UPDATE fleet_account SET paused = name <> 'after'")
+        queue.enqueue_due_accounts(connection)
+        connection.execute("UPDATE fleet_account SET paused = false")
+        queue.enqueue_due_accounts(connection)
+
+        assert ["before", "fails", "after"] == taken(connection)
+
+
+def test_accounts_whose_workers_died_take_turns(database):
+    """None is at work beside another, so that one which kills its workers takes none of them along again."""
+    with fleet_of(database, "one", "two", "new", "asked") as connection:
+        connection.execute("UPDATE fleet_account SET lost = 2 WHERE name <> 'new'")
+        seen = []
+        for _ in range(3):
+            queue.enqueue_due_accounts(connection)
+            queue.enqueue_due_accounts(connection)
+            seen.append(taken(connection))
+            queue.enqueue_due_accounts(connection)
+            assert [] == taken(connection)
+            connection.execute("DELETE FROM procrastinate_jobs WHERE lock <> 'new'")
+            connection.execute(
+                "UPDATE fleet_account SET due_at = now() + interval '1 day' WHERE name = ANY(%s)", seen[-1:]
+            )
+            connection.execute("UPDATE fleet_account SET asked_at = now() WHERE name = 'asked'")
+
+        assert [["new", "one"], ["asked"], ["two"]] == seen
+
+
+def test_account_whose_worker_died_once_is_due_as_it_was(database):
+    """Most often its worker did not die of it."""
+    with fleet_of(database, "one", "two", "three") as connection:
+        connection.execute("UPDATE fleet_account SET lost = 1")
+        queue.enqueue_due_accounts(connection)
+
+        assert ["one", "two", "three"] == taken(connection)
+
+
 def test_account_is_enqueued_once(database):
     """Neither again while it waits nor while it is at work."""
     with fleet_of(database, "one") as connection:
@@ -74,9 +129,9 @@ def failures_of(connection):
     return connection.execute("SELECT failures FROM fleet_account").fetchone()["failures"]
 
 
-def begun(connection, *, job=1, version=1):
+def begun(connection, *, job=1, version=1, asked_at=None):
     """A run of the account, an hour ago."""
-    run = queue.begin_run(connection, "one", job=job, worker="w", version=version)
+    run = queue.begin_run(connection, "one", job=job, worker="w", version=version, asked_at=asked_at)
     connection.execute("UPDATE fleet_run SET started_at = now() - interval '1 hour' WHERE id = %s", [run.id])
     return run
 
@@ -99,25 +154,66 @@ def test_what_was_asked_or_changed_meanwhile_is_due_at_once(database):
         assert timedelta() == due_in(connection)
 
         run = begun(connection)
-        connection.execute("UPDATE fleet_account SET asked_at = now() - interval '2 hours'")
+        connection.execute("UPDATE fleet_account SET asked_at = NULL")
         add_account(connection, "one", "account: one # changed", first_run=False)
         queue.end_run(connection, run, DONE)
         assert timedelta() == due_in(connection)
         assert [{"asked_at": None}] == connection.execute("SELECT asked_at FROM fleet_account").fetchall()
 
 
+def test_request_that_a_run_did_not_know_of_is_kept_whenever_it_was_written(database):
+    """It may carry a time before the run's start, and be committed after it."""
+    with fleet_of(database, "one") as connection:
+        for known, is_kept in (("2 hours", False), ("3 hours", True)):
+            connection.execute("UPDATE fleet_account SET asked_at = now() - interval '2 hours'")
+            asked_at = connection.execute("SELECT now() - %s::interval AS at", [known]).fetchone()["at"]
+            queue.end_run(connection, begun(connection, asked_at=asked_at), DONE)
+
+            assert is_kept == (latest_settings(connection, "one").asked_at is not None)
+            assert is_kept == (due_in(connection) == timedelta())
+
+
 def test_run_without_a_job_is_lost_and_due_again(database):
-    """Twice at once, then ever later."""
+    """Twice as it was, since a minute ago, then ever later; it did not fail."""
     with fleet_of(database, "one") as connection:
         waits = []
         for _ in range(5):
             run = begun(connection)
-            assert ["one"] == queue.release_lost_runs(connection)
+            ((name, lost),) = queue.release_lost_runs(connection)
+            assert ("one", run.id, run.lost + 1) == (name, lost.id, lost.lost)
             waits.append(due_in(connection))
-            assert run.failures + 1 == failures_of(connection)
 
-        assert [timedelta(minutes=minutes) for minutes in (0, 0, 1, 2, 4)] == waits
+        assert [timedelta(minutes=minutes) for minutes in (-1, -1, 1, 2, 3)] == waits
+        assert 0 == failures_of(connection)
         assert [] == queue.release_lost_runs(connection)
+
+
+def test_account_that_a_dead_worker_still_holds_is_tried_again_soon_and_has_not_failed(database):
+    """The server needs a while to see that the worker's machine is gone; what ends well clears the account."""
+    held = WorkResult(DidTask.NIGHT, Exit.HELD, timedelta(hours=9))
+    with fleet_of(database, "one") as connection:
+        begun(connection)
+        queue.release_lost_runs(connection)
+        waits = []
+        for _ in range(3):
+            queue.end_run(connection, begun(connection), held)
+            waits.append(due_in(connection).seconds)
+        assert ([20, 40, 80], 0) == (waits, failures_of(connection))
+
+        queue.end_run(connection, begun(connection), DONE)
+        assert (0, 0) == (begun(connection).lost, begun(connection).held)
+
+
+def test_run_is_begun_once_for_each_job(database):
+    """A worker that did not hear that it was recorded records it again, with what is true by then."""
+    with fleet_of(database, "one") as connection:
+        first = begun(connection)
+        again = begun(connection, version=2)
+
+        assert first.id == again.id
+        assert queue.end_run(connection, again, DONE)
+        assert [] == queue.release_lost_runs(connection)
+        assert first.id < begun(connection).id
 
 
 def results(connection):
@@ -134,11 +230,11 @@ def test_result_that_comes_late_is_recorded_though_another_worker_has_taken_over
         taken_over = begun(other, job=2)
         other.commit()
 
-        assert not queue.end_run(connection, run, DONE)
-        assert ([Exit.DONE, None], 1) == (results(connection), failures_of(connection))
+        assert not queue.end_run(connection, run, WorkResult(DidTask.NIGHT, Exit.BUG))
+        assert ([Exit.BUG, None], 0) == (results(connection), failures_of(connection))
         connection.commit()
-        assert queue.end_run(other, taken_over, WorkResult(DidTask.NIGHT, Exit.HELD, timedelta(hours=9)))
-        assert ([Exit.DONE, Exit.HELD], 2) == (results(other), failures_of(other))
+        assert queue.end_run(other, taken_over, WorkResult(DidTask.NIGHT, Exit.CONFIGURATION, timedelta(hours=9)))
+        assert ([Exit.BUG, Exit.CONFIGURATION], 1) == (results(other), failures_of(other))
 
 
 def test_result_that_comes_late_counts_where_nobody_has_taken_over(database):
@@ -166,7 +262,7 @@ def test_run_with_a_job_is_not_lost(database):
 def test_account_enqueued_meanwhile_keeps_no_other_waiting(database):
     """The library refuses it, and takes the others."""
     with fleet_of(database, "one", "two") as connection:
-        job = queue._job("one", 0, asked=False)
+        job = queue._job("one", datetime.now(UTC), asked=False)
         with connection.transaction():
             JobManager(SyncPsycopgConnector()).batch_defer_jobs([job.evolve(lock="other")], connection=connection)
 

@@ -7,7 +7,7 @@ import pytest
 
 from jobs.exit_codes import Exit
 from jobs.fleet import queue
-from jobs.fleet.accounts import add_account, remove_account
+from jobs.fleet.accounts import add_account, latest_settings, remove_account, request_immediate_run
 from jobs.fleet.problems import read_fleet_problems, record_problems
 from jobs.fleet.status import AccountRow, AccountState, account_status, load_fleet_status
 from jobs.fleet.work import DidTask, Problem, WorkResult
@@ -87,7 +87,10 @@ def test_nights_late(nights, late):
 
 def ran(connection, code, task=DidTask.NIGHT, *, asked=False, **more):
     """The account as its status says after a run that ended so, which the fleet's causes say too."""
-    run = queue.begin_run(connection, "maison", job=1, worker="w", version=1, asked=asked)
+    if asked:
+        request_immediate_run(connection, "maison")
+    asked_at = latest_settings(connection, "maison").asked_at
+    run = queue.begin_run(connection, "maison", job=1, worker="w", version=1, asked_at=asked_at)
     result = WorkResult(task, code, timedelta(hours=9), timedelta(hours=9), 1, **more)
     queue.end_run(connection, run, result)
     record_problems(connection, "maison", result, asked=asked)

@@ -5,15 +5,15 @@ from datetime import timedelta
 import pytest
 
 from jobs.exit_codes import Exit
-from jobs.fleet.work import MOST_RETRIES, DidTask, NextWorkTime, WorkResult, schedule_next_work
+from jobs.fleet.work import MOST_LOST_RUNS, MOST_RETRIES, DidTask, NextWorkTime, WorkResult, schedule_next_work
 
 TONIGHT = timedelta(hours=9)
 RETRY = timedelta(minutes=5)
 
 
-def after(code, failures=0, next_in=TONIGHT):
+def after(code, failures=0, next_in=TONIGHT, **counted):
     """When an account is worked on again that ended with this code."""
-    return schedule_next_work(WorkResult(DidTask.NIGHT, code, next_in), failures)
+    return schedule_next_work(WorkResult(DidTask.NIGHT, code, next_in), failures, **counted)
 
 
 @pytest.mark.parametrize("code", [Exit.DONE, Exit.ATTENTION, Exit.STOPPED])
@@ -41,8 +41,23 @@ def test_crash_is_tried_again_ever_later_and_then_left_to_the_next_night():
 
 
 def test_held_account_is_tried_again_however_often():
-    """Whoever holds it will be done at some time."""
-    assert NextWorkTime(timedelta(hours=1), 100) == after(Exit.HELD, 99)
+    """Whoever holds it will be done at some time; it did nothing wrong."""
+    assert NextWorkTime(RETRY, failures=0, held=1) == after(Exit.HELD)
+    assert NextWorkTime(timedelta(hours=1), failures=7, held=100) == after(Exit.HELD, failures=7, held=99)
+    assert NextWorkTime(TONIGHT, 0) == after(Exit.DONE, held=99)
+
+
+def test_account_held_by_what_a_dead_worker_left_is_tried_again_soon():
+    """The server lets go of it within a minute or two."""
+    waits = [after(Exit.HELD, held=held, lost=1).wait.seconds for held in range(4)]
+
+    assert [20, 40, 80, 160] == waits
+
+
+def test_account_whose_workers_died_waits_for_its_next_night():
+    """Each further try would take what is at work beside it along."""
+    assert RETRY == after(Exit.BUG, lost=MOST_LOST_RUNS - 1).wait
+    assert NextWorkTime(TONIGHT, 1) == after(Exit.BUG, lost=MOST_LOST_RUNS)
 
 
 def test_retry_never_comes_after_the_next_night():
@@ -62,10 +77,11 @@ def test_account_is_looked_at_daily_however_late_it_is_due_next(code):
 def test_account_that_a_machine_cannot_run_is_offered_again_soon(code):
     """However often that was so and however far its next night is: another machine may be able to."""
     unable = WorkResult(DidTask.UNABLE, code, TONIGHT)
-    waits = [schedule_next_work(unable, failures).wait.total_seconds() for failures in (0, 1, 2, 3, 4, 5, 99)]
+    waits = [schedule_next_work(unable, 0, held=held).wait.total_seconds() for held in (0, 1, 2, 3, 4, 5, 99)]
 
     assert [20, 40, 80, 160, 320, 640, 640] == waits
-    assert 8 == schedule_next_work(unable, 7).failures
+    after = schedule_next_work(unable, 7, held=3)
+    assert (7, 4) == (after.failures, after.held)
 
 
 def test_stopped_work_is_due_at_once_and_no_failure():

@@ -18,11 +18,21 @@ from structlog.testing import capture_logs
 
 from jobs.cancellation import StopSignal
 from jobs.exit_codes import Exit
+from jobs.fleet import queue
 from jobs.fleet.accounts import add_account, latest_settings, request_immediate_run
 from jobs.fleet.database import UpgradedError
+from jobs.fleet.problems import read_fleet_problems
 from jobs.fleet.status import AccountState, load_fleet_status
-from jobs.fleet.work import DidTask, WorkResult
-from jobs.fleet.worker import MOST_REFUSALS, RESULT_REFUSED, FleetWorker, WorkerIntervals, _end_run
+from jobs.fleet.work import MOST_LOST_RUNS, DidTask, WorkResult
+from jobs.fleet.worker import (
+    MOST_REFUSALS,
+    RESULT_REFUSED,
+    WORKERS_DIED,
+    FleetWorker,
+    WorkerIntervals,
+    _end_run,
+    _release_lost_runs,
+)
 
 pytestmark = pytest.mark.xdist_group("postgresql")
 DEAD_AFTER = 0.2
@@ -307,3 +317,33 @@ async def _play(worker, manager):
         await look()
         worker._note_failure(psycopg.OperationalError())
     return asked
+
+
+def test_account_whose_workers_keep_dying_has_failed_and_waits_for_its_next_night(database):
+    """It is told once, also to whoever asked for it; each further night it is tried once, until one ends."""
+    with database.connect() as connection:
+        add_account(connection, "one", "account: one", first_run=False)
+        request_immediate_run(connection, "one")
+        for _ in range(MOST_LOST_RUNS - 1):
+            assert (False, []) == (lose_a_run(connection), read_fleet_problems(connection))
+        for _ in range(2):
+            assert lose_a_run(connection)
+
+            (told,) = load_fleet_status(connection, silent_for=timedelta(minutes=1)).accounts
+            assert (AccountState.NEEDS_A_HUMAN, Exit.BUG, WORKERS_DIED) == (told.state, told.exit_code, told.why)
+            assert [["one"]] == [each.accounts for each in read_fleet_problems(connection)]
+            assert latest_settings(connection, "one").asked_at is None
+        queue.end_run(connection, begin(connection), WorkResult(DidTask.NIGHT, Exit.DONE, timedelta(days=1)))
+        assert not lose_a_run(connection)
+
+
+def begin(connection):
+    """A run of the account."""
+    return queue.begin_run(connection, "one", job=JOB.id, worker="w", version=1)
+
+
+def lose_a_run(connection):
+    """Whether the account then waits for another day."""
+    begin(connection)
+    _release_lost_runs(connection)
+    return connection.execute("SELECT due_at > now() + interval '1 hour' AS far FROM fleet_account").fetchone()["far"]
