@@ -169,6 +169,27 @@ FAULTS = (
         "tests/e2e/test_fleet.py",
     ),
     Fault(
+        "an account of a fleet that comes back under another name is not begun anew",
+        "jobs/cli/fleet/accounts.py",
+        "_refuse_renamed(connection, account, others)\n                added",
+        "pass\n                added",
+        "tests/e2e/test_renamed.py::test_account_of_a_new_name_is_not_added",
+    ),
+    Fault(
+        "on PostgreSQL, a first run sees the account that it was before it was renamed",
+        "jobs/ledger/storage/postgresql_state.py",
+        'connection.execute(select(func.set_config(FIRST_RUN, "on", True)))',
+        "pass",
+        "tests/unit/ledger/storage/test_neighbours.py",
+    ),
+    Fault(
+        "a fleet stores no comment of its accounts' settings",
+        "jobs/cli/fleet/accounts.py",
+        'without_comments(account.file.read_text(encoding="utf-8-sig"))',
+        'account.file.read_text(encoding="utf-8-sig")',
+        "tests/e2e/test_fleet.py::test_bad_file_is_refused_and_the_others_are_stored",
+    ),
+    Fault(
         "an account is checked against those that the fleet has",
         "jobs/cli/fleet/accounts.py",
         "if theirs.get(key) == value",

@@ -16,6 +16,7 @@ from jobs.alerts.notify import send_undelivered_notices, update_incidents
 from jobs.alerts.weekly import WeeklySummaryMessage, day_due, send_summary
 from jobs.cancellation import StopSignal, never_cancelled
 from jobs.cli.output import failure_from_error
+from jobs.cli.renamed import why_same_account
 from jobs.exit_codes import Exit, UsageError
 from jobs.ledger.report import queries
 from jobs.ledger.retention.erasure import all_forgotten_leads, forgotten_among
@@ -29,7 +30,6 @@ from jobs.ledger.runs import (
     open_locked_ledger,
 )
 from jobs.ledger.storage.database import remove_stale_copies
-from jobs.ledger.storage.plain_reads import NeighbouringLedger
 from jobs.ledger.storage.state import State
 from jobs.ledger.storage.state_file import LedgerError, NoStateError
 from jobs.metrics import run_metrics, write_metrics
@@ -54,7 +54,7 @@ from jobs.run_context import Deps, ProgressDisplay, RunContext, RunReadingScope,
 from jobs.run_summary import RunSummary
 from jobs.settings import Settings
 from jobs.settings.compile import Rulebook
-from jobs.wiring.account import account_inbox, compile_rules_only, open_clock
+from jobs.wiring.account import account_inbox, open_clock
 from jobs.wiring.night import configured_dead_mans_switch, notice_recipients, open_connectors
 from jobs.wiring.state import account_state
 
@@ -66,13 +66,15 @@ _log = structlog.stdlib.get_logger()
 # ── the state ────────────────────────────────────────────────────────────────────────────────────
 
 
-def expect_state_exists(settings: Settings, *, first_run: bool = False, others: frozenset[str] = frozenset()) -> None:
+def expect_state_exists(
+    settings: Settings, *, first_run: bool = False, others: frozenset[str] | None = frozenset()
+) -> None:
     """Check that the account's state exists, or with `first_run` that it may be created.
 
     Args:
         settings: the account.
         first_run: whether a human states that the account has never run.
-        others: names of other accounts, whose states are not mistaken for this one's.
+        others: names of other accounts, whose states are not mistaken for this one's; None if none is to be.
 
     Raises:
         LedgerError: the state is missing, has another name, or exists despite `first_run`; the message says what to do.
@@ -87,48 +89,15 @@ def expect_state_exists(settings: Settings, *, first_run: bool = False, others: 
         raise NoStateError(state)
 
 
-def _expect_no_other(settings: Settings, others: frozenset[str]) -> None:
-    """Check that no other state in the missing one's folder is probably this account's.
+def _expect_no_other(settings: Settings, others: frozenset[str] | None) -> None:
+    """Check that no other state in the missing one's folder or database is probably this account's.
 
     Raises:
         LedgerError: one probably is; the message says what to do.
     """
     state = account_state(settings)
-    for one in state.neighbouring_ledgers():
-        if isinstance(one, LedgerError):
-            # Don't refuse to run: the file may be unrelated, and unreadable for good.
-            _log.warning(
-                _(
-                    "a file beside the state cannot be read: if it is this account's, what it has on record goes out "
-                    "again"
-                ),
-                why=str(one),
-            )
-        elif kinship := _why_same_account(one, settings, state, others):
-            raise LedgerError(kinship)
-
-
-def _why_same_account(one: NeighbouringLedger, settings: Settings, state: State, others: frozenset[str]) -> str | None:
-    """Return why another state is probably this account's, or None."""
-    if one.account == settings.account:
-        return _(
-            "{path}: there is no state here, but {name} beside it is one of this account. Name it under `state:`, or "
-            "move it here; a backup that is not to be used belongs in another folder",
-            path=state,
-            name=one.path.name,
-        )
-    shared = one.owners & {route.target.owner for route in compile_rules_only(settings).routes}
-    if not shared or one.account in others:
-        return None
-    return _(
-        "{path}: there is no state here, but {name} beside it is that of account '{account}', which sends to {owners} "
-        "too. Renamed? The account's name is part of every key, and everything would go out again: write "
-        "`account: {account}`. Are they two accounts? Then name the settings of both in one command for the first run",
-        path=state,
-        name=one.path.name,
-        account=one.account,
-        owners=", ".join(sorted(shared)),
-    )
+    if why := why_same_account(state.neighbouring_ledgers(), settings, state, others):
+        raise LedgerError(why)
 
 
 @contextmanager
@@ -169,8 +138,8 @@ class RunOptions:
     """Whether to read a file with far fewer leads or fewer columns than the last one."""
     first_run: bool = False
     """Whether the account has never run, so that its state is created."""
-    others: frozenset[str] = frozenset()
-    """Names of other accounts, whose states are not mistaken for this one's under an older name."""
+    others: frozenset[str] | None = frozenset()
+    """Names of other accounts, whose states are not mistaken for this one's under an older name; None for all."""
     inbox_only: bool = False
     """Whether to read only the leads that webhooks report."""
 

@@ -103,7 +103,19 @@ _BY_START = "CREATE INDEX fleet_run_started ON fleet_run (started_at);"
 """Old runs are deleted by when they started."""
 _ASKED = "ALTER TABLE fleet_run ADD asked boolean NOT NULL DEFAULT false;"
 """Whether somebody asked for the night, beside those that the schedule names."""
-_OWN_REVISIONS = {"fleet-1": _TABLES, "fleet-2": _BY_START, "fleet-3": _ASKED, "fleet-4": _PROBLEMS}
+_RENAMED = """
+-- the Google customers and Meta datasets that it was ever added with; null if that was before they were on record
+ALTER TABLE fleet_account ADD sends_to text[];
+-- whether a human says that it is no other account under a new name
+ALTER TABLE fleet_account ADD not_renamed boolean NOT NULL DEFAULT false;
+"""
+_OWN_REVISIONS = {
+    "fleet-1": _TABLES,
+    "fleet-2": _BY_START,
+    "fleet-3": _ASKED,
+    "fleet-4": _PROBLEMS,
+    "fleet-5": _RENAMED,
+}
 """Each revision of our own tables, in order, with its statements."""
 _LEDGERS_REVISIONS = tuple(f"ledgers-{revision}" for revision in REVISIONS)
 """Those of the accounts' ledgers, on record here so that one look shows whether all tables are of this version."""

@@ -5,7 +5,7 @@ from functools import partial
 from pathlib import Path
 
 from connectors.language import _
-from jobs.cli.accounts import load_stored_account
+from jobs.cli.accounts import expect_account_name, load_stored_account
 from jobs.cli.night.approval import ApprovalOptions
 from jobs.cli.night.approved_send import Backfill, send_approved
 from jobs.exit_codes import UsageError
@@ -21,6 +21,7 @@ def backfill_account(
     Raises:
         UsageError: the fleet has no such account, or it is paused.
     """
+    expect_account_name(name)
     with database.connect() as connection:
         stored = latest_settings(connection, name)
     if stored is None:

@@ -121,6 +121,12 @@ _POLICY = "own_account"
 _AS_SHOWN = [f"({column} = current_setting('oplead.account'::text, true))" for column in ("account", "(account)::text")]
 """The policy's condition as PostgreSQL shows it, by the type of the column."""
 
+FIRST_RUN = "oplead.first_run"
+"""What a transaction sets to `on` to see where every account sends, as `start` has it; and nothing else of them."""
+_FIRST_RUNS = "first_run"
+_IS_FIRST_RUN = f"current_setting('{FIRST_RUN}', true) = 'on'"
+_FIRST_RUN_AS_SHOWN = f"(current_setting('{FIRST_RUN}'::text, true) = 'on'::text)"
+
 
 def isolate_accounts(connection: Connection, tables: Iterable[Table]) -> None:
     """Have PostgreSQL show and take an account's rows only, also where the tables' owner asks."""
@@ -129,6 +135,19 @@ def isolate_accounts(connection: Connection, tables: Iterable[Table]) -> None:
         # Not again: each change of a policy waits for every run's transactions, and they for it.
         if table.name not in isolated:
             _isolate_accounts_of(connection, table)
+    if not shows_starts_to_first_runs(connection):
+        connection.exec_driver_sql(f"DROP POLICY IF EXISTS {_FIRST_RUNS} ON start")
+        connection.exec_driver_sql(f"CREATE POLICY {_FIRST_RUNS} ON start FOR SELECT USING ({_IS_FIRST_RUN})")
+
+
+def shows_starts_to_first_runs(connection: Connection) -> bool:
+    """Return whether a first run can see where other accounts send: a database deployed before lacks it."""
+    found = connection.exec_driver_sql(
+        "SELECT EXISTS (SELECT FROM pg_policy WHERE polrelid = to_regclass('start') AND polname = %s AND polcmd = 'r' "
+        "AND pg_get_expr(polqual, polrelid) = %s)",
+        (_FIRST_RUNS, _FIRST_RUN_AS_SHOWN),
+    )
+    return bool(found.scalar())
 
 
 @contextmanager
