@@ -169,6 +169,13 @@ FAULTS = (
         "tests/e2e/test_fleet.py",
     ),
     Fault(
+        "a cause that comes and goes does not flood a fleet's own addresses",
+        "jobs/fleet/notices.py",
+        "if accounts and now >= told.over_at + QUIET_AFTER_END else",
+        "if accounts else",
+        "tests/unit/jobs/fleet/test_notices.py",
+    ),
+    Fault(
         "an account of a fleet that comes back under another name is not begun anew",
         "jobs/cli/fleet/accounts.py",
         "_refuse_renamed(connection, account, others)\n                added",
@@ -570,8 +577,8 @@ FAULTS = (
     Fault(
         "of several workers one sends a notice of the fleet",
         "jobs/fleet/notices.py",
-        "VALUES (%s, %s, now() + %s)",
-        "VALUES (%s, %s, now() - %s)",
+        "SELECT same_as, %s, now() + %s FROM",
+        "SELECT same_as, %s, now() - %s FROM",
         "tests/unit/jobs/fleet/test_notices.py",
     ),
     Fault(
@@ -591,8 +598,8 @@ FAULTS = (
     Fault(
         "an address of a fleet in trouble has a bounded number of messages an hour",
         "jobs/fleet/notices.py",
-        " if lately[each] < MOST_AN_HOUR)",
-        ")",
+        " if sent[each] < MOST_AN_HOUR]",
+        "]",
         "tests/unit/jobs/fleet/test_notices.py",
     ),
     Fault(

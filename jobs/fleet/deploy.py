@@ -104,10 +104,23 @@ _BY_START = "CREATE INDEX fleet_run_started ON fleet_run (started_at);"
 _ASKED = "ALTER TABLE fleet_run ADD asked boolean NOT NULL DEFAULT false;"
 """Whether somebody asked for the night, beside those that the schedule names."""
 _RENAMED = """
--- the Google customers and Meta datasets that it was ever added with; null if that was before they were on record
-ALTER TABLE fleet_account ADD sends_to text[];
--- whether a human says that it is no other account under a new name
-ALTER TABLE fleet_account ADD not_renamed boolean NOT NULL DEFAULT false;
+ALTER TABLE fleet_account
+    -- the Google customers and Meta datasets that it was ever added with; null if that was before they were on record
+    ADD sends_to text[],
+    -- whether a human says that it is no other account under a new name
+    ADD not_renamed boolean NOT NULL DEFAULT false;
+"""
+_MESSAGES = """
+ALTER TABLE fleet_notice
+    -- when an address was told that the cause is over; null if it was not, or was told of the cause since
+    ADD over_at timestamptz;
+
+CREATE TABLE fleet_message (
+    -- a fingerprint, as in fleet_notice
+    address text NOT NULL,
+    -- when it took a message; deleted after an hour
+    sent_at timestamptz NOT NULL DEFAULT now()
+);
 """
 _OWN_REVISIONS = {
     "fleet-1": _TABLES,
@@ -115,6 +128,7 @@ _OWN_REVISIONS = {
     "fleet-3": _ASKED,
     "fleet-4": _PROBLEMS,
     "fleet-5": _RENAMED,
+    "fleet-6": _MESSAGES,
 }
 """Each revision of our own tables, in order, with its statements."""
 _LEDGERS_REVISIONS = tuple(f"ledgers-{revision}" for revision in REVISIONS)

@@ -143,7 +143,11 @@ def test_account_whose_state_is_in_a_file_is_not_begun_anew(fleet):
     fleet.done("accounts", "add", file)
 
 
-@pytest.mark.parametrize("command", [["run"], ["accounts", "pause"], ["accounts", "remove", "--erase"], ["backfill"]])
+@pytest.mark.parametrize(
+    "command",
+    [["run"], ["accounts", "pause"], ["accounts", "remove", "--erase"], ["backfill", "--from", "2026-09-01"]],
+    ids=" ".join,
+)
 def test_name_that_no_account_can_have_is_refused(fleet, command):
     """As it comes from a terminal: also bytes that are no text, which no database takes."""
     for name in (os.fsdecode(b"a\xff"), "Maison", ""):

@@ -147,7 +147,9 @@ class PostgresqlState:
             if not shows_starts_to_first_runs(connection):
                 refuse_other_schema((), connection.engine.url)
             connection.execute(select(func.set_config(FIRST_RUN, "on", True)))
-            starts = connection.execute(select(_START.c.account, _START.c.target).distinct()).all()
+            starts = connection.execute(
+                select(_START.c.account, func.split_part(_START.c.target, "/", 1)).distinct()
+            ).all()
         for account, owners in sorted(owners_by_account(starts).items()):
             if account != self.account:
                 yield NeighbouringLedger(None, account, owners)

@@ -123,9 +123,9 @@ _AS_SHOWN = [f"({column} = current_setting('oplead.account'::text, true))" for c
 
 FIRST_RUN = "oplead.first_run"
 """What a transaction sets to `on` to see where every account sends, as `start` has it; and nothing else of them."""
-_FIRST_RUNS = "first_run"
-_IS_FIRST_RUN = f"current_setting('{FIRST_RUN}', true) = 'on'"
-_FIRST_RUN_AS_SHOWN = f"(current_setting('{FIRST_RUN}'::text, true) = 'on'::text)"
+_SHOW_STARTS = "CREATE POLICY first_run ON start FOR SELECT USING (current_setting('oplead.first_run', true) = 'on')"
+_STARTS_AS_SHOWN = "(current_setting('oplead.first_run'::text, true) = 'on'::text)"
+"""The policy's condition as PostgreSQL shows it."""
 
 
 def isolate_accounts(connection: Connection, tables: Iterable[Table]) -> None:
@@ -136,16 +136,16 @@ def isolate_accounts(connection: Connection, tables: Iterable[Table]) -> None:
         if table.name not in isolated:
             _isolate_accounts_of(connection, table)
     if not shows_starts_to_first_runs(connection):
-        connection.exec_driver_sql(f"DROP POLICY IF EXISTS {_FIRST_RUNS} ON start")
-        connection.exec_driver_sql(f"CREATE POLICY {_FIRST_RUNS} ON start FOR SELECT USING ({_IS_FIRST_RUN})")
+        connection.exec_driver_sql("DROP POLICY IF EXISTS first_run ON start")
+        connection.exec_driver_sql(_SHOW_STARTS)
 
 
 def shows_starts_to_first_runs(connection: Connection) -> bool:
     """Return whether a first run can see where other accounts send: a database deployed before lacks it."""
     found = connection.exec_driver_sql(
-        "SELECT EXISTS (SELECT FROM pg_policy WHERE polrelid = to_regclass('start') AND polname = %s AND polcmd = 'r' "
-        "AND pg_get_expr(polqual, polrelid) = %s)",
-        (_FIRST_RUNS, _FIRST_RUN_AS_SHOWN),
+        "SELECT EXISTS (SELECT FROM pg_policy WHERE polrelid = to_regclass('start') AND polname = 'first_run' "
+        "AND polcmd = 'r' AND pg_get_expr(polqual, polrelid) = %s)",
+        (_STARTS_AS_SHOWN,),
     )
     return bool(found.scalar())
 

@@ -11,9 +11,10 @@ from tests.postgresql import server
 pytestmark = pytest.mark.xdist_group("postgresql")
 NEWEST = REVISIONS[-1]
 STEPS = len(REVISIONS) - 10
-FLEET_4 = """
-ALTER TABLE fleet_account DROP sends_to, DROP not_renamed;
-DELETE FROM fleet_revision WHERE name = 'fleet-5';
+FLEET_5 = """
+ALTER TABLE fleet_notice DROP over_at;
+DROP TABLE fleet_message;
+DELETE FROM fleet_revision WHERE name = 'fleet-6';
 """
 """Makes the fleet's tables those of an earlier version."""
 ACCOUNTS_10 = """
@@ -35,19 +36,19 @@ def empty():
 
 
 ENGLISH = [
-    f"The fleet's tables: created (revision fleet-5)\nThe accounts' tables: created (revision {NEWEST})",
+    f"The fleet's tables: created (revision fleet-6)\nThe accounts' tables: created (revision {NEWEST})",
     "The fleet's tables are up to date.",
-    "The fleet's tables: upgraded from revision fleet-4 to fleet-5 (1 step)",
+    "The fleet's tables: upgraded from revision fleet-5 to fleet-6 (1 step)",
     f"The accounts' tables: upgraded from revision 0010 to {NEWEST} ({STEPS} steps)",
     "The fleet's tables: upgraded (1 step)",
 ]
 CREATED = f"""\
-Les tables de la flotte\N{NBSP}: créées (révision fleet-5)
+Les tables de la flotte\N{NBSP}: créées (révision fleet-6)
 Les tables des comptes\N{NBSP}: créées (révision {NEWEST})"""
 FRENCH = [
     CREATED,
     "Les tables de la flotte sont à jour.",
-    "Les tables de la flotte\N{NBSP}: mises à niveau de la révision fleet-4 à fleet-5 (1 étape)",
+    "Les tables de la flotte\N{NBSP}: mises à niveau de la révision fleet-5 à fleet-6 (1 étape)",
     f"Les tables des comptes\N{NBSP}: mises à niveau de la révision 0010 à {NEWEST} ({STEPS} étapes)",
     "Les tables de la flotte\N{NBSP}: mises à niveau (1 étape)",
 ]
@@ -59,7 +60,7 @@ def test_deployment_says_in_a_line_or_two_what_it_did(empty, capsys, language, e
     with using_language(language):
         deploy_fleet_database(empty)
         said = [capsys.readouterr().out]
-        for found in ("", FLEET_4, ACCOUNTS_10, QUEUE_3_4):
+        for found in ("", FLEET_5, ACCOUNTS_10, QUEUE_3_4):
             with empty.connect() as connection:
                 connection.execute(found)
             deploy_fleet_database(empty)
