@@ -183,6 +183,13 @@ FAULTS = (
         "tests/e2e/test_renamed.py::test_account_of_a_new_name_is_not_added",
     ),
     Fault(
+        "no run begins the state of an account that has one under another name",
+        "jobs/cli/session.py",
+        "if why := why_same_account(state.neighbouring_ledgers(), settings, state, others):",
+        "if why := None:",
+        "tests/e2e/test_renamed.py::test_plain_run_of_a_new_name_is_refused_and_names_the_old_one",
+    ),
+    Fault(
         "on PostgreSQL, a first run sees the account that it was before it was renamed",
         "jobs/ledger/storage/postgresql_state.py",
         'connection.execute(select(func.set_config(FIRST_RUN, "on", True)))',

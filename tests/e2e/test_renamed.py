@@ -51,6 +51,16 @@ def test_account_of_a_new_name_is_not_added(settled, goes):
     assert [{"name": "maison-00"}] == settled.rows("SELECT name FROM fleet_account")
 
 
+def test_settings_that_change_before_the_first_night_are_compared_too(settled):
+    """An account that may have its first run could else be brought to the same place by a second version."""
+    google = json.loads(settled.company.config.read_text())["google_ads"] | {"customer_id": "999-888-7777"}
+    settled.done("accounts", "add", "--first-run", settled.file("maison-zero", google_ads=google))
+
+    code, _out, err = settled.command("accounts", "add", settled.file("maison-zero"))
+
+    assert (2, True) == (code, RENAMED in said(err)), err
+
+
 def test_account_that_was_removed_goes_on_where_it_was(settled):
     """Under its own name, with or without its stored settings: what was sent is not sent again."""
     for erase in ([], ["--erase"]):
