@@ -127,8 +127,8 @@ _OWN_REVISIONS = {
     "fleet-2": _BY_START,
     "fleet-3": _ASKED,
     "fleet-4": _PROBLEMS,
-    "fleet-5": _RENAMED,
-    "fleet-6": _MESSAGES,
+    "fleet-6": _RENAMED,
+    "fleet-7": _MESSAGES,
 }
 """Each revision of our own tables, in order, with its statements."""
 _LEDGERS_REVISIONS = tuple(f"ledgers-{revision}" for revision in REVISIONS)

@@ -104,7 +104,8 @@ def test_account_that_the_fleet_does_not_know_is_found_by_its_ledger(settled):
     """Before anything is sent, by the worker; the human who then says that they are two is believed."""
     settled.done("accounts", "remove", "--erase", "maison-00")
     settled.execute("DELETE FROM fleet_account")
-    settled.add("maison-zero")
+    assert 0 == add_again(settled, "maison-zero")[0]
+    settled.execute("UPDATE fleet_account SET added_at = now() - interval '1 day'")
     night(settled)
 
     (run,) = settled.runs("exit_code = 2")

@@ -11,10 +11,10 @@ from tests.postgresql import server
 pytestmark = pytest.mark.xdist_group("postgresql")
 NEWEST = REVISIONS[-1]
 STEPS = len(REVISIONS) - 10
-FLEET_5 = """
+FLEET_6 = """
 ALTER TABLE fleet_notice DROP over_at;
 DROP TABLE fleet_message;
-DELETE FROM fleet_revision WHERE name = 'fleet-6';
+DELETE FROM fleet_revision WHERE name = 'fleet-7';
 """
 """Makes the fleet's tables those of an earlier version."""
 ACCOUNTS_10 = """
@@ -36,19 +36,19 @@ def empty():
 
 
 ENGLISH = [
-    f"The fleet's tables: created (revision fleet-6)\nThe accounts' tables: created (revision {NEWEST})",
+    f"The fleet's tables: created (revision fleet-7)\nThe accounts' tables: created (revision {NEWEST})",
     "The fleet's tables are up to date.",
-    "The fleet's tables: upgraded from revision fleet-5 to fleet-6 (1 step)",
+    "The fleet's tables: upgraded from revision fleet-6 to fleet-7 (1 step)",
     f"The accounts' tables: upgraded from revision 0010 to {NEWEST} ({STEPS} steps)",
     "The fleet's tables: upgraded (1 step)",
 ]
 CREATED = f"""\
-Les tables de la flotte\N{NBSP}: créées (révision fleet-6)
+Les tables de la flotte\N{NBSP}: créées (révision fleet-7)
 Les tables des comptes\N{NBSP}: créées (révision {NEWEST})"""
 FRENCH = [
     CREATED,
     "Les tables de la flotte sont à jour.",
-    "Les tables de la flotte\N{NBSP}: mises à niveau de la révision fleet-5 à fleet-6 (1 étape)",
+    "Les tables de la flotte\N{NBSP}: mises à niveau de la révision fleet-6 à fleet-7 (1 étape)",
     f"Les tables des comptes\N{NBSP}: mises à niveau de la révision 0010 à {NEWEST} ({STEPS} étapes)",
     "Les tables de la flotte\N{NBSP}: mises à niveau (1 étape)",
 ]
@@ -60,7 +60,7 @@ def test_deployment_says_in_a_line_or_two_what_it_did(empty, capsys, language, e
     with using_language(language):
         deploy_fleet_database(empty)
         said = [capsys.readouterr().out]
-        for found in ("", FLEET_5, ACCOUNTS_10, QUEUE_3_4):
+        for found in ("", FLEET_6, ACCOUNTS_10, QUEUE_3_4):
             with empty.connect() as connection:
                 connection.execute(found)
             deploy_fleet_database(empty)
