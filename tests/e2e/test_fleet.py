@@ -145,7 +145,12 @@ def test_account_whose_state_is_in_a_file_is_not_begun_anew(fleet):
 
 @pytest.mark.parametrize(
     "command",
-    [["run"], ["accounts", "pause"], ["accounts", "remove", "--erase"], ["backfill", "--from", "2026-09-01"]],
+    [
+        ["run"],
+        ["accounts", "pause"],
+        ["accounts", "remove", "--erase"],
+        ["backfill", "--from", "2026-09-01", "--to", "2026-09-02"],
+    ],
     ids=" ".join,
 )
 def test_name_that_no_account_can_have_is_refused(fleet, command):
