@@ -176,6 +176,41 @@ FAULTS = (
         "tests/e2e/test_fleet.py",
     ),
     Fault(
+        "a cause that comes and goes does not flood a fleet's own addresses",
+        "jobs/fleet/notices.py",
+        "if accounts and now >= told.over_at + QUIET_AFTER_END else",
+        "if accounts else",
+        "tests/unit/jobs/fleet/test_notices.py",
+    ),
+    Fault(
+        "an account of a fleet that comes back under another name is not begun anew",
+        "jobs/cli/fleet/accounts.py",
+        "_refuse_renamed(connection, account, others)\n                added",
+        "pass\n                added",
+        "tests/e2e/test_renamed.py::test_account_of_a_new_name_is_not_added",
+    ),
+    Fault(
+        "no run begins the state of an account that has one under another name",
+        "jobs/cli/night/account_hold.py",
+        "if why := why_same_account(state.neighbouring_ledgers(), settings, state, others):",
+        "if why := None:",
+        "tests/e2e/test_renamed.py::test_plain_run_of_a_new_name_is_refused_and_names_the_old_one",
+    ),
+    Fault(
+        "on PostgreSQL, a first run sees the account that it was before it was renamed",
+        "jobs/ledger/storage/postgresql_state.py",
+        'connection.execute(select(func.set_config(FIRST_RUN, "on", True)))',
+        "pass",
+        "tests/unit/ledger/storage/test_neighbours.py",
+    ),
+    Fault(
+        "a fleet stores no comment of its accounts' settings",
+        "jobs/cli/fleet/accounts.py",
+        'without_comments(account.file.read_text(encoding="utf-8-sig"))',
+        'account.file.read_text(encoding="utf-8-sig")',
+        "tests/e2e/test_fleet.py::test_bad_file_is_refused_and_the_others_are_stored",
+    ),
+    Fault(
         "an account is checked against those that the fleet has",
         "jobs/cli/fleet/accounts.py",
         "if theirs.get(key) == value",
@@ -643,8 +678,8 @@ FAULTS = (
     Fault(
         "of several workers one sends a notice of the fleet",
         "jobs/fleet/notices.py",
-        "VALUES (%s, %s, now() + %s)",
-        "VALUES (%s, %s, now() - %s)",
+        "SELECT same_as, %s, now() + %s FROM",
+        "SELECT same_as, %s, now() - %s FROM",
         "tests/unit/jobs/fleet/test_notices.py",
     ),
     Fault(
@@ -664,8 +699,8 @@ FAULTS = (
     Fault(
         "an address of a fleet in trouble has a bounded number of messages an hour",
         "jobs/fleet/notices.py",
-        " if lately[each] < MOST_AN_HOUR)",
-        ")",
+        " if sent[each] < MOST_AN_HOUR]",
+        "]",
         "tests/unit/jobs/fleet/test_notices.py",
     ),
     Fault(

@@ -6,7 +6,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from pydantic import BaseModel, SecretStr
+from pydantic import BaseModel, SecretStr, TypeAdapter, ValidationError
 
 from connectors.language import Language, _, using_language
 from jobs.exit_codes import Exit, UsageError
@@ -15,7 +15,7 @@ from jobs.reporting.presentation import AccountPresentation
 from jobs.settings import InvalidSettings, Loaded, Settings, ValidSettings, load
 from jobs.settings.document import SUFFIXES
 from jobs.settings.references import EnvFile
-from jobs.settings.types import StateDatabaseAddress, StateFile
+from jobs.settings.types import Slug, StateDatabaseAddress, StateFile
 
 _log = Log(__name__)
 
@@ -168,6 +168,19 @@ def _shared_by(one: Settings, other: Settings) -> str | None:
     if one.metrics and other.metrics and one.metrics.resolve() == other.metrics.resolve():
         return _("the same `metrics:`; write another in one of them")
     return None
+
+
+def expect_account_name(name: str) -> None:
+    """Return if an account can have this name.
+
+    Raises:
+        UsageError: none can.
+    """
+    try:
+        TypeAdapter(Slug).validate_python(name)
+    except ValidationError as error:
+        # As a text of Python: it may hold what no terminal can show.
+        raise UsageError(f"{name!a}: {error.errors()[0]['ctx']['error']}") from None
 
 
 def log_env_files(env_files: Iterable[EnvFile | None]) -> None:

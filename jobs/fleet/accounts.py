@@ -1,13 +1,19 @@
 """The fleet's accounts: their settings, version by version, and which of them are run."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
 
+from psycopg.sql import SQL, Identifier
+
 from connectors.language import _
 from jobs.exit_codes import UsageError
 from jobs.fleet.database import Connection
+
+_LOCK = 0x6F70_6C65_6164_04
+"""Key of the advisory lock under which one account at a time is compared with all others and stored."""
+_LOCK_WAIT = "60s"
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +29,8 @@ class StoredSettings:
     """When the account was added."""
     asked_at: datetime | None
     """When somebody asked for a run at once."""
+    others: Sequence[str] | None = ()
+    """The fleet's accounts with which it was compared as it was added; None if a human says that none is this one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,18 +50,45 @@ class AddedAccount:
         return self.version is not None or self.revived or self.allowed_first_run
 
 
-def add_account(connection: Connection, name: str, text: str, *, first_run: bool) -> AddedAccount:
+def wait_for_other_additions(connection: Connection) -> None:
+    """Hold up all others who add accounts until this transaction ends: what it compares with stays as it is.
+
+    Raises:
+        psycopg.errors.LockNotAvailable: others took too long.
+    """
+    connection.execute("SELECT set_config('lock_timeout', %s, true)", [_LOCK_WAIT])
+    connection.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
+
+
+def add_account(
+    connection: Connection,
+    name: str,
+    text: str,
+    *,
+    first_run: bool,
+    sends_to: Collection[str] = (),
+    not_renamed: bool = False,
+) -> AddedAccount:
     """Store an account's settings, and have it looked at now if anything changes.
 
     An account that was removed comes back; one that is paused stays paused.
+
+    Args:
+        connection: a transaction.
+        name: the account's name.
+        text: its settings.
+        first_run: whether it has never run.
+        sends_to: the Google customers and Meta datasets in the settings; those of earlier ones stay on record.
+        not_renamed: whether a human says that it is no other account under a new name.
     """
     digest = sha256(text.encode()).hexdigest()
     # The row of the account, which is locked from here on, lets one writer at a time count versions.
     created = connection.execute(
-        "INSERT INTO fleet_account (name, first_run) VALUES (%s, %s) ON CONFLICT DO NOTHING", [name, first_run]
+        "INSERT INTO fleet_account (name, first_run, not_renamed) VALUES (%s, %s, %s) ON CONFLICT DO NOTHING",
+        [name, first_run, not_renamed],
     ).rowcount
     known = connection.execute(
-        "SELECT removed_at, first_run FROM fleet_account WHERE name = %s FOR UPDATE", [name]
+        "SELECT removed_at, first_run, not_renamed FROM fleet_account WHERE name = %s FOR UPDATE", [name]
     ).fetchone()
     last = connection.execute(
         "SELECT version, digest FROM fleet_settings WHERE account = %s ORDER BY version DESC LIMIT 1", [name]
@@ -62,8 +97,11 @@ def add_account(connection: Connection, name: str, text: str, *, first_run: bool
     added = AddedAccount(
         version if last is None or last["digest"] != digest else None,
         revived=not created and known is not None and known["removed_at"] is not None,
-        allowed_first_run=first_run and known is not None and not known["first_run"],
+        allowed_first_run=first_run
+        and known is not None
+        and (not known["first_run"] or (not_renamed and not known["not_renamed"])),
     )
+    record_where_account_sends(connection, name, sends_to)
     if added.version is not None:
         connection.execute(
             "INSERT INTO fleet_settings (account, version, text, digest) VALUES (%s, %s, %s, %s)",
@@ -75,13 +113,55 @@ def add_account(connection: Connection, name: str, text: str, *, first_run: bool
             UPDATE fleet_account SET
                 added_at = CASE WHEN removed_at IS NULL THEN added_at ELSE now() END,
                 night_at = CASE WHEN removed_at IS NULL THEN night_at END,
-                removed_at = NULL, first_run = first_run OR %s, due_at = now(),
+                removed_at = NULL, first_run = first_run OR %s, not_renamed = not_renamed OR %s, due_at = now(),
                 failures = 0, held = 0, lost = 0
             WHERE name = %s
             """,
-            [first_run, name],
+            [first_run, not_renamed, name],
         )
     return added
+
+
+# ── the others ───────────────────────────────────────────────────────────────────────────────────
+
+
+def record_where_account_sends(connection: Connection, name: str, owners: Collection[str]) -> None:
+    """Record the Google customers and Meta datasets of an account's settings, beside those of earlier ones."""
+    connection.execute(
+        """
+        UPDATE fleet_account
+        SET sends_to = ARRAY(SELECT DISTINCT unnest(coalesce(sends_to, '{}') || %s::text[]) ORDER BY 1) WHERE name = %s
+        """,
+        [list(owners), name],
+    )
+
+
+def accounts_without_owners(connection: Connection) -> Sequence[tuple[str, str]]:
+    """Return the names and current settings of accounts added before it was recorded where they send."""
+    rows = connection.execute(
+        """
+        SELECT DISTINCT ON (a.name) a.name, s.text FROM fleet_account a JOIN fleet_settings s ON s.account = a.name
+        WHERE a.sends_to IS NULL ORDER BY a.name, s.version DESC
+        """
+    )
+    return [(row["name"], row["text"]) for row in rows]
+
+
+def accounts_sending_to(
+    connection: Connection, name: str, owners: Collection[str]
+) -> Sequence[tuple[str, frozenset[str]]]:
+    """Return each other account that sends or has sent to one of these owners, and to which; removed ones too."""
+    rows = connection.execute(
+        "SELECT name, sends_to FROM fleet_account WHERE name <> %s AND sends_to && %s::text[] ORDER BY name",
+        [name, list(owners)],
+    )
+    return [(row["name"], frozenset(owners) & frozenset(row["sends_to"])) for row in rows]
+
+
+def may_create_state(connection: Connection, name: str) -> bool:
+    """Return whether a worker may create the account's state, as somebody has allowed before."""
+    row = connection.execute("SELECT first_run FROM fleet_account WHERE name = %s", [name]).fetchone()
+    return row is not None and bool(row["first_run"])
 
 
 def settings_of_others(connection: Connection, name: str, words: Sequence[str]) -> Iterator[tuple[str, str]]:
@@ -103,11 +183,20 @@ def settings_of_others(connection: Connection, name: str, words: Sequence[str]) 
     return ((row["name"], row["text"]) for row in rows)
 
 
+# ── one of them ──────────────────────────────────────────────────────────────────────────────────
+
+
 def latest_settings(connection: Connection, name: str) -> StoredSettings | None:
     """Return an account's current settings; None if it is paused, removed or unknown."""
     row = connection.execute(
         """
-        SELECT s.account, s.version, s.text, a.first_run, a.added_at, a.asked_at
+        SELECT s.account, s.version, s.text, a.first_run, a.added_at, a.asked_at, CASE
+            WHEN a.not_renamed THEN NULL
+            WHEN a.first_run THEN ARRAY(
+                SELECT name FROM fleet_account AS other WHERE other.name <> a.name AND other.sends_to && a.sends_to
+            )
+            ELSE '{}'
+        END AS others
         FROM fleet_account a JOIN fleet_settings s ON s.account = a.name
         WHERE a.name = %s AND a.removed_at IS NULL AND NOT a.paused
         ORDER BY s.version DESC LIMIT 1
@@ -148,6 +237,27 @@ def remove_account(connection: Connection, name: str) -> None:
     )
 
 
+def erase_account(connection: Connection, name: str) -> None:
+    """Delete what the fleet has of an account, which is removed unless it was before; its state is not touched.
+
+    Its name stays, and where it has sent, so that it is recognised if it comes back under another name.
+
+    Raises:
+        UsageError: a worker is at it, or the fleet has never had it.
+    """
+    if connection.execute("SELECT FROM fleet_account WHERE name = %s FOR UPDATE", [name]).rowcount == 0:
+        raise _unknown(name)
+    if connection.execute("SELECT FROM fleet_run WHERE account = %s AND ended_at IS NULL", [name]).rowcount:
+        raise UsageError(
+            _("{name}: a worker is at it; remove it, and repeat this with --erase once its run has ended", name=name)
+        )
+    connection.execute(
+        "UPDATE fleet_account SET removed_at = coalesce(removed_at, now()), asked_at = NULL WHERE name = %s", [name]
+    )
+    for table in ("fleet_problem", "fleet_run", "fleet_settings"):
+        connection.execute(SQL("DELETE FROM {} WHERE account = %s").format(Identifier(table)), [name])
+
+
 def request_immediate_run(connection: Connection, name: str) -> None:
     """Have an account's night run now, whether or not it is due.
 
@@ -168,7 +278,11 @@ def _update(connection: Connection, name: str, statement: str) -> None:
         row = connection.execute("SELECT paused, removed_at FROM fleet_account WHERE name = %s", [name]).fetchone()
         if row is not None and row["removed_at"] is None:
             raise UsageError(_("{name} is paused: resume it first", name=name))
-        raise UsageError(_("the fleet has no account {name}; `fleet accounts list` shows them", name=name))
+        raise _unknown(name)
+
+
+def _unknown(name: str) -> UsageError:
+    return UsageError(_("the fleet has no account {name}; `fleet accounts list` shows them", name=name))
 
 
 @dataclass(frozen=True, slots=True)

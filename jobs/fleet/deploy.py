@@ -116,12 +116,33 @@ UPDATE fleet_run SET ended_at = now() WHERE ended_at IS NULL AND EXISTS (
 DROP INDEX fleet_run_open;
 CREATE UNIQUE INDEX fleet_run_open ON fleet_run (job) WHERE ended_at IS NULL;
 """
+_RENAMED = """
+ALTER TABLE fleet_account
+    -- the Google customers and Meta datasets that it was ever added with; null if that was before they were on record
+    ADD sends_to text[],
+    -- whether a human says that it is no other account under a new name
+    ADD not_renamed boolean NOT NULL DEFAULT false;
+"""
+_MESSAGES = """
+ALTER TABLE fleet_notice
+    -- when an address was told that the cause is over; null if it was not, or was told of the cause since
+    ADD over_at timestamptz;
+
+CREATE TABLE fleet_message (
+    -- a fingerprint, as in fleet_notice
+    address text NOT NULL,
+    -- when it took a message; deleted after an hour
+    sent_at timestamptz NOT NULL DEFAULT now()
+);
+"""
 _OWN_REVISIONS = {
     "fleet-1": _TABLES,
     "fleet-2": _BY_START,
     "fleet-3": _ASKED,
     "fleet-4": _PROBLEMS,
     "fleet-5": _LOST_RUNS,
+    "fleet-6": _RENAMED,
+    "fleet-7": _MESSAGES,
 }
 """Each revision of our own tables, in order, with its statements."""
 _LEDGERS_REVISIONS = tuple(f"ledgers-{revision}" for revision in REVISIONS)

@@ -25,10 +25,12 @@ GROWN = 2
 GROWN_AFTER = timedelta(hours=1)
 """… but not sooner than so long after: nights come one after the other."""
 REMIND_AFTER = timedelta(days=1)
+QUIET_AFTER_END = timedelta(hours=1)
+"""What comes back so soon after its end was told is told again only then: it may come and go all day."""
 CLAIM = timedelta(minutes=10)
 """How long a worker may take to send a message, far more than it does."""
 MOST_AN_HOUR = 20
-"""Messages of open causes that an address has in an hour, the worst first: nobody reads more, whatever is wrong."""
+"""Messages that an address has in an hour, the worst first, good news last: nobody reads more, whatever is wrong."""
 _MOST_AT_ONCE = 50
 MOST_TRIES_WHEN_OVER = 8
 """What is over is worth so many tries, in four hours; what is open is tried for as long as it is."""
@@ -59,6 +61,8 @@ class Told:
     accounts: int = 0
     title: str = ""
     failures: int = 0
+    over_at: datetime | None = None
+    """When it was told that it is over; None if that was not told, or it was told of since."""
 
 
 def message_due_reason(told: Told | None, accounts: int, now: datetime) -> MessageDueReason | None:
@@ -69,6 +73,8 @@ def message_due_reason(told: Told | None, accounts: int, now: datetime) -> Messa
         return None
     if told.told_at is None:
         return MessageDueReason.NEW if accounts else None
+    if told.over_at is not None:
+        return MessageDueReason.NEW if accounts and now >= told.over_at + QUIET_AFTER_END else None
     if not accounts:
         return MessageDueReason.OVER
     if accounts >= GROWN * told.accounts and now >= told.told_at + GROWN_AFTER:
@@ -80,7 +86,8 @@ def message_due_reason(told: Told | None, accounts: int, now: datetime) -> Messa
 class Message:
     """A message that this worker has claimed."""
 
-    same_as: str
+    same_as: tuple[str, ...]
+    """The cause that it is about; several if they are over."""
     address: str
     """The mark of who is to have it."""
     why: MessageDueReason
@@ -127,15 +134,17 @@ def claim_next_notice(connection: Connection, addresses: Sequence[str]) -> Messa
         return None
     now: datetime = locked["now"]
     causes, told = read_fleet_problems(connection), _read_told(connection, addresses)
-    _forget_untold(connection, causes)
-    found = next(_due(causes, told, addresses, now), None)
+    _forget_old(connection, causes)
+    sent = _count_sent(connection)
+    found = next(_due(causes, told, [each for each in addresses if sent[each] < MOST_AN_HOUR], now), None)
     if found is not None:
         connection.execute(
             """
-            INSERT INTO fleet_notice (same_as, address, next_try_at) VALUES (%s, %s, now() + %s)
+            INSERT INTO fleet_notice (same_as, address, next_try_at)
+            SELECT same_as, %s, now() + %s FROM unnest(%s::text[]) AS same_as
             ON CONFLICT (same_as, address) DO UPDATE SET next_try_at = excluded.next_try_at
             """,
-            [found.same_as, found.address, CLAIM],
+            [found.address, CLAIM, list(found.same_as)],
         )
     return found
 
@@ -143,19 +152,20 @@ def claim_next_notice(connection: Connection, addresses: Sequence[str]) -> Messa
 def _due(
     causes: Sequence[FleetCause], told: Mapping[tuple[str, str], Told], addresses: Sequence[str], now: datetime
 ) -> Iterator[Message]:
-    an_hour_ago = now - timedelta(hours=1)
-    lately = Counter(
-        address for (_same, address), known in told.items() if (known.told_at or an_hour_ago) > an_hour_ago
-    )
     for cause in causes:
-        for address in (each for each in addresses if lately[each] < MOST_AN_HOUR):
+        for address in addresses:
             known = told.get((cause.same_as, address))
             if why := message_due_reason(known, len(cause.accounts), now):
                 yield _open_message(cause, address, why, known)
     are_open = {cause.same_as for cause in causes}
-    for (same_as, address), known in told.items():
-        if same_as not in are_open and message_due_reason(known, 0, now):
-            yield _over_message(same_as, address, known)
+    for address in addresses:
+        over = {
+            same_as: known
+            for (same_as, told_address), known in told.items()
+            if told_address == address and same_as not in are_open and message_due_reason(known, 0, now)
+        }
+        if over:
+            yield _over_message(address, over)
 
 
 def _read_told(connection: Connection, addresses: Sequence[str]) -> dict[tuple[str, str], Told]:
@@ -164,21 +174,37 @@ def _read_told(connection: Connection, addresses: Sequence[str]) -> dict[tuple[s
     )
     return {
         (row["same_as"], row["address"]): Told(
-            row["next_try_at"], row["told_at"], row["accounts"] or 0, row["title"] or "", row["failures"]
+            row["next_try_at"],
+            row["told_at"],
+            row["accounts"] or 0,
+            row["title"] or "",
+            row["failures"],
+            row["over_at"],
         )
         for row in rows
     }
 
 
-def _forget_untold(connection: Connection, causes: Sequence[FleetCause]) -> None:
-    """Forget what was over before any message of it was taken, and what addresses knew that are no longer used."""
+def _forget_old(connection: Connection, causes: Sequence[FleetCause]) -> None:
+    """Forget what is over: told long enough ago, or before any message was taken, or to addresses no longer used.
+
+    Also the messages that no bound counts any more.
+    """
     connection.execute(
         """
         DELETE FROM fleet_notice
-        WHERE next_try_at <= now() AND (told_at IS NULL OR told_at < now() - %s) AND same_as <> ALL(%s::text[])
+        WHERE next_try_at <= now() AND same_as <> ALL(%s::text[])
+            AND (told_at IS NULL OR told_at < now() - %s OR over_at <= now() - %s)
         """,
-        [_FORGET_AFTER, [each.same_as for each in causes]],
+        [[each.same_as for each in causes], _FORGET_AFTER, QUIET_AFTER_END],
     )
+    connection.execute("DELETE FROM fleet_message WHERE sent_at <= now() - interval '1 hour'")
+
+
+def _count_sent(connection: Connection) -> Counter[str]:
+    """Return how many messages each address has taken within the hour."""
+    rows = connection.execute("SELECT address, count(*) AS sent FROM fleet_message GROUP BY address")
+    return Counter({row["address"]: row["sent"] for row in rows})
 
 
 # ── words ────────────────────────────────────────────────────────────────────────────────────────
@@ -203,17 +229,27 @@ def _open_message(cause: FleetCause, address: str, why: MessageDueReason, told: 
         lines.insert(0, _("It still needs a human."))
     lines.append(_("`oplead-sync fleet status` shows all of them."))
     tries = told.failures if told else 0
-    return Message(cause.same_as, address, why, title, "\n".join(lines), cause.title, count, tries)
+    return Message((cause.same_as,), address, why, title, "\n".join(lines), cause.title, count, tries)
 
 
-def _over_message(same_as: str, address: str, told: Told) -> Message:
-    title = _("Resolved: {title}", title=told.title)
-    text = _n(
-        "No account needs a human for this any more; {count} did.",
-        "No account needs a human for this any more; {count} did.",
-        told.accounts,
-    )
-    return Message(same_as, address, MessageDueReason.OVER, title, text, told.title, told.accounts, told.failures)
+def _over_message(address: str, over: Mapping[str, Told]) -> Message:
+    """Return the message that causes are over; one for all of them, since what was mended at once ends at once."""
+    titles = list(dict.fromkeys(each.title for each in over.values()))
+    if len(over) == 1:
+        (known,) = over.values()
+        title = _("Resolved: {title}", title=known.title)
+        text = _n(
+            "No account needs a human for this any more; {count} did.",
+            "No account needs a human for this any more; {count} did.",
+            known.accounts,
+        )
+    else:
+        title = _n("{count} problem is resolved", "{count} problems are resolved", len(over))
+        more = len(titles) - _NAMED
+        lines = [_("No account needs a human for these any more:"), *(f"- {each}" for each in titles[:_NAMED])]
+        text = "\n".join([*lines, *([_n("{count} more", "{count} more", more)] if more > 0 else [])])
+    tries = max(each.failures for each in over.values())
+    return Message(tuple(over), address, MessageDueReason.OVER, title, text, "", 0, tries)
 
 
 def _names(accounts: Sequence[str]) -> str:
@@ -226,32 +262,40 @@ def _names(accounts: Sequence[str]) -> str:
 
 
 def _record_taken(connection: Connection, message: Message) -> None:
+    connection.execute("INSERT INTO fleet_message (address) VALUES (%s)", [message.address])
     if message.why is MessageDueReason.OVER:
-        _forget(connection, message)
+        _record_over(connection, message)
         return
     connection.execute(
         """
-        UPDATE fleet_notice SET told_at = now(), next_try_at = now(), failures = 0, title = %s, accounts = %s
-        WHERE same_as = %s AND address = %s
+        UPDATE fleet_notice SET
+            told_at = now(), over_at = NULL, next_try_at = now(), failures = 0, title = %s, accounts = %s
+        WHERE same_as = ANY(%s) AND address = %s
         """,
-        [message.cause_title, message.accounts, message.same_as, message.address],
+        [message.cause_title, message.accounts, list(message.same_as), message.address],
     )
 
 
 def _record_refused(connection: Connection, message: Message) -> None:
     if message.why is MessageDueReason.OVER and message.tries + 1 >= MOST_TRIES_WHEN_OVER:
-        _forget(connection, message)
+        _record_over(connection, message)
         return
     wait = min(_FIRST_WAIT * 2 ** min(message.tries, 10), _LONGEST_WAIT)
     connection.execute(
         """
-        UPDATE fleet_notice SET next_try_at = now() + %s, failures = failures + 1 WHERE same_as = %s AND address = %s
+        UPDATE fleet_notice SET next_try_at = now() + %s, failures = failures + 1
+        WHERE same_as = ANY(%s) AND address = %s
         """,
-        [wait, message.same_as, message.address],
+        [wait, list(message.same_as), message.address],
     )
 
 
-def _forget(connection: Connection, message: Message) -> None:
+def _record_over(connection: Connection, message: Message) -> None:
+    """Record that nothing is left to tell; the row stays for a while, so that what comes back soon is recognised."""
     connection.execute(
-        "DELETE FROM fleet_notice WHERE same_as = %s AND address = %s", [message.same_as, message.address]
+        """
+        UPDATE fleet_notice SET over_at = now(), next_try_at = now(), failures = 0
+        WHERE same_as = ANY(%s) AND address = %s
+        """,
+        [list(message.same_as), message.address],
     )

@@ -11,6 +11,7 @@ from pathlib import Path
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, ReusedAnchorWarning, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+from ruamel.yaml.tokens import ScalarToken
 
 from connectors.language import N_, _
 from connectors.text import one_line
@@ -35,6 +36,7 @@ _SENTENCES = {
     "end of stream": N_("what begins here is never closed: check quotes and brackets"),
     "<stream end>": N_("what begins here is never closed: check quotes and brackets"),
 }
+_COMMENT = re.compile(r"[ \t]*#.*")
 _OTHERWISE = N_("this is not valid YAML: check quotes, brackets and indentation just before")
 
 
@@ -147,6 +149,20 @@ def read_document(text: str) -> ParsedSettingsFile:
     reader = _Reader()
     tree = reader.read(node, (), _mark(node))
     return ParsedSettingsFile(tree, reader.marks, tuple(reader.findings))
+
+
+def without_comments(text: str) -> str:
+    """Return valid YAML without its comments, line by line as it was."""
+    kept, end = [], 0
+    for token in YAML(typ="safe", pure=True).scan(text):
+        kept.append(_COMMENT.sub("", text[end : token.start_mark.index]))
+        end = token.end_mark.index
+        written = text[token.start_mark.index : end]
+        if isinstance(token, ScalarToken) and token.style in ("|", ">"):  # a comment may follow this sign
+            head, line_end, lines = written.partition("\n")
+            written = _COMMENT.sub("", head) + line_end + lines
+        kept.append(written)
+    return "".join(kept)
 
 
 @dataclass(slots=True)

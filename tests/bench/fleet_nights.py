@@ -95,7 +95,7 @@ class Fleet:
         self._run("deploy")
         for first in range(0, accounts, FILES):
             files = [account.settings for account in self.accounts[first : first + FILES]]
-            self._run("accounts", "add", "--first-run", *files)
+            self._run("accounts", "add", "--first-run", "--not-renamed", *files)
 
     def night(self, workers, concurrency):
         """Start workers, and stop them once every account has had its night."""

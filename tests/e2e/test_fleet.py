@@ -1,6 +1,7 @@
 """A fleet on a real PostgreSQL: workers share the accounts, and take up what a dead one left."""
 
 import json
+import os
 import signal
 from collections import Counter
 
@@ -128,8 +129,10 @@ def test_bad_file_is_refused_and_the_others_are_stored(fleet):
     google = json.loads(fleet.company.config.read_text())["google_ads"]
     pasted = fleet.file("maison-04", google_ads=google | {"credentials": '{"private_key": "-----BEGIN PRIVATE KEY"}'})
     unplanned = fleet.file("maison-03", schedule=None)
+    good = fleet.file("maison-00")
+    good.write_text(f"{good.read_text()} # the old token: sk-very-secret\n")
 
-    code, out, err = fleet.command("accounts", "add", bad, leaky, pasted, unplanned, fleet.file("maison-00"))
+    code, out, err = fleet.command("accounts", "add", bad, leaky, pasted, unplanned, good)
 
     assert 2 == code
     assert "maison-00: stored, version 1\n" == out
@@ -138,7 +141,8 @@ def test_bad_file_is_refused_and_the_others_are_stored(fleet):
     for file in (leaky, pasted):
         assert f"{file}: a secret must not stand in this file" in err
     assert "very-secret" not in err
-    assert [{"account": "maison-00"}] == fleet.rows("SELECT account FROM fleet_settings")
+    (stored,) = fleet.rows("SELECT account, text FROM fleet_settings")
+    assert ("maison-00", False) == (stored["account"], "very-secret" in stored["text"])
 
 
 def test_account_is_checked_against_those_that_the_fleet_has(fleet):
@@ -172,6 +176,23 @@ def test_account_whose_state_is_in_a_file_is_not_begun_anew(fleet):
     code, _, err = fleet.command("accounts", "add", "--first-run", fleet.file("maison-00"))
     assert (2, True) == (code, "was moved to a database; leave --first-run out" in err)
     fleet.done("accounts", "add", file)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["run"],
+        ["accounts", "pause"],
+        ["accounts", "remove", "--erase"],
+        ["backfill", "--from", "2026-09-01", "--to", "2026-09-02"],
+    ],
+    ids=" ".join,
+)
+def test_name_that_no_account_can_have_is_refused(fleet, command):
+    """As it comes from a terminal: also bytes that are no text, which no database takes."""
+    for name in (os.fsdecode(b"a\xff"), "Maison", ""):
+        code, _out, err = fleet.command(*command, name)
+        assert (2, True) == (code, f"{name!a}: a name has lowercase letters" in " ".join(err.split())), err
 
 
 def test_settings_are_kept_version_by_version(fleet):

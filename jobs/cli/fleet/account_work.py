@@ -64,6 +64,8 @@ class WorkOrderExecutor:
         shared = SharedByAccounts(self.stop, self.redaction, json_wanted=True, prints_results=False)
         served = AccountNightRunner(account, shared, first_run=order.settings.first_run)
         shared.accounts = [served]
+        others = order.settings.others
+        shared.told_apart = None if others is None else frozenset(others)
         shared.clock = account.settings.clock
         table = served.timetable()
         with served.open_clock() as clock:

@@ -8,27 +8,36 @@ from typing import TYPE_CHECKING, Literal, assert_never
 from connectors.language import _, _n, format_time
 from jobs.cli.accounts import (
     AccountFile,
+    expect_account_name,
     find_settings_files,
     load_accounts,
     load_stored_account,
     secrets_of,
 )
 from jobs.cli.output import failure_from_error, log_failure, worst_exit_code
+from jobs.cli.renamed import owners_of, why_same_account, why_same_account_of_database
 from jobs.exit_codes import Exit, UsageError
 from jobs.fleet.accounts import (
     AddedAccount,
+    accounts_sending_to,
+    accounts_without_owners,
     add_account,
+    erase_account,
     latest_settings,
     list_accounts,
+    may_create_state,
     pause_account,
+    record_where_account_sends,
     remove_account,
     request_immediate_run,
     resume_account,
     settings_of_others,
+    wait_for_other_additions,
 )
 from jobs.fleet.database import Connection, FleetDatabase
 from jobs.fleet.deploy import create_or_upgrade_fleet_tables, refuse_unfit_server, require_deployed
 from jobs.fleet.queue import enqueue_due_accounts
+from jobs.ledger.storage.plain_reads import neighbouring_ledgers
 from jobs.ledger.storage.revisions import SchemaChange
 from jobs.ledger.storage.state_file import (
     LedgerError,
@@ -41,6 +50,7 @@ from jobs.ledger.storage.state_file import (
 from jobs.reporting.console import print_rows, say
 from jobs.reporting.presentation import print_json
 from jobs.settings import Settings, ValidSettings, load
+from jobs.settings.document import without_comments
 from jobs.settings.references import HOW_TO_REFER, is_secret_reference
 from jobs.settings.types import StateFile
 from jobs.wiring.state import deploy_database
@@ -78,18 +88,41 @@ def _deployed(tables: str, change: SchemaChange) -> str:
     return _("{tables}: upgraded ({steps})", tables=tables, steps=steps) if change.steps else ""
 
 
-def add_accounts(database: FleetDatabase, paths: Sequence[Path], *, first_run: bool) -> int:
-    """Store each account's settings, say what became of each, and return the worst exit code."""
+def add_accounts(database: FleetDatabase, paths: Sequence[Path], *, first_run: bool, not_renamed: bool = False) -> int:
+    """Store each account's settings, say what became of each, and return the worst exit code.
+
+    Args:
+        database: the fleet's.
+        paths: settings files, or folders of them; the accounts are not mistaken for one another.
+        first_run: whether none of them has run.
+        not_renamed: whether a human says that none of them has run under another name.
+
+    Raises:
+        UsageError: `not_renamed` without `first_run`.
+    """
+    if not_renamed and not first_run:
+        raise UsageError(_("--not-renamed goes with --first-run"))
     opened = load_accounts(find_settings_files(paths), {}, secrets=False)
+    others = None if not_renamed else frozenset(each.name for each in opened)
     codes = []
     with database.connect() as connection:
         require_deployed(connection)
     for account in opened:
         try:
-            text = _checked_text(account, first_run=first_run)
+            text = _checked_text(account, others, first_run=first_run)
             with database.connect() as connection:
+                wait_for_other_additions(connection)
                 _refuse_conflict(connection, account)
-                added = add_account(connection, account.name, text, first_run=first_run)
+                if first_run or may_create_state(connection, account.name):
+                    _refuse_renamed(connection, account, others)
+                added = add_account(
+                    connection,
+                    account.name,
+                    text,
+                    first_run=first_run,
+                    sends_to=owners_of(account.settings),
+                    not_renamed=not_renamed,
+                )
             say(_added(account.name, added))
             codes.append(Exit.DONE)
         except (UsageError, LedgerError, OSError) as error:
@@ -97,8 +130,8 @@ def add_accounts(database: FleetDatabase, paths: Sequence[Path], *, first_run: b
     return worst_exit_code(codes)
 
 
-def _checked_text(account: AccountFile, *, first_run: bool) -> str:
-    """Return what the account's file holds.
+def _checked_text(account: AccountFile, others: frozenset[str] | None, *, first_run: bool) -> str:
+    """Return what the account's file holds, without its comments: they may hold what no machine reads.
 
     Raises:
         UsageError: no worker could run it, it has a state beside it that `first_run` would leave behind, or it was
@@ -106,8 +139,8 @@ def _checked_text(account: AccountFile, *, first_run: bool) -> str:
     """
     _refuse_unfit(account)
     if first_run:
-        _refuse_known_state(account)
-    text = account.file.read_text(encoding="utf-8-sig")
+        _refuse_known_state(account, others)
+    text = without_comments(account.file.read_text(encoding="utf-8-sig"))
     if load(account.file, {}, secrets=False, text=text) != account.loaded:
         raise UsageError(_("{file} has just been written to; try again", file=account.file))
     if "-----BEGIN" in text:  # a key
@@ -153,8 +186,27 @@ def _claims(settings: Settings) -> dict[str, Path | str]:
     return {key: value for key, value in found.items() if value}
 
 
-def _refuse_known_state(account: AccountFile) -> None:
-    """Return if no state lies where the account had it by default before it was in a database.
+def _refuse_renamed(connection: Connection, account: AccountFile, others: frozenset[str] | None) -> None:
+    """Return if the fleet has and had no other account that the account probably is under a new name.
+
+    Also one whose first night is yet to come, of which no ledger tells.
+
+    Raises:
+        UsageError: it has.
+    """
+    if others is None:
+        return
+    for name, text in accounts_without_owners(connection):
+        loaded = load_stored_account(name, text, account.file.parent, {}, secrets=False).loaded
+        known = owners_of(loaded.settings) if isinstance(loaded, ValidSettings) else ()
+        record_where_account_sends(connection, name, known)
+    for name, shared in accounts_sending_to(connection, account.name, owners_of(account.settings)):
+        if name not in others:
+            raise UsageError(why_same_account_of_database(account.file, name, shared))
+
+
+def _refuse_known_state(account: AccountFile, others: frozenset[str] | None) -> None:
+    """Return if no state of the account lies where it was before it was in a database, by default or beside that.
 
     Raises:
         UsageError: one does, and what it has on record would go out again.
@@ -180,6 +232,8 @@ def _refuse_known_state(account: AccountFile) -> None:
         raise UsageError(
             _("{file}: this account's state was moved to a database; leave --first-run out", file=account.file)
         )
+    if why := why_same_account(neighbouring_ledgers(path), account.settings, path, others):
+        raise UsageError(why)
 
 
 def _added(name: str, added: AddedAccount) -> str:
@@ -242,7 +296,7 @@ def show_accounts(database: FleetDatabase, *, json_wanted: bool) -> int:
     return Exit.DONE
 
 
-Change = Literal["pause", "resume", "remove", "run"]
+Change = Literal["pause", "resume", "remove", "erase", "run"]
 
 
 def change_accounts(database: FleetDatabase, names: Sequence[str], change: Change) -> int:
@@ -251,6 +305,7 @@ def change_accounts(database: FleetDatabase, names: Sequence[str], change: Chang
     codes = []
     for name in names:
         try:
+            expect_account_name(name)
             with database.connect() as connection:
                 do(connection, name)
             say(_("{name}: {done}", name=name, done=done))
@@ -271,6 +326,8 @@ def _change(change: Change) -> tuple[Callable[[Connection, str], None], str]:
             return resume_account, _("resumed")
         case "remove":
             return remove_account, _("removed; its state is as it was")
+        case "erase":
+            return erase_account, _("removed, with its settings and runs; its state is as it was")
         case "run":
             return request_immediate_run, _("runs as soon as a worker is free")
         case _:
@@ -287,6 +344,7 @@ def backfill_account(
     """
     from jobs.cli.night.approved_send import send_approved  # noqa: PLC0415 - what plans loads for nothing else here
 
+    expect_account_name(name)
     with database.connect() as connection:
         stored = latest_settings(connection, name)
     if stored is None:

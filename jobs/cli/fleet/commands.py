@@ -111,16 +111,24 @@ def add(
     first_run: Annotated[
         bool, typer.Option("--first-run", help="These accounts have never run: a worker may create their state.")
     ] = False,
+    not_renamed: Annotated[
+        bool,
+        typer.Option(
+            "--not-renamed",
+            help="With --first-run: none of these has run under another name, although another account sends to the "
+            "same Google customer or Meta dataset.",
+        ),
+    ] = False,
     database: Database = None,
 ) -> int:
-    """Store accounts' settings, or new versions of them.
+    """Store accounts' settings, or new versions of them; comments are left out.
 
     Each file is checked first, as `check` does; one that must not run is refused, and the others are stored. Secrets
     stay references, which each worker resolves on its machine.
     """
     from jobs.cli.fleet.accounts import add_accounts  # noqa: PLC0415
 
-    return add_accounts(_open_database(database), files, first_run=first_run)
+    return add_accounts(_open_database(database), files, first_run=first_run, not_renamed=not_renamed)
 
 
 @_command(accounts, name="list")
@@ -148,11 +156,18 @@ def resume(names: Names, *, database: Database = None) -> int:
 
 
 @_command(accounts)
-def remove(names: Names, *, database: Database = None) -> int:
+def remove(
+    names: Names,
+    *,
+    erase: Annotated[
+        bool, typer.Option("--erase", help="Delete their stored settings and runs too, also of those removed before.")
+    ] = False,
+    database: Database = None,
+) -> int:
     """Take accounts out of the fleet; their states are not touched."""
     from jobs.cli.fleet.accounts import change_accounts  # noqa: PLC0415
 
-    return change_accounts(_open_database(database), names, "remove")
+    return change_accounts(_open_database(database), names, "erase" if erase else "remove")
 
 
 @_command(app, "Exit codes: 0 stopped as asked; 2 wrong usage, or the database cannot be used; 70 a bug")

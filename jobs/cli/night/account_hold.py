@@ -10,28 +10,29 @@ from connectors.errors import ConnectorError
 from connectors.language import _
 from connectors.ports import Clock
 from jobs.cli.output import failure_from_error
+from jobs.cli.renamed import why_same_account
 from jobs.ledger.runs import (
     Ledger,
     finish_run,
     open_locked_ledger,
 )
-from jobs.ledger.storage.plain_reads import NeighbouringLedger
 from jobs.ledger.storage.state import State
 from jobs.ledger.storage.state_file import LedgerError, NoStateError
 from jobs.settings import Settings
-from jobs.wiring.account import compile_rules_only
 from jobs.wiring.state import account_state
 
 _log = structlog.stdlib.get_logger()
 
 
-def expect_state_exists(settings: Settings, *, first_run: bool = False, others: frozenset[str] = frozenset()) -> None:
+def expect_state_exists(
+    settings: Settings, *, first_run: bool = False, others: frozenset[str] | None = frozenset()
+) -> None:
     """Check that the account's state exists, or with `first_run` that it may be created.
 
     Args:
         settings: the account.
         first_run: whether a human states that the account has never run.
-        others: names of other accounts, whose states are not mistaken for this one's.
+        others: names of other accounts, whose states are not mistaken for this one's; None if none is to be.
 
     Raises:
         LedgerError: the state is missing, has another name, or exists despite `first_run`; the message says what to do.
@@ -46,48 +47,15 @@ def expect_state_exists(settings: Settings, *, first_run: bool = False, others: 
         raise NoStateError(state)
 
 
-def expect_no_other_state(settings: Settings, others: frozenset[str]) -> None:
-    """Check that no other state in the missing one's folder is probably this account's.
+def expect_no_other_state(settings: Settings, others: frozenset[str] | None) -> None:
+    """Check that no other state in the missing one's folder or database is probably this account's.
 
     Raises:
         LedgerError: one probably is; the message says what to do.
     """
     state = account_state(settings)
-    for one in state.neighbouring_ledgers():
-        if isinstance(one, LedgerError):
-            # Don't refuse to run: the file may be unrelated, and unreadable for good.
-            _log.warning(
-                _(
-                    "a file beside the state cannot be read: if it is this account's, what it has on record goes out "
-                    "again"
-                ),
-                why=str(one),
-            )
-        elif kinship := _why_same_account(one, settings, state, others):
-            raise LedgerError(kinship)
-
-
-def _why_same_account(one: NeighbouringLedger, settings: Settings, state: State, others: frozenset[str]) -> str | None:
-    """Return why another state is probably this account's, or None."""
-    if one.account == settings.account:
-        return _(
-            "{path}: there is no state here, but {name} beside it is one of this account. Name it under `state:`, or "
-            "move it here; a backup that is not to be used belongs in another folder",
-            path=state,
-            name=one.path.name,
-        )
-    shared = one.owners & {route.target.owner for route in compile_rules_only(settings).routes}
-    if not shared or one.account in others:
-        return None
-    return _(
-        "{path}: there is no state here, but {name} beside it is that of account '{account}', which sends to {owners} "
-        "too. Renamed? The account's name is part of every key, and everything would go out again: write "
-        "`account: {account}`. Are they two accounts? Then name the settings of both in one command for the first run",
-        path=state,
-        name=one.path.name,
-        account=one.account,
-        owners=", ".join(sorted(shared)),
-    )
+    if why := why_same_account(state.neighbouring_ledgers(), settings, state, others):
+        raise LedgerError(why)
 
 
 @contextmanager

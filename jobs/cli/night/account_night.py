@@ -56,8 +56,8 @@ class RunOptions:
     """Whether to read a file with far fewer leads or fewer columns than the last one."""
     first_run: bool = False
     """Whether the account has never run, so that its state is created."""
-    others: frozenset[str] = frozenset()
-    """Names of other accounts, whose states are not mistaken for this one's under an older name."""
+    others: frozenset[str] | None = frozenset()
+    """Names of other accounts, whose states are not mistaken for this one's under an older name; None for all."""
     inbox_only: bool = False
     """Whether to read only the leads that webhooks report."""
 

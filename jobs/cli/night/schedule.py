@@ -101,11 +101,15 @@ class SharedByAccounts:
     printing: threading.Lock = field(default_factory=threading.Lock)
     prints_results: bool = True
     """Whether results are printed, beside the log."""
+    told_apart: frozenset[str] | None = frozenset()
+    """Accounts elsewhere that a human has told apart from these; None for all."""
 
     @property
-    def names(self) -> frozenset[str]:
-        """The accounts' names."""
-        return frozenset(each.account.name for each in self.accounts)
+    def names(self) -> frozenset[str] | None:
+        """The names of accounts that are not mistaken for one another; None for all."""
+        if self.told_apart is None:
+            return None
+        return self.told_apart | {each.account.name for each in self.accounts}
 
 
 def timetable_of(when: ScheduleSettings, zone: ZoneInfo) -> Timetable:

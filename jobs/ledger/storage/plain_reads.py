@@ -1,7 +1,7 @@
 """The little of a state that is read without SQLAlchemy, which takes longer to load than `check` takes to run."""
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -34,9 +34,10 @@ def read_counting_starts(path: Path, account: str) -> dict[tuple[str, str], date
 
 @dataclass(frozen=True, slots=True)
 class NeighbouringLedger:
-    """Another ledger in the same folder."""
+    """Another ledger in the same folder or database."""
 
-    path: Path
+    path: Path | None
+    """None in a database."""
     account: str
     owners: frozenset[str]
     """The Google customers and Meta datasets for which it has starts."""
@@ -64,7 +65,13 @@ def _read_neighbouring_ledger(file: Path) -> list[NeighbouringLedger]:
         with closing(open_read_only(file)) as connection:
             accounts = connection.execute("SELECT account FROM lease").fetchall()
             starts = connection.execute("SELECT DISTINCT account, target FROM start").fetchall()
-        owners: defaultdict[str, set[str]] = defaultdict(set)
-        for account, target in starts:
-            owners[account].add(target.partition("/")[0])
-        return [NeighbouringLedger(file, account, frozenset(owners[account])) for (account,) in accounts]
+        owners = owners_by_account(starts)
+        return [NeighbouringLedger(file, account, owners.get(account, frozenset())) for (account,) in accounts]
+
+
+def owners_by_account(starts: Iterable[tuple[str, str]]) -> dict[str, frozenset[str]]:
+    """Return the Google customers and Meta datasets that each account sends to, by the targets of its starts."""
+    owners: defaultdict[str, set[str]] = defaultdict(set)
+    for account, target in starts:
+        owners[account].add(target.partition("/")[0])
+    return {account: frozenset(found) for account, found in owners.items()}

@@ -12,22 +12,24 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from connectors.language import _
 from jobs.ledger.bulk import table_of
-from jobs.ledger.schema import Lease
+from jobs.ledger.schema import Lease, Start
 from jobs.ledger.storage.database import temporary_copy
 from jobs.ledger.storage.lock import LeaseHeldError
-from jobs.ledger.storage.plain_reads import NeighbouringLedger
+from jobs.ledger.storage.plain_reads import NeighbouringLedger, owners_by_account
 from jobs.ledger.storage.postgresql import (
     explaining_postgresql_errors,
     open_postgresql,
     parsed_address,
+    refuse_other_schema,
     shown_address,
 )
+from jobs.ledger.storage.postgresql_tables import FIRST_RUN, shows_starts_to_first_runs
 from jobs.ledger.storage.sqlite_state import SqliteState
 from jobs.ledger.storage.state import disposing
 from jobs.ledger.storage.state_file import LedgerError, NoStateError
 from jobs.ledger.storage.transfer import copy_rows
 
-_LEASE = table_of(Lease)
+_LEASE, _START = table_of(Lease), table_of(Start)
 _LEASES = 0x4F504C53  # "OPLS"
 """The seed of the keys of our locks, which other programs of the database do not use."""
 _WHILE_HELD = {"tcp_keepalives_idle": "15", "tcp_keepalives_interval": "5", "tcp_keepalives_count": "3"}
@@ -137,8 +139,23 @@ class PostgresqlState:
         return explaining_postgresql_errors(parsed_address(self.url.get_secret_value()))
 
     def neighbouring_ledgers(self) -> Iterator[NeighbouringLedger | LedgerError]:
-        """Yield nothing: a database does not show other accounts' ledgers."""
-        return iter(())
+        """Yield the ledgers of the database's other accounts, by where they send.
+
+        Every way in comes by here: `run`, `schedule` and a fleet's worker ask before they create a state, and what
+        `state move` brings along is found like all else. A ledger outlives its account in the fleet, and knows where it
+        has ever sent, which settings don't. So a first run is shown the rows of `start`, which hold no person and no
+        secret, rather than a second table that every writer would have to fill.
+        """
+        with self._connected(for_writing=False) as connection:
+            if not shows_starts_to_first_runs(connection):
+                refuse_other_schema((), connection.engine.url)
+            connection.execute(select(func.set_config(FIRST_RUN, "on", True)))
+            starts = connection.execute(
+                select(_START.c.account, func.split_part(_START.c.target, "/", 1)).distinct()
+            ).all()
+        for account, owners in sorted(owners_by_account(starts).items()):
+            if account != self.account:
+                yield NeighbouringLedger(None, account, owners)
 
     @property
     def storage_files(self) -> tuple[Path, ...]:

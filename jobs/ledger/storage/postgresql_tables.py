@@ -134,6 +134,12 @@ _AS_SHOWN = [
 _AS_TAKEN = [f"({column} = current_setting('oplead.account'::text, true))" for column in _COLUMNS]
 """The conditions as PostgreSQL shows them, by the type of the column."""
 
+FIRST_RUN = "oplead.first_run"
+"""What a transaction sets to `on` to see where every account sends, as `start` has it; and nothing else of them."""
+_SHOW_STARTS = "CREATE POLICY first_run ON start FOR SELECT USING (current_setting('oplead.first_run', true) = 'on')"
+_STARTS_AS_SHOWN = "(current_setting('oplead.first_run'::text, true) = 'on'::text)"
+"""The policy's condition as PostgreSQL shows it."""
+
 
 def isolate_accounts(connection: Connection, tables: Iterable[Table]) -> None:
     """Have PostgreSQL show and take an account's rows only, also where the tables' owner asks."""
@@ -142,6 +148,19 @@ def isolate_accounts(connection: Connection, tables: Iterable[Table]) -> None:
         # Not again: each change of a policy waits for every run's transactions, and they for it.
         if table.name not in isolated:
             _isolate_accounts_of(connection, table)
+    if not shows_starts_to_first_runs(connection):
+        connection.exec_driver_sql("DROP POLICY IF EXISTS first_run ON start")
+        connection.exec_driver_sql(_SHOW_STARTS)
+
+
+def shows_starts_to_first_runs(connection: Connection) -> bool:
+    """Return whether a first run can see where other accounts send: a database deployed before lacks it."""
+    found = connection.exec_driver_sql(
+        "SELECT EXISTS (SELECT FROM pg_policy WHERE polrelid = to_regclass('start') AND polname = 'first_run' "
+        "AND polcmd = 'r' AND pg_get_expr(polqual, polrelid) = %s)",
+        (_STARTS_AS_SHOWN,),
+    )
+    return bool(found.scalar())
 
 
 @contextmanager

@@ -84,8 +84,9 @@ class Fleet:
         return path
 
     def add(self, *names, **changes):
-        """Add accounts whose night is due."""
-        self.done("accounts", "add", "--first-run", *(self.file(name, **changes) for name in names))
+        """Add accounts whose night is due, though they all play the same company."""
+        files = (self.file(name, **changes) for name in names)
+        self.done("accounts", "add", "--first-run", "--not-renamed", *files)
         self.execute("UPDATE fleet_account SET added_at = now() - interval '1 day'")
 
     def nights(self, name):

@@ -2,7 +2,22 @@
 
 import pytest
 
-from jobs.fleet.accounts import AddedAccount, add_account, remove_account, settings_of_others
+from jobs.exit_codes import Exit, UsageError
+from jobs.fleet import accounts
+from jobs.fleet.accounts import (
+    AddedAccount,
+    accounts_sending_to,
+    add_account,
+    erase_account,
+    latest_settings,
+    remove_account,
+    settings_of_others,
+    wait_for_other_additions,
+)
+from jobs.fleet.database import FleetAwayError
+from jobs.fleet.problems import record_problems
+from jobs.fleet.queue import begin_run, end_run
+from jobs.fleet.work import DidTask, WorkResult
 
 pytestmark = pytest.mark.xdist_group("postgresql")
 
@@ -62,3 +77,59 @@ def test_others_are_those_in_the_fleet_whose_current_settings_hold_a_word(connec
     assert [("two", "metrics: m.prom")] == [*settings_of_others(connection, "one", ["x", "m.prom"])]
     assert [] == [*settings_of_others(connection, "two", ["m.prom"])]
     assert [] == [*settings_of_others(connection, "one", [])]
+
+
+def test_account_knows_where_it_has_ever_sent(connection):
+    """With each version of its settings; others that send there are found, also once it was removed."""
+    add_account(connection, "two", "account: two", first_run=True, sends_to=["123", "456"])
+    add_account(connection, "two", "account: two, elsewhere", first_run=False, sends_to=["789"])
+    remove_account(connection, "two")
+
+    assert [("two", frozenset({"456", "789"}))] == accounts_sending_to(connection, "one", ["456", "789", "0"])
+    assert [] == accounts_sending_to(connection, "two", ["456"])
+    assert [] == accounts_sending_to(connection, "one", [])
+
+
+def test_settings_for_a_first_run_name_those_that_were_compared(connection):
+    """None if a human has said that none of them is this account; that counts as a change."""
+    add_account(connection, "two", "account: two", first_run=True, sends_to=["123"])
+    add_account(connection, "three", "account: three", first_run=True, sends_to=["123"])
+
+    assert ([], ["three"]) == tuple(latest_settings(connection, name).others for name in ("one", "two"))
+    added = add_account(connection, "two", "account: two", first_run=True, sends_to=["123"], not_renamed=True)
+    assert AddedAccount(None, allowed_first_run=True) == added
+    assert latest_settings(connection, "two").others is None
+
+
+def test_one_account_is_added_at_a_time(database, monkeypatch):
+    """What it was compared with stays as it is until it is stored; whoever waits does so for a bounded time."""
+    monkeypatch.setattr(accounts, "_LOCK_WAIT", "10ms")
+    with database.connect() as one:
+        wait_for_other_additions(one)
+
+        with pytest.raises(FleetAwayError), database.connect() as other:
+            wait_for_other_additions(other)
+    with database.connect() as other:
+        wait_for_other_additions(other)
+
+
+def test_erased_account_leaves_its_name_and_where_it_sent(connection):
+    """Settings, runs and problems are gone, also of one that was removed before; added again, it counts from one."""
+    add_account(connection, "two", "account: two", first_run=True, sends_to=["123"])
+    for name in ("one", "two"):
+        run = begin_run(connection, name, job=1, worker="w", version=1)
+        with pytest.raises(UsageError, match="a worker is at it"):
+            erase_account(connection, name)
+        result = WorkResult(DidTask.NIGHT, Exit.CONFIGURATION, why="no token")
+        end_run(connection, run, result)
+        record_problems(connection, name, result, asked=False)
+    remove_account(connection, "two")
+    for _again in range(2):
+        erase_account(connection, "two")
+
+    for table in ("fleet_settings", "fleet_run", "fleet_problem"):
+        assert [{"account": "one"}] == connection.execute(f"SELECT account FROM {table}").fetchall()  # noqa: S608
+    assert [("two", frozenset({"123"}))] == accounts_sending_to(connection, "one", ["123"])
+    assert AddedAccount(1, revived=True) == add_account(connection, "two", "account: two", first_run=False)
+    with pytest.raises(UsageError, match="the fleet has no account three"):
+        erase_account(connection, "three")

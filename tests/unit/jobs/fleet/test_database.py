@@ -222,12 +222,13 @@ def test_tables_of_an_earlier_version_are_brought_up_to_date():
         with database.connect() as connection:
             connection.execute("INSERT INTO fleet_account (name, first_run) VALUES ('one', true)")
             connection.execute("DROP INDEX fleet_run_started")
-            connection.execute("DROP TABLE fleet_problem, fleet_notice")
+            connection.execute("DROP TABLE fleet_problem, fleet_notice, fleet_message")
+            connection.execute("ALTER TABLE fleet_account DROP sends_to, DROP not_renamed")
             connection.execute("ALTER TABLE fleet_run DROP asked")
             connection.execute("ALTER TABLE fleet_account DROP held, DROP lost")
             connection.execute("DELETE FROM fleet_revision WHERE name LIKE 'fleet-%' AND name <> 'fleet-1'")
 
-        assert SchemaChange("fleet-1", "fleet-5", 4) == create_or_upgrade_fleet_tables(database)
+        assert SchemaChange("fleet-1", "fleet-7", 6) == create_or_upgrade_fleet_tables(database)
         with database.connect() as connection:
             assert [{"name": "one"}] == connection.execute("SELECT name FROM fleet_account").fetchall()
             assert [] == connection.execute("SELECT 1 FROM fleet_problem, fleet_notice").fetchall()

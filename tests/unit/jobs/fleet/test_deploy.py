@@ -12,10 +12,12 @@ pytestmark = pytest.mark.xdist_group("postgresql")
 NEWEST = REVISIONS[-1]
 STEPS = len(REVISIONS) - 10
 FLEET_4 = """
-ALTER TABLE fleet_account DROP held, DROP lost;
+ALTER TABLE fleet_notice DROP over_at;
+DROP TABLE fleet_message;
+ALTER TABLE fleet_account DROP held, DROP lost, DROP sends_to, DROP not_renamed;
 DROP INDEX fleet_run_open;
 CREATE INDEX fleet_run_open ON fleet_run (job) WHERE ended_at IS NULL;
-DELETE FROM fleet_revision WHERE name = 'fleet-5';
+DELETE FROM fleet_revision WHERE name >= 'fleet-5' AND name LIKE 'fleet-%';
 INSERT INTO fleet_account (name, first_run) VALUES ('one', false);
 INSERT INTO fleet_run (account, job, worker, settings_version) SELECT 'one', 7, 'w', 1 FROM generate_series(1, 2);
 """
@@ -39,19 +41,19 @@ def empty():
 
 
 ENGLISH = [
-    f"The fleet's tables: created (revision fleet-5)\nThe accounts' tables: created (revision {NEWEST})",
+    f"The fleet's tables: created (revision fleet-7)\nThe accounts' tables: created (revision {NEWEST})",
     "The fleet's tables are up to date.",
-    "The fleet's tables: upgraded from revision fleet-4 to fleet-5 (1 step)",
+    "The fleet's tables: upgraded from revision fleet-4 to fleet-7 (3 steps)",
     f"The accounts' tables: upgraded from revision 0010 to {NEWEST} ({STEPS} steps)",
     "The fleet's tables: upgraded (1 step)",
 ]
 CREATED = f"""\
-Les tables de la flotte\N{NBSP}: créées (révision fleet-5)
+Les tables de la flotte\N{NBSP}: créées (révision fleet-7)
 Les tables des comptes\N{NBSP}: créées (révision {NEWEST})"""
 FRENCH = [
     CREATED,
     "Les tables de la flotte sont à jour.",
-    "Les tables de la flotte\N{NBSP}: mises à niveau de la révision fleet-4 à fleet-5 (1 étape)",
+    "Les tables de la flotte\N{NBSP}: mises à niveau de la révision fleet-4 à fleet-7 (3 étapes)",
     f"Les tables des comptes\N{NBSP}: mises à niveau de la révision 0010 à {NEWEST} ({STEPS} étapes)",
     "Les tables de la flotte\N{NBSP}: mises à niveau (1 étape)",
 ]

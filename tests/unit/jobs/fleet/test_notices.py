@@ -11,7 +11,7 @@ from jobs.alerts.notify import Recipient
 from jobs.exit_codes import Exit
 from jobs.fleet import notices
 from jobs.fleet.accounts import add_account
-from jobs.fleet.notices import CLAIM, MOST_AN_HOUR, MOST_TRIES_WHEN_OVER, send_due_notices
+from jobs.fleet.notices import CLAIM, MOST_AN_HOUR, MOST_TRIES_WHEN_OVER, QUIET_AFTER_END, send_due_notices
 from jobs.fleet.problems import record_problems
 from jobs.fleet.work import DidTask, WorkResult
 
@@ -75,8 +75,13 @@ class Fleet:
         if after:
             with self.database.connect() as connection:
                 connection.execute(
-                    "UPDATE fleet_notice SET told_at = told_at - %(t)s, next_try_at = next_try_at - %(t)s", {"t": after}
+                    """
+                    UPDATE fleet_notice
+                    SET told_at = told_at - %(t)s, next_try_at = next_try_at - %(t)s, over_at = over_at - %(t)s
+                    """,
+                    {"t": after},
                 )
+                connection.execute("UPDATE fleet_message SET sent_at = sent_at - %s", [after])
         recipients = {mark: Recipient(f"notify.{mark}", inbox) for mark, inbox in self.inboxes.items()}
         send_due_notices(self.database, recipients, lambda: False)
 
@@ -199,7 +204,7 @@ def test_what_lasts_is_told_once_a_day(fleet):
 
 
 def test_what_is_over_is_told_once_and_may_come_back(fleet):
-    """When the last account has run; coming back, it is new."""
+    """When the last account has run; coming back an hour later, it is new."""
     fleet.fail("one", "two")
     fleet.look()
     fleet.mend("one")
@@ -212,11 +217,72 @@ def test_what_is_over_is_told_once_and_may_come_back(fleet):
     title, text = fleet.inbox.messages[1]
     assert "Resolved: Nights do not run: settings, secrets or state" == title
     assert "No account needs a human for this any more; 2 did." == text
-    assert ([True, False], []) == (fleet.inbox.urgent, fleet.rows())
+    assert [True, False] == fleet.inbox.urgent
 
+    fleet.look(after=QUIET_AFTER_END)
+    assert [] == fleet.rows()
     fleet.fail("one")
     fleet.look()
     assert 3 == len(fleet.inbox.messages)
+
+
+def test_what_comes_and_goes_is_told_twice_an_hour(fleet):
+    """Once that it is there and once that it is over, whatever becomes of it in between."""
+    for _ in range(80):
+        fleet.fail("one")
+        fleet.look(after=timedelta(seconds=45))
+        fleet.mend("one")
+        fleet.look()
+    assert ["1 account", "Resolved"] == [title.partition(":")[0] for title in fleet.inbox.titles]
+
+    fleet.fail("one")
+    fleet.look(after=timedelta(minutes=2))
+    assert 3 == len(fleet.inbox.messages)
+
+
+def test_what_comes_back_and_stays_is_told(fleet):
+    """As soon as the hour is over."""
+    fleet.fail("one")
+    fleet.look()
+    fleet.mend("one")
+    fleet.look()
+    fleet.fail("one")
+    fleet.look(after=QUIET_AFTER_END - timedelta(minutes=1))
+    assert 2 == len(fleet.inbox.messages)
+
+    for _ in range(2):
+        fleet.look(after=timedelta(minutes=1))
+    assert [True, False, True] == fleet.inbox.urgent
+
+
+def test_what_is_over_at_once_is_one_message(fleet):
+    """With the first few of what it was."""
+    for number in range(8):
+        fleet.fail(NAMES[number], why=f"this is what only {chr(97 + number)} says")
+    fleet.fail("late", why="no token")
+    fleet.look()
+    fleet.mend("late", *NAMES[:8])
+    fleet.look()
+
+    (title, text), *more = fleet.inbox.messages[9:]
+    assert ("9 problems are resolved", []) == (title, more)
+    head, *lines = text.splitlines()
+    assert "No account needs a human for these any more:" == head
+    assert ["- Nights do not run: settings, secrets or state"] == lines
+
+
+def test_good_news_counts_in_the_bound_too(fleet):
+    """A hundred things that are mended one by one are no more messages than a hundred that break."""
+    for number in range(60):
+        name = NAMES[number]
+        fleet.fail(name, why="no " + chr(97 + number // 26) + chr(97 + number % 26))
+        fleet.look()
+        fleet.mend(name)
+        fleet.look(after=timedelta(seconds=10))
+    assert MOST_AN_HOUR == len(fleet.inbox.messages)
+
+    fleet.look(after=timedelta(hours=1))
+    assert MOST_AN_HOUR + 1 >= len(fleet.inbox.messages)
 
 
 def test_what_was_over_before_it_was_told_is_not_told(fleet):

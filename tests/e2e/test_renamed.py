@@ -1,0 +1,164 @@
+"""An account on PostgreSQL that comes back under another name: nothing goes out twice without a word."""
+
+import json
+
+import pytest
+
+from tests import postgresql
+from tests.e2e.support.typed import type_in
+
+RENAMED = "write `account: maison-00`"
+TO = "${OPLEAD_SYNC_DATABASE}"
+pytestmark = pytest.mark.xdist_group("postgresql")
+
+
+def said(err):
+    """A message as one line, as it was before it was wrapped."""
+    return " ".join(err.split())
+
+
+@pytest.fixture
+def settled(fleet):
+    """A fleet whose `maison-00` has had its night."""
+    fleet.add("maison-00")
+    night(fleet)
+    assert 2 == len(fleet.company.sent())
+    return fleet
+
+
+def night(fleet, *options):
+    """Have a worker do what is due once."""
+    before = len(fleet.runs())
+    with fleet.worker(*options):
+        fleet.wait_for(lambda: len(fleet.runs()) > before)
+
+
+def add_again(fleet, *names, options=()):
+    """Add accounts that have never run."""
+    return fleet.command("accounts", "add", "--first-run", *options, *map(fleet.file, names))
+
+
+@pytest.mark.parametrize("goes", [[], ["remove"]], ids=["still there", "removed"])
+def test_account_of_a_new_name_is_not_added(settled, goes):
+    """By where it sends, also where the old one was removed, or writes its settings anew."""
+    for change in goes:
+        settled.done("accounts", change, "maison-00")
+
+    code, _out, err = add_again(settled, "maison-zero")
+
+    assert (2, True) == (code, RENAMED in said(err)), err
+    assert "account 'maison-00' sends to" in said(err)
+    assert [{"name": "maison-00"}] == settled.rows("SELECT name FROM fleet_account")
+
+
+def test_settings_that_change_before_the_first_night_are_compared_too(settled):
+    """An account that may have its first run could else be brought to the same place by a second version."""
+    google = json.loads(settled.company.config.read_text())["google_ads"] | {"customer_id": "999-888-7777"}
+    settled.done("accounts", "add", "--first-run", settled.file("maison-zero", google_ads=google))
+
+    code, _out, err = settled.command("accounts", "add", settled.file("maison-zero"))
+
+    assert (2, True) == (code, RENAMED in said(err)), err
+
+
+def test_account_that_was_removed_goes_on_where_it_was(settled):
+    """Under its own name, with or without its stored settings: what was sent is not sent again."""
+    for erase in ([], ["--erase"]):
+        settled.done("accounts", "remove", "maison-00", *erase)
+        assert "" == settled.done("accounts", "list", "--json")
+        settled.done("accounts", "add", settled.file("maison-00"))
+        settled.done("run", "maison-00")
+        night(settled)
+
+    assert [0, 0, 0] == [code for _night, code in settled.nights("maison-00")]
+    assert [1, 1] == [len(events) for events in settled.company.sent().values()]
+
+
+def test_two_accounts_of_one_customer_are_added_at_once_or_told_apart(settled):
+    """Those named in one command are no renames of one another, nor is one of which a human says so."""
+    code, _out, err = add_again(settled, "maison-01", "maison-02")
+    assert (2, 2) == (code, said(err).count(RENAMED)), err
+
+    assert (0, "") == add_again(settled, "maison-01", "maison-02", options=["--not-renamed"])[::2]
+    settled.execute("UPDATE fleet_account SET added_at = now() - interval '1 day'")
+    with settled.worker():
+        settled.wait_for(lambda: settled.ended_nights() == 3)
+    assert 6 == len(settled.company.sent())
+
+
+def test_option_goes_with_a_first_run(fleet):
+    """Without it, it would say nothing."""
+    code, _out, err = fleet.command("accounts", "add", "--not-renamed", fleet.file("maison-00"))
+
+    assert (2, True) == (code, "--not-renamed goes with --first-run" in err)
+
+
+def test_account_whose_settings_come_from_before_is_known_too(settled):
+    """Where it sends is read from them once."""
+    settled.execute("UPDATE fleet_account SET sends_to = NULL")
+
+    assert RENAMED in said(add_again(settled, "maison-zero")[2])
+
+
+def test_account_that_the_fleet_does_not_know_is_found_by_its_ledger(settled):
+    """Before anything is sent, by the worker; the human who then says that they are two is believed."""
+    settled.done("accounts", "remove", "--erase", "maison-00")
+    settled.execute("DELETE FROM fleet_account")
+    assert 0 == add_again(settled, "maison-zero")[0]
+    settled.execute("UPDATE fleet_account SET added_at = now() - interval '1 day'")
+    night(settled)
+
+    (run,) = settled.runs("exit_code = 2")
+    assert "account 'maison-00' sends to" in run["why"]
+    assert 2 == len(settled.company.sent())
+
+    assert 0 == add_again(settled, "maison-zero", options=["--not-renamed"])[0]
+    night(settled)
+    assert 4 == len(settled.company.sent())
+
+
+def test_plain_run_of_a_new_name_is_refused_and_names_the_old_one(settled):
+    """Without a fleet, as beside a state in a file; named in one command, two accounts are two."""
+    company = settled.company
+    company.environ["OPLEAD_SYNC_DATABASE"] = settled.url
+    renamed = settled.file("maison-zero")
+    for more in (["--first-run"], ["--dry-run"], []):
+        done = type_in(company, "run", *more, file=renamed)
+        assert (2, True) == (done.code, RENAMED in said(done.err)), done.err
+    assert 2 == len(company.sent())
+
+    settled.file("maison-00")
+    type_in(company, "run", "--first-run", "--config", str(settled.folder / "maison-00.yaml"), file=renamed)
+    assert 4 == len(company.sent())
+
+
+def test_moved_state_is_known_under_its_old_name(company):
+    """The move brings along where it sends."""
+    postgresql.needed()
+    company.serve(company.lead(1, ("Gagné", company.CREATED)))
+    company.night()
+    company.later()
+    sent = len(company.posts)
+    with postgresql.server().database(like="deployed") as url:
+        company.environ["OPLEAD_SYNC_DATABASE"] = url
+        assert 0 == type_in(company, "state", "move", "--to", TO).code
+        told = json.loads(company.config.read_text()) | {"account": "maison-zero", "state": TO}
+        renamed = company.config.with_name("renamed.yaml")
+        renamed.write_text(json.dumps(told))
+
+        done = type_in(company, "run", "--first-run", file=renamed)
+
+    assert (2, True) == (done.code, "account 'maison-test' sends to" in said(done.err)), done.err
+    assert sent == len(company.posts)
+
+
+def test_state_in_a_file_of_another_name_is_not_left_behind(fleet):
+    """Also where the account has another name by now: its state lies beside its settings still."""
+    company = fleet.company
+    company.night()
+    company.state.rename(fleet.folder / "state.db")
+
+    for name, text in (("maison-test", "beside it is one of this account"), ("maison-00", "account 'maison-test'")):
+        code, _out, err = add_again(fleet, name)
+        assert (2, True) == (code, text in said(err)), err
+    assert [] == fleet.rows("TABLE fleet_settings")
