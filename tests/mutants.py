@@ -277,8 +277,8 @@ FAULTS = (
     Fault(
         "an account that was held has not failed",
         "jobs/fleet/work.py",
-        "failures, held + 1)",
-        "failures + 1, held + 1)",
+        "until_night), failures, held + 1)",
+        "until_night), failures + 1, held + 1)",
         "tests/unit/jobs/fleet/test_work.py",
     ),
     Fault(
@@ -828,6 +828,20 @@ FAULTS = (
         "jobs/ledger/storage/postgresql_tables.py",
         "VOLATILE\nSET enable_seqscan = off AS $$",
         "VOLATILE AS $$",
+        "tests/unit/ledger/storage/test_postgresql.py",
+    ),
+    Fault(
+        "in a new database, foreign keys are checked by a plan that suits many rows",
+        "jobs/ledger/storage/postgresql.py",
+        "    _have_new_parents_counted(engine)\n",
+        "    pass\n",
+        "tests/unit/ledger/storage/test_postgresql.py",
+    ),
+    Fault(
+        "foreign keys are checked by a plan that suits many rows, though the first rows were few",
+        "jobs/ledger/storage/postgresql.py",
+        'settings["enable_seqscan"] = "off"',
+        'settings["enable_seqscan"] = "on"',
         "tests/unit/ledger/storage/test_postgresql.py",
     ),
     Fault(

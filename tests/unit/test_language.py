@@ -392,9 +392,10 @@ _FOR_PROGRAMS = frozenset({"_words", "compile", "execute"})
 _HELP = frozenset({"epilog", "help"})
 _FOR_PROGRAMMERS = frozenset({"AttributeError", "RuntimeError", "TypeError", "AssertionError", "IllegalMoveError"})
 _NO_SENTENCE = re.compile(
-    r"\s*\(?(ALTER TABLE|BEGIN|CREATE|DELETE|DROP (POLICY|TABLE)|EXISTS|INSERT|PRAGMA|SELECT|SET (LOCAL|TRANSACTION)"
-    r"|UPDATE|USING|WHEN|WHERE|WITH|CAST|\.\w+ FROM)[ (]|\) WITH CHECK| PRAGMA| (ENABLE|(NO )?FORCE) ROW LEVEL"
-    r"| AS (JSONB|value FROM)|( = |\()?current_setting\("
+    r"\s*\(?\s*(ALTER TABLE|ANALYZE|BEGIN|CREATE|DELETE|DROP (POLICY|TABLE)|EXISTS|INSERT|PRAGMA|SELECT"
+    r"|SET (LOCAL|TRANSACTION)|account =|UPDATE|USING|WHEN|WHERE|WITH|CAST|\.\w+ FROM)[ (]"
+    r"|\) WITH CHECK| PRAGMA| (ENABLE|(NO )?FORCE) ROW LEVEL"
+    r"| AS (JSONB|value FROM)|( = |\(| = \( SELECT )?current_setting\("
     r"|\(?original IS |\)+ AS (BIG)?INT|\w+ IS NOT NULL|\w+ = [A-Z]+$|key, content, |received_at, kind, "
     r"|(POST|PUT) |bold (red|yellow|green)|<svg |indexof\(|\s+AED AFN|\s*Exit codes: "
 )

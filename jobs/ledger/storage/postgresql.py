@@ -68,6 +68,12 @@ _COMPILED: LRUCache[object, Compiled] = LRUCache(500)
 _STREAMS = "streams"
 """Where a connection keeps the cursors of its transaction's streamed rows."""
 _TABLES = Run.metadata
+_PARENTS = ("lead", "delivery")
+"""Tables to whose many rows foreign keys point."""
+_SIZES = """
+SELECT relname, reltuples <= 0 FROM pg_class
+WHERE relnamespace = current_schema()::regnamespace AND relname = ANY(%s) AND pg_relation_size(oid) > 0
+"""
 
 
 # ── opening ──────────────────────────────────────────────────────────────────────────────────────
@@ -246,6 +252,8 @@ def _engine(url: str, account: str = "", *, for_writing: bool = True, **pool: An
         if not is_view:
             # A request goes out once its intent is committed, which a crash of the server must then not lose.
             settings["synchronous_commit"] = "on"
+            # Checks of foreign keys keep the plan that was best while their table was small.
+            settings["enable_seqscan"] = "off"
         # Plain text, since each of a night's many transactions begins with it.
         chosen = ", ".join(f"set_config('{name}', %s, true)" for name in settings)
         connection.exec_driver_sql(f"SELECT {chosen}", tuple(settings.values()))
@@ -268,7 +276,27 @@ def _engine(url: str, account: str = "", *, for_writing: bool = True, **pool: An
         for cursor in () if connection.invalidated else connection.info.pop(_STREAMS, ()):
             cursor.close()
 
+    _have_new_parents_counted(engine)
     return engine
+
+
+def _have_new_parents_counted(engine: Engine) -> None:
+    """Have PostgreSQL count the rows of parents that it never has.
+
+    In a new database it plans the checks of foreign keys while the parents are empty, and keeps those plans: to find a
+    lead it reads all leads of the account, until autovacuum comes. Measured, a first night of 8,000 leads cost it 37 s
+    instead of 9.
+    """
+    uncounted = set(_PARENTS)
+
+    @event.listens_for(engine, "commit")
+    def _on_commit(connection: Connection) -> None:
+        if not uncounted or connection.get_execution_options()["read_only"]:
+            return
+        for name, is_new in connection.exec_driver_sql(_SIZES, (list(uncounted),)).all():
+            if is_new:
+                connection.exec_driver_sql(f"ANALYZE (SKIP_LOCKED) {name}")
+            uncounted.discard(name)
 
 
 def parsed_address(url: str) -> URL:

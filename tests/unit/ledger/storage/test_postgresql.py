@@ -22,7 +22,7 @@ from jobs.ledger.outbox.consents import _RECORD
 from jobs.ledger.outbox.outbox import DeliveryMove
 from jobs.ledger.report.queries import sum_of_cents
 from jobs.ledger.runs import LeaseLostError, Ledger, _begin, open_snapshot
-from jobs.ledger.schema import STREAMED, Delivery, Lease, Run, StatusChange, StatusLabel
+from jobs.ledger.schema import STREAMED, Delivery, Lease, Run, StatusChange, StatusLabel, Transition
 from jobs.ledger.storage import database as files
 from jobs.ledger.storage import postgresql as storage
 from jobs.ledger.storage.lock import LeaseHeldError
@@ -472,6 +472,19 @@ def test_few_are_found_without_reading_what_else_an_account_has(begin, server, d
         assert 100 == rows_read(session, "status_change")
         assert [7, 8] == sorted(session.connection().scalars(by_id))
         assert 102 == rows_read(session, "status_change")
+
+
+def test_foreign_keys_are_checked_without_reading_an_account_s_other_rows(begin):
+    """PostgreSQL keeps how it checks them, as it was planned for empty tables, until the rows are counted."""
+    ledger, leads = begin(), [f"A-{number}" for number in range(300)]
+    row = whole_row(Transition.__table__, ACCOUNT, 0) | {"run": ledger.run}
+    for few_then_many in (leads[:10], leads[10:]):
+        ids = plan(ledger, *few_then_many)
+        with ledger.write_transaction() as session:
+            bulk.add_rows(session, Transition, [row | {"id": -one, "delivery": one} for one in ids])
+            read = rows_read(session, "delivery")
+
+    assert read <= 3 * len(ids)
 
 
 def test_an_account_that_joins_later_is_not_taken_to_be_empty(opened, server, database):
