@@ -18,6 +18,7 @@ NIGHTS = 5 if KILLS else 2
 KILLS_A_NIGHT = -(-KILLS // (COMPANIES * NIGHTS)) if KILLS else 2
 
 
+@pytest.mark.parametrize("state_in", ["file", pytest.param("database", marks=pytest.mark.exhaustive)])
 @pytest.mark.parametrize("number", suite.mostly_exhaustive(range(COMPANIES), 0))
 def test_ledger_survives_random_kills_and_platform_failures(company, number, record_property):
     """Platforms and ledger agree on every conversion and correction, and the state is intact."""
