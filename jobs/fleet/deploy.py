@@ -118,7 +118,7 @@ CREATE UNIQUE INDEX fleet_run_open ON fleet_run (job) WHERE ended_at IS NULL;
 """
 _RENAMED = """
 ALTER TABLE fleet_account
-    -- the Google customers and Meta datasets that it was ever added with; null if that was before they were on record
+    -- the ad accounts and datasets that it ever sent to; null if that was before they were on record
     ADD sends_to text[],
     -- whether a human says that it is no other account under a new name
     ADD not_renamed boolean NOT NULL DEFAULT false;

@@ -116,7 +116,7 @@ def add(
         typer.Option(
             "--not-renamed",
             help="With --first-run: none of these has run under another name, although another account sends to the "
-            "same Google customer or Meta dataset.",
+            "same ad account or dataset.",
         ),
     ] = False,
     database: Database = None,
