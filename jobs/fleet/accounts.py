@@ -249,7 +249,11 @@ def erase_account(connection: Connection, name: str) -> None:
         raise _unknown(name)
     if connection.execute("SELECT FROM fleet_run WHERE account = %s AND ended_at IS NULL", [name]).rowcount:
         raise UsageError(
-            _("{name}: a worker is at it; remove it, and repeat this with --erase once its run has ended", name=name)
+            _(
+                "{name}: a worker is running this account; take it out with `fleet accounts remove`, and repeat this "
+                "with --erase once that run has ended",
+                name=name,
+            )
         )
     connection.execute(
         "UPDATE fleet_account SET removed_at = coalesce(removed_at, now()), asked_at = NULL WHERE name = %s", [name]

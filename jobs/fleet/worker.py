@@ -41,8 +41,8 @@ from jobs.fleet.work import MOST_LOST_RUNS, DidTask, WorkOrder, WorkResult
 
 PROCESS_DIED = N_("the process that worked on it died")
 WORKERS_DIED = N_(
-    "each of the last workers that worked on it died, as they do when memory runs out (the kernel's log says so): give "
-    "workers more memory or fewer places (`--concurrency`), then run it with `fleet run`"
+    "the last workers that worked on it all died, most likely because memory ran out (then the kernel's log says so): "
+    "give workers more memory or fewer places (`--concurrency`), then run it with `fleet run`"
 )
 RESULT_REFUSED = N_("the database refused to record what became of it; the worker's log says why")
 _OF_THE_VALUES = (psycopg.DataError, psycopg.IntegrityError, psycopg.errors.ProgramLimitExceeded, UnicodeEncodeError)

@@ -118,7 +118,7 @@ def test_account_that_kills_its_workers_is_given_up_and_the_others_have_their_ni
     assert max(lost.values()) <= 2
     assert [] == fleet.rows("SELECT name FROM fleet_account WHERE failures > 0 AND name <> 'maison-00'")
     _, out, _ = fleet.command("status")
-    assert "each of the last workers that worked on it died" in " ".join(out.split())
+    assert "the last workers that worked on it all died" in " ".join(out.split())
 
 
 def test_bad_file_is_refused_and_the_others_are_stored(fleet):

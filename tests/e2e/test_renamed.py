@@ -90,7 +90,7 @@ def test_option_goes_with_a_first_run(fleet):
     """Without it, it would say nothing."""
     code, _out, err = fleet.command("accounts", "add", "--not-renamed", fleet.file("maison-00"))
 
-    assert (2, True) == (code, "--not-renamed goes with --first-run" in err)
+    assert (2, True) == (code, "--not-renamed needs --first-run" in err)
 
 
 def test_account_whose_settings_come_from_before_is_known_too(settled):

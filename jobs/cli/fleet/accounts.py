@@ -101,7 +101,7 @@ def add_accounts(database: FleetDatabase, paths: Sequence[Path], *, first_run: b
         UsageError: `not_renamed` without `first_run`.
     """
     if not_renamed and not first_run:
-        raise UsageError(_("--not-renamed goes with --first-run"))
+        raise UsageError(_("--not-renamed needs --first-run"))
     opened = load_accounts(find_settings_files(paths), {}, secrets=False)
     others = None if not_renamed else frozenset(each.name for each in opened)
     codes = []
