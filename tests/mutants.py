@@ -838,6 +838,13 @@ FAULTS = (
         "tests/unit/ledger/storage/test_postgresql.py",
     ),
     Fault(
+        "the rows of a new database are counted again until there are many",
+        "jobs/ledger/storage/postgresql.py",
+        "SELECT reltuples >= 100 FROM",
+        "SELECT reltuples >= 0 FROM",
+        "tests/unit/ledger/storage/test_postgresql.py",
+    ),
+    Fault(
         "foreign keys are checked by a plan that suits many rows, though the first rows were few",
         "jobs/ledger/storage/postgresql.py",
         'settings["enable_seqscan"] = "off"',

@@ -70,10 +70,12 @@ _STREAMS = "streams"
 _TABLES = Run.metadata
 _PARENTS = ("lead", "delivery")
 """Tables to whose many rows foreign keys point."""
-_SIZES = """
-SELECT relname, reltuples <= 0 FROM pg_class
-WHERE relnamespace = current_schema()::regnamespace AND relname = ANY(%s) AND pg_relation_size(oid) > 0
+_GROWN = "grown"
+"""Where a connection keeps the names of those that its transaction has added rows to."""
+_IS_COUNTED = """
+SELECT reltuples >= 100 FROM pg_class WHERE relnamespace = current_schema()::regnamespace AND relname = %s
 """
+"""Whether PostgreSQL knows that a table holds more than the few rows for which any plan will do."""
 
 
 # ── opening ──────────────────────────────────────────────────────────────────────────────────────
@@ -281,7 +283,7 @@ def _engine(url: str, account: str = "", *, for_writing: bool = True, **pool: An
 
 
 def _have_new_parents_counted(engine: Engine) -> None:
-    """Have PostgreSQL count the rows of parents that it never has.
+    """Have PostgreSQL count the rows of parents as they come, until it knows of many.
 
     In a new database it plans the checks of foreign keys while the parents are empty, and keeps those plans: to find a
     lead it reads all leads of the account, until autovacuum comes. Measured, a first night of 8,000 leads cost it 37 s
@@ -289,14 +291,25 @@ def _have_new_parents_counted(engine: Engine) -> None:
     """
     uncounted = set(_PARENTS)
 
+    @event.listens_for(engine, "after_cursor_execute")
+    def _on_execute(connection: Connection, _cursor: object, statement: str, *_more: object) -> None:
+        grown = {name for name in uncounted if statement.startswith(f"INSERT INTO {name} ")}
+        if grown:
+            connection.info.setdefault(_GROWN, set()).update(grown)
+
     @event.listens_for(engine, "commit")
     def _on_commit(connection: Connection) -> None:
-        if not uncounted or connection.get_execution_options()["read_only"]:
-            return
-        for name, is_new in connection.exec_driver_sql(_SIZES, (list(uncounted),)).all():
-            if is_new:
+        # Of tables that this transaction holds a lock on already, so that it need not wait for one now.
+        for name in connection.info.pop(_GROWN, ()):
+            if connection.exec_driver_sql(_IS_COUNTED, (name,)).scalar():
+                uncounted.discard(name)
+            else:
                 connection.exec_driver_sql(f"ANALYZE (SKIP_LOCKED) {name}")
-            uncounted.discard(name)
+
+    @event.listens_for(engine, "rollback")
+    def _on_rollback(connection: Connection) -> None:
+        if not connection.invalidated:
+            connection.info.pop(_GROWN, None)
 
 
 def parsed_address(url: str) -> URL:
