@@ -118,7 +118,7 @@ def test_erased_account_leaves_its_name_and_where_it_sent(connection):
     add_account(connection, "two", "account: two", first_run=True, sends_to=["123"])
     for name in ("one", "two"):
         run = begin_run(connection, name, job=1, worker="w", version=1)
-        with pytest.raises(UsageError, match="a worker is at it"):
+        with pytest.raises(UsageError, match="a worker is running this account"):
             erase_account(connection, name)
         result = WorkResult(DidTask.NIGHT, Exit.CONFIGURATION, why="no token")
         end_run(connection, run, result)
