@@ -90,15 +90,30 @@ def test_account_knows_where_it_has_ever_sent(connection):
     assert [] == accounts_sending_to(connection, "one", [])
 
 
-def test_settings_for_a_first_run_name_those_that_were_compared(connection):
-    """None if a human has said that none of them is this account; that counts as a change."""
+def test_settings_for_a_first_run_name_those_that_a_human_told_apart(connection):
+    """From whichever side; not those that merely send there too, whenever they were added."""
     add_account(connection, "two", "account: two", first_run=True, sends_to=["123"])
-    add_account(connection, "three", "account: three", first_run=True, sends_to=["123"])
+    add_account(connection, "three", "account: three", first_run=True, sends_to=["123"], told_apart=["two"])
+    add_account(connection, "four", "account: four", first_run=False, sends_to=["123"])
+    add_account(connection, "three", "account: three", first_run=False, sends_to=["123"])
 
-    assert ([], ["three"]) == tuple(latest_settings(connection, name).others for name in ("one", "two"))
-    added = add_account(connection, "two", "account: two", first_run=True, sends_to=["123"], not_renamed=True)
-    assert AddedAccount(None, allowed_first_run=True) == added
+    names = ("one", "two", "three", "four")
+    assert [[], ["three"], ["two"], []] == [latest_settings(connection, name).others for name in names]
+    found = ([other for other, _ in accounts_sending_to(connection, name, ["123"])] for name in names)
+    assert [["four", "three", "two"], ["four"], ["four"], ["three", "two"]] == list(found)
+
+
+def test_account_that_is_told_apart_from_all_has_changed(connection):
+    """Or from one other: it may have been refused before. That it is none of all holds until it sends elsewhere."""
+    add_account(connection, "two", "account: two", first_run=True, sends_to=["123"])
+    for more in ({"told_apart": ["three"]}, {"not_renamed": True}):
+        added = add_account(connection, "two", "account: two", first_run=False, sends_to=["123"], **more)
+        assert AddedAccount(None, allowed_first_run=True) == added
+
     assert latest_settings(connection, "two").others is None
+    for owner, others in (("123", None), ("456", ["three"]), ("123", ["three"])):
+        add_account(connection, "two", "account: two", first_run=False, sends_to=[owner])
+        assert others == latest_settings(connection, "two").others
 
 
 def test_one_account_is_added_at_a_time(database, monkeypatch):
@@ -118,7 +133,7 @@ def test_erased_account_leaves_its_name_and_where_it_sent(connection):
     add_account(connection, "two", "account: two", first_run=True, sends_to=["123"])
     for name in ("one", "two"):
         run = begin_run(connection, name, job=1, worker="w", version=1)
-        with pytest.raises(UsageError, match="a worker is at it"):
+        with pytest.raises(UsageError, match="a worker is running this account"):
             erase_account(connection, name)
         result = WorkResult(DidTask.NIGHT, Exit.CONFIGURATION, why="no token")
         end_run(connection, run, result)
