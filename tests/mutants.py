@@ -197,6 +197,13 @@ FAULTS = (
         "tests/unit/jobs/fleet/test_accounts.py",
     ),
     Fault(
+        "no account is erased while a worker begins it",
+        "jobs/fleet/accounts.py",
+        " FOR KEY SHARE OF a",
+        "",
+        "tests/unit/jobs/fleet/test_accounts.py",
+    ),
+    Fault(
         "good news is not lost with other news that was tried long enough",
         "jobs/fleet/notices.py",
         " AND address = %s AND failures >= %s",

@@ -187,7 +187,10 @@ def settings_of_others(connection: Connection, name: str, words: Sequence[str]) 
 
 
 def latest_settings(connection: Connection, name: str) -> StoredSettings | None:
-    """Return an account's current settings; None if it is paused, removed or unknown."""
+    """Return an account's current settings; None if it is paused, removed or unknown.
+
+    Until the transaction ends, `erase_account` waits, so that it sees a run that this one begins.
+    """
     row = connection.execute(
         """
         SELECT s.account, s.version, s.text, a.first_run, a.added_at, a.asked_at, CASE
@@ -198,7 +201,7 @@ def latest_settings(connection: Connection, name: str) -> StoredSettings | None:
         END AS others
         FROM fleet_account a JOIN fleet_settings s ON s.account = a.name
         WHERE a.name = %s AND a.removed_at IS NULL AND NOT a.paused
-        ORDER BY s.version DESC LIMIT 1
+        ORDER BY s.version DESC LIMIT 1 FOR KEY SHARE OF a
         """,
         [name],
     ).fetchone()

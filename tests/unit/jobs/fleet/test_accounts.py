@@ -1,6 +1,7 @@
 """What adding an account to a fleet changes."""
 
 import pytest
+from psycopg.errors import LockNotAvailable
 
 from jobs.exit_codes import Exit, UsageError
 from jobs.fleet import accounts
@@ -148,3 +149,19 @@ def test_erased_account_leaves_its_name_and_where_it_sent(connection):
     assert AddedAccount(1, revived=True) == add_account(connection, "two", "account: two", first_run=False)
     with pytest.raises(UsageError, match="the fleet has no account three"):
         erase_account(connection, "three")
+
+
+def test_account_that_a_worker_begins_is_not_erased_meanwhile(database):
+    """Its run would be of an account that is gone; whoever erases it waits, and then sees the run."""
+    with database.connect() as worker:
+        add_account(worker, "one", "account: one", first_run=True)
+    with database.connect() as worker:
+        latest_settings(worker, "one")
+        with database.connect() as other:
+            other.execute("SET lock_timeout = '10ms'")
+            with pytest.raises(LockNotAvailable):
+                erase_account(other, "one")
+        begin_run(worker, "one", job=1, worker="w", version=1)
+
+    with database.connect() as other, pytest.raises(UsageError, match="a worker is running this account"):
+        erase_account(other, "one")
