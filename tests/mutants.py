@@ -185,9 +185,30 @@ FAULTS = (
     Fault(
         "an account of a fleet that comes back under another name is not begun anew",
         "jobs/cli/fleet/accounts.py",
-        "_refuse_renamed(connection, account, others)\n                added",
-        "pass\n                added",
+        "if others is not None and name not in others:",
+        "if False:",
         "tests/e2e/test_renamed.py::test_account_of_a_new_name_is_not_added",
+    ),
+    Fault(
+        "a fleet's account is told from another by a human, not by both being there",
+        "jobs/fleet/accounts.py",
+        "a.told_apart || ARRAY(",
+        "ARRAY(SELECT name FROM fleet_account) || ARRAY(",
+        "tests/unit/jobs/fleet/test_accounts.py",
+    ),
+    Fault(
+        "no account is erased while a worker begins it",
+        "jobs/fleet/accounts.py",
+        " FOR KEY SHARE OF a",
+        "",
+        "tests/unit/jobs/fleet/test_accounts.py",
+    ),
+    Fault(
+        "good news is not lost with other news that was tried long enough",
+        "jobs/fleet/notices.py",
+        " AND address = %s AND failures >= %s",
+        " AND address = %s AND failures + 99 >= %s",
+        "tests/unit/jobs/fleet/test_notices.py",
     ),
     Fault(
         "no run begins the state of an account that has one under another name",
@@ -706,8 +727,8 @@ FAULTS = (
     Fault(
         "that something is over is tried a bounded number of times",
         "jobs/fleet/notices.py",
-        "message.tries + 1 >= MOST_TRIES_WHEN_OVER",
-        "False",
+        "tries=MOST_TRIES_WHEN_OVER",
+        "tries=99",
         "tests/unit/jobs/fleet/test_notices.py",
     ),
     Fault(

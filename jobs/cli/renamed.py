@@ -82,3 +82,15 @@ def why_same_account_of_database(place: object, account: str, shared: frozenset[
         account=account,
         owners=", ".join(sorted(shared)),
     )
+
+
+def why_both_send(place: object, account: str, shared: frozenset[str]) -> str:
+    """Return the sentence on an account of the fleet that sends where one does that joins it with a state."""
+    return _(
+        "{path}: account '{account}', which is or was in the fleet, sends to {owners} too. Renamed? The account's name "
+        "is part of every key, and everything would go out twice: run only one of the two. Are they two accounts? "
+        "Then name the settings of both in one command, or add this one by `fleet accounts add --not-renamed`",
+        path=place,
+        account=account,
+        owners=", ".join(sorted(shared)),
+    )

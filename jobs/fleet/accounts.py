@@ -30,7 +30,7 @@ class StoredSettings:
     asked_at: datetime | None
     """When somebody asked for a run at once."""
     others: Sequence[str] | None = ()
-    """The fleet's accounts with which it was compared as it was added; None if a human says that none is this one."""
+    """The accounts that a human has told apart from it; None if a human says that it is no other under a new name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +67,7 @@ def add_account(
     *,
     first_run: bool,
     sends_to: Collection[str] = (),
+    told_apart: Collection[str] = (),
     not_renamed: bool = False,
 ) -> AddedAccount:
     """Store an account's settings, and have it looked at now if anything changes.
@@ -79,13 +80,13 @@ def add_account(
         text: its settings.
         first_run: whether it has never run.
         sends_to: the Google customers and Meta datasets in the settings; those of earlier ones stay on record.
-        not_renamed: whether a human says that it is no other account under a new name.
+        told_apart: the accounts that a human tells apart from it; those of before stay on record.
+        not_renamed: whether a human says that it is no other account under a new name; until it sends elsewhere.
     """
     digest = sha256(text.encode()).hexdigest()
     # The row of the account, which is locked from here on, lets one writer at a time count versions.
     created = connection.execute(
-        "INSERT INTO fleet_account (name, first_run, not_renamed) VALUES (%s, %s, %s) ON CONFLICT DO NOTHING",
-        [name, first_run, not_renamed],
+        "INSERT INTO fleet_account (name, first_run) VALUES (%s, %s) ON CONFLICT DO NOTHING", [name, first_run]
     ).rowcount
     known = connection.execute(
         "SELECT removed_at, first_run, not_renamed FROM fleet_account WHERE name = %s FOR UPDATE", [name]
@@ -97,11 +98,22 @@ def add_account(
     added = AddedAccount(
         version if last is None or last["digest"] != digest else None,
         revived=not created and known is not None and known["removed_at"] is not None,
-        allowed_first_run=first_run
+        allowed_first_run=not created
         and known is not None
-        and (not known["first_run"] or (not_renamed and not known["not_renamed"])),
+        and (first_run or known["first_run"])
+        and (not known["first_run"] or bool(told_apart) or (not_renamed and not known["not_renamed"])),
     )
-    record_where_account_sends(connection, name, sends_to)
+    # That it is no other account was said of where it sent then.
+    connection.execute(
+        """
+        UPDATE fleet_account SET
+            not_renamed = %(not_renamed)s OR (not_renamed AND sends_to @> %(sends_to)s::text[]),
+            sends_to = ARRAY(SELECT DISTINCT unnest(sends_to || %(sends_to)s::text[]) ORDER BY 1),
+            told_apart = ARRAY(SELECT DISTINCT unnest(told_apart || %(told_apart)s::text[]) ORDER BY 1)
+        WHERE name = %(name)s
+        """,
+        {"not_renamed": not_renamed, "sends_to": list(sends_to), "told_apart": list(told_apart), "name": name},
+    )
     if added.version is not None:
         connection.execute(
             "INSERT INTO fleet_settings (account, version, text, digest) VALUES (%s, %s, %s, %s)",
@@ -113,11 +125,11 @@ def add_account(
             UPDATE fleet_account SET
                 added_at = CASE WHEN removed_at IS NULL THEN added_at ELSE now() END,
                 night_at = CASE WHEN removed_at IS NULL THEN night_at END,
-                removed_at = NULL, first_run = first_run OR %s, not_renamed = not_renamed OR %s, due_at = now(),
+                removed_at = NULL, first_run = first_run OR %s, due_at = now(),
                 failures = 0, held = 0, lost = 0
             WHERE name = %s
             """,
-            [first_run, not_renamed, name],
+            [first_run, name],
         )
     return added
 
@@ -125,43 +137,31 @@ def add_account(
 # ── the others ───────────────────────────────────────────────────────────────────────────────────
 
 
-def record_where_account_sends(connection: Connection, name: str, owners: Collection[str]) -> None:
-    """Record the Google customers and Meta datasets of an account's settings, beside those of earlier ones."""
-    connection.execute(
-        """
-        UPDATE fleet_account
-        SET sends_to = ARRAY(SELECT DISTINCT unnest(coalesce(sends_to, '{}') || %s::text[]) ORDER BY 1) WHERE name = %s
-        """,
-        [list(owners), name],
-    )
-
-
-def accounts_without_owners(connection: Connection) -> Sequence[tuple[str, str]]:
-    """Return the names and current settings of accounts added before it was recorded where they send."""
-    rows = connection.execute(
-        """
-        SELECT DISTINCT ON (a.name) a.name, s.text FROM fleet_account a JOIN fleet_settings s ON s.account = a.name
-        WHERE a.sends_to IS NULL ORDER BY a.name, s.version DESC
-        """
-    )
-    return [(row["name"], row["text"]) for row in rows]
-
-
 def accounts_sending_to(
     connection: Connection, name: str, owners: Collection[str]
 ) -> Sequence[tuple[str, frozenset[str]]]:
-    """Return each other account that sends or has sent to one of these owners, and to which; removed ones too."""
+    """Return each other account that sends or has sent to one of these owners, and to which; removed ones too.
+
+    Without those that a human has told apart from this one.
+    """
     rows = connection.execute(
-        "SELECT name, sends_to FROM fleet_account WHERE name <> %s AND sends_to && %s::text[] ORDER BY name",
-        [name, list(owners)],
+        """
+        SELECT name, sends_to FROM fleet_account AS other
+        WHERE name <> %(name)s AND sends_to && %(owners)s::text[] AND NOT EXISTS (
+            SELECT FROM fleet_account AS own
+            WHERE own.name = %(name)s AND (other.name = ANY (own.told_apart) OR own.name = ANY (other.told_apart))
+        )
+        ORDER BY name
+        """,
+        {"name": name, "owners": list(owners)},
     )
     return [(row["name"], frozenset(owners) & frozenset(row["sends_to"])) for row in rows]
 
 
-def may_create_state(connection: Connection, name: str) -> bool:
-    """Return whether a worker may create the account's state, as somebody has allowed before."""
+def may_create_state(connection: Connection, name: str) -> bool | None:
+    """Return whether a worker may create the account's state, as somebody has allowed before; None for a new name."""
     row = connection.execute("SELECT first_run FROM fleet_account WHERE name = %s", [name]).fetchone()
-    return row is not None and bool(row["first_run"])
+    return None if row is None else bool(row["first_run"])
 
 
 def settings_of_others(connection: Connection, name: str, words: Sequence[str]) -> Iterator[tuple[str, str]]:
@@ -187,19 +187,21 @@ def settings_of_others(connection: Connection, name: str, words: Sequence[str]) 
 
 
 def latest_settings(connection: Connection, name: str) -> StoredSettings | None:
-    """Return an account's current settings; None if it is paused, removed or unknown."""
+    """Return an account's current settings; None if it is paused, removed or unknown.
+
+    Until the transaction ends, `erase_account` waits, so that it sees a run that this one begins.
+    """
     row = connection.execute(
         """
         SELECT s.account, s.version, s.text, a.first_run, a.added_at, a.asked_at, CASE
             WHEN a.not_renamed THEN NULL
-            WHEN a.first_run THEN ARRAY(
-                SELECT name FROM fleet_account AS other WHERE other.name <> a.name AND other.sends_to && a.sends_to
-            )
+            WHEN a.first_run THEN
+                a.told_apart || ARRAY(SELECT name FROM fleet_account AS other WHERE a.name = ANY (other.told_apart))
             ELSE '{}'
         END AS others
         FROM fleet_account a JOIN fleet_settings s ON s.account = a.name
         WHERE a.name = %s AND a.removed_at IS NULL AND NOT a.paused
-        ORDER BY s.version DESC LIMIT 1
+        ORDER BY s.version DESC LIMIT 1 FOR KEY SHARE OF a
         """,
         [name],
     ).fetchone()

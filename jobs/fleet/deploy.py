@@ -118,8 +118,10 @@ CREATE UNIQUE INDEX fleet_run_open ON fleet_run (job) WHERE ended_at IS NULL;
 """
 _RENAMED = """
 ALTER TABLE fleet_account
-    -- the ad accounts and datasets that it ever sent to; null if that was before they were on record
-    ADD sends_to text[],
+    -- the ad accounts and datasets that it ever sent to
+    ADD sends_to text[] NOT NULL DEFAULT '{}',
+    -- accounts that send there too, and that a human has told apart from it; one of the two rows says so
+    ADD told_apart text[] NOT NULL DEFAULT '{}',
     -- whether a human says that it is no other account under a new name
     ADD not_renamed boolean NOT NULL DEFAULT false;
 """

@@ -277,9 +277,6 @@ def _record_taken(connection: Connection, message: Message) -> None:
 
 
 def _record_refused(connection: Connection, message: Message) -> None:
-    if message.why is MessageDueReason.OVER and message.tries + 1 >= MOST_TRIES_WHEN_OVER:
-        _record_over(connection, message)
-        return
     wait = min(_FIRST_WAIT * 2 ** min(message.tries, 10), _LONGEST_WAIT)
     connection.execute(
         """
@@ -288,14 +285,19 @@ def _record_refused(connection: Connection, message: Message) -> None:
         """,
         [wait, list(message.same_as), message.address],
     )
+    if message.why is MessageDueReason.OVER:
+        _record_over(connection, message, tries=MOST_TRIES_WHEN_OVER)
 
 
-def _record_over(connection: Connection, message: Message) -> None:
-    """Record that nothing is left to tell; the row stays for a while, so that what comes back soon is recognised."""
+def _record_over(connection: Connection, message: Message, *, tries: int = 0) -> None:
+    """Record that nothing is left to tell of what was tried so often: each cause of a message has its own tries.
+
+    The row stays for a while, so that what comes back soon is recognised.
+    """
     connection.execute(
         """
         UPDATE fleet_notice SET over_at = now(), next_try_at = now(), failures = 0
-        WHERE same_as = ANY(%s) AND address = %s
+        WHERE same_as = ANY(%s) AND address = %s AND failures >= %s
         """,
-        [list(message.same_as), message.address],
+        [list(message.same_as), message.address, tries],
     )

@@ -86,18 +86,40 @@ def test_two_accounts_of_one_customer_are_added_at_once_or_told_apart(settled):
     assert 6 == len(settled.company.sent())
 
 
-def test_option_goes_with_a_first_run(fleet):
-    """Without it, it would say nothing."""
-    code, _out, err = fleet.command("accounts", "add", "--not-renamed", fleet.file("maison-00"))
+def test_accounts_that_were_told_apart_stay_so(fleet):
+    """By name, for either: new settings before the first night need not say it again."""
+    assert 0 == add_again(fleet, "maison-01", "maison-02")[0]
+    for name in ("maison-01", "maison-02"):
+        told = fleet.done("accounts", "add", fleet.file(name, schedule={"daily": "06:00"}))
+        assert f"{name}: stored, version 2\n" == told
+    assert RENAMED.replace("00", "01") in said(add_again(fleet, "maison-03")[2])
 
-    assert (2, True) == (code, "--not-renamed needs --first-run" in err)
+
+def test_account_that_was_refused_stays_so_when_its_old_name_joins_the_fleet(settled):
+    """Nobody has compared the two; the old one is not added in silence either."""
+    settled.execute("DELETE FROM fleet_run; DELETE FROM fleet_settings; DELETE FROM fleet_account")
+    assert 0 == add_again(settled, "maison-zero")[0]
+    code, _out, err = settled.command("accounts", "add", settled.file("maison-00"))
+    assert (2, True) == (code, "account 'maison-zero', which is or was in the fleet" in said(err)), err
+
+    # As if it had been there before anyone looked where it sends.
+    settled.execute(
+        "INSERT INTO fleet_account (name, first_run, sends_to, due_at) "
+        "SELECT 'maison-00', false, sends_to, now() + interval '1 day' FROM fleet_account"
+    )
+    settled.execute("UPDATE fleet_account SET added_at = now() - interval '1 day'")
+    night(settled)
+    assert [{"account": "maison-zero", "exit_code": 2}] == settled.rows("SELECT account, exit_code FROM fleet_run")
+    assert 2 == len(settled.company.sent())
 
 
-def test_account_whose_settings_come_from_before_is_known_too(settled):
-    """Where it sends is read from them once."""
-    settled.execute("UPDATE fleet_account SET sends_to = NULL")
+def test_account_that_has_run_elsewhere_is_told_apart_too(fleet):
+    """It joins the fleet with its state, so without --first-run."""
+    fleet.add("maison-00")
+    assert 2 == fleet.command("accounts", "add", fleet.file("maison-01"))[0]
 
-    assert RENAMED in said(add_again(settled, "maison-zero")[2])
+    fleet.done("accounts", "add", "--not-renamed", fleet.file("maison-01"))
+    fleet.done("accounts", "add", fleet.file("maison-01"))
 
 
 def test_account_that_the_fleet_does_not_know_is_found_by_its_ledger(settled):

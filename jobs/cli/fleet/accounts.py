@@ -15,19 +15,17 @@ from jobs.cli.accounts import (
     secrets_of,
 )
 from jobs.cli.output import failure_from_error, log_failure, worst_exit_code
-from jobs.cli.renamed import owners_of, why_same_account, why_same_account_of_database
+from jobs.cli.renamed import owners_of, why_both_send, why_same_account, why_same_account_of_database
 from jobs.exit_codes import Exit, UsageError
 from jobs.fleet.accounts import (
     AddedAccount,
     accounts_sending_to,
-    accounts_without_owners,
     add_account,
     erase_account,
     latest_settings,
     list_accounts,
     may_create_state,
     pause_account,
-    record_where_account_sends,
     remove_account,
     request_immediate_run,
     resume_account,
@@ -96,12 +94,7 @@ def add_accounts(database: FleetDatabase, paths: Sequence[Path], *, first_run: b
         paths: settings files, or folders of them; the accounts are not mistaken for one another.
         first_run: whether none of them has run.
         not_renamed: whether a human says that none of them has run under another name.
-
-    Raises:
-        UsageError: `not_renamed` without `first_run`.
     """
-    if not_renamed and not first_run:
-        raise UsageError(_("--not-renamed needs --first-run"))
     opened = load_accounts(find_settings_files(paths), {}, secrets=False)
     others = None if not_renamed else frozenset(each.name for each in opened)
     codes = []
@@ -113,14 +106,14 @@ def add_accounts(database: FleetDatabase, paths: Sequence[Path], *, first_run: b
             with database.connect() as connection:
                 wait_for_other_additions(connection)
                 _refuse_conflict(connection, account)
-                if first_run or may_create_state(connection, account.name):
-                    _refuse_renamed(connection, account, others)
+                told_apart = _tell_apart(connection, account, others, first_run=first_run)
                 added = add_account(
                     connection,
                     account.name,
                     text,
                     first_run=first_run,
                     sends_to=owners_of(account.settings),
+                    told_apart=told_apart,
                     not_renamed=not_renamed,
                 )
             say(_added(account.name, added))
@@ -186,23 +179,26 @@ def _claims(settings: Settings) -> dict[str, Path | str]:
     return {key: value for key, value in found.items() if value}
 
 
-def _refuse_renamed(connection: Connection, account: AccountFile, others: frozenset[str] | None) -> None:
-    """Return if the fleet has and had no other account that the account probably is under a new name.
+def _tell_apart(
+    connection: Connection, account: AccountFile, others: frozenset[str] | None, *, first_run: bool
+) -> Sequence[str]:
+    """Return the fleet's accounts, removed ones too, that a human now tells apart from one that sends where they do.
 
-    Also one whose first night is yet to come, of which no ledger tells.
+    Also one whose first night is yet to come, of which no ledger tells. Once an account has a state in the fleet, it is
+    itself, wherever it sends.
 
     Raises:
-        UsageError: it has.
+        UsageError: it probably is one of them under another name.
     """
-    if others is None:
-        return
-    for name, text in accounts_without_owners(connection):
-        loaded = load_stored_account(name, text, account.file.parent, {}, secrets=False).loaded
-        known = owners_of(loaded.settings) if isinstance(loaded, ValidSettings) else ()
-        record_where_account_sends(connection, name, known)
-    for name, shared in accounts_sending_to(connection, account.name, owners_of(account.settings)):
-        if name not in others:
-            raise UsageError(why_same_account_of_database(account.file, name, shared))
+    may_create = may_create_state(connection, account.name)
+    if may_create is False and not first_run:
+        return []
+    found = accounts_sending_to(connection, account.name, owners_of(account.settings))
+    for name, shared in found:
+        if others is not None and name not in others:
+            why = why_same_account_of_database if first_run or may_create else why_both_send
+            raise UsageError(why(account.file, name, shared))
+    return [name for name, _shared in found]
 
 
 def _refuse_known_state(account: AccountFile, others: frozenset[str] | None) -> None:

@@ -115,8 +115,8 @@ def add(
         bool,
         typer.Option(
             "--not-renamed",
-            help="With --first-run: none of these has run under another name, although another account sends to the "
-            "same ad account or dataset.",
+            help="None of these has run under another name, although another account sends to the same ad account or "
+            "dataset.",
         ),
     ] = False,
     database: Database = None,

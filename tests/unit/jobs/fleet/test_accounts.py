@@ -1,6 +1,7 @@
 """What adding an account to a fleet changes."""
 
 import pytest
+from psycopg.errors import LockNotAvailable
 
 from jobs.exit_codes import Exit, UsageError
 from jobs.fleet import accounts
@@ -90,15 +91,30 @@ def test_account_knows_where_it_has_ever_sent(connection):
     assert [] == accounts_sending_to(connection, "one", [])
 
 
-def test_settings_for_a_first_run_name_those_that_were_compared(connection):
-    """None if a human has said that none of them is this account; that counts as a change."""
+def test_settings_for_a_first_run_name_those_that_a_human_told_apart(connection):
+    """From whichever side; not those that merely send there too, whenever they were added."""
     add_account(connection, "two", "account: two", first_run=True, sends_to=["123"])
-    add_account(connection, "three", "account: three", first_run=True, sends_to=["123"])
+    add_account(connection, "three", "account: three", first_run=True, sends_to=["123"], told_apart=["two"])
+    add_account(connection, "four", "account: four", first_run=False, sends_to=["123"])
+    add_account(connection, "three", "account: three", first_run=False, sends_to=["123"])
 
-    assert ([], ["three"]) == tuple(latest_settings(connection, name).others for name in ("one", "two"))
-    added = add_account(connection, "two", "account: two", first_run=True, sends_to=["123"], not_renamed=True)
-    assert AddedAccount(None, allowed_first_run=True) == added
+    names = ("one", "two", "three", "four")
+    assert [[], ["three"], ["two"], []] == [latest_settings(connection, name).others for name in names]
+    found = ([other for other, _ in accounts_sending_to(connection, name, ["123"])] for name in names)
+    assert [["four", "three", "two"], ["four"], ["four"], ["three", "two"]] == list(found)
+
+
+def test_account_that_is_told_apart_from_all_has_changed(connection):
+    """Or from one other: it may have been refused before. That it is none of all holds until it sends elsewhere."""
+    add_account(connection, "two", "account: two", first_run=True, sends_to=["123"])
+    for more in ({"told_apart": ["three"]}, {"not_renamed": True}):
+        added = add_account(connection, "two", "account: two", first_run=False, sends_to=["123"], **more)
+        assert AddedAccount(None, allowed_first_run=True) == added
+
     assert latest_settings(connection, "two").others is None
+    for owner, others in (("123", None), ("456", ["three"]), ("123", ["three"])):
+        add_account(connection, "two", "account: two", first_run=False, sends_to=[owner])
+        assert others == latest_settings(connection, "two").others
 
 
 def test_one_account_is_added_at_a_time(database, monkeypatch):
@@ -133,3 +149,19 @@ def test_erased_account_leaves_its_name_and_where_it_sent(connection):
     assert AddedAccount(1, revived=True) == add_account(connection, "two", "account: two", first_run=False)
     with pytest.raises(UsageError, match="the fleet has no account three"):
         erase_account(connection, "three")
+
+
+def test_account_that_a_worker_begins_is_not_erased_meanwhile(database):
+    """Its run would be of an account that is gone; whoever erases it waits, and then sees the run."""
+    with database.connect() as worker:
+        add_account(worker, "one", "account: one", first_run=True)
+    with database.connect() as worker:
+        latest_settings(worker, "one")
+        with database.connect() as other:
+            other.execute("SET lock_timeout = '10ms'")
+            with pytest.raises(LockNotAvailable):
+                erase_account(other, "one")
+        begin_run(worker, "one", job=1, worker="w", version=1)
+
+    with database.connect() as other, pytest.raises(UsageError, match="a worker is running this account"):
+        erase_account(other, "one")

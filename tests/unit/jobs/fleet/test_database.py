@@ -223,7 +223,7 @@ def test_tables_of_an_earlier_version_are_brought_up_to_date():
             connection.execute("INSERT INTO fleet_account (name, first_run) VALUES ('one', true)")
             connection.execute("DROP INDEX fleet_run_started")
             connection.execute("DROP TABLE fleet_problem, fleet_notice, fleet_message")
-            connection.execute("ALTER TABLE fleet_account DROP sends_to, DROP not_renamed")
+            connection.execute("ALTER TABLE fleet_account DROP sends_to, DROP told_apart, DROP not_renamed")
             connection.execute("ALTER TABLE fleet_run DROP asked")
             connection.execute("ALTER TABLE fleet_account DROP held, DROP lost")
             connection.execute("DELETE FROM fleet_revision WHERE name LIKE 'fleet-%' AND name <> 'fleet-1'")

@@ -14,7 +14,7 @@ STEPS = len(REVISIONS) - 10
 FLEET_4 = """
 ALTER TABLE fleet_notice DROP over_at;
 DROP TABLE fleet_message;
-ALTER TABLE fleet_account DROP held, DROP lost, DROP sends_to, DROP not_renamed;
+ALTER TABLE fleet_account DROP held, DROP lost, DROP sends_to, DROP told_apart, DROP not_renamed;
 DROP INDEX fleet_run_open;
 CREATE INDEX fleet_run_open ON fleet_run (job) WHERE ended_at IS NULL;
 DELETE FROM fleet_revision WHERE name >= 'fleet-5' AND name LIKE 'fleet-%';

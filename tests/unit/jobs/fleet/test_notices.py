@@ -329,6 +329,25 @@ def test_what_is_over_is_tried_a_bounded_number_of_times(fleet):
     assert (1 + MOST_TRIES_WHEN_OVER, []) == (fleet.inbox.tried, fleet.rows())
 
 
+def test_good_news_is_not_lost_with_older_good_news(fleet):
+    """In one message, each has tries of its own."""
+    fleet.fail("one")
+    fleet.fail("two", why="no token")
+    fleet.look()
+    fleet.mend("one")
+    fleet.inbox.is_up = False
+    for _ in range(MOST_TRIES_WHEN_OVER - 1):
+        fleet.look(after=timedelta(hours=1))
+    fleet.mend("two")
+    fleet.look(after=timedelta(hours=1))
+    assert 2 + MOST_TRIES_WHEN_OVER == fleet.inbox.tried
+
+    fleet.inbox.is_up = True
+    fleet.look(after=timedelta(hours=1))
+    assert 3 == len(fleet.inbox.messages)
+    assert fleet.inbox.titles[-1].startswith("Resolved")
+
+
 def test_an_address_that_takes_nothing_keeps_nothing_from_another(fleet):
     """Each is told on its own, and neither twice."""
     fleet.inboxes["b"] = Inbox()
