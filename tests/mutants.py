@@ -254,10 +254,24 @@ FAULTS = (
     ),
     Fault(
         "an account that kills its workers meets no other of which it may be true",
+        "jobs/fleet/worker.py",
+        "if self._lane.enter(child) else",
+        "if True else",
+        "tests/unit/jobs/fleet/test_worker.py::test_worker_has_one_suspect_at_work_beside_all_others",
+    ),
+    Fault(
+        "an account that hangs after its workers died keeps no others waiting for hours",
         "jobs/fleet/queue.py",
-        "AND (lost < %(suspect)s OR",
-        "AND (true OR",
-        "tests/unit/jobs/fleet/test_queue.py::test_accounts_whose_workers_died_take_turns",
+        "if self._holder is not None and now < self._until:",
+        "if self._holder is not None:",
+        "tests/unit/jobs/fleet/test_queue.py",
+    ),
+    Fault(
+        "work that is killed for want of time after a stop is not lost with a worker",
+        "jobs/fleet/worker.py",
+        "            if self._has_killed:\n",
+        "            if False:\n",
+        "tests/unit/jobs/fleet/test_worker.py",
     ),
     Fault(
         "an account that kills its workers is given up for the night",
@@ -531,8 +545,8 @@ FAULTS = (
     Fault(
         "a worker whose machine lacks something leaves the accounts to others",
         "jobs/fleet/worker.py",
-        "may_take = self._rest.may_take()",
-        "may_take = True",
+        "if not self._rest.may_take():",
+        "if False:",
         "tests/e2e/test_fleet_faults.py",
     ),
     Fault(

@@ -24,7 +24,7 @@ from jobs.cancellation import StopSignal
 from jobs.exit_codes import Exit
 from jobs.fleet import queue
 from jobs.fleet.accounts import latest_settings
-from jobs.fleet.children import Child, ChildDiedError, ChildNursery
+from jobs.fleet.children import Child, ChildDiedError, ChildNursery, NurseryEndedError
 from jobs.fleet.database import (
     Connection,
     FleetAwayError,
@@ -37,7 +37,7 @@ from jobs.fleet.database import (
 from jobs.fleet.deploy import is_deployed, require_deployed
 from jobs.fleet.problems import record_problems
 from jobs.fleet.unable import Rest, may_another_run_it
-from jobs.fleet.work import MOST_LOST_RUNS, DidTask, WorkOrder, WorkResult
+from jobs.fleet.work import MOST_LOST_RUNS, STOPPED_BY_SIGNAL, DidTask, WorkOrder, WorkResult
 
 PROCESS_DIED = N_("the process that worked on it died")
 WORKERS_DIED = N_(
@@ -74,6 +74,8 @@ class WorkerIntervals:
     """How long a worker may be silent before its accounts are given to others; with `look`, under two minutes."""
     drain: float = 60.0
     """How long work under way may take to end after a stop."""
+    record: float = 10.0
+    """How long it may then take to record that it was killed; with `drain`, less than until a service manager kills."""
 
 
 _DEAD_AFTER = timedelta(seconds=WorkerIntervals().dead_after)
@@ -105,6 +107,9 @@ class FleetWorker:
     """The jobs that this worker knows to be its own."""
     _stray: set[int] = field(default_factory=set, init=False)
     _rest: Rest = field(default_factory=Rest, init=False)
+    _lane: queue.SuspectLane = field(default_factory=queue.SuspectLane, init=False)
+    _has_killed: bool = field(default=False, init=False)
+    """Whether it has killed what did not end in time after a stop."""
     _is_cut_off: bool = field(default=True, init=False)
     _is_away: bool = field(default=False, init=False)
     """Whether the log says that the database is away."""
@@ -171,7 +176,10 @@ class FleetWorker:
         _ended, late = await asyncio.wait(places, timeout=self.pace.drain)
         if late:
             _log.warning("work under way did not end in time and is left to other workers", accounts=len(late))
+            self._has_killed = True
             self.nursery.close()
+            # So that it counts as stopped, not as lost with a worker that died.
+            _ended, late = await asyncio.wait(late, timeout=self.pace.record)
         for each in (*late, heart):
             each.cancel()
         results = await asyncio.gather(heart, upkeep, watching, *places, return_exceptions=True)
@@ -241,8 +249,7 @@ class FleetWorker:
         """Take account after account from the queue until a stop is requested."""
         while not self._stopping.is_set():
             try:
-                may_take = self._rest.may_take()
-                job = await self._manager.fetch_job([queue.QUEUE], self._id) if may_take else None
+                job = await self._fetch(child)
             except ConnectorException as error:
                 self._note_failure(error)
                 job = None
@@ -255,6 +262,20 @@ class FleetWorker:
                 await self._do(job, child)
             finally:
                 self._under_way.discard(job.id)
+                self._lane.leave(child)
+
+    async def _fetch(self, child: Child) -> Job | None:
+        """Take the job whose turn it is, if this worker takes any; a suspect's, only if no other is at work here."""
+        if not self._rest.may_take():
+            return None
+        queues = [queue.QUEUE, queue.SUSPECTS] if self._lane.enter(child) else [queue.QUEUE]
+        job = None
+        try:
+            job = await self._manager.fetch_job(queues, self._id)
+        finally:
+            if job is None or job.queue != queue.SUSPECTS:
+                self._lane.leave(child)
+        return job
 
     async def _do(self, job: Job, child: Child) -> None:
         """Do a job's work, record its result, and delete the job, in this order: see `release_lost_runs`.
@@ -333,7 +354,11 @@ class FleetWorker:
     async def _result(self, child: Child, account: str, order: WorkOrder) -> WorkResult:
         try:
             return await asyncio.get_running_loop().run_in_executor(self._threads, child.execute_work_order, order)
-        except ChildDiedError:
+        except (ChildDiedError, NurseryEndedError) as error:
+            if self._has_killed:
+                return WorkResult(DidTask.NOTHING, STOPPED_BY_SIGNAL + (self.stop.signal_number or signal.SIGTERM))
+            if isinstance(error, NurseryEndedError):
+                raise
             _log.error("the process that worked on it died", account=account, exit_code=int(Exit.BUG))
             return WorkResult(DidTask.NOTHING, Exit.BUG, why=PROCESS_DIED)
 
