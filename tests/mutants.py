@@ -282,6 +282,13 @@ FAULTS = (
         "::test_account_whose_workers_keep_dying_has_failed_and_waits_for_its_next_night",
     ),
     Fault(
+        "a worker that survives an account clears it",
+        "jobs/fleet/queue.py",
+        "WHEN %(is_still_lost)s THEN lost ELSE 0 END",
+        "WHEN %(exit_code)s >= 70 OR %(is_still_lost)s THEN lost ELSE 0 END",
+        "tests/unit/jobs/fleet/test_queue.py",
+    ),
+    Fault(
         "an account that a dead worker still holds is tried again soon",
         "jobs/fleet/work.py",
         "RETRY_LOST_AFTER if lost else",

@@ -176,11 +176,17 @@ def begin_run(
     return OpenRun(**row, asked_at=asked_at)
 
 
-def end_run(connection: Connection, run: OpenRun, result: WorkResult) -> bool:
+def end_run(connection: Connection, run: OpenRun, result: WorkResult, *, is_given_up: bool = False) -> bool:
     """Record a result and when the account is due next; False if the run was given up and another has begun since.
 
     What such a run did is recorded all the same, and when the account is due is the other one's to say. An account
     whose settings changed during the run, or that was asked for meanwhile, is due at once.
+
+    Args:
+        connection: a transaction.
+        run: the run.
+        result: what became of it.
+        is_given_up: whether its worker died, so that nobody else says what became of it.
     """
     after = schedule_next_work(result, run.failures, held=run.held, lost=run.lost)
     values = {
@@ -194,7 +200,8 @@ def end_run(connection: Connection, run: OpenRun, result: WorkResult) -> bool:
         "held": after.held,
         "asked_at": run.asked_at,
         "night_in": result.night_in,
-        "bug": Exit.BUG,
+        # Whoever found it held, or lacked something, has done nothing that could have killed a worker.
+        "is_still_lost": is_given_up or result.exit_code == Exit.HELD or result.task is DidTask.UNABLE,
         "has_state": result.task is not DidTask.NOTHING and result.ledger_run is not None,
     }
     ended = connection.execute(
@@ -214,7 +221,7 @@ def end_run(connection: Connection, run: OpenRun, result: WorkResult) -> bool:
             night_at = CASE WHEN %(night_in)s::interval IS NULL THEN night_at ELSE now() + %(night_in)s END,
             failures = %(failures)s,
             held = %(held)s,
-            lost = CASE WHEN %(exit_code)s < %(bug)s THEN 0 ELSE lost END,
+            lost = CASE WHEN %(is_still_lost)s THEN lost ELSE 0 END,
             first_run = first_run AND NOT %(has_state)s,
             asked_at = CASE WHEN asked_at IS DISTINCT FROM %(asked_at)s OR %(exit_code)s >= 75 THEN asked_at END
         FROM ended

@@ -216,6 +216,26 @@ def test_account_that_a_dead_worker_still_holds_is_tried_again_soon_and_has_not_
         assert (0, 0) == (begun(connection).lost, begun(connection).held)
 
 
+@pytest.mark.parametrize(
+    ("task", "code", "lost"),
+    [
+        (DidTask.NIGHT, Exit.DONE, 0),
+        (DidTask.NOTHING, Exit.BUG, 0),
+        (DidTask.NOTHING, 128 + 15, 0),
+        (DidTask.NIGHT, Exit.HELD, 1),
+        (DidTask.UNABLE, Exit.CONFIGURATION, 1),
+    ],
+)
+def test_workers_die_in_a_row_only_if_none_survives_work_on_the_account(database, task, code, lost):
+    """Also one whose process dies, or that is told to stop; one that could not begin has survived nothing."""
+    with fleet_of(database, "one") as connection:
+        begun(connection)
+        queue.release_lost_runs(connection)
+        queue.end_run(connection, begun(connection), WorkResult(task, code))
+
+        assert lost == begun(connection).lost
+
+
 def test_run_is_begun_once_for_each_job(database):
     """A worker that did not hear that it was recorded records it again, with what is true by then."""
     with fleet_of(database, "one") as connection:
