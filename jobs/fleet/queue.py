@@ -244,13 +244,16 @@ def release_lost_runs(connection: Connection) -> list[tuple[str, OpenRun]]:
         WITH gone AS (
             UPDATE fleet_run SET ended_at = now()
             WHERE ended_at IS NULL AND NOT EXISTS (SELECT 1 FROM procrastinate_jobs WHERE id = fleet_run.job)
-            RETURNING id, account, started_at
+            RETURNING id, account, started_at, asked
         )
         UPDATE fleet_account
         SET lost = lost + 1, held = 0, due_at = CASE
             WHEN lost < %(suspect)s THEN least(due_at, now()) ELSE now() + interval '1 minute' * (lost - 1)
         END
-        FROM gone WHERE name = gone.account RETURNING name, gone.id, failures, held, lost, started_at, asked_at
+        FROM gone WHERE name = gone.account
+        RETURNING name, gone.id, failures, held, lost, started_at,
+            -- what was asked for later is another request, to which the run is no answer
+            CASE WHEN asked AND asked_at <= started_at THEN asked_at END AS asked_at
         """,
         {"suspect": SUSPECT_AFTER},
     )

@@ -413,9 +413,27 @@ def test_account_whose_workers_keep_dying_has_failed_and_waits_for_its_next_nigh
         assert not lose_a_run(connection)
 
 
+@pytest.mark.parametrize("is_asked_before", [False, True])
+def test_request_that_came_during_the_last_run_whose_worker_died_is_answered(database, is_asked_before):
+    """By one more try, and not by the run that began before it."""
+    with database.connect() as connection:
+        add_account(connection, "one", "account: one", first_run=False)
+        connection.execute("UPDATE fleet_account SET lost = %s", [MOST_LOST_RUNS - 1])
+        if is_asked_before:
+            request_immediate_run(connection, "one")
+        begin(connection)
+        connection.execute("UPDATE fleet_run SET started_at = now() - interval '1 minute'")
+        request_immediate_run(connection, "one")
+        _release_lost_runs(connection)
+
+        due = "SELECT asked_at IS NOT NULL AS is_asked, due_at <= now() AS is_due FROM fleet_account"
+        assert [{"is_asked": True, "is_due": True}] == connection.execute(due).fetchall()
+
+
 def begin(connection):
     """A run of the account."""
-    return queue.begin_run(connection, "one", job=JOB.id, worker="w", version=1)
+    asked_at = latest_settings(connection, "one").asked_at
+    return queue.begin_run(connection, "one", job=JOB.id, worker="w", version=1, asked_at=asked_at)
 
 
 def lose_a_run(connection):
