@@ -426,8 +426,8 @@ def _release_lost_runs(connection: Connection) -> list[tuple[str, queue.OpenRun]
     for account, run in released:
         if run.lost >= MOST_LOST_RUNS:
             result = WorkResult(DidTask.NOTHING, Exit.BUG, why=WORKERS_DIED)
-            queue.end_run(connection, run, result, is_given_up=True)
-            record_problems(connection, account, result, asked=run.asked)
+            if queue.end_run(connection, run, result, is_given_up=True):
+                record_problems(connection, account, result, asked=run.asked)
     return released
 
 

@@ -430,6 +430,21 @@ def test_request_that_came_during_the_last_run_whose_worker_died_is_answered(dat
         assert [{"is_asked": True, "is_due": True}] == connection.execute(due).fetchall()
 
 
+def test_account_that_another_worker_has_taken_over_is_not_given_up(database):
+    """What becomes of it, that one says."""
+    with database.connect() as connection:
+        add_account(connection, "one", "account: one", first_run=False)
+        connection.execute("UPDATE fleet_account SET lost = %s", [MOST_LOST_RUNS - 1])
+        begin(connection)
+        queue.enqueue_due_accounts(connection)
+        (job,) = connection.execute("SELECT id FROM procrastinate_jobs").fetchall()
+        connection.execute("UPDATE fleet_run SET job = -1")
+        queue.begin_run(connection, "one", job=job["id"], worker="w", version=1)
+        _release_lost_runs(connection)
+
+        assert [] == read_fleet_problems(connection)
+
+
 def begin(connection):
     """A run of the account."""
     asked_at = latest_settings(connection, "one").asked_at
