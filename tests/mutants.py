@@ -289,6 +289,13 @@ FAULTS = (
         "tests/unit/jobs/fleet/test_queue.py",
     ),
     Fault(
+        "an account that is given up misses no further night",
+        "jobs/fleet/queue.py",
+        "WHEN %(is_given_up)s AND night_at IS NOT NULL",
+        "WHEN %(is_given_up)s AND false",
+        "tests/unit/jobs/fleet/test_worker.py",
+    ),
+    Fault(
         "an account that a dead worker still holds is tried again soon",
         "jobs/fleet/work.py",
         "RETRY_LOST_AFTER if lost else",

@@ -186,7 +186,8 @@ def end_run(connection: Connection, run: OpenRun, result: WorkResult, *, is_give
         connection: a transaction.
         run: the run.
         result: what became of it.
-        is_given_up: whether its worker died, so that nobody else says what became of it.
+        is_given_up: whether its worker died, so that nobody else says what became of it; the account is due at the time
+            of day of its nights, as far as that is known.
     """
     after = schedule_next_work(result, run.failures, held=run.held, lost=run.lost)
     values = {
@@ -196,6 +197,7 @@ def end_run(connection: Connection, run: OpenRun, result: WorkResult, *, is_give
         "ledger_run": result.ledger_run,
         "why": result.why,
         "wait": after.wait,
+        "is_given_up": is_given_up,
         "failures": after.failures,
         "held": after.held,
         "asked_at": run.asked_at,
@@ -216,6 +218,8 @@ def end_run(connection: Connection, run: OpenRun, result: WorkResult, *, is_give
             due_at = CASE
                 WHEN asked_at IS DISTINCT FROM %(asked_at)s OR ended.settings_version
                     < (SELECT max(version) FROM fleet_settings WHERE account = name) THEN now()
+                WHEN %(is_given_up)s AND night_at IS NOT NULL
+                    THEN date_bin('24 hours', now(), night_at) + interval '24 hours'
                 ELSE now() + %(wait)s
             END,
             night_at = CASE WHEN %(night_in)s::interval IS NULL THEN night_at ELSE now() + %(night_in)s END,

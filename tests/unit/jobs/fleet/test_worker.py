@@ -413,6 +413,25 @@ def test_account_whose_workers_keep_dying_has_failed_and_waits_for_its_next_nigh
         assert not lose_a_run(connection)
 
 
+@pytest.mark.parametrize(
+    ("night", "hours"),
+    [(timedelta(hours=-5), 19), (timedelta(hours=-53), 19), (timedelta(hours=3), 3), (None, 24)],
+    ids=["last night", "a night long ago", "tonight", "unknown"],
+)
+def test_account_whose_workers_keep_dying_waits_no_longer_than_until_its_next_night(database, night, hours):
+    """At the time of day when it is due, whenever it was given up."""
+    with database.connect() as connection:
+        add_account(connection, "one", "account: one", first_run=False)
+        connection.execute(
+            "UPDATE fleet_account SET lost = %s, night_at = now() + %s::interval", [MOST_LOST_RUNS - 1, night]
+        )
+        begin(connection)
+        _release_lost_runs(connection)
+
+        (account,) = connection.execute("SELECT due_at - now() AS wait FROM fleet_account").fetchall()
+    assert timedelta(hours=hours) == account["wait"]
+
+
 @pytest.mark.parametrize("is_asked_before", [False, True])
 def test_request_that_came_during_the_last_run_whose_worker_died_is_answered(database, is_asked_before):
     """By one more try, and not by the run that began before it."""
