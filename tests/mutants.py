@@ -296,6 +296,20 @@ FAULTS = (
         "tests/unit/jobs/fleet/test_worker.py",
     ),
     Fault(
+        "a worker that is started again is no further machine that cannot run an account",
+        "jobs/fleet/unable.py",
+        "failed AS (SELECT substring(worker FROM '^(.*):') AS machine FROM here)",
+        "failed AS (SELECT worker AS machine FROM here)",
+        "tests/unit/jobs/fleet/test_unable.py",
+    ),
+    Fault(
+        "a night that no machine can run stays asked for",
+        "jobs/fleet/queue.py",
+        '"is_still_asked": is_undone or',
+        '"is_still_asked": result.exit_code == Exit.HELD or',
+        "tests/unit/jobs/fleet/test_unable.py",
+    ),
+    Fault(
         "an account that a dead worker still holds is tried again soon",
         "jobs/fleet/work.py",
         "RETRY_LOST_AFTER if lost else",

@@ -12,7 +12,7 @@ from procrastinate.sync_psycopg_connector import SyncPsycopgConnector
 
 from jobs.exit_codes import Exit
 from jobs.fleet.database import Connection
-from jobs.fleet.work import DidTask, WorkResult, schedule_next_work
+from jobs.fleet.work import STOPPED_BY_SIGNAL, DidTask, WorkResult, schedule_next_work
 
 QUEUE = "nights"
 SUSPECTS = "suspects"
@@ -189,6 +189,7 @@ def end_run(connection: Connection, run: OpenRun, result: WorkResult, *, is_give
         is_given_up: whether its worker died, so that nobody else says what became of it; the account is due at the time
             of day of its nights, as far as that is known.
     """
+    is_undone = result.exit_code == Exit.HELD or result.task is DidTask.UNABLE
     after = schedule_next_work(result, run.failures, held=run.held, lost=run.lost)
     values = {
         "run": run.id,
@@ -203,7 +204,8 @@ def end_run(connection: Connection, run: OpenRun, result: WorkResult, *, is_give
         "asked_at": run.asked_at,
         "night_in": result.night_in,
         # Whoever found it held, or lacked something, has done nothing that could have killed a worker.
-        "is_still_lost": is_given_up or result.exit_code == Exit.HELD or result.task is DidTask.UNABLE,
+        "is_still_lost": is_given_up or is_undone,
+        "is_still_asked": is_undone or result.exit_code >= STOPPED_BY_SIGNAL,
         "has_state": result.task is not DidTask.NOTHING and result.ledger_run is not None,
     }
     ended = connection.execute(
@@ -227,7 +229,7 @@ def end_run(connection: Connection, run: OpenRun, result: WorkResult, *, is_give
             held = %(held)s,
             lost = CASE WHEN %(is_still_lost)s THEN lost ELSE 0 END,
             first_run = first_run AND NOT %(has_state)s,
-            asked_at = CASE WHEN asked_at IS DISTINCT FROM %(asked_at)s OR %(exit_code)s >= 75 THEN asked_at END
+            asked_at = CASE WHEN asked_at IS DISTINCT FROM %(asked_at)s OR %(is_still_asked)s THEN asked_at END
         FROM ended
         WHERE name = ended.account AND NOT EXISTS (SELECT 1 FROM fleet_run WHERE account = name AND id > ended.id)
         """,

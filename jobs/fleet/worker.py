@@ -1,7 +1,6 @@
 """A worker: takes due accounts from the queue, has children work on them, and looks after the queue for all."""
 
 import asyncio
-import os
 import signal
 import socket
 import time
@@ -98,7 +97,7 @@ class FleetWorker:
     """Called at each heartbeat, for whoever watches this process."""
     watch: Callable[[Callable[[], bool]], None] = lambda _should_stop: None
     """Tells people how the fleet fares; called now and then, on a thread of its own. Never raises."""
-    name: str = field(default_factory=lambda: f"{socket.gethostname()}:{os.getpid()}")
+    machine: str = field(default_factory=socket.gethostname)
     _manager: JobManager = field(init=False)
     _threads: ThreadPoolExecutor = field(init=False)
     _stopping: asyncio.Event = field(init=False)
@@ -118,6 +117,11 @@ class FleetWorker:
     _heard_since: float = field(default=0.0, init=False)
     """When the database began to answer, on the monotonic clock."""
 
+    @property
+    def name(self) -> str:
+        """Its machine and the number under which it is registered, by which `may_another_run_it` knows both."""
+        return f"{self.machine}:{self._id}"
+
     async def run(self) -> None:
         """Work until a stop is requested, and wait a bounded time for what is under way.
 
@@ -134,7 +138,7 @@ class FleetWorker:
         try:
             with ThreadPoolExecutor(self.concurrency + 3) as self._threads:
                 await connector.open_async()
-                self._id = await self._manager.register_worker()
+                await self._register()
                 await self._work()
         except (ConnectorException, psycopg.Error) as error:
             raise explained(error) from None
@@ -142,6 +146,10 @@ class FleetWorker:
             loop.remove_reader(self.stop.fileno())
             with suppress(ConnectorException):
                 await connector.close_async()
+
+    async def _register(self) -> None:
+        self._id = await self._manager.register_worker()
+        _log.info("the worker is registered", worker=self.name)
 
     def _queue(self) -> PsycopgConnector:
         return PsycopgConnector(
@@ -203,7 +211,7 @@ class FleetWorker:
         self.beat()
         if not await self._in_database(lambda connection: queue.beat(connection, self._id)):
             # Paused for so long that it was taken for dead: its accounts are others' by now.
-            self._id = await self._manager.register_worker()
+            await self._register()
         if self._is_cut_off:
             self._is_cut_off, self._heard_since = False, time.monotonic()
         self._refusal = ""
