@@ -77,12 +77,13 @@ def may_another_run_it(connection: Connection, run: int, *, silent_for: timedelt
     """
     row = connection.execute(
         """
-        WITH this AS (SELECT * FROM fleet_run WHERE id = %(run)s), here AS (
+        WITH this AS (SELECT * FROM fleet_run WHERE id = %(run)s), since AS (
+            SELECT coalesce(max(able.id), 0) AS id FROM fleet_run able JOIN this USING (account)
+            WHERE able.task <> %(unable)s
+        ), here AS (
             SELECT worker FROM this UNION
             SELECT fleet_run.worker FROM fleet_run JOIN this USING (account, settings_version)
-            WHERE fleet_run.task = %(unable)s AND fleet_run.id > ALL (
-                SELECT able.id FROM fleet_run able WHERE able.account = this.account AND able.task <> %(unable)s
-            )
+            WHERE fleet_run.task = %(unable)s AND fleet_run.id > (SELECT id FROM since)
         ), lately AS (
             SELECT worker, substring(worker FROM '^(.*):') AS machine, id, task FROM fleet_run
             WHERE started_at > now() - %(lately)s

@@ -189,6 +189,22 @@ def test_new_settings_are_tried_by_all(connection):
     assert (WAITING, 75, missing_on("a:1")) == ran(connection, "a:1")
 
 
+def test_months_of_runs_do_not_hold_up_a_result(connection):
+    """An account that is looked at every few minutes has many of them, also of machines that could not run it."""
+    connection.execute(
+        """
+        INSERT INTO fleet_run (account, job, worker, settings_version, started_at, ended_at, task)
+        SELECT 'maison', 1, 'b:2', 1, now() - interval '1 day', now(),
+            CASE WHEN n > 20000 THEN 'unable' ELSE 'inbox' END
+        FROM generate_series(1, 40000) n
+        """
+    )
+    alive(connection, 1, 2)
+    connection.execute("SET LOCAL statement_timeout = '5s'")
+
+    assert 2 == ran(connection, "a:1")[1]
+
+
 def test_vault_that_is_away_needs_nobody(connection):
     """It comes back by itself."""
     alive(connection, 1)
