@@ -310,6 +310,13 @@ FAULTS = (
         "tests/unit/jobs/fleet/test_unable.py",
     ),
     Fault(
+        "an upgrade and a worker that still runs do not wait for each other",
+        "jobs/fleet/deploy.py",
+        'connection.execute("LOCK TABLE fleet_run, fleet_account")',
+        "pass",
+        "tests/unit/jobs/fleet/test_deploy.py",
+    ),
+    Fault(
         "an account that a dead worker still holds is tried again soon",
         "jobs/fleet/work.py",
         "RETRY_LOST_AFTER if lost else",

@@ -344,6 +344,8 @@ class FleetWorker:
         await self._repeatedly(delete)
 
     def _begin(self, connection: Connection, account: str, job: Job) -> tuple[queue.OpenRun, WorkOrder] | None:
+        # Before all others, as an upgrade does: see `create_or_upgrade_fleet_tables`.
+        connection.execute("LOCK TABLE fleet_run IN ROW EXCLUSIVE MODE")
         # An old version would call every account's settings or state wrong.
         _require_own_version(connection)
         settings = latest_settings(connection, account)

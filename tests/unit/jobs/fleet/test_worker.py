@@ -209,6 +209,27 @@ def test_night_whose_beginning_the_database_refuses_is_left_to_another(worker, m
     assert [] == worker._manager.finished
 
 
+def test_worker_locks_the_tables_in_the_order_in_which_an_upgrade_does(worker, monkeypatch):
+    """Else each might wait for the other."""
+    held = []
+
+    def settings_once_it_is_locked(connection, account):
+        held.extend(
+            connection.execute("SELECT relation::regclass::text AS name FROM pg_locks WHERE pid = pg_backend_pid()")
+        )
+        return latest_settings(connection, account)
+
+    monkeypatch.setattr("jobs.fleet.worker.latest_settings", settings_once_it_is_locked)
+    with worker.database.connect() as connection:
+        add_account(connection, "one", "account: one", first_run=True)
+    with worker.database.connect() as connection:
+        assert worker._begin(connection, "one", JOB)
+
+    names = {each["name"] for each in held}
+    assert "fleet_run" in names
+    assert "fleet_account" not in names
+
+
 UPGRADE = "INSERT INTO fleet_revision VALUES ('ledgers-9999', now())"
 
 
