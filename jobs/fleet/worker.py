@@ -97,7 +97,6 @@ class FleetWorker:
     """Called at each heartbeat, for whoever watches this process."""
     watch: Callable[[Callable[[], bool]], None] = lambda _should_stop: None
     """Tells people how the fleet fares; called now and then, on a thread of its own. Never raises."""
-    machine: str = field(default_factory=socket.gethostname)
     _manager: JobManager = field(init=False)
     _threads: ThreadPoolExecutor = field(init=False)
     _stopping: asyncio.Event = field(init=False)
@@ -120,7 +119,7 @@ class FleetWorker:
     @property
     def name(self) -> str:
         """Its machine and the number under which it is registered, by which `may_another_run_it` knows both."""
-        return f"{self.machine}:{self._id}"
+        return f"{socket.gethostname()}:{self._id}"
 
     async def run(self) -> None:
         """Work until a stop is requested, and wait a bounded time for what is under way.
