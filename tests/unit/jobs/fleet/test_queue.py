@@ -10,7 +10,7 @@ from procrastinate.sync_psycopg_connector import SyncPsycopgConnector
 
 from jobs.exit_codes import Exit
 from jobs.fleet import queue
-from jobs.fleet.accounts import add_account, latest_settings, request_immediate_run
+from jobs.fleet.accounts import add_account, latest_settings, pause_account, remove_account, request_immediate_run
 from jobs.fleet.work import DidTask, WorkResult
 
 pytestmark = pytest.mark.xdist_group("postgresql")
@@ -85,6 +85,20 @@ def test_accounts_whose_workers_died_are_kept_apart_in_a_queue_of_their_own(data
 
         assert ["new"] == taken(connection)
         assert ["asked", "one", "two"] == taken(connection, queue.QUEUE, queue.SUSPECTS)
+
+
+@pytest.mark.parametrize("take_out", [pause_account, remove_account])
+def test_account_that_is_taken_out_while_it_is_at_work_does_not_let_another_suspect_in(database, take_out):
+    """It is still at work: which of the others may be begun beside it, its worker knows."""
+    with fleet_of(database, "one", "two") as connection:
+        connection.execute("UPDATE fleet_account SET lost = 2")
+        queue.enqueue_due_accounts(connection)
+        assert "one" == taken(connection, queue.SUSPECTS)[0]
+        take_out(connection, "one")
+        connection.execute("DELETE FROM procrastinate_jobs WHERE lock = 'two'")
+        queue.enqueue_due_accounts(connection)
+
+        assert ([], ["two"]) == (taken(connection), taken(connection, queue.SUSPECTS))
 
 
 def test_worker_begins_one_suspect_at_a_time_unless_it_takes_for_long():
