@@ -275,10 +275,24 @@ FAULTS = (
     ),
     Fault(
         "an account that kills its workers meets no other of which it may be true",
+        "jobs/fleet/worker.py",
+        "if self._lane.enter(child) else",
+        "if True else",
+        "tests/unit/jobs/fleet/test_worker.py::test_worker_has_one_suspect_at_work_beside_all_others",
+    ),
+    Fault(
+        "an account that hangs after its workers died keeps no others waiting for hours",
         "jobs/fleet/queue.py",
-        "AND (lost < %(suspect)s OR",
-        "AND (true OR",
-        "tests/unit/jobs/fleet/test_queue.py::test_accounts_whose_workers_died_take_turns",
+        "if self._holder is not None and now < self._until:",
+        "if self._holder is not None:",
+        "tests/unit/jobs/fleet/test_queue.py",
+    ),
+    Fault(
+        "work that is killed for want of time after a stop is not lost with a worker",
+        "jobs/fleet/worker.py",
+        "            if self._has_killed:\n",
+        "            if False:\n",
+        "tests/unit/jobs/fleet/test_worker.py",
     ),
     Fault(
         "an account that kills its workers is given up for the night",
@@ -287,6 +301,41 @@ FAULTS = (
         "if False:",
         "tests/unit/jobs/fleet/test_worker.py"
         "::test_account_whose_workers_keep_dying_has_failed_and_waits_for_its_next_night",
+    ),
+    Fault(
+        "a worker that survives an account clears it",
+        "jobs/fleet/queue.py",
+        "WHEN %(is_still_lost)s THEN lost ELSE 0 END",
+        "WHEN %(exit_code)s >= 70 OR %(is_still_lost)s THEN lost ELSE 0 END",
+        "tests/unit/jobs/fleet/test_queue.py",
+    ),
+    Fault(
+        "an account that is given up misses no further night",
+        "jobs/fleet/queue.py",
+        "WHEN %(is_given_up)s AND night_at IS NOT NULL",
+        "WHEN %(is_given_up)s AND false",
+        "tests/unit/jobs/fleet/test_worker.py",
+    ),
+    Fault(
+        "a worker that is started again is no further machine that cannot run an account",
+        "jobs/fleet/unable.py",
+        "failed AS (SELECT substring(worker FROM '^(.*):') AS machine FROM here)",
+        "failed AS (SELECT worker AS machine FROM here)",
+        "tests/unit/jobs/fleet/test_unable.py",
+    ),
+    Fault(
+        "a night that no machine can run stays asked for",
+        "jobs/fleet/queue.py",
+        '"is_still_asked": is_undone or',
+        '"is_still_asked": result.exit_code == Exit.HELD or',
+        "tests/unit/jobs/fleet/test_unable.py",
+    ),
+    Fault(
+        "an upgrade and a worker that still runs do not wait for each other",
+        "jobs/fleet/deploy.py",
+        'connection.execute("LOCK TABLE fleet_run, fleet_account")',
+        "pass",
+        "tests/unit/jobs/fleet/test_deploy.py",
     ),
     Fault(
         "an account that a dead worker still holds is tried again soon",
@@ -552,8 +601,8 @@ FAULTS = (
     Fault(
         "a worker whose machine lacks something leaves the accounts to others",
         "jobs/fleet/worker.py",
-        "may_take = self._rest.may_take()",
-        "may_take = True",
+        "if not self._rest.may_take():",
+        "if False:",
         "tests/e2e/test_fleet_faults.py",
     ),
     Fault(

@@ -196,6 +196,10 @@ def _apply(connection: Connection, known: set[str]) -> int:
         _record(connection, list(_library_revisions()))
         pending = {}
     pending |= {name: text for name, text in _OWN_REVISIONS.items() if name not in known}
+    if "fleet-1" in known and not known.issuperset(_OWN_REVISIONS):
+        # Both before any other, in the order in which workers that still run take them: else each might wait for the
+        # other, holding what it needs.
+        connection.execute("LOCK TABLE fleet_run, fleet_account")
     for statements in pending.values():
         connection.execute(statements.encode())
     _record(connection, list(pending))

@@ -1,6 +1,8 @@
 """The queue of the accounts that are due, which procrastinate keeps; everything that names its tables is here."""
 
-from dataclasses import dataclass
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from procrastinate.exceptions import AlreadyEnqueued
@@ -10,9 +12,11 @@ from procrastinate.sync_psycopg_connector import SyncPsycopgConnector
 
 from jobs.exit_codes import Exit
 from jobs.fleet.database import Connection
-from jobs.fleet.work import DidTask, WorkResult, schedule_next_work
+from jobs.fleet.work import STOPPED_BY_SIGNAL, DidTask, WorkResult, schedule_next_work
 
 QUEUE = "nights"
+SUSPECTS = "suspects"
+"""The queue of those that `SUSPECT_AFTER` keeps apart, in one order with all others."""
 TASK = "night"
 _ASKED_FOR = 2**31 - 1
 """Priority of an account that somebody waits for: the highest that there is."""
@@ -21,13 +25,18 @@ _ORIGIN = datetime(2026, 1, 1, tzinfo=UTC)
 _PENALTY = timedelta(hours=1)
 """How much later the turn of an account comes that has failed."""
 SUSPECT_AFTER = 2
-"""After as many lost runs in a row, an account is worked on beside no other of which the same is true.
+"""After as many lost runs in a row, an account is begun in no worker that has another one at work of which it is true.
 
 A worker's death does not say which of the accounts at work caused it. Most often none did, so that the first time all
-are due at once, as they were. Those that lose a second run in a row take turns, one at a time in the whole fleet: the
-one that kills its workers never meets again those that it took with it, which end their nights and are cleared, while
-it is left to count alone. Accounts that are new beside it lose a run, but no place in the order, and are no suspects.
+are due at once, as they were. Those that lose a second run in a row are suspects, and keep apart: the one that kills
+its workers no longer takes others of them with it, which end their nights and are cleared, while it is left to count
+alone. Accounts that are new beside it lose a run, but no place in the order, and are no suspects.
+
+They keep apart within each worker, not within the fleet: what dies is a worker, most often of its own memory limit. So
+after a power cut, which makes suspects of all that were at work, as many of them as there are workers go on at once.
 """
+SUSPECT_ALONE = timedelta(minutes=30)
+"""After so long, a suspect keeps no other waiting, or one that hangs would for hours; few nights take that long."""
 _LOCK = 0x6F70_6C65_6164_02
 """Key of the advisory lock under which one worker at a time looks for what is due."""
 _KEEP_RUNS = timedelta(days=90)
@@ -54,21 +63,17 @@ def enqueue_due_accounts(connection: Connection) -> int:
     )
     due = connection.execute(
         """
-        SELECT name, asked_at,
+        SELECT name, asked_at, lost >= %(suspect)s AS is_suspect,
             due_at + CASE WHEN failures > 0 OR lost >= %(suspect)s THEN %(penalty)s ELSE interval '0' END AS turn
         FROM fleet_account AS account
         WHERE removed_at IS NULL AND NOT paused AND due_at <= now() AND NOT EXISTS (
             SELECT 1 FROM procrastinate_jobs WHERE lock = account.name AND status IN ('todo', 'doing')
-        ) AND (lost < %(suspect)s OR name = (
-            SELECT name FROM fleet_account LEFT JOIN procrastinate_jobs ON lock = name AND status IN ('todo', 'doing')
-            WHERE lost >= %(suspect)s AND removed_at IS NULL AND NOT paused AND (due_at <= now() OR id IS NOT NULL)
-            ORDER BY id IS NULL, asked_at IS NULL, due_at, name LIMIT 1
-        ))
+        )
         ORDER BY turn, name
         """,
         {"suspect": SUSPECT_AFTER, "penalty": _PENALTY},
     ).fetchall()
-    jobs = [_job(row["name"], row["turn"], asked=row["asked_at"] is not None) for row in due]
+    jobs = [_job(row["name"], row["turn"], asked=row["asked_at"] is not None, suspect=row["is_suspect"]) for row in due]
     return len(jobs) if _defer(connection, jobs) else sum(_defer(connection, [each]) for each in jobs)
 
 
@@ -84,15 +89,37 @@ def _defer(connection: Connection, jobs: list[Job]) -> bool:
     return True
 
 
-def _job(name: str, turn: datetime, *, asked: bool) -> Job:
+def _job(name: str, turn: datetime, *, asked: bool, suspect: bool) -> Job:
     return Job(
-        queue=QUEUE,
+        queue=SUSPECTS if suspect else QUEUE,
         task_name=TASK,
         lock=name,
         queueing_lock=name,
         priority=_ASKED_FOR if asked else int((_ORIGIN - turn).total_seconds()),
         task_kwargs={"account": name},
     )
+
+
+@dataclass(slots=True)
+class SuspectLane:
+    """Keeps suspects apart in a worker: only the place that has entered may take one, until it leaves or is slow."""
+
+    clock: Callable[[], float] = time.monotonic
+    _holder: object | None = field(default=None, init=False)
+    _until: float = field(default=0.0, init=False)
+
+    def enter(self, place: object) -> bool:
+        """Have a place be the one that may take a suspect, and return True; False if another one is."""
+        now = self.clock()
+        if self._holder is not None and now < self._until:
+            return False
+        self._holder, self._until = place, now + SUSPECT_ALONE.total_seconds()
+        return True
+
+    def leave(self, place: object) -> None:
+        """Let another place enter, if this one is still the one that has."""
+        if self._holder is place:
+            self._holder = None
 
 
 # ── runs ─────────────────────────────────────────────────────────────────────────────────────────
@@ -149,12 +176,20 @@ def begin_run(
     return OpenRun(**row, asked_at=asked_at)
 
 
-def end_run(connection: Connection, run: OpenRun, result: WorkResult) -> bool:
+def end_run(connection: Connection, run: OpenRun, result: WorkResult, *, is_given_up: bool = False) -> bool:
     """Record a result and when the account is due next; False if the run was given up and another has begun since.
 
     What such a run did is recorded all the same, and when the account is due is the other one's to say. An account
     whose settings changed during the run, or that was asked for meanwhile, is due at once.
+
+    Args:
+        connection: a transaction.
+        run: the run.
+        result: what became of it.
+        is_given_up: whether its worker died, so that nobody else says what became of it; the account is due at the time
+            of day of its nights, as far as that is known.
     """
+    is_undone = result.exit_code == Exit.HELD or result.task is DidTask.UNABLE
     after = schedule_next_work(result, run.failures, held=run.held, lost=run.lost)
     values = {
         "run": run.id,
@@ -163,11 +198,14 @@ def end_run(connection: Connection, run: OpenRun, result: WorkResult) -> bool:
         "ledger_run": result.ledger_run,
         "why": result.why,
         "wait": after.wait,
+        "is_given_up": is_given_up,
         "failures": after.failures,
         "held": after.held,
         "asked_at": run.asked_at,
         "night_in": result.night_in,
-        "bug": Exit.BUG,
+        # Whoever found it held, or lacked something, has done nothing that could have killed a worker.
+        "is_still_lost": is_given_up or is_undone,
+        "is_still_asked": is_undone or result.exit_code >= STOPPED_BY_SIGNAL,
         "has_state": result.task is not DidTask.NOTHING and result.ledger_run is not None,
     }
     ended = connection.execute(
@@ -182,14 +220,16 @@ def end_run(connection: Connection, run: OpenRun, result: WorkResult) -> bool:
             due_at = CASE
                 WHEN asked_at IS DISTINCT FROM %(asked_at)s OR ended.settings_version
                     < (SELECT max(version) FROM fleet_settings WHERE account = name) THEN now()
+                WHEN %(is_given_up)s AND night_at IS NOT NULL
+                    THEN date_bin('24 hours', now(), night_at) + interval '24 hours'
                 ELSE now() + %(wait)s
             END,
             night_at = CASE WHEN %(night_in)s::interval IS NULL THEN night_at ELSE now() + %(night_in)s END,
             failures = %(failures)s,
             held = %(held)s,
-            lost = CASE WHEN %(exit_code)s < %(bug)s THEN 0 ELSE lost END,
+            lost = CASE WHEN %(is_still_lost)s THEN lost ELSE 0 END,
             first_run = first_run AND NOT %(has_state)s,
-            asked_at = CASE WHEN asked_at IS DISTINCT FROM %(asked_at)s OR %(exit_code)s >= 75 THEN asked_at END
+            asked_at = CASE WHEN asked_at IS DISTINCT FROM %(asked_at)s OR %(is_still_asked)s THEN asked_at END
         FROM ended
         WHERE name = ended.account AND NOT EXISTS (SELECT 1 FROM fleet_run WHERE account = name AND id > ended.id)
         """,
@@ -210,13 +250,16 @@ def release_lost_runs(connection: Connection) -> list[tuple[str, OpenRun]]:
         WITH gone AS (
             UPDATE fleet_run SET ended_at = now()
             WHERE ended_at IS NULL AND NOT EXISTS (SELECT 1 FROM procrastinate_jobs WHERE id = fleet_run.job)
-            RETURNING id, account, started_at
+            RETURNING id, account, started_at, asked
         )
         UPDATE fleet_account
         SET lost = lost + 1, held = 0, due_at = CASE
             WHEN lost < %(suspect)s THEN least(due_at, now()) ELSE now() + interval '1 minute' * (lost - 1)
         END
-        FROM gone WHERE name = gone.account RETURNING name, gone.id, failures, held, lost, started_at, asked_at
+        FROM gone WHERE name = gone.account
+        RETURNING name, gone.id, failures, held, lost, started_at,
+            -- what was asked for later is another request, to which the run is no answer
+            CASE WHEN asked AND asked_at <= started_at THEN asked_at END AS asked_at
         """,
         {"suspect": SUSPECT_AFTER},
     )

@@ -63,10 +63,12 @@ class Rest:
 
 
 def may_another_run_it(connection: Connection, run: int, *, silent_for: timedelta) -> bool:
-    """Return whether a worker may be able to run an account whose run here found that its own machine is not.
+    """Return whether a machine may be able to run an account whose run here found that its own machine is not.
 
     Those that are not: each that has failed on these settings since somebody could run them, which three different ones
-    need not try; and each whose latest attempt, at whichever account, has failed so.
+    need not try; and each whose latest attempt, at whichever account, has failed so. Only machines with a worker that
+    lives count, each once, however many workers it has and however often they were started again. A living worker
+    that has done nothing lately may be on any machine.
 
     Args:
         connection: a connection to the fleet's database.
@@ -75,21 +77,33 @@ def may_another_run_it(connection: Connection, run: int, *, silent_for: timedelt
     """
     row = connection.execute(
         """
-        WITH this AS (SELECT * FROM fleet_run WHERE id = %(run)s), here AS (
+        WITH this AS (SELECT * FROM fleet_run WHERE id = %(run)s), since AS (
+            SELECT coalesce(max(able.id), 0) AS id FROM fleet_run able JOIN this USING (account)
+            WHERE able.task <> %(unable)s
+        ), here AS (
             SELECT worker FROM this UNION
             SELECT fleet_run.worker FROM fleet_run JOIN this USING (account, settings_version)
-            WHERE fleet_run.task = %(unable)s AND fleet_run.id > ALL (
-                SELECT able.id FROM fleet_run able WHERE able.account = this.account AND able.task <> %(unable)s
-            )
+            WHERE fleet_run.task = %(unable)s AND fleet_run.id > (SELECT id FROM since)
+        ), lately AS (
+            SELECT worker, substring(worker FROM '^(.*):') AS machine, id, task FROM fleet_run
+            WHERE started_at > now() - %(lately)s
         ), latest AS (
-            SELECT DISTINCT ON (worker) worker, task FROM fleet_run
-            WHERE started_at > now() - %(lately)s ORDER BY worker, id DESC
-        ), anywhere AS (SELECT worker FROM here UNION SELECT worker FROM latest WHERE task = %(unable)s)
-        SELECT (SELECT count(*) FROM here) < least(alive, %(several)s)
-            AND (SELECT count(*) FROM anywhere) < alive AS may
-        FROM (
-            SELECT count(*) AS alive FROM procrastinate_workers WHERE last_heartbeat > now() - %(silent_for)s
-        ) workers
+            SELECT DISTINCT ON (machine) machine, task FROM lately ORDER BY machine, id DESC
+        ), failed AS (SELECT substring(worker FROM '^(.*):') AS machine FROM here), alive AS (
+            SELECT coalesce(substring(known.worker FROM '^(.*):'), workers.id::text) AS machine
+            FROM procrastinate_workers workers LEFT JOIN (
+                SELECT worker FROM here UNION SELECT worker FROM lately
+            ) known ON substring(known.worker FROM '[0-9]+$') = workers.id::text
+            WHERE last_heartbeat > now() - %(silent_for)s
+            UNION SELECT substring(worker FROM '^(.*):') FROM this
+        ), counted AS (
+            SELECT machine IN (SELECT machine FROM failed) AS has_failed,
+                machine IN (SELECT machine FROM latest WHERE task = %(unable)s) AS is_unable
+            FROM alive
+        )
+        SELECT count(*) FILTER (WHERE has_failed) < least(count(*), %(several)s)
+            AND count(*) FILTER (WHERE has_failed OR is_unable) < count(*) AS may
+        FROM counted
         """,
         {
             "run": run,

@@ -19,7 +19,7 @@ STOPPED_BY_SIGNAL = 128
 _LONGEST_WAIT = timedelta(days=1)
 """When to look at an account again at the latest: its settings may name no night, or a clock may have been wrong."""
 OTHERS_FIRST = timedelta(seconds=20)
-"""After so long, an account that a machine cannot run is offered again; each further delay is twice as long."""
+"""After so long, an account that a machine cannot run is offered again; then twice as late each time, up to an hour."""
 
 
 class DidTask(StrEnum):
@@ -104,7 +104,8 @@ def schedule_next_work(result: WorkResult, failures: int, *, held: int = 0, lost
         lost: how often in a row its worker died.
     """
     if result.task is DidTask.UNABLE:
-        return NextWorkTime(OTHERS_FIRST * 2 ** min(held, MOST_RETRIES), failures, held + 1)
+        doubled: timedelta = OTHERS_FIRST * 2 ** min(held, 8)
+        return NextWorkTime(min(doubled, MAX_RETRY_WAIT), failures, held + 1)
     until_night = _LONGEST_WAIT if result.next_in is None else min(result.next_in, _LONGEST_WAIT)
     match result.exit_code:
         case Exit.DONE | Exit.ATTENTION | Exit.STOPPED:

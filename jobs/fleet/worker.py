@@ -1,7 +1,6 @@
 """A worker: takes due accounts from the queue, has children work on them, and looks after the queue for all."""
 
 import asyncio
-import os
 import signal
 import socket
 import time
@@ -24,7 +23,7 @@ from jobs.cancellation import StopSignal
 from jobs.exit_codes import Exit
 from jobs.fleet import queue
 from jobs.fleet.accounts import latest_settings
-from jobs.fleet.children import Child, ChildDiedError, ChildNursery
+from jobs.fleet.children import Child, ChildDiedError, ChildNursery, NurseryEndedError
 from jobs.fleet.database import (
     Connection,
     FleetAwayError,
@@ -37,7 +36,7 @@ from jobs.fleet.database import (
 from jobs.fleet.deploy import is_deployed, require_deployed
 from jobs.fleet.problems import record_problems
 from jobs.fleet.unable import Rest, may_another_run_it
-from jobs.fleet.work import MOST_LOST_RUNS, DidTask, WorkOrder, WorkResult
+from jobs.fleet.work import MOST_LOST_RUNS, STOPPED_BY_SIGNAL, DidTask, WorkOrder, WorkResult
 
 PROCESS_DIED = N_("the process that worked on it died")
 WORKERS_DIED = N_(
@@ -74,6 +73,8 @@ class WorkerIntervals:
     """How long a worker may be silent before its accounts are given to others; with `look`, under two minutes."""
     drain: float = 60.0
     """How long work under way may take to end after a stop."""
+    record: float = 10.0
+    """How long it may then take to record that it was killed; with `drain`, less than until a service manager kills."""
 
 
 _DEAD_AFTER = timedelta(seconds=WorkerIntervals().dead_after)
@@ -96,7 +97,6 @@ class FleetWorker:
     """Called at each heartbeat, for whoever watches this process."""
     watch: Callable[[Callable[[], bool]], None] = lambda _should_stop: None
     """Tells people how the fleet fares; called now and then, on a thread of its own. Never raises."""
-    name: str = field(default_factory=lambda: f"{socket.gethostname()}:{os.getpid()}")
     _manager: JobManager = field(init=False)
     _threads: ThreadPoolExecutor = field(init=False)
     _stopping: asyncio.Event = field(init=False)
@@ -105,6 +105,9 @@ class FleetWorker:
     """The jobs that this worker knows to be its own."""
     _stray: set[int] = field(default_factory=set, init=False)
     _rest: Rest = field(default_factory=Rest, init=False)
+    _lane: queue.SuspectLane = field(default_factory=queue.SuspectLane, init=False)
+    _has_killed: bool = field(default=False, init=False)
+    """Whether it has killed what did not end in time after a stop."""
     _is_cut_off: bool = field(default=True, init=False)
     _is_away: bool = field(default=False, init=False)
     """Whether the log says that the database is away."""
@@ -112,6 +115,11 @@ class FleetWorker:
     """Why the database refuses something, as the log says."""
     _heard_since: float = field(default=0.0, init=False)
     """When the database began to answer, on the monotonic clock."""
+
+    @property
+    def name(self) -> str:
+        """Its machine and the number under which it is registered, by which `may_another_run_it` knows both."""
+        return f"{socket.gethostname()}:{self._id}"
 
     async def run(self) -> None:
         """Work until a stop is requested, and wait a bounded time for what is under way.
@@ -129,7 +137,7 @@ class FleetWorker:
         try:
             with ThreadPoolExecutor(self.concurrency + 3) as self._threads:
                 await connector.open_async()
-                self._id = await self._manager.register_worker()
+                await self._register()
                 await self._work()
         except (ConnectorException, psycopg.Error) as error:
             raise explained(error) from None
@@ -137,6 +145,10 @@ class FleetWorker:
             loop.remove_reader(self.stop.fileno())
             with suppress(ConnectorException):
                 await connector.close_async()
+
+    async def _register(self) -> None:
+        self._id = await self._manager.register_worker()
+        _log.info("the worker is registered", worker=self.name)
 
     def _queue(self) -> PsycopgConnector:
         return PsycopgConnector(
@@ -171,7 +183,10 @@ class FleetWorker:
         _ended, late = await asyncio.wait(places, timeout=self.pace.drain)
         if late:
             _log.warning("work under way did not end in time and is left to other workers", accounts=len(late))
+            self._has_killed = True
             self.nursery.close()
+            # So that it counts as stopped, not as lost with a worker that died.
+            _ended, late = await asyncio.wait(late, timeout=self.pace.record)
         for each in (*late, heart):
             each.cancel()
         results = await asyncio.gather(heart, upkeep, watching, *places, return_exceptions=True)
@@ -195,7 +210,7 @@ class FleetWorker:
         self.beat()
         if not await self._in_database(lambda connection: queue.beat(connection, self._id)):
             # Paused for so long that it was taken for dead: its accounts are others' by now.
-            self._id = await self._manager.register_worker()
+            await self._register()
         if self._is_cut_off:
             self._is_cut_off, self._heard_since = False, time.monotonic()
         self._refusal = ""
@@ -241,8 +256,7 @@ class FleetWorker:
         """Take account after account from the queue until a stop is requested."""
         while not self._stopping.is_set():
             try:
-                may_take = self._rest.may_take()
-                job = await self._manager.fetch_job([queue.QUEUE], self._id) if may_take else None
+                job = await self._fetch(child)
             except ConnectorException as error:
                 self._note_failure(error)
                 job = None
@@ -255,6 +269,20 @@ class FleetWorker:
                 await self._do(job, child)
             finally:
                 self._under_way.discard(job.id)
+                self._lane.leave(child)
+
+    async def _fetch(self, child: Child) -> Job | None:
+        """Take the job whose turn it is, if this worker takes any; a suspect's, only if no other is at work here."""
+        if not self._rest.may_take():
+            return None
+        queues = [queue.QUEUE, queue.SUSPECTS] if self._lane.enter(child) else [queue.QUEUE]
+        job = None
+        try:
+            job = await self._manager.fetch_job(queues, self._id)
+        finally:
+            if job is None or job.queue != queue.SUSPECTS:
+                self._lane.leave(child)
+        return job
 
     async def _do(self, job: Job, child: Child) -> None:
         """Do a job's work, record its result, and delete the job, in this order: see `release_lost_runs`.
@@ -315,6 +343,8 @@ class FleetWorker:
         await self._repeatedly(delete)
 
     def _begin(self, connection: Connection, account: str, job: Job) -> tuple[queue.OpenRun, WorkOrder] | None:
+        # Before all others, as an upgrade does: see `create_or_upgrade_fleet_tables`.
+        connection.execute("LOCK TABLE fleet_run IN ROW EXCLUSIVE MODE")
         # An old version would call every account's settings or state wrong.
         _require_own_version(connection)
         settings = latest_settings(connection, account)
@@ -333,7 +363,11 @@ class FleetWorker:
     async def _result(self, child: Child, account: str, order: WorkOrder) -> WorkResult:
         try:
             return await asyncio.get_running_loop().run_in_executor(self._threads, child.execute_work_order, order)
-        except ChildDiedError:
+        except (ChildDiedError, NurseryEndedError) as error:
+            if self._has_killed:
+                return WorkResult(DidTask.NOTHING, STOPPED_BY_SIGNAL + (self.stop.signal_number or signal.SIGTERM))
+            if isinstance(error, NurseryEndedError):
+                raise
             _log.error("the process that worked on it died", account=account, exit_code=int(Exit.BUG))
             return WorkResult(DidTask.NOTHING, Exit.BUG, why=PROCESS_DIED)
 
@@ -401,8 +435,8 @@ def _release_lost_runs(connection: Connection) -> list[tuple[str, queue.OpenRun]
     for account, run in released:
         if run.lost >= MOST_LOST_RUNS:
             result = WorkResult(DidTask.NOTHING, Exit.BUG, why=WORKERS_DIED)
-            queue.end_run(connection, run, result)
-            record_problems(connection, account, result, asked=run.asked)
+            if queue.end_run(connection, run, result, is_given_up=True):
+                record_problems(connection, account, result, asked=run.asked)
     return released
 
 

@@ -189,12 +189,14 @@ def test_account_that_fails_every_night_costs_the_others_nothing(fleet, script, 
     assert Counter(sent) == Counter({key: len(events) for key, events in fleet.company.sent().items()})
 
 
-SOON = """
+ELSEWHERE = """
+import socket
 from datetime import timedelta
+socket.gethostname = lambda: "elsewhere"
 import jobs.fleet.work as work
 work.OTHERS_FIRST = timedelta(seconds=0.1)
 """
-"""A worker that offers others at once what its machine cannot run."""
+"""A worker on another machine, which offers others at once what that cannot run."""
 
 
 def test_machine_that_lacks_a_secret_takes_no_night_away(fleet):
@@ -205,7 +207,7 @@ def test_machine_that_lacks_a_secret_takes_no_night_away(fleet):
     with fleet.worker("--concurrency", 1) as well:
         assert reached.wait(PATIENCE)
         token = fleet.environ.pop("OPLEAD_TOKEN")
-        with fleet.worker("--concurrency", 1, prelude=SOON):
+        with fleet.worker("--concurrency", 1, prelude=ELSEWHERE):
             fleet.environ["OPLEAD_TOKEN"] = token
             fleet.wait_for(lambda: len(fleet.runs("task = 'unable'")) >= 3)
             told, status, _ = fleet.command("status")

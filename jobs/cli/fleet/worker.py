@@ -57,7 +57,6 @@ def run_worker(database: FleetDatabase, *, concurrency: int, folder: Path, healt
             )
             _log.info(
                 "the worker has started",
-                worker=worker.name,
                 database=database.shown_database_address,
                 concurrency=concurrency,
                 version=version("oplead-sync"),

@@ -1,10 +1,14 @@
 """What `fleet deploy` says that it did, whatever it found."""
 
+import time
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 from connectors.language import Language, using_language
 from jobs.cli.fleet.accounts import deploy_fleet_database
 from jobs.fleet.database import FleetDatabase
+from jobs.fleet.deploy import create_or_upgrade_fleet_tables
 from jobs.ledger.storage.revisions import REVISIONS
 from tests.postgresql import server
 
@@ -38,6 +42,24 @@ def empty():
     """A database without tables."""
     with server().database(like="template1") as url:
         yield FleetDatabase(url)
+
+
+def test_upgrade_lets_a_worker_end_what_it_is_at(database):
+    """The worker has locked its run, and is about to lock the account; so has the upgrade, which waits for the run."""
+    with database.connect() as connection:
+        connection.execute(FLEET_4)
+    with ThreadPoolExecutor(1) as thread, database.connect() as worker:
+        worker.execute("UPDATE fleet_run SET exit_code = 0")
+        upgrade = thread.submit(create_or_upgrade_fleet_tables, database)
+        with database.connect() as looking:
+            looking.autocommit = True
+            until = time.monotonic() + 30
+            while not looking.execute("SELECT FROM pg_locks WHERE NOT granted").rowcount:
+                assert time.monotonic() < until
+        worker.execute("UPDATE fleet_account SET due_at = now()")
+        worker.commit()
+
+        assert 3 == upgrade.result(30).steps
 
 
 ENGLISH = [

@@ -2,6 +2,7 @@
 
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 
 import pytest
 from procrastinate.manager import JobManager
@@ -9,7 +10,7 @@ from procrastinate.sync_psycopg_connector import SyncPsycopgConnector
 
 from jobs.exit_codes import Exit
 from jobs.fleet import queue
-from jobs.fleet.accounts import add_account, latest_settings, request_immediate_run
+from jobs.fleet.accounts import add_account, latest_settings, pause_account, remove_account, request_immediate_run
 from jobs.fleet.work import DidTask, WorkResult
 
 pytestmark = pytest.mark.xdist_group("postgresql")
@@ -27,11 +28,12 @@ def fleet_of(database, *names):
         yield connection
 
 
-def taken(connection):
+def taken(connection, *queues):
     """The accounts in the order in which workers take them, each fetched as a worker does."""
     names = []
     while row := connection.execute(
-        "SELECT id, lock FROM procrastinate_fetch_job_v2(%s::varchar[], NULL) WHERE id IS NOT NULL", [[queue.QUEUE]]
+        "SELECT id, lock FROM procrastinate_fetch_job_v2(%s::varchar[], NULL) WHERE id IS NOT NULL",
+        [list(queues) or [queue.QUEUE]],
     ).fetchone():
         names.append(row["lock"])
     return names
@@ -73,24 +75,48 @@ def test_turn_of_a_failing_account_comes(database):
         assert ["before", "fails", "after"] == taken(connection)
 
 
-def test_accounts_whose_workers_died_take_turns(database):
-    """None is at work beside another, so that one which kills its workers takes none of them along again."""
+def test_accounts_whose_workers_died_are_kept_apart_in_a_queue_of_their_own(database):
+    """All of them in the order of all others, so that each worker may take one, and what is asked for comes first."""
     with fleet_of(database, "one", "two", "new", "asked") as connection:
         connection.execute("UPDATE fleet_account SET lost = 2 WHERE name <> 'new'")
-        seen = []
-        for _ in range(3):
-            queue.enqueue_due_accounts(connection)
-            queue.enqueue_due_accounts(connection)
-            seen.append(taken(connection))
-            queue.enqueue_due_accounts(connection)
-            assert [] == taken(connection)
-            connection.execute("DELETE FROM procrastinate_jobs WHERE lock <> 'new'")
-            connection.execute(
-                "UPDATE fleet_account SET due_at = now() + interval '1 day' WHERE name = ANY(%s)", seen[-1:]
-            )
-            connection.execute("UPDATE fleet_account SET asked_at = now() WHERE name = 'asked'")
+        queue.enqueue_due_accounts(connection)
+        request_immediate_run(connection, "asked")
+        queue.enqueue_due_accounts(connection)
 
-        assert [["new", "one"], ["asked"], ["two"]] == seen
+        assert ["new"] == taken(connection)
+        assert ["asked", "one", "two"] == taken(connection, queue.QUEUE, queue.SUSPECTS)
+
+
+@pytest.mark.parametrize("take_out", [pause_account, remove_account])
+def test_account_that_is_taken_out_while_it_is_at_work_does_not_let_another_suspect_in(database, take_out):
+    """It is still at work: which of the others may be begun beside it, its worker knows."""
+    with fleet_of(database, "one", "two") as connection:
+        connection.execute("UPDATE fleet_account SET lost = 2")
+        queue.enqueue_due_accounts(connection)
+        assert "one" == taken(connection, queue.SUSPECTS)[0]
+        take_out(connection, "one")
+        connection.execute("DELETE FROM procrastinate_jobs WHERE lock = 'two'")
+        queue.enqueue_due_accounts(connection)
+
+        assert ([], ["two"]) == (taken(connection), taken(connection, queue.SUSPECTS))
+
+
+def test_worker_begins_one_suspect_at_a_time_unless_it_takes_for_long():
+    """One that hangs keeps no others waiting for hours, and one that was overtaken keeps none apart when it ends."""
+    clock = SimpleNamespace(now=1000.0)
+    lane = queue.SuspectLane(lambda: clock.now)
+
+    assert [True, False] == [lane.enter("a"), lane.enter("b")]
+    lane.leave("b")
+    assert not lane.enter("b")
+    lane.leave("a")
+    assert lane.enter("b")
+    clock.now += queue.SUSPECT_ALONE.total_seconds() - 1
+    assert not lane.enter("c")
+    clock.now += 1
+    assert [True, False] == [lane.enter("c"), lane.enter("d")]
+    lane.leave("b")
+    assert not lane.enter("d")
 
 
 def test_account_whose_worker_died_once_is_due_as_it_was(database):
@@ -204,6 +230,26 @@ def test_account_that_a_dead_worker_still_holds_is_tried_again_soon_and_has_not_
         assert (0, 0) == (begun(connection).lost, begun(connection).held)
 
 
+@pytest.mark.parametrize(
+    ("task", "code", "lost"),
+    [
+        (DidTask.NIGHT, Exit.DONE, 0),
+        (DidTask.NOTHING, Exit.BUG, 0),
+        (DidTask.NOTHING, 128 + 15, 0),
+        (DidTask.NIGHT, Exit.HELD, 1),
+        (DidTask.UNABLE, Exit.CONFIGURATION, 1),
+    ],
+)
+def test_workers_die_in_a_row_only_if_none_survives_work_on_the_account(database, task, code, lost):
+    """Also one whose process dies, or that is told to stop; one that could not begin has survived nothing."""
+    with fleet_of(database, "one") as connection:
+        begun(connection)
+        queue.release_lost_runs(connection)
+        queue.end_run(connection, begun(connection), WorkResult(task, code))
+
+        assert lost == begun(connection).lost
+
+
 def test_run_is_begun_once_for_each_job(database):
     """A worker that did not hear that it was recorded records it again, with what is true by then."""
     with fleet_of(database, "one") as connection:
@@ -262,7 +308,7 @@ def test_run_with_a_job_is_not_lost(database):
 def test_account_enqueued_meanwhile_keeps_no_other_waiting(database):
     """The library refuses it, and takes the others."""
     with fleet_of(database, "one", "two") as connection:
-        job = queue._job("one", datetime.now(UTC), asked=False)
+        job = queue._job("one", datetime.now(UTC), asked=False, suspect=False)
         with connection.transaction():
             JobManager(SyncPsycopgConnector()).batch_defer_jobs([job.evolve(lock="other")], connection=connection)
 

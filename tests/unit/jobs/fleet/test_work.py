@@ -77,9 +77,9 @@ def test_account_is_looked_at_daily_however_late_it_is_due_next(code):
 def test_account_that_a_machine_cannot_run_is_offered_again_soon(code):
     """However often that was so and however far its next night is: another machine may be able to."""
     unable = WorkResult(DidTask.UNABLE, code, TONIGHT)
-    waits = [schedule_next_work(unable, 0, held=held).wait.total_seconds() for held in (0, 1, 2, 3, 4, 5, 99)]
+    waits = [schedule_next_work(unable, 0, held=held).wait.total_seconds() for held in (0, 1, 2, 3, 4, 5, 6, 7, 8, 99)]
 
-    assert [20, 40, 80, 160, 320, 640, 640] == waits
+    assert [20, 40, 80, 160, 320, 640, 1280, 2560, 3600, 3600] == waits
     after = schedule_next_work(unable, 7, held=3)
     assert (7, 4) == (after.failures, after.held)
 

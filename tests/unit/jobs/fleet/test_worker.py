@@ -2,6 +2,7 @@
 
 import asyncio
 import signal
+import threading
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
@@ -20,6 +21,7 @@ from jobs.cancellation import StopSignal
 from jobs.exit_codes import Exit
 from jobs.fleet import queue
 from jobs.fleet.accounts import add_account, latest_settings, request_immediate_run
+from jobs.fleet.children import ChildDiedError
 from jobs.fleet.database import UpgradedError
 from jobs.fleet.problems import read_fleet_problems
 from jobs.fleet.status import AccountState, load_fleet_status
@@ -207,6 +209,27 @@ def test_night_whose_beginning_the_database_refuses_is_left_to_another(worker, m
     assert [] == worker._manager.finished
 
 
+def test_worker_locks_the_tables_in_the_order_in_which_an_upgrade_does(worker, monkeypatch):
+    """Else each might wait for the other."""
+    held = []
+
+    def settings_once_it_is_locked(connection, account):
+        held.extend(
+            connection.execute("SELECT relation::regclass::text AS name FROM pg_locks WHERE pid = pg_backend_pid()")
+        )
+        return latest_settings(connection, account)
+
+    monkeypatch.setattr("jobs.fleet.worker.latest_settings", settings_once_it_is_locked)
+    with worker.database.connect() as connection:
+        add_account(connection, "one", "account: one", first_run=True)
+    with worker.database.connect() as connection:
+        assert worker._begin(connection, "one", JOB)
+
+    names = {each["name"] for each in held}
+    assert "fleet_run" in names
+    assert "fleet_account" not in names
+
+
 UPGRADE = "INSERT INTO fleet_revision VALUES ('ledgers-9999', now())"
 
 
@@ -260,6 +283,80 @@ def test_worker_whose_database_is_upgraded_has_the_processes_at_work_stop_in_tim
             asyncio.run(asyncio.wait_for(upgraded._work(), 30))
 
         assert signal.SIGTERM == stop.signal_number
+
+
+class Slow(FleetWorker):
+    """A worker that neither looks after the queue nor tells people anything."""
+
+    async def _look_after_the_queue(self):
+        await asyncio.sleep(60)
+
+    _keep_alive = _watch = _look_after_the_queue
+
+
+def test_night_that_is_killed_for_want_of_time_after_a_stop_is_not_lost_with_a_worker(database):
+    """Its worker lives, and says so: otherwise two restarts would make it a suspect. It is due at once."""
+    ended = threading.Event()
+
+    def work(_order):
+        stop.request_graceful_stop(signal.SIGTERM)
+        assert ended.wait(30)
+        raise ChildDiedError
+
+    with database.connect() as connection:
+        add_account(connection, "one", "account: one", first_run=True)
+        queue.enqueue_due_accounts(connection)
+    with closing(StopSignal()) as stop, pytest.MonkeyPatch.context() as patch:
+        patch.setattr("jobs.fleet.worker.Child", lambda _nursery: SimpleNamespace(execute_work_order=work))
+        slow = Slow(database, SimpleNamespace(close=ended.set), stop, 1, WorkerIntervals(drain=0.1, record=30))
+        asyncio.run(asyncio.wait_for(slow.run(), 30))
+
+    with database.connect() as connection:
+        assert [] == queue.release_lost_runs(connection)
+        (run,) = connection.execute("SELECT exit_code FROM fleet_run").fetchall()
+        (account,) = connection.execute("SELECT lost, failures, due_at <= now() AS due FROM fleet_account").fetchall()
+        assert [] == connection.execute("SELECT FROM procrastinate_jobs").fetchall()
+    assert STOPPED == run["exit_code"]
+    assert {"lost": 0, "failures": 0, "due": True} == account
+
+
+class Busy(FleetWorker):
+    """A worker whose places note who is at work beside whom, and stop once nothing is left."""
+
+    async def _do(self, job, _child):
+        self.watch(job)
+        for _ in range(20):
+            await asyncio.sleep(0)
+        self.watch(job)
+
+
+def test_worker_has_one_suspect_at_work_beside_all_others(database):
+    """So that the one that kills it takes no other suspect along; once it has ended, the next is begun."""
+    waiting = [JOB.evolve(id=number, queue=(queue.QUEUE, queue.SUSPECTS)[number % 2]) for number in range(6)]
+    at_work, seen = [], []
+
+    async def fetch_job(queues, _worker):
+        await asyncio.sleep(0)
+        found = next((each for each in waiting if each.queue in queues), None)
+        if found:
+            waiting.remove(found)
+        return found
+
+    def note(job):
+        (at_work.remove if job in at_work else at_work.append)(job)
+        seen.append(Counter(each.queue for each in at_work))
+        if not at_work and not waiting:
+            busy._stopping.set()
+
+    async def serve():
+        busy._stopping = asyncio.Event()
+        await asyncio.gather(*[busy._serve(object()) for _ in range(6)])
+
+    busy = Busy(database, None, None, 6, WorkerIntervals(poll=0.001), watch=note)
+    busy._manager = SimpleNamespace(fetch_job=fetch_job)
+    asyncio.run(asyncio.wait_for(serve(), 30))
+
+    assert (1, 3) == tuple(max(each[name] for each in seen) for name in (queue.SUSPECTS, queue.QUEUE))
 
 
 def test_night_that_came_upon_tables_of_another_version_is_tried_again(worker):
@@ -337,9 +434,61 @@ def test_account_whose_workers_keep_dying_has_failed_and_waits_for_its_next_nigh
         assert not lose_a_run(connection)
 
 
+@pytest.mark.parametrize(
+    ("night", "hours"),
+    [(timedelta(hours=-5), 19), (timedelta(hours=-53), 19), (timedelta(hours=3), 3), (None, 24)],
+    ids=["last night", "a night long ago", "tonight", "unknown"],
+)
+def test_account_whose_workers_keep_dying_waits_no_longer_than_until_its_next_night(database, night, hours):
+    """At the time of day when it is due, whenever it was given up."""
+    with database.connect() as connection:
+        add_account(connection, "one", "account: one", first_run=False)
+        connection.execute(
+            "UPDATE fleet_account SET lost = %s, night_at = now() + %s::interval", [MOST_LOST_RUNS - 1, night]
+        )
+        begin(connection)
+        _release_lost_runs(connection)
+
+        (account,) = connection.execute("SELECT due_at - now() AS wait FROM fleet_account").fetchall()
+    assert timedelta(hours=hours) == account["wait"]
+
+
+@pytest.mark.parametrize("is_asked_before", [False, True])
+def test_request_that_came_during_the_last_run_whose_worker_died_is_answered(database, is_asked_before):
+    """By one more try, and not by the run that began before it."""
+    with database.connect() as connection:
+        add_account(connection, "one", "account: one", first_run=False)
+        connection.execute("UPDATE fleet_account SET lost = %s", [MOST_LOST_RUNS - 1])
+        if is_asked_before:
+            request_immediate_run(connection, "one")
+        begin(connection)
+        connection.execute("UPDATE fleet_run SET started_at = now() - interval '1 minute'")
+        request_immediate_run(connection, "one")
+        _release_lost_runs(connection)
+
+        due = "SELECT asked_at IS NOT NULL AS is_asked, due_at <= now() AS is_due FROM fleet_account"
+        assert [{"is_asked": True, "is_due": True}] == connection.execute(due).fetchall()
+
+
+def test_account_that_another_worker_has_taken_over_is_not_given_up(database):
+    """What becomes of it, that one says."""
+    with database.connect() as connection:
+        add_account(connection, "one", "account: one", first_run=False)
+        connection.execute("UPDATE fleet_account SET lost = %s", [MOST_LOST_RUNS - 1])
+        begin(connection)
+        queue.enqueue_due_accounts(connection)
+        (job,) = connection.execute("SELECT id FROM procrastinate_jobs").fetchall()
+        connection.execute("UPDATE fleet_run SET job = -1")
+        queue.begin_run(connection, "one", job=job["id"], worker="w", version=1)
+        _release_lost_runs(connection)
+
+        assert [] == read_fleet_problems(connection)
+
+
 def begin(connection):
     """A run of the account."""
-    return queue.begin_run(connection, "one", job=JOB.id, worker="w", version=1)
+    asked_at = latest_settings(connection, "one").asked_at
+    return queue.begin_run(connection, "one", job=JOB.id, worker="w", version=1, asked_at=asked_at)
 
 
 def lose_a_run(connection):
