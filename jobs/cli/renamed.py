@@ -28,6 +28,7 @@ def why_same_account(
         place: where its own state is missing.
         others: names of other accounts; None if a human says that no other is this one.
     """
+    owners = owners_of(settings)
     for one in found:
         if isinstance(one, LedgerError):
             # Don't refuse to run: the file may be unrelated, and unreadable for good.
@@ -38,15 +39,15 @@ def why_same_account(
                 ),
                 why=str(one),
             )
-        elif why := _why_same_account(one, settings, place, others):
+        elif why := _why_same_account(one, settings.account, owners, place, others):
             return why
     return None
 
 
 def _why_same_account(
-    one: NeighbouringLedger, settings: Settings, place: object, others: frozenset[str] | None
+    one: NeighbouringLedger, account: str, owners: frozenset[str], place: object, others: frozenset[str] | None
 ) -> str | None:
-    if one.path is not None and one.account == settings.account:
+    if one.path is not None and one.account == account:
         return _(
             "{path}: there is no state here, but {name} beside it is one of this account. Name it under `state:`, or "
             "move it here; a backup that is not to be used belongs in another folder",
@@ -55,7 +56,7 @@ def _why_same_account(
         )
     if others is None or one.account in others:
         return None
-    shared = one.owners & owners_of(settings)
+    shared = one.owners & owners
     if not shared:
         return None
     if one.path is None:
