@@ -137,6 +137,15 @@ CREATE TABLE fleet_message (
     sent_at timestamptz NOT NULL DEFAULT now()
 );
 """
+_MACHINES = """
+ALTER TABLE fleet_run RENAME worker TO machine;
+UPDATE fleet_run SET machine = regexp_replace(machine, ':[0-9]+$', '');
+
+CREATE TABLE fleet_worker (
+    id bigint PRIMARY KEY REFERENCES procrastinate_workers ON DELETE CASCADE,
+    machine text NOT NULL
+);
+"""
 _OWN_REVISIONS = {
     "fleet-1": _TABLES,
     "fleet-2": _BY_START,
@@ -145,6 +154,7 @@ _OWN_REVISIONS = {
     "fleet-5": _LOST_RUNS,
     "fleet-6": _RENAMED,
     "fleet-7": _MESSAGES,
+    "fleet-8": _MACHINES,
 }
 """Each revision of our own tables, in order, with its statements."""
 _LEDGERS_REVISIONS = tuple(f"ledgers-{revision}" for revision in REVISIONS)

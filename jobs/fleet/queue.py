@@ -149,7 +149,7 @@ class OpenRun:
 
 
 def begin_run(
-    connection: Connection, account: str, *, job: int, worker: str, version: int, asked_at: datetime | None = None
+    connection: Connection, account: str, *, job: int, machine: str, version: int, asked_at: datetime | None = None
 ) -> OpenRun:
     """Record that a worker begins to work on an account, and the request that it answers; for each job once.
 
@@ -158,7 +158,7 @@ def begin_run(
     row = connection.execute(
         """
         WITH begun AS (
-            INSERT INTO fleet_run (account, job, worker, settings_version, asked) VALUES (%s, %s, %s, %s, %s)
+            INSERT INTO fleet_run (account, job, machine, settings_version, asked) VALUES (%s, %s, %s, %s, %s)
             ON CONFLICT (job) WHERE ended_at IS NULL
                 DO UPDATE SET settings_version = excluded.settings_version, asked = excluded.asked
             RETURNING id, account, started_at
@@ -169,7 +169,7 @@ def begin_run(
         ), 0) AS last_run
         FROM begun JOIN fleet_account ON name = begun.account
         """,
-        [account, job, worker, version, asked_at is not None],
+        [account, job, machine, version, asked_at is not None],
     ).fetchone()
     if row is None:
         raise AssertionError("INSERT … RETURNING returns a row")
@@ -272,6 +272,15 @@ def delete_old_runs(connection: Connection) -> None:
 
 
 # ── workers ──────────────────────────────────────────────────────────────────────────────────────
+
+
+def register(connection: Connection, machine: str) -> int:
+    """Record a worker and the machine that it runs on; return its number."""
+    row = connection.execute("SELECT worker_id FROM procrastinate_register_worker_v1()").fetchone()
+    if row is None:
+        raise AssertionError("the library's function returns the number of each worker that it registers")
+    connection.execute("INSERT INTO fleet_worker (id, machine) VALUES (%s, %s)", [row["worker_id"], machine])
+    return int(row["worker_id"])
 
 
 def beat(connection: Connection, worker: int) -> bool:

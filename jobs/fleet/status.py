@@ -112,12 +112,12 @@ def load_fleet_status(connection: Connection, *, silent_for: timedelta) -> Fleet
             CASE WHEN told.exit_code = %(attention)s THEN coalesce(told.why, '') END AS attention,
             EXISTS (SELECT 1 FROM procrastinate_jobs WHERE lock = a.name AND status = 'doing') AS is_running
         FROM fleet_account a LEFT JOIN LATERAL (
-            SELECT exit_code, started_at, CASE task WHEN %(unable)s THEN concat(worker, ': ', why) ELSE why END AS why
+            SELECT exit_code, started_at, CASE task WHEN %(unable)s THEN concat(machine, ': ', why) ELSE why END AS why
             FROM fleet_run
             WHERE account = a.name AND ended_at >= a.added_at AND exit_code < 75 AND (task = 'night' OR exit_code <> 0)
             ORDER BY id DESC LIMIT 1
         ) r ON true LEFT JOIN LATERAL (
-            SELECT exit_code, CASE task WHEN %(unable)s THEN concat(worker, ': ', why) ELSE why END AS why
+            SELECT exit_code, CASE task WHEN %(unable)s THEN concat(machine, ': ', why) ELSE why END AS why
             FROM fleet_run
             WHERE account = a.name AND ended_at >= a.added_at AND exit_code IS NOT NULL
             ORDER BY id DESC LIMIT 1

@@ -67,8 +67,7 @@ def may_another_run_it(connection: Connection, run: int, *, silent_for: timedelt
 
     Those that are not: each that has failed on these settings since somebody could run them, which three different ones
     need not try; and each whose latest attempt, at whichever account, has failed so. Only machines with a worker that
-    lives count, each once, however many workers it has and however often they were started again. A living worker
-    that has done nothing lately may be on any machine.
+    lives count, each once.
 
     Args:
         connection: a connection to the fleet's database.
@@ -80,22 +79,17 @@ def may_another_run_it(connection: Connection, run: int, *, silent_for: timedelt
         WITH this AS (SELECT * FROM fleet_run WHERE id = %(run)s), since AS (
             SELECT coalesce(max(able.id), 0) AS id FROM fleet_run able JOIN this USING (account)
             WHERE able.task <> %(unable)s
-        ), here AS (
-            SELECT worker FROM this UNION
-            SELECT fleet_run.worker FROM fleet_run JOIN this USING (account, settings_version)
+        ), failed AS (
+            SELECT machine FROM this UNION
+            SELECT fleet_run.machine FROM fleet_run JOIN this USING (account, settings_version)
             WHERE fleet_run.task = %(unable)s AND fleet_run.id > (SELECT id FROM since)
-        ), lately AS (
-            SELECT worker, substring(worker FROM '^(.*):') AS machine, id, task FROM fleet_run
-            WHERE started_at > now() - %(lately)s
         ), latest AS (
-            SELECT DISTINCT ON (machine) machine, task FROM lately ORDER BY machine, id DESC
-        ), failed AS (SELECT substring(worker FROM '^(.*):') AS machine FROM here), alive AS (
-            SELECT coalesce(substring(known.worker FROM '^(.*):'), workers.id::text) AS machine
-            FROM procrastinate_workers workers LEFT JOIN (
-                SELECT worker FROM here UNION SELECT worker FROM lately
-            ) known ON substring(known.worker FROM '[0-9]+$') = workers.id::text
+            SELECT DISTINCT ON (machine) machine, task FROM fleet_run
+            WHERE started_at > now() - %(lately)s ORDER BY machine, id DESC
+        ), alive AS (
+            SELECT machine FROM this UNION
+            SELECT machine FROM fleet_worker JOIN procrastinate_workers USING (id)
             WHERE last_heartbeat > now() - %(silent_for)s
-            UNION SELECT substring(worker FROM '^(.*):') FROM this
         ), counted AS (
             SELECT machine IN (SELECT machine FROM failed) AS has_failed,
                 machine IN (SELECT machine FROM latest WHERE task = %(unable)s) AS is_unable

@@ -100,6 +100,7 @@ class FleetWorker:
     _manager: JobManager = field(init=False)
     _threads: ThreadPoolExecutor = field(init=False)
     _stopping: asyncio.Event = field(init=False)
+    _machine: str = field(default_factory=socket.gethostname, init=False)
     _id: int = field(default=0, init=False)
     _under_way: set[int] = field(default_factory=set, init=False)
     """The jobs that this worker knows to be its own."""
@@ -115,11 +116,6 @@ class FleetWorker:
     """Why the database refuses something, as the log says."""
     _heard_since: float = field(default=0.0, init=False)
     """When the database began to answer, on the monotonic clock."""
-
-    @property
-    def name(self) -> str:
-        """Its machine and the number under which it is registered, by which `may_another_run_it` knows both."""
-        return f"{socket.gethostname()}:{self._id}"
 
     async def run(self) -> None:
         """Work until a stop is requested, and wait a bounded time for what is under way.
@@ -147,8 +143,8 @@ class FleetWorker:
                 await connector.close_async()
 
     async def _register(self) -> None:
-        self._id = await self._manager.register_worker()
-        _log.info("the worker is registered", worker=self.name)
+        self._id = await self._in_database(lambda connection: queue.register(connection, self._machine))
+        _log.info("the worker is registered", machine=self._machine, worker=self._id)
 
     def _queue(self) -> PsycopgConnector:
         return PsycopgConnector(
@@ -354,7 +350,7 @@ class FleetWorker:
             connection,
             account,
             job=job.id,
-            worker=self.name,
+            machine=self._machine,
             version=settings.version,
             asked_at=settings.asked_at,
         )

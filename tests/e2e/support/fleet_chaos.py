@@ -29,6 +29,8 @@ OUTCOMES_AFTER = timedelta(minutes=65)
 """A little later than a fleet asks for outcomes."""
 QUIET = (DAY, 4 * DAY)
 """Days to the next night once nothing fails; sales that were lost are undone after three."""
+LONGEST_DAY = timedelta(hours=25)
+"""One on which the clocks go back."""
 WORKED = (0, 1, 3)
 """Exit codes of work that came to an end."""
 BLOWS = ("kill", "kill", "kill a child", "cut", "pause", "pause and cut")
@@ -162,7 +164,12 @@ class FleetChaos:
             time.sleep(0.2)
 
     def _have_due(self, names):
-        """Have accounts be due whose time has come by the sandbox's clock, which the fleet's tables do not follow."""
+        """Have accounts be due whose time has come by the sandbox's clock, which the fleet's tables do not follow.
+
+        Each must have been due by itself within a day.
+        """
+        waits = self._ask("SELECT name, due_at - now() FROM oplead_fleet.fleet_account")
+        assert {} == {name: wait for name, wait in waits if wait > LONGEST_DAY}
         self._do(
             "UPDATE oplead_fleet.fleet_account SET due_at = now(), failures = 0 "
             "WHERE due_at > now() AND name = ANY(%s)",

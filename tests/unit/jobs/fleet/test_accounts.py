@@ -133,7 +133,7 @@ def test_erased_account_leaves_its_name_and_where_it_sent(connection):
     """Settings, runs and problems are gone, also of one that was removed before; added again, it counts from one."""
     add_account(connection, "two", "account: two", first_run=True, sends_to=["123"])
     for name in ("one", "two"):
-        run = begin_run(connection, name, job=1, worker="w", version=1)
+        run = begin_run(connection, name, job=1, machine="machine", version=1)
         with pytest.raises(UsageError, match="a worker is running this account"):
             erase_account(connection, name)
         result = WorkResult(DidTask.NIGHT, Exit.CONFIGURATION, why="no token")
@@ -161,7 +161,7 @@ def test_account_that_a_worker_begins_is_not_erased_meanwhile(database):
             other.execute("SET lock_timeout = '10ms'")
             with pytest.raises(LockNotAvailable):
                 erase_account(other, "one")
-        begin_run(worker, "one", job=1, worker="w", version=1)
+        begin_run(worker, "one", job=1, machine="machine", version=1)
 
     with database.connect() as other, pytest.raises(UsageError, match="a worker is running this account"):
         erase_account(other, "one")

@@ -16,14 +16,15 @@ pytestmark = pytest.mark.xdist_group("postgresql")
 NEWEST = REVISIONS[-1]
 STEPS = len(REVISIONS) - 10
 FLEET_4 = """
+DROP TABLE fleet_worker, fleet_message;
+ALTER TABLE fleet_run RENAME machine TO worker;
 ALTER TABLE fleet_notice DROP over_at;
-DROP TABLE fleet_message;
 ALTER TABLE fleet_account DROP held, DROP lost, DROP sends_to, DROP told_apart, DROP not_renamed;
 DROP INDEX fleet_run_open;
 CREATE INDEX fleet_run_open ON fleet_run (job) WHERE ended_at IS NULL;
 DELETE FROM fleet_revision WHERE name >= 'fleet-5' AND name LIKE 'fleet-%';
 INSERT INTO fleet_account (name, first_run) VALUES ('one', false);
-INSERT INTO fleet_run (account, job, worker, settings_version) SELECT 'one', 7, 'w', 1 FROM generate_series(1, 2);
+INSERT INTO fleet_run (account, job, worker, settings_version) SELECT 'one', 7, 'web:12', 1 FROM generate_series(1, 2);
 """
 """Makes the fleet's tables those of an earlier version, in which a run may have been begun twice."""
 ACCOUNTS_10 = """
@@ -59,23 +60,23 @@ def test_upgrade_lets_a_worker_end_what_it_is_at(database):
         worker.execute("UPDATE fleet_account SET due_at = now()")
         worker.commit()
 
-        assert 3 == upgrade.result(30).steps
+        assert 4 == upgrade.result(30).steps
 
 
 ENGLISH = [
-    f"The fleet's tables: created (revision fleet-7)\nThe accounts' tables: created (revision {NEWEST})",
+    f"The fleet's tables: created (revision fleet-8)\nThe accounts' tables: created (revision {NEWEST})",
     "The fleet's tables are up to date.",
-    "The fleet's tables: upgraded from revision fleet-4 to fleet-7 (3 steps)",
+    "The fleet's tables: upgraded from revision fleet-4 to fleet-8 (4 steps)",
     f"The accounts' tables: upgraded from revision 0010 to {NEWEST} ({STEPS} steps)",
     "The fleet's tables: upgraded (1 step)",
 ]
 CREATED = f"""\
-Les tables de la flotte\N{NBSP}: créées (révision fleet-7)
+Les tables de la flotte\N{NBSP}: créées (révision fleet-8)
 Les tables des comptes\N{NBSP}: créées (révision {NEWEST})"""
 FRENCH = [
     CREATED,
     "Les tables de la flotte sont à jour.",
-    "Les tables de la flotte\N{NBSP}: mises à niveau de la révision fleet-4 à fleet-7 (3 étapes)",
+    "Les tables de la flotte\N{NBSP}: mises à niveau de la révision fleet-4 à fleet-8 (4 étapes)",
     f"Les tables des comptes\N{NBSP}: mises à niveau de la révision 0010 à {NEWEST} ({STEPS} étapes)",
     "Les tables de la flotte\N{NBSP}: mises à niveau (1 étape)",
 ]

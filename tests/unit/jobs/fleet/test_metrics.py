@@ -87,7 +87,7 @@ def test_jobs_and_runs_are_counted_in_the_database():
                 add_account(connection, name, "", first_run=True)
             queue.enqueue_due_accounts(connection)
             for code in (0, 0, 2, 143, 137, 9, None):
-                run = queue.begin_run(connection, "one", job=1, worker="w", version=1)
+                run = queue.begin_run(connection, "one", job=1, machine="machine", version=1)
                 connection.execute(
                     "UPDATE fleet_run SET ended_at = now(), exit_code = %s WHERE id = %s", [code, run.id]
                 )

@@ -157,7 +157,7 @@ def failures_of(connection):
 
 def begun(connection, *, job=1, version=1, asked_at=None):
     """A run of the account, an hour ago."""
-    run = queue.begin_run(connection, "one", job=job, worker="w", version=version, asked_at=asked_at)
+    run = queue.begin_run(connection, "one", job=job, machine="machine", version=version, asked_at=asked_at)
     connection.execute("UPDATE fleet_run SET started_at = now() - interval '1 hour' WHERE id = %s", [run.id])
     return run
 

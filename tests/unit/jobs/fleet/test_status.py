@@ -90,7 +90,7 @@ def ran(connection, code, task=DidTask.NIGHT, *, asked=False, **more):
     if asked:
         request_immediate_run(connection, "maison")
     asked_at = latest_settings(connection, "maison").asked_at
-    run = queue.begin_run(connection, "maison", job=1, worker="w", version=1, asked_at=asked_at)
+    run = queue.begin_run(connection, "maison", job=1, machine="machine", version=1, asked_at=asked_at)
     result = WorkResult(task, code, timedelta(hours=9), timedelta(hours=9), 1, **more)
     queue.end_run(connection, run, result)
     record_problems(connection, "maison", result, asked=asked)

@@ -92,20 +92,22 @@ def connection(database):
         yield made
 
 
-def alive(connection, *workers):
-    """These workers are alive, by their numbers; one more is dead."""
+def alive(connection, *machines):
+    """Each of these machines has a worker that lives, and two if it is named twice; one more machine's is dead."""
     connection.execute("DELETE FROM procrastinate_workers")
-    for each, ago in [*((each, "0 s") for each in workers), (99, "2 min")]:
-        connection.execute(
-            "INSERT INTO procrastinate_workers OVERRIDING SYSTEM VALUE VALUES (%s, now() - %s::interval)", [each, ago]
-        )
+    for each in machines:
+        queue.register(connection, each)
+    dead = queue.register(connection, "dead")
+    connection.execute(
+        "UPDATE procrastinate_workers SET last_heartbeat = now() - interval '2 min' WHERE id = %s", [dead]
+    )
 
 
-def ran(connection, worker, result=UNABLE, account="maison"):
-    """The state of the first account, and why, after a worker's run that ended so."""
+def ran(connection, machine, result=UNABLE, account="maison"):
+    """The state of the first account, and why, after a run on a machine that ended so."""
     version = latest_settings(connection, account).version
     asked_at = latest_settings(connection, account).asked_at
-    run = queue.begin_run(connection, account, job=1, worker=worker, version=version, asked_at=asked_at)
+    run = queue.begin_run(connection, account, job=1, machine=machine, version=version, asked_at=asked_at)
     assert _end_run(connection, account, run, result)
     found = {each.account: each for each in load_fleet_status(connection, silent_for=timedelta(minutes=1)).accounts}
     told = found["maison"]
@@ -116,97 +118,96 @@ def ran(connection, worker, result=UNABLE, account="maison"):
 HUMAN, WAITING = AccountState.NEEDS_A_HUMAN, AccountState.WAITING
 
 
-def missing_on(worker):
-    """What is told of an account that a worker could not run."""
-    return f"{worker}: {MISSING}"
+def missing_on(machine):
+    """What is told of an account that a machine could not run."""
+    return f"{machine}: {MISSING}"
 
 
-def test_human_is_told_once_every_worker_lacks_what_an_account_needs(connection):
-    """Until then, another may run it; what is missing is told with the worker, and over once one could."""
-    alive(connection, 1, 2)
+def test_human_is_told_once_every_machine_lacks_what_an_account_needs(connection):
+    """Until then, another may run it; what is missing is told with the machine, and over once one could."""
+    alive(connection, "a", "b")
 
-    assert (WAITING, 75, missing_on("a:1")) == ran(connection, "a:1")
-    assert (WAITING, 75, missing_on("a:1")) == ran(connection, "a:1")
-    assert (HUMAN, 2, missing_on("b:2")) == ran(connection, "b:2")
-    assert (AccountState.OK, 0, None) == ran(connection, "b:2", DONE)
-    assert (WAITING, 75, missing_on("a:1")) == ran(connection, "a:1")
-
-
-def test_human_is_told_at_once_where_there_is_no_other_worker(connection):
-    """One that died counts for none."""
-    alive(connection, 1)
-
-    assert (HUMAN, 2, missing_on("a:1")) == ran(connection, "a:1")
+    assert (WAITING, 75, missing_on("a")) == ran(connection, "a")
+    assert (WAITING, 75, missing_on("a")) == ran(connection, "a")
+    assert (HUMAN, 2, missing_on("b")) == ran(connection, "b")
+    assert (AccountState.OK, 0, None) == ran(connection, "b", DONE)
+    assert (WAITING, 75, missing_on("a")) == ran(connection, "a")
 
 
-def test_three_workers_that_lack_what_an_account_needs_are_enough(connection):
+def test_human_is_told_at_once_where_there_is_no_other_machine(connection):
+    """One whose worker died counts for none."""
+    alive(connection, "a")
+
+    assert (HUMAN, 2, missing_on("a")) == ran(connection, "a")
+
+
+def test_three_machines_that_lack_what_an_account_needs_are_enough(connection):
     """Of many, it would take long until each has tried."""
-    alive(connection, *range(1, 10))
+    alive(connection, *"abcdefghi")
 
-    assert [75, 75, 2] == [ran(connection, worker)[1] for worker in ("a:1", "b:2", "c:3")]
+    assert [75, 75, 2] == [ran(connection, machine)[1] for machine in "abc"]
 
 
-def test_worker_that_is_started_again_is_no_further_machine(connection):
-    """Nor is one beside it, so that the machine that can run the account still gets it, as somebody asked."""
+def test_machine_with_several_workers_counts_once(connection):
+    """However often they are started again: one that can run the account still gets it, as somebody asked."""
     request_immediate_run(connection, "maison")
-    alive(connection, 1, 2, 3)
-    ran(connection, "able:1", DONE, "other")
-    before = [ran(connection, worker)[1] for worker in ("b:2", "b:3")]
-    alive(connection, 1, 4, 5, 6)
-    after = [ran(connection, worker)[1] for worker in ("b:4", "b:5", "b:6")]
+    alive(connection, "able", "b", "b")
+    before = [ran(connection, "b")[1] for _ in range(2)]
+    alive(connection, "able", "b", "b", "b")
+    after = [ran(connection, "b")[1] for _ in range(3)]
 
     assert [75] * 5 == before + after
     assert latest_settings(connection, "maison").asked_at is not None
-    alive(connection, 4, 5, 6)
-    assert 2 == ran(connection, "b:4")[1]
+    alive(connection, "b", "b", "b")
+    assert 2 == ran(connection, "b")[1]
     assert latest_settings(connection, "maison").asked_at is not None
 
 
 def test_machine_without_a_living_worker_counts_for_none(connection):
     """In a container, a worker that is started again is on a new one."""
-    alive(connection, 1, 2)
-    ran(connection, "b:2")
-    alive(connection, 1, 3)
+    alive(connection, "a", "b")
+    ran(connection, "b")
+    alive(connection, "a", "c")
 
-    assert (WAITING, 75, missing_on("c:3")) == ran(connection, "c:3")
+    assert (WAITING, 75, missing_on("c")) == ran(connection, "c")
 
 
-def test_workers_that_can_run_nothing_need_not_try_every_account(connection):
+def test_machines_that_can_run_nothing_need_not_try_every_account(connection):
     """Each found that out at another one, after which it rests."""
-    alive(connection, 1, 2)
-    ran(connection, "b:2", account="other")
+    alive(connection, "a", "b")
+    ran(connection, "b", account="other")
 
-    assert (HUMAN, 2, missing_on("a:1")) == ran(connection, "a:1")
+    assert (HUMAN, 2, missing_on("a")) == ran(connection, "a")
 
 
 def test_new_settings_are_tried_by_all(connection):
     """What was missing for the old ones says nothing of them."""
-    alive(connection, 1, 2)
-    ran(connection, "b:2")
-    ran(connection, "b:2", DONE, "other")
+    alive(connection, "a", "b")
+    ran(connection, "b")
+    ran(connection, "b", DONE, "other")
     add_account(connection, "maison", "account: maison # mended", first_run=False)
 
-    assert (WAITING, 75, missing_on("a:1")) == ran(connection, "a:1")
+    assert (WAITING, 75, missing_on("a")) == ran(connection, "a")
 
 
 def test_months_of_runs_do_not_hold_up_a_result(connection):
     """An account that is looked at every few minutes has many of them, also of machines that could not run it."""
     connection.execute(
         """
-        INSERT INTO fleet_run (account, job, worker, settings_version, started_at, ended_at, task)
-        SELECT 'maison', 1, 'b:2', 1, now() - interval '1 day', now(),
+        INSERT INTO fleet_run (account, job, machine, settings_version, started_at, ended_at, task)
+        SELECT 'maison', 1, 'b', 1, now() - interval '1 day', now(),
             CASE WHEN n > 20000 THEN 'unable' ELSE 'inbox' END
         FROM generate_series(1, 40000) n
         """
     )
-    alive(connection, 1, 2)
+    alive(connection, "a", "b")
     connection.execute("SET LOCAL statement_timeout = '5s'")
 
-    assert 2 == ran(connection, "a:1")[1]
+    assert 2 == ran(connection, "a")[1]
 
 
 def test_vault_that_is_away_needs_nobody(connection):
     """It comes back by itself."""
-    alive(connection, 1)
+    alive(connection, "a")
 
-    assert (WAITING, 75, "a:1: away") == ran(connection, "a:1", WorkResult(DidTask.UNABLE, Exit.HELD, why="away"))
+    assert (WAITING, 75, "a: away") == ran(connection, "a", WorkResult(DidTask.UNABLE, Exit.HELD, why="away"))

@@ -72,9 +72,9 @@ def worker(database):
     """A worker that has registered, in a database of its own."""
     with ThreadPoolExecutor(1) as threads:
         with database.connect() as connection:
-            connection.execute("SELECT procrastinate_register_worker_v1()")
+            number = queue.register(connection, "machine")
         made = FleetWorker(database, None, None, 1, WorkerIntervals(dead_after=DEAD_AFTER, poll=0.01))
-        made._manager, made._threads, made._id = Manager(), threads, 1
+        made._manager, made._threads, made._id = Manager(), threads, number
         yield made
 
 
@@ -479,7 +479,7 @@ def test_account_that_another_worker_has_taken_over_is_not_given_up(database):
         queue.enqueue_due_accounts(connection)
         (job,) = connection.execute("SELECT id FROM procrastinate_jobs").fetchall()
         connection.execute("UPDATE fleet_run SET job = -1")
-        queue.begin_run(connection, "one", job=job["id"], worker="w", version=1)
+        queue.begin_run(connection, "one", job=job["id"], machine="machine", version=1)
         _release_lost_runs(connection)
 
         assert [] == read_fleet_problems(connection)
@@ -488,7 +488,7 @@ def test_account_that_another_worker_has_taken_over_is_not_given_up(database):
 def begin(connection):
     """A run of the account."""
     asked_at = latest_settings(connection, "one").asked_at
-    return queue.begin_run(connection, "one", job=JOB.id, worker="w", version=1, asked_at=asked_at)
+    return queue.begin_run(connection, "one", job=JOB.id, machine="machine", version=1, asked_at=asked_at)
 
 
 def lose_a_run(connection):
