@@ -64,7 +64,8 @@ def _why_same_account(
     return _(
         "{path}: there is no state here, but {name} beside it is that of account '{account}', which sends to {owners} "
         "too. Renamed? The account's name is part of every key, and everything would go out again: write "
-        "`account: {account}`. Are they two accounts? Then name the settings of both in one command for the first run",
+        "`account: {account}`. Are they two accounts? Then name the settings of both in one command for the first run; "
+        "in a fleet, add this one by `fleet accounts add --first-run --not-renamed`",
         path=place,
         name=one.path.name,
         account=one.account,

@@ -14,6 +14,7 @@ from jobs.fleet.database import Connection
 _LOCK = 0x6F70_6C65_6164_04
 """Key of the advisory lock under which one account at a time is compared with all others and stored."""
 _LOCK_WAIT = "60s"
+_ROWS_AT_ONCE = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,23 +165,42 @@ def may_create_state(connection: Connection, name: str) -> bool | None:
     return None if row is None else bool(row["first_run"])
 
 
+def accounts_with_runs(connection: Connection, names: Collection[str]) -> frozenset[str]:
+    """Return which of these accounts have a run on record that wrote to a state."""
+    rows = connection.execute(
+        """
+        SELECT name FROM unnest(%s::text[]) AS name WHERE (
+            SELECT ledger_run FROM fleet_run WHERE account = name AND ledger_run IS NOT NULL LIMIT 1
+        ) IS NOT NULL
+        """,
+        [list(names)],
+    )
+    return frozenset(row["name"] for row in rows)
+
+
 def settings_of_others(connection: Connection, name: str, words: Sequence[str]) -> Iterator[tuple[str, str]]:
     """Yield the name and current settings of each other account whose settings hold one of the words, by name.
 
     So that one of thousands can be checked against all others without reading their settings; paused ones count too.
     """
-    rows = connection.execute(
-        """
-        SELECT a.name, s.text FROM fleet_account a JOIN LATERAL (
-            SELECT text FROM fleet_settings WHERE account = a.name ORDER BY version DESC LIMIT 1
-        ) s ON true
-        WHERE a.removed_at IS NULL AND a.name <> %s
-            AND EXISTS (SELECT 1 FROM unnest(%s::text[]) AS word WHERE strpos(s.text, word) > 0)
-        ORDER BY a.name
-        """,
-        [name, words],
-    )
-    return ((row["name"], row["text"]) for row in rows)
+    if not words:
+        return
+    # A few at a time: the server would end a transaction that leaves it idle while all of them are loaded.
+    with connection.cursor("others") as rows:
+        rows.itersize = _ROWS_AT_ONCE
+        rows.execute(
+            """
+            SELECT a.name, s.text FROM fleet_account a JOIN LATERAL (
+                SELECT text FROM fleet_settings WHERE account = a.name ORDER BY version DESC LIMIT 1
+            ) s ON true
+            WHERE a.removed_at IS NULL AND a.name <> %s
+                AND EXISTS (SELECT 1 FROM unnest(%s::text[]) AS word WHERE strpos(s.text, word) > 0)
+            ORDER BY a.name
+            """,
+            [name, words],
+        )
+        for row in rows:
+            yield row["name"], row["text"]
 
 
 # ── one of them ──────────────────────────────────────────────────────────────────────────────────
@@ -191,6 +211,9 @@ def latest_settings(connection: Connection, name: str) -> StoredSettings | None:
 
     Until the transaction ends, `erase_account` waits, so that it sees a run that this one begins.
     """
+    # A statement of its own: one that waits for a row reads that row as it is then, but all others as they were before,
+    # so that old settings would run by what a human has just said of new ones.
+    connection.execute("SELECT FROM fleet_account WHERE name = %s FOR KEY SHARE", [name])
     row = connection.execute(
         """
         SELECT s.account, s.version, s.text, a.first_run, a.added_at, a.asked_at, CASE
@@ -201,7 +224,7 @@ def latest_settings(connection: Connection, name: str) -> StoredSettings | None:
         END AS others
         FROM fleet_account a JOIN fleet_settings s ON s.account = a.name
         WHERE a.name = %s AND a.removed_at IS NULL AND NOT a.paused
-        ORDER BY s.version DESC LIMIT 1 FOR KEY SHARE OF a
+        ORDER BY s.version DESC LIMIT 1
         """,
         [name],
     ).fetchone()

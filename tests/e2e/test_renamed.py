@@ -51,12 +51,47 @@ def test_account_of_a_new_name_is_not_added(settled, goes):
     assert [{"name": "maison-00"}] == settled.rows("SELECT name FROM fleet_account")
 
 
+def test_folder_that_holds_both_names_tells_nothing_apart(settled):
+    """Its files are added again after any change, and nobody thinks of a first run then."""
+    both = [settled.file("maison-00"), settled.file("maison-zero")]
+    for _again in range(2):
+        settled.done("accounts", "add", *both)
+    settled.done("accounts", "remove", "maison-00")
+
+    code, _out, err = add_again(settled, "maison-zero")
+
+    assert (2, True) == (code, RENAMED in said(err)), err
+    settled.execute("UPDATE fleet_account SET added_at = now() - interval '1 day'")
+    night(settled)
+    assert ("maison-zero", 2) == (settled.runs()[-1]["account"], settled.runs()[-1]["exit_code"])
+    assert 2 == len(settled.company.sent())
+
+
+@pytest.mark.parametrize("known", ["to the fleet", "by its ledger"])
+def test_first_run_of_what_has_run_is_refused(settled, known):
+    """As beside a state in a file; nor is an account told apart from it by being named with it."""
+    if known == "by its ledger":
+        settled.done("accounts", "remove", "--erase", "maison-00")
+    else:  # as where its state is in another database
+        settled.in_ledger("maison-00", "DELETE FROM lease")
+
+    for names in (["maison-00", "maison-zero"], ["maison-zero", "maison-00"]):
+        code, _out, err = add_again(settled, *names)
+        assert (2, True) == (code, "maison-00.yaml: this account has run: leave --first-run out" in said(err)), err
+        assert RENAMED in said(err)
+    assert [{"name": "maison-00"}] == settled.rows("SELECT name FROM fleet_account")
+
+    settled.done("accounts", "add", settled.file("maison-00"))
+    assert 0 == add_again(settled, "maison-zero", options=["--not-renamed"])[0]
+    settled.done("accounts", "add", settled.file("maison-00"), settled.file("maison-zero", schedule={"daily": "06:00"}))
+
+
 def test_settings_that_change_before_the_first_night_are_compared_too(settled):
     """An account that may have its first run could else be brought to the same place by a second version."""
     google = json.loads(settled.company.config.read_text())["google_ads"] | {"customer_id": "999-888-7777"}
     settled.done("accounts", "add", "--first-run", settled.file("maison-zero", google_ads=google))
 
-    code, _out, err = settled.command("accounts", "add", settled.file("maison-zero"))
+    code, _out, err = settled.command("accounts", "add", settled.file("maison-zero"), settled.file("maison-00"))
 
     assert (2, True) == (code, RENAMED in said(err)), err
 

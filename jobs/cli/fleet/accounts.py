@@ -14,17 +14,16 @@ from jobs.cli.accounts import (
     load_stored_account,
     secrets_of,
 )
+from jobs.cli.fleet.first_runs import refuse_first_runs, refuse_neighbouring_state, tell_apart
 from jobs.cli.output import failure_from_error, log_failure, worst_exit_code
-from jobs.cli.renamed import owners_of, why_both_send, why_same_account, why_same_account_of_database
+from jobs.cli.renamed import owners_of
 from jobs.exit_codes import Exit, UsageError
 from jobs.fleet.accounts import (
     AddedAccount,
-    accounts_sending_to,
     add_account,
     erase_account,
     latest_settings,
     list_accounts,
-    may_create_state,
     pause_account,
     remove_account,
     request_immediate_run,
@@ -35,16 +34,8 @@ from jobs.fleet.accounts import (
 from jobs.fleet.database import Connection, FleetDatabase
 from jobs.fleet.deploy import create_or_upgrade_fleet_tables, refuse_unfit_server, require_deployed
 from jobs.fleet.queue import enqueue_due_accounts
-from jobs.ledger.storage.plain_reads import neighbouring_ledgers
 from jobs.ledger.storage.revisions import SchemaChange
-from jobs.ledger.storage.state_file import (
-    LedgerError,
-    LedgerFileKind,
-    explaining_errors,
-    has_state,
-    read_state_move,
-    state_file_kind,
-)
+from jobs.ledger.storage.state_file import LedgerError
 from jobs.reporting.console import print_rows, say
 from jobs.reporting.presentation import print_json
 from jobs.settings import Settings, ValidSettings, load
@@ -92,21 +83,28 @@ def add_accounts(database: FleetDatabase, paths: Sequence[Path], *, first_run: b
     Args:
         database: the fleet's.
         paths: settings files, or folders of them; the accounts are not mistaken for one another.
-        first_run: whether none of them has run.
+        first_run: whether a human says that none of them has run; it is refused for one that has.
         not_renamed: whether a human says that none of them has run under another name.
     """
     opened = load_accounts(find_settings_files(paths), {}, secrets=False)
-    others = None if not_renamed else frozenset(each.name for each in opened)
     codes = []
     with database.connect() as connection:
         require_deployed(connection)
+    # Of all before any is stored: one that has run is not told apart by being named for a first run.
+    refusals = refuse_first_runs(database, opened) if first_run else {}
+    others = None if not_renamed else frozenset(each.name for each in opened) - refusals.keys()
     for account in opened:
         try:
-            text = _checked_text(account, others, first_run=first_run)
+            _refuse_unfit(account)
+            if refusal := refusals.get(account.name):
+                raise refusal
+            if first_run:
+                refuse_neighbouring_state(account, others)
+            text = _checked_text(account)
             with database.connect() as connection:
                 wait_for_other_additions(connection)
                 _refuse_conflict(connection, account)
-                told_apart = _tell_apart(connection, account, others, first_run=first_run)
+                told_apart = tell_apart(connection, account, others, first_run=first_run)
                 added = add_account(
                     connection,
                     account.name,
@@ -123,16 +121,12 @@ def add_accounts(database: FleetDatabase, paths: Sequence[Path], *, first_run: b
     return worst_exit_code(codes)
 
 
-def _checked_text(account: AccountFile, others: frozenset[str] | None, *, first_run: bool) -> str:
+def _checked_text(account: AccountFile) -> str:
     """Return what the account's file holds, without its comments: they may hold what no machine reads.
 
     Raises:
-        UsageError: no worker could run it, it has a state beside it that `first_run` would leave behind, or it was
-            written to since it was loaded.
+        UsageError: it was written to since it was loaded, or holds a key.
     """
-    _refuse_unfit(account)
-    if first_run:
-        _refuse_known_state(account, others)
     text = without_comments(account.file.read_text(encoding="utf-8-sig"))
     if load(account.file, {}, secrets=False, text=text) != account.loaded:
         raise UsageError(_("{file} has just been written to; try again", file=account.file))
@@ -177,59 +171,6 @@ def _claims(settings: Settings) -> dict[str, Path | str]:
         "webhooks.inbox": webhooks and webhooks.inbox and webhooks.inbox.resolve(),
     }
     return {key: value for key, value in found.items() if value}
-
-
-def _tell_apart(
-    connection: Connection, account: AccountFile, others: frozenset[str] | None, *, first_run: bool
-) -> Sequence[str]:
-    """Return the fleet's accounts, removed ones too, that a human now tells apart from one that sends where they do.
-
-    Also one whose first night is yet to come, of which no ledger tells. Once an account has a state in the fleet, it is
-    itself, wherever it sends.
-
-    Raises:
-        UsageError: it probably is one of them under another name.
-    """
-    may_create = may_create_state(connection, account.name)
-    if may_create is False and not first_run:
-        return []
-    found = accounts_sending_to(connection, account.name, owners_of(account.settings))
-    for name, shared in found:
-        if others is not None and name not in others:
-            why = why_same_account_of_database if first_run or may_create else why_both_send
-            raise UsageError(why(account.file, name, shared))
-    return [name for name, _shared in found]
-
-
-def _refuse_known_state(account: AccountFile, others: frozenset[str] | None) -> None:
-    """Return if no state of the account lies where it was before it was in a database, by default or beside that.
-
-    Raises:
-        UsageError: one does, and what it has on record would go out again.
-        LedgerError: it is being moved, or cannot be read.
-    """
-    path = account.file.resolve().parent / f"{account.name}.db"
-    with explaining_errors(path):
-        kind = state_file_kind(path)
-    if kind is LedgerFileKind.LEDGER:
-        raise UsageError(
-            _(
-                "{file}: this account has run: its state is {path}, and without it everything would be sent again. "
-                "Move it first: `oplead-sync state move --config {file} --to '{reference}'`; then leave --first-run "
-                "out",
-                file=account.file,
-                path=path,
-                reference="${OPLEAD_SYNC_DATABASE}",
-            )
-        )
-    if kind is LedgerFileKind.SEALED:
-        if not read_state_move(path).is_moved:
-            has_state(path)  # which raises, and says how to finish the move
-        raise UsageError(
-            _("{file}: this account's state was moved to a database; leave --first-run out", file=account.file)
-        )
-    if why := why_same_account(neighbouring_ledgers(path), account.settings, path, others):
-        raise UsageError(why)
 
 
 def _added(name: str, added: AddedAccount) -> str:

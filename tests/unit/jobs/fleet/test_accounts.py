@@ -1,5 +1,7 @@
 """What adding an account to a fleet changes."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 from psycopg.errors import LockNotAvailable
 
@@ -8,6 +10,7 @@ from jobs.fleet import accounts
 from jobs.fleet.accounts import (
     AddedAccount,
     accounts_sending_to,
+    accounts_with_runs,
     add_account,
     erase_account,
     latest_settings,
@@ -19,6 +22,7 @@ from jobs.fleet.database import FleetAwayError
 from jobs.fleet.problems import record_problems
 from jobs.fleet.queue import begin_run, end_run
 from jobs.fleet.work import DidTask, WorkResult
+from tests.postgresql import wait_until
 
 pytestmark = pytest.mark.xdist_group("postgresql")
 
@@ -77,7 +81,26 @@ def test_others_are_those_in_the_fleet_whose_current_settings_hold_a_word(connec
 
     assert [("two", "metrics: m.prom")] == [*settings_of_others(connection, "one", ["x", "m.prom"])]
     assert [] == [*settings_of_others(connection, "two", ["m.prom"])]
-    assert [] == [*settings_of_others(connection, "one", [])]
+
+
+def test_no_settings_are_visited_where_there_is_nothing_to_look_for():
+    """As for most accounts, which have no file and no webhooks: thousands of others cost them nothing."""
+    assert [] == [*settings_of_others(None, "one", [])]
+
+
+def test_others_are_read_a_few_at_a_time(connection, database, monkeypatch):
+    """The server ends a transaction that is idle for long, and loading each of thousands takes a while."""
+    monkeypatch.setattr(accounts, "_ROWS_AT_ONCE", 1)
+    for name in ("two", "three", "four"):
+        add_account(connection, name, "metrics: m.prom", first_run=True)
+    asked = "SELECT query_start FROM pg_stat_activity WHERE pid = %s"
+
+    times = []
+    for _other in settings_of_others(connection, "one", ["m.prom"]):
+        with database.connect() as looking:
+            times.append(looking.execute(asked, [connection.info.backend_pid]).fetchone()["query_start"])
+
+    assert (3, times) == (len(set(times)), sorted(times))
 
 
 def test_account_knows_where_it_has_ever_sent(connection):
@@ -115,6 +138,45 @@ def test_account_that_is_told_apart_from_all_has_changed(connection):
     for owner, others in (("123", None), ("456", ["three"]), ("123", ["three"])):
         add_account(connection, "two", "account: two", first_run=False, sends_to=[owner])
         assert others == latest_settings(connection, "two").others
+
+
+def test_settings_are_read_with_what_a_human_said_of_them(database):
+    """While an account is added, a worker that begins it waits: old settings are not run as the new ones may be."""
+    with database.connect() as adding:
+        add_account(adding, "one", "account: one", first_run=True)
+    with ThreadPoolExecutor(1) as threads, database.connect() as adding:
+        add_account(adding, "one", "account: one # new", first_run=True, not_renamed=True)
+        begun = threads.submit(_begin, database, "one")
+        with database.connect() as looking:
+            looking.autocommit = True
+            waiting = "SELECT FROM pg_locks WHERE NOT granted"
+            wait_until(lambda: begun.done() or looking.execute(waiting).fetchone() is not None)
+        adding.commit()
+
+        assert (2, None) == begun.result(30)
+
+
+def _begin(database, name):
+    """The version that a worker would run, and the accounts that it is told apart from."""
+    with database.connect() as worker:
+        settings = latest_settings(worker, name)
+        return settings.version, settings.others
+
+
+def test_account_has_run_once_a_run_wrote_to_its_state(connection):
+    """Not by being tried, nor by what its name has been told since; until it is erased."""
+    for name, result in (
+        ("two", WorkResult(DidTask.NIGHT, Exit.DONE, ledger_run=1)),
+        ("three", WorkResult(DidTask.NOTHING, Exit.CONFIGURATION, why="no state")),
+    ):
+        add_account(connection, name, f"account: {name}", first_run=True)
+        end_run(connection, begin_run(connection, name, job=1, machine="machine", version=1), result)
+    remove_account(connection, "two")
+
+    assert {"two"} == accounts_with_runs(connection, ["one", "two", "three", "four"])
+    assert set() == accounts_with_runs(connection, ["one"])
+    erase_account(connection, "two")
+    assert set() == accounts_with_runs(connection, ["two"])
 
 
 def test_one_account_is_added_at_a_time(database, monkeypatch):
