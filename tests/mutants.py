@@ -782,7 +782,7 @@ FAULTS = (
     ),
     Fault(
         "a state whose move was interrupted is not called moved",
-        "jobs/cli/fleet/accounts.py",
+        "jobs/cli/fleet/first_runs.py",
         "if not read_state_move(path).is_moved:",
         "if False:",
         "tests/e2e/test_fleet.py::test_account_whose_state_is_in_a_file_is_not_begun_anew",
