@@ -173,7 +173,7 @@ FAULTS = (
         "jobs/cli/fleet/first_runs.py",
         "if kind is LedgerFileKind.LEDGER:",
         "if False:",
-        "tests/e2e/test_fleet.py",
+        "tests/e2e/test_fleet.py::test_account_whose_state_is_in_a_file_is_not_begun_anew",
     ),
     Fault(
         "a cause that comes and goes does not flood a fleet's own addresses",
@@ -185,9 +185,16 @@ FAULTS = (
     Fault(
         "an account of a fleet that comes back under another name is not begun anew",
         "jobs/cli/fleet/first_runs.py",
-        "if name not in others:",
-        "if False:",
+        "for name, shared in found if name not in others}",
+        "for name, shared in found if False}",
         "tests/e2e/test_renamed.py::test_account_of_a_new_name_is_not_added",
+    ),
+    Fault(
+        "whoever says that an account is no other one has been shown each that it may be",
+        "jobs/cli/fleet/first_runs.py",
+        "raise UsageError(why(account.file, sending))",
+        "raise UsageError(why(account.file, dict([*sending.items()][:1])))",
+        "tests/e2e/test_renamed.py::test_every_account_that_it_may_be_is_named",
     ),
     Fault(
         "a folder that is added again tells no account of a fleet from its old name",

@@ -1,8 +1,9 @@
 """Whether an account without a state is one that has run under another name, and would send everything again."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from pathlib import Path
 
-from connectors.language import _
+from connectors.language import _, format_list
 from jobs.ledger.storage.plain_reads import NeighbouringLedger
 from jobs.ledger.storage.state_file import LedgerError
 from jobs.logs import Log
@@ -29,6 +30,7 @@ def why_same_account(
         others: names of other accounts; None if a human says that no other is this one.
     """
     owners = owners_of(settings)
+    sending: dict[str, frozenset[str]] = {}
     for one in found:
         if isinstance(one, LedgerError):
             # Don't refuse to run: the file may be unrelated, and unreadable for good.
@@ -39,60 +41,83 @@ def why_same_account(
                 ),
                 why=str(one),
             )
-        elif why := _why_same_account(one, settings.account, owners, place, others):
-            return why
-    return None
+        elif one.path is not None and one.account == settings.account:
+            return _why_same_state(one.path, place)
+        elif others is not None and one.account not in others and (shared := one.owners & owners):
+            if one.path is not None:
+                return _why_same_account_beside(one.path, one.account, shared, place)
+            sending[one.account] = shared
+    return why_same_account_of_database(place, sending) if sending else None
 
 
-def _why_same_account(
-    one: NeighbouringLedger, account: str, owners: frozenset[str], place: object, others: frozenset[str] | None
-) -> str | None:
-    if one.path is not None and one.account == account:
-        return _(
-            "{path}: there is no state here, but {name} beside it is one of this account. Name it under `state:`, or "
-            "move it here; a backup that is not to be used belongs in another folder",
-            path=place,
-            name=one.path.name,
-        )
-    if others is None or one.account in others:
-        return None
-    shared = one.owners & owners
-    if not shared:
-        return None
-    if one.path is None:
-        return why_same_account_of_database(place, one.account, shared)
+def _why_same_state(path: Path, place: object) -> str:
+    return _(
+        "{path}: there is no state here, but {name} beside it is one of this account. Name it under `state:`, or "
+        "move it here; a backup that is not to be used belongs in another folder",
+        path=place,
+        name=path.name,
+    )
+
+
+def _why_same_account_beside(path: Path, account: str, shared: frozenset[str], place: object) -> str:
     return _(
         "{path}: there is no state here, but {name} beside it is that of account '{account}', which sends to {owners} "
         "too. Renamed? The account's name is part of every key, and everything would go out again: write "
         "`account: {account}`. Are they two accounts? Then name the settings of both in one command for the first run; "
         "in a fleet, add this one by `fleet accounts add --first-run --not-renamed`",
         path=place,
-        name=one.path.name,
-        account=one.account,
+        name=path.name,
+        account=account,
         owners=", ".join(sorted(shared)),
     )
 
 
-def why_same_account_of_database(place: object, account: str, shared: frozenset[str]) -> str:
-    """Return the sentence on another account of the database, or of the fleet, that sends to the same owners."""
+def why_same_account_of_database(place: object, sending: Mapping[str, frozenset[str]]) -> str:
+    """Return the sentence on other accounts of the database, or of the fleet, by the owners that they send to too."""
+    accounts, owners = _accounts_and_owners(sending)
+    if len(sending) > 1:
+        return _(
+            "{path}: there is no state of this account, but {accounts} send to {owners} too. Is it one of them, "
+            "renamed? The account's name is part of every key, and everything would go out again: write the old name "
+            "under `account:`. Is it none of them? Then name the settings of all in one command for the first run; in "
+            "a fleet, add this one by `fleet accounts add --first-run --not-renamed`",
+            path=place,
+            accounts=accounts,
+            owners=owners,
+        )
     return _(
         "{path}: there is no state of this account, but account '{account}' sends to {owners} too. Renamed? The "
         "account's name is part of every key, and everything would go out again: write `account: {account}`. Are they "
         "two accounts? Then name the settings of both in one command for the first run; in a fleet, add this one by "
         "`fleet accounts add --first-run --not-renamed`",
         path=place,
-        account=account,
-        owners=", ".join(sorted(shared)),
+        account=accounts,
+        owners=owners,
     )
 
 
-def why_both_send(place: object, account: str, shared: frozenset[str]) -> str:
-    """Return the sentence on an account of the fleet that sends where one does that joins it with a state."""
+def why_both_send(place: object, sending: Mapping[str, frozenset[str]]) -> str:
+    """Return the sentence on accounts of the fleet that send where one does that joins it with a state."""
+    accounts, owners = _accounts_and_owners(sending)
+    if len(sending) > 1:
+        return _(
+            "{path}: {accounts}, which are or were in the fleet, send to {owners} too. Is it one of them, renamed? The "
+            "account's name is part of every key, and everything would go out twice: run only one of the two. Is it "
+            "none of them? Then name the settings of all in one command, or add this one by `fleet accounts add "
+            "--not-renamed`",
+            path=place,
+            accounts=accounts,
+            owners=owners,
+        )
     return _(
         "{path}: account '{account}', which is or was in the fleet, sends to {owners} too. Renamed? The account's name "
         "is part of every key, and everything would go out twice: run only one of the two. Are they two accounts? "
         "Then name the settings of both in one command, or add this one by `fleet accounts add --not-renamed`",
         path=place,
-        account=account,
-        owners=", ".join(sorted(shared)),
+        account=accounts,
+        owners=owners,
     )
+
+
+def _accounts_and_owners(sending: Mapping[str, frozenset[str]]) -> tuple[str, str]:
+    return format_list(sorted(sending)), ", ".join(sorted(frozenset[str]().union(*sending.values())))

@@ -127,7 +127,17 @@ def test_accounts_that_were_told_apart_stay_so(fleet):
     for name in ("maison-01", "maison-02"):
         told = fleet.done("accounts", "add", fleet.file(name, schedule={"daily": "06:00"}))
         assert f"{name}: stored, version 2\n" == told
-    assert RENAMED.replace("00", "01") in said(add_again(fleet, "maison-03")[2])
+
+
+def test_every_account_that_it_may_be_is_named(fleet):
+    """Whoever says that it is none of them has seen them all."""
+    assert 0 == add_again(fleet, "maison-01", "maison-02")[0]
+
+    for options in (["--first-run"], []):
+        code, _out, err = fleet.command("accounts", "add", *options, fleet.file("maison-03"))
+        assert 2 == code
+        assert "maison-01 and maison-02" in said(err)
+        assert "Is it one of them, renamed?" in said(err)
 
 
 def test_account_that_was_refused_stays_so_when_its_old_name_joins_the_fleet(settled):
@@ -187,6 +197,9 @@ def test_plain_run_of_a_new_name_is_refused_and_names_the_old_one(settled):
     settled.file("maison-00")
     type_in(company, "run", "--first-run", "--config", str(settled.folder / "maison-00.yaml"), file=renamed)
     assert 4 == len(company.sent())
+
+    done = type_in(company, "run", "--first-run", file=settled.file("maison-02"))
+    assert (2, True) == (done.code, "but maison-00 and maison-zero send to" in said(done.err)), done.err
 
 
 def test_moved_state_is_known_under_its_old_name(company):

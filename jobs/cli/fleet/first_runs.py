@@ -134,8 +134,8 @@ def tell_apart(
         return [name for name, _shared in found]
     if may_create and not first_run:
         others = frozenset()
-    for name, shared in found:
-        if name not in others:
-            why = why_same_account_of_database if first_run or may_create else why_both_send
-            raise UsageError(why(account.file, name, shared))
+    # All of them: `--not-renamed` says that it is none.
+    if sending := {name: shared for name, shared in found if name not in others}:
+        why = why_same_account_of_database if first_run or may_create else why_both_send
+        raise UsageError(why(account.file, sending))
     return [name for name, _shared in found] if first_run else []
