@@ -171,17 +171,31 @@ def test_night_whose_result_the_database_refuses_is_not_done_again(worker, ended
     assert (recorded in {Exit.ATTENTION, Exit.STOPPED}) == (told.state is AccountState.NEEDS_A_HUMAN)
 
 
-def test_result_is_kept_until_the_database_takes_results_again(worker, monkeypatch):
-    """A standby that became nobody's primary says nothing of the result, however long it refuses it."""
+def standby(database, *, refuses):
+    """Have the database be as a standby that became nobody's primary, or no longer."""
+    set_read_only(database, "on" if refuses else "off")
+
+
+def other_grants(database, *, refuses):
+    """Have the database let nobody record results, or everybody again."""
+    with database.connect() as connection:
+        connection.execute(
+            f"{'REVOKE UPDATE ON fleet_run FROM' if refuses else 'GRANT UPDATE ON fleet_run TO'} CURRENT_USER"
+        )
+
+
+@pytest.mark.parametrize(("have", "why"), [(standby, "read-only"), (other_grants, "permission denied")])
+def test_result_is_kept_until_the_database_takes_results_again(worker, monkeypatch, have, why):
+    """What it refuses to everybody says nothing of the result, however long it does."""
     refused = []
 
     def note(_worker, error):
         refused.append(str(error))
         if len(refused) == MOST_REFUSALS + 1:
-            set_read_only(worker.database, "off")
+            have(worker.database, refuses=False)
 
     def do(_order):
-        set_read_only(worker.database, "on")
+        have(worker.database, refuses=True)
         return WorkResult(DidTask.NIGHT, Exit.ATTENTION, why="the token expired", ledger_run=9)
 
     with worker.database.connect() as connection:
@@ -190,7 +204,7 @@ def test_result_is_kept_until_the_database_takes_results_again(worker, monkeypat
     worker.pace = WorkerIntervals(poll=0)
     asyncio.run(asyncio.wait_for(worker._do(JOB, SimpleNamespace(execute_work_order=do)), 30))
 
-    assert "read-only" in refused[0]
+    assert why in refused[0]
     with worker.database.connect() as connection:
         (run,) = connection.execute("SELECT exit_code, why FROM fleet_run").fetchall()
     assert {"exit_code": Exit.ATTENTION, "why": "the token expired"} == run
