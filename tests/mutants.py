@@ -643,8 +643,15 @@ FAULTS = (
     Fault(
         "no worker is taken for dead because the database was away",
         "jobs/fleet/worker.py",
-        "if not self._is_cut_off and time.monotonic() - self._heard_since >= self.pace.dead_after:",
-        "if True:",
+        "if now - self._heard_at > dead_after / 2 or now - self._heard_since < dead_after:",
+        "if False:",
+        "tests/unit/jobs/fleet/test_worker.py",
+    ),
+    Fault(
+        "a statement that is refused keeps no account from the others",
+        "jobs/fleet/worker.py",
+        "await self._try(self._release_lost_runs)",
+        "await self._release_lost_runs()",
         "tests/unit/jobs/fleet/test_worker.py",
     ),
     Fault(

@@ -1,6 +1,7 @@
 """A worker: takes due accounts from the queue, has children work on them, and looks after the queue for all."""
 
 import asyncio
+import math
 import signal
 import socket
 import time
@@ -109,13 +110,14 @@ class FleetWorker:
     _lane: queue.SuspectLane = field(default_factory=queue.SuspectLane, init=False)
     _has_killed: bool = field(default=False, init=False)
     """Whether it has killed what did not end in time after a stop."""
-    _is_cut_off: bool = field(default=True, init=False)
     _is_away: bool = field(default=False, init=False)
     """Whether the log says that the database is away."""
     _refusal: str = field(default="", init=False)
     """Why the database refuses something, as the log says."""
-    _heard_since: float = field(default=0.0, init=False)
-    """When the database began to answer, on the monotonic clock."""
+    _heard_at: float = field(default=-math.inf, init=False)
+    """When the database last took a heartbeat, on the monotonic clock."""
+    _heard_since: float = field(default=math.inf, init=False)
+    """Since when it has taken them without a gap in which another's could have been missed."""
 
     async def run(self) -> None:
         """Work until a stop is requested, and wait a bounded time for what is under way.
@@ -195,20 +197,25 @@ class FleetWorker:
     async def _every(self, seconds: float, do: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """Do something now and then again, whatever becomes of it: a database comes back."""
         while True:
-            try:
-                await do()
-            except (ConnectorException, FleetDatabaseError) as error:
-                self._is_cut_off = True  # refused too, which may befall everybody's heartbeat
-                self._note_failure(error)
+            await self._try(do)
             await asyncio.sleep(seconds)
+
+    async def _try(self, do: Callable[[], Coroutine[Any, Any, object]]) -> None:
+        """Do something that is done again later; what keeps the database from it is logged."""
+        try:
+            await do()
+        except (ConnectorException, FleetDatabaseError) as error:
+            self._note_failure(error)
 
     async def _keep_alive(self) -> None:
         self.beat()
         if not await self._in_database(lambda connection: queue.beat(connection, self._id)):
             # Paused for so long that it was taken for dead: its accounts are others' by now.
             await self._register()
-        if self._is_cut_off:
-            self._is_cut_off, self._heard_since = False, time.monotonic()
+        now = time.monotonic()
+        if now - self._heard_at > self.pace.dead_after / 2:
+            self._heard_since = now
+        self._heard_at = now
         self._refusal = ""
         if self._is_away:
             self._is_away = False
@@ -217,22 +224,22 @@ class FleetWorker:
     async def _look_after_the_queue(self) -> None:
         # Also where no job comes: the queue's own functions may be gone with the upgrade.
         await self._in_database(_require_own_version)
-        # While the database was away, nobody's heart could beat: all have time to be heard first.
-        if not self._is_cut_off and time.monotonic() - self._heard_since >= self.pace.dead_after:
-            await self._give_up_dead_workers()
-        await self._give_up_stray_jobs()
-        for account, run in await self._in_database(_release_lost_runs):
-            if run.lost < MOST_LOST_RUNS:
-                _log.warning("its worker died, and the account is due again", account=account)
-            else:
-                _log.error("its workers died, and the account waits for its next night", account=account, lost=run.lost)
-        await self._in_database(queue.enqueue_due_accounts)
-        await self._in_database(queue.delete_old_runs)
+        # Each by itself: what is refused to one must not keep accounts from the others.
+        await self._try(self._give_up_dead_workers)
+        await self._try(self._give_up_stray_jobs)
+        await self._try(self._release_lost_runs)
+        await self._try(lambda: self._in_database(queue.enqueue_due_accounts))
+        await self._try(lambda: self._in_database(queue.delete_old_runs))
 
     async def _watch(self) -> None:
         await asyncio.get_running_loop().run_in_executor(self._threads, self.watch, self._stopping.is_set)
 
     async def _give_up_dead_workers(self) -> None:
+        # While the database was away, nobody's heart could beat, and while this worker was paused, perhaps none on its
+        # machine: all have time to be heard first.
+        now, dead_after = time.monotonic(), self.pace.dead_after
+        if now - self._heard_at > dead_after / 2 or now - self._heard_since < dead_after:
+            return
         for job in await self._manager.get_stalled_jobs(seconds_since_heartbeat=self.pace.dead_after):
             # Not `retry_job`: a worker that was only paused would end the job of its successor, which has the same id.
             with suppress(ConnectorException):
@@ -247,6 +254,13 @@ class FleetWorker:
             with suppress(ConnectorException):
                 await self._manager.finish_job_by_id_async(number, Status.FAILED, delete_job=True)
         self._stray = stray
+
+    async def _release_lost_runs(self) -> None:
+        for account, run in await self._in_database(_release_lost_runs):
+            if run.lost < MOST_LOST_RUNS:
+                _log.warning("its worker died, and the account is due again", account=account)
+            else:
+                _log.error("its workers died, and the account waits for its next night", account=account, lost=run.lost)
 
     async def _serve(self, child: Child) -> None:
         """Take account after account from the queue until a stop is requested."""
@@ -395,7 +409,6 @@ class FleetWorker:
         """Log that the database is away, or what it refuses; each once until it changes."""
         found = explained(error)
         if isinstance(found, FleetAwayError):
-            self._is_cut_off = True
             if not self._is_away:
                 self._is_away = True
                 _log.warning("the fleet's database does not answer, and is tried until it does", why=str(found))

@@ -7,6 +7,7 @@ import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from dataclasses import replace
 from datetime import timedelta
 from itertools import pairwise
 from types import SimpleNamespace
@@ -37,7 +38,6 @@ from jobs.fleet.worker import (
 )
 
 pytestmark = pytest.mark.xdist_group("postgresql")
-DEAD_AFTER = 0.2
 
 
 class Manager:
@@ -73,7 +73,7 @@ def worker(database):
     with ThreadPoolExecutor(1) as threads:
         with database.connect() as connection:
             number = queue.register(connection, "machine")
-        made = FleetWorker(database, None, None, 1, WorkerIntervals(dead_after=DEAD_AFTER, poll=0.01))
+        made = FleetWorker(database, None, None, 1, WorkerIntervals(poll=0.01))
         made._manager, made._threads, made._id = Manager(), threads, number
         yield made
 
@@ -171,17 +171,31 @@ def test_night_whose_result_the_database_refuses_is_not_done_again(worker, ended
     assert (recorded in {Exit.ATTENTION, Exit.STOPPED}) == (told.state is AccountState.NEEDS_A_HUMAN)
 
 
-def test_result_is_kept_until_the_database_takes_results_again(worker, monkeypatch):
-    """A standby that became nobody's primary says nothing of the result, however long it refuses it."""
+def standby(database, *, refuses):
+    """Have the database be as a standby that became nobody's primary, or no longer."""
+    set_read_only(database, "on" if refuses else "off")
+
+
+def other_grants(database, *, refuses):
+    """Have the database let nobody record results, or everybody again."""
+    with database.connect() as connection:
+        connection.execute(
+            f"{'REVOKE UPDATE ON fleet_run FROM' if refuses else 'GRANT UPDATE ON fleet_run TO'} CURRENT_USER"
+        )
+
+
+@pytest.mark.parametrize(("have", "why"), [(standby, "read-only"), (other_grants, "permission denied")])
+def test_result_is_kept_until_the_database_takes_results_again(worker, monkeypatch, have, why):
+    """What it refuses to everybody says nothing of the result, however long it does."""
     refused = []
 
     def note(_worker, error):
         refused.append(str(error))
         if len(refused) == MOST_REFUSALS + 1:
-            set_read_only(worker.database, "off")
+            have(worker.database, refuses=False)
 
     def do(_order):
-        set_read_only(worker.database, "on")
+        have(worker.database, refuses=True)
         return WorkResult(DidTask.NIGHT, Exit.ATTENTION, why="the token expired", ledger_run=9)
 
     with worker.database.connect() as connection:
@@ -190,7 +204,7 @@ def test_result_is_kept_until_the_database_takes_results_again(worker, monkeypat
     worker.pace = WorkerIntervals(poll=0)
     asyncio.run(asyncio.wait_for(worker._do(JOB, SimpleNamespace(execute_work_order=do)), 30))
 
-    assert "read-only" in refused[0]
+    assert why in refused[0]
     with worker.database.connect() as connection:
         (run,) = connection.execute("SELECT exit_code, why FROM fleet_run").fetchall()
     assert {"exit_code": Exit.ATTENTION, "why": "the token expired"} == run
@@ -391,29 +405,50 @@ def set_read_only(database, value):
         connection.execute(f"ALTER DATABASE {connection.info.dbname} SET default_transaction_read_only = {value}")
 
 
-def test_nobody_is_taken_for_dead_until_all_could_be_heard(worker):
-    """Neither at the start nor after the database was away: nobody's heart could beat."""
-    asked = asyncio.run(_play(worker, worker._manager))
+@pytest.mark.parametrize(
+    ("beats", "asks"),
+    [
+        pytest.param([], 0, id="before the first heartbeat"),
+        pytest.param(range(50, 101, 10), 0, id="not long after it"),
+        pytest.param(range(40, 101, 10), 1, id="a minute after it"),
+        pytest.param(range(0, 61, 10), 0, id="while no heartbeat gets through"),
+        pytest.param([*range(0, 61, 10), 100], 0, id="as soon as one does again"),
+        pytest.param([*range(0, 11, 10), *range(50, 101, 10)], 0, id="not long after that"),
+        pytest.param([0, *range(40, 101, 10)], 1, id="a minute after that"),
+        pytest.param([*range(0, 61, 10), 85, 100], 1, id="where but one was missed"),
+    ],
+)
+def test_nobody_is_taken_for_dead_until_all_could_be_heard(worker, monkeypatch, beats, asks):
+    """A look, at second 100, asks for the dead only after a minute in which heartbeats came in."""
+    clock = SimpleNamespace(now=0.0)
+    monkeypatch.setattr("jobs.fleet.worker.time", SimpleNamespace(monotonic=lambda: clock.now))
+    worker.pace = replace(worker.pace, dead_after=60.0)
 
-    assert [0, 0, 1, 1, 1, 2] == asked
-
-
-async def _play(worker, manager):
-    """How often the dead were asked for: before and after a heartbeat, and the same after a silence."""
-    asked = []
-
-    async def look():
+    async def play():
+        for clock.now in beats:
+            await worker._keep_alive()
+        clock.now = 100.0
         await worker._look_after_the_queue()
-        asked.append(manager.asked)
 
-    for _ in range(2):
-        await look()
-        await worker._keep_alive()
-        await look()
-        await asyncio.sleep(DEAD_AFTER)
-        await look()
-        worker._note_failure(psycopg.OperationalError())
-    return asked
+    asyncio.run(play())
+
+    assert asks == worker._manager.asked
+
+
+def test_what_the_database_refuses_keeps_no_account_from_the_others(worker):
+    """Each step of a look is taken by itself: here, a lost run cannot be released."""
+    with worker.database.connect() as connection:
+        for name in ("one", "two"):
+            add_account(connection, name, f"account: {name}", first_run=False)
+        begin(connection)
+        connection.execute("ALTER TABLE fleet_run ADD CHECK (ended_at IS NULL)")
+
+    with capture_logs() as logged:
+        asyncio.run(worker._look_after_the_queue())
+
+    with worker.database.connect() as connection:
+        assert {"lock": "two"} in connection.execute("SELECT lock FROM procrastinate_jobs").fetchall()
+    assert ["error"] == [each["log_level"] for each in logged]
 
 
 def test_account_whose_workers_keep_dying_has_failed_and_waits_for_its_next_night(database):
