@@ -324,6 +324,20 @@ FAULTS = (
         "tests/unit/jobs/fleet/test_unable.py",
     ),
     Fault(
+        "accounts that no machine can run put no worker to rest",
+        "jobs/fleet/worker.py",
+        "is_for_others=recorded.is_for_others,",
+        "is_for_others=True,",
+        "tests/unit/jobs/fleet/test_worker.py",
+    ),
+    Fault(
+        "accounts that no machine can run do not keep workers at rest",
+        "jobs/fleet/unable.py",
+        "            if self._seconds:  # the next",
+        "            if False:  # the next",
+        "tests/unit/jobs/fleet/test_unable.py",
+    ),
+    Fault(
         "a night that no machine can run stays asked for",
         "jobs/fleet/queue.py",
         '"is_still_asked": is_undone or',

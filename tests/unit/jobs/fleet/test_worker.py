@@ -209,6 +209,22 @@ def test_night_whose_beginning_the_database_refuses_is_left_to_another(worker, m
     assert [] == worker._manager.finished
 
 
+def test_worker_does_not_rest_for_accounts_that_no_other_machine_may_run(worker):
+    """The ones after them would wait for nothing: it is the only one."""
+    worker._machine = "machine"
+    names = [f"account-{number}" for number in range(5)]
+    with worker.database.connect() as connection:
+        for name in names:
+            add_account(connection, name, f"account: {name}", first_run=True)
+    unable = WorkResult(DidTask.UNABLE, Exit.CONFIGURATION, why="no token")
+    child = SimpleNamespace(execute_work_order=lambda _order: unable)
+    for number, name in enumerate(names):
+        job = JOB.evolve(id=number, task_kwargs={"account": name})
+        asyncio.run(asyncio.wait_for(worker._do(job, child), 30))
+
+    assert worker._rest.may_take()
+
+
 def test_worker_locks_the_tables_in_the_order_in_which_an_upgrade_does(worker, monkeypatch):
     """Else each might wait for the other."""
     held = []
@@ -368,7 +384,7 @@ def test_night_that_came_upon_tables_of_another_version_is_tried_again(worker):
         run, _order = begun(connection, "one", JOB)
     with worker.database.connect() as connection:
         connection.execute(UPGRADE)
-        assert _end_run(connection, "one", run, WorkResult(DidTask.NIGHT, Exit.CONFIGURATION, why="tables"))
+        assert _end_run(connection, "one", run, WorkResult(DidTask.NIGHT, Exit.CONFIGURATION, why="tables")).counts
 
     with worker.database.connect() as connection:
         (recorded,) = connection.execute("SELECT exit_code FROM fleet_run").fetchall()
