@@ -57,8 +57,8 @@ class WorkOrderExecutor:
                     # They were valid when they were added: this machine lacks a secret or a file, or has another
                     # version of this program, which does not know one of their keys.
                     return WorkResult(DidTask.UNABLE, failure.exit_code, why=why)
-                wait = self._until_next_night(order)
-                return WorkResult(DidTask.NOTHING, failure.exit_code, wait, wait, why=why)
+                # That of the first undone night stays as it was: this has done none.
+                return WorkResult(DidTask.NOTHING, failure.exit_code, self._until_next_night(order), why=why)
 
     def _do(self, account: AccountFile, order: WorkOrder) -> WorkResult:
         shared = SharedByAccounts(self.stop, self.redaction, json_wanted=True, prints_results=False)

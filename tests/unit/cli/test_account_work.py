@@ -77,6 +77,13 @@ def test_account_whose_machine_lacks_something_is_left_to_another(did, changes, 
     assert "maison.yaml" not in result.why
 
 
+def test_account_whose_state_s_database_is_away_does_not_put_off_its_night(did):
+    """It is as undone as before, and late if it was: not due with the next one only."""
+    result = did(SETTINGS + "state: postgresql://oplead@127.0.0.1:1/none\n", TOKEN, KEY)
+
+    assert (DidTask.NOTHING, Exit.HELD, None) == (result.task, result.exit_code, result.night_in)
+
+
 def test_account_that_no_machine_could_run_waits_for_its_next_night(did):
     """Its state is gone, and it may not begin anew."""
     result = did(SETTINGS, TOKEN, KEY)
