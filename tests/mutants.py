@@ -535,10 +535,17 @@ FAULTS = (
     ),
     Fault(
         "a night that came upon an upgrade is tried again, and asks for nobody",
-        "jobs/fleet/worker.py",
-        "if result.exit_code == Exit.CONFIGURATION and not is_deployed(connection):",
-        "if False:",
-        "tests/unit/jobs/fleet/test_worker.py",
+        "jobs/cli/night/schedule.py",
+        "return replace(failure, exit_code=Exit.HELD) if isinstance(error, OtherSchemaError) else failure",
+        "return failure",
+        "tests/unit/cli/test_account_work.py",
+    ),
+    Fault(
+        "a night that meets an upgrade halfway knows what it has met",
+        "jobs/ledger/storage/state_file.py",
+        "OtherSchemaError if found.is_other_schema else LedgerError",
+        "LedgerError",
+        "tests/unit/ledger/storage/test_postgresql.py",
     ),
     Fault(
         "a process whose installation is replaced upgrades a state to its own version only",

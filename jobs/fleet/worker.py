@@ -33,7 +33,7 @@ from jobs.fleet.database import (
     UpgradedError,
     explained,
 )
-from jobs.fleet.deploy import is_deployed, require_deployed
+from jobs.fleet.deploy import require_deployed
 from jobs.fleet.problems import record_problems
 from jobs.fleet.unable import Rest, may_another_run_it
 from jobs.fleet.work import MOST_LOST_RUNS, STOPPED_BY_SIGNAL, DidTask, WorkOrder, WorkResult
@@ -458,9 +458,6 @@ def _end_run(connection: Connection, account: str, run: queue.OpenRun, result: W
     Raises:
         _ResultRefusedError: the database takes no such result.
     """
-    if result.exit_code == Exit.CONFIGURATION and not is_deployed(connection):
-        # Nothing is wrong with the account: its process came upon the tables of another version.
-        result = replace(result, exit_code=Exit.HELD, problems=None)
     is_for_others = result.task is DidTask.UNABLE and may_another_run_it(connection, run.id, silent_for=_DEAD_AFTER)
     if is_for_others:
         # Nobody is needed yet.

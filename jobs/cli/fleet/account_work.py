@@ -13,8 +13,8 @@ from connectors.language import Language, using_language
 from connectors.ports import Clock
 from jobs.cancellation import StoppedBySignal, StopSignal
 from jobs.cli.accounts import AccountFile, load_stored_account
-from jobs.cli.night.schedule import AccountNightRunner, SharedByAccounts, timetable_of
-from jobs.cli.output import failure_from_error, log_failure, signal_exit_code
+from jobs.cli.night.schedule import AccountNightRunner, SharedByAccounts, failure_of_account, timetable_of
+from jobs.cli.output import log_failure, signal_exit_code
 from jobs.fleet.problems import incident_problem
 from jobs.fleet.work import DidTask, Problem, WorkOrder, WorkResult
 from jobs.privacy.redaction import Redaction
@@ -50,7 +50,7 @@ class WorkOrderExecutor:
             except StoppedBySignal as stopped:
                 return WorkResult(DidTask.NOTHING, signal_exit_code(stopped.number))
             except Exception as error:  # noqa: BLE001 - a worker goes on, whatever an account's work comes to
-                failure = failure_from_error(error)
+                failure = failure_of_account(error)
                 log_failure(failure)
                 why = _without_file(failure.message, account.file)
                 if isinstance(account.loaded, InvalidSettings):

@@ -32,7 +32,6 @@ from jobs.fleet.worker import (
     WORKERS_DIED,
     FleetWorker,
     WorkerIntervals,
-    _end_run,
     _release_lost_runs,
 )
 
@@ -373,22 +372,6 @@ def test_worker_has_one_suspect_at_work_beside_all_others(database):
     asyncio.run(asyncio.wait_for(serve(), 30))
 
     assert (1, 3) == tuple(max(each[name] for each in seen) for name in (queue.SUSPECTS, queue.QUEUE))
-
-
-def test_night_that_came_upon_tables_of_another_version_is_tried_again(worker):
-    """Its settings and its state are as good as they were, and no human is asked for."""
-    with worker.database.connect() as connection:
-        add_account(connection, "one", "account: one", first_run=True)
-    begun = worker._begin
-    with worker.database.connect() as connection:
-        run, _order = begun(connection, "one", JOB)
-    with worker.database.connect() as connection:
-        connection.execute(UPGRADE)
-        assert _end_run(connection, "one", run, WorkResult(DidTask.NIGHT, Exit.CONFIGURATION, why="tables")).counts
-
-    with worker.database.connect() as connection:
-        (recorded,) = connection.execute("SELECT exit_code FROM fleet_run").fetchall()
-    assert Exit.HELD == recorded["exit_code"]
 
 
 JOB = Job(id=7, queue="x", lock=None, queueing_lock=None, task_name="x", task_kwargs={"account": "one"})
