@@ -190,10 +190,10 @@ def test_account_that_fails_every_night_costs_the_others_nothing(fleet, script, 
 
 
 ELSEWHERE = """
-import socket
 from datetime import timedelta
-socket.gethostname = lambda: "elsewhere"
 import jobs.fleet.work as work
+from jobs.fleet.worker import FleetWorker
+FleetWorker._machine = property(lambda _self: "elsewhere", lambda _self, _name: None)
 work.OTHERS_FIRST = timedelta(seconds=0.1)
 """
 """A worker on another machine, which offers others at once what that cannot run."""
