@@ -229,11 +229,6 @@ def require_deployed(connection: Connection) -> None:
     _refuse_newer(known)
 
 
-def is_deployed(connection: Connection) -> bool:
-    """Return whether `require_deployed` finds this version."""
-    return _applied(connection) == _all_revisions()
-
-
 def _refuse_newer(known: set[str]) -> None:
     if known - _all_revisions():
         raise OtherVersionError(_("the fleet's tables are newer than this version: upgrade this machine too"))

@@ -184,7 +184,8 @@ def _late_nights(connection: Connection) -> Iterator[FleetCause]:
     ).fetchall()
     if late:
         text = _(
-            "They were due more than an hour ago, and are not done: are enough workers alive, and their databases?"
+            "They were due more than an hour ago, and are not done: are enough workers alive, and their databases? "
+            "`oplead-sync fleet status` says what is being retried, and why."
         )
         names = [row["name"] for row in late]
         yield FleetCause(

@@ -179,8 +179,9 @@ def begin_run(
 def end_run(connection: Connection, run: OpenRun, result: WorkResult, *, is_given_up: bool = False) -> bool:
     """Record a result and when the account is due next; False if the run was given up and another has begun since.
 
-    What such a run did is recorded all the same, and when the account is due is the other one's to say. An account
-    whose settings changed during the run, or that was asked for meanwhile, is due at once.
+    What such a run did is recorded all the same, and when the account is due is the other one's to say. So is what its
+    night told, which nobody has heard of yet: its ledger's run stays out of the record, so that `begin_run` does not
+    call it known. An account whose settings changed during the run, or that was asked for meanwhile, is due at once.
 
     Args:
         connection: a transaction.
@@ -208,11 +209,22 @@ def end_run(connection: Connection, run: OpenRun, result: WorkResult, *, is_give
         "is_still_asked": is_undone or result.exit_code >= STOPPED_BY_SIGNAL,
         "has_state": result.task is not DidTask.NOTHING and result.ledger_run is not None,
     }
+    # In a statement of its own: one that waits for the row, which `add_account` holds, does not see what came with it.
+    connection.execute(
+        """
+        SELECT FROM fleet_run JOIN fleet_account ON name = account
+        WHERE fleet_run.id = %s FOR NO KEY UPDATE OF fleet_run, fleet_account
+        """,
+        [run.id],
+    )
     ended = connection.execute(
         """
         WITH ended AS (
             UPDATE fleet_run SET
-                ended_at = now(), exit_code = %(exit_code)s, task = %(task)s, ledger_run = %(ledger_run)s, why = %(why)s
+                ended_at = now(), exit_code = %(exit_code)s, task = %(task)s, why = %(why)s,
+                ledger_run = CASE WHEN NOT EXISTS (
+                    SELECT 1 FROM fleet_run later WHERE later.account = fleet_run.account AND later.id > fleet_run.id
+                ) THEN %(ledger_run)s::bigint END
             WHERE id = %(run)s AND exit_code IS NULL
             RETURNING id, account, settings_version
         )
@@ -224,7 +236,8 @@ def end_run(connection: Connection, run: OpenRun, result: WorkResult, *, is_give
                     THEN date_bin('24 hours', now(), night_at) + interval '24 hours'
                 ELSE now() + %(wait)s
             END,
-            night_at = CASE WHEN %(night_in)s::interval IS NULL THEN night_at ELSE now() + %(night_in)s END,
+            -- where no try has found out when its night is, the first one is what it has been late since
+            night_at = coalesce(now() + %(night_in)s, night_at, now()),
             failures = %(failures)s,
             held = %(held)s,
             lost = CASE WHEN %(is_still_lost)s THEN lost ELSE 0 END,

@@ -22,7 +22,8 @@ _log = structlog.stdlib.get_logger()
 class Rest:
     """Whether a worker takes accounts: one whose machine lacks what they need leaves them to others.
 
-    Otherwise it would empty the queue ahead of all others, since it is done with an account in no time.
+    Otherwise it would empty the queue ahead of all others, since it is done with an account in no time. An account that
+    no other machine may run either is no reason to rest: whatever comes after it would wait for nothing.
     """
 
     clock: Callable[[], float] = time.monotonic
@@ -42,13 +43,23 @@ class Rest:
         self._until = now + self._seconds
         return True
 
-    def record(self, account: str, result: WorkResult, *, has_failed_before: bool) -> None:
-        """Record what became of an account; one that fails again says nothing of this machine."""
+    def record(self, account: str, result: WorkResult, *, is_for_others: bool, has_failed_before: bool) -> None:
+        """Record what became of an account; one that fails again says nothing of this machine.
+
+        Args:
+            account: whose result it is.
+            result: what became of it.
+            is_for_others: what `may_another_run_it` says of it, if this machine could not run it.
+            has_failed_before: whether it had failed when it was begun.
+        """
         if result.task is not DidTask.UNABLE:
             if self._seconds:
                 _log.info("this machine has what an account needs again: the worker takes accounts as before")
             self._accounts.clear()
             self._seconds = 0.0
+        elif not is_for_others:
+            if self._seconds:  # the next one is tried at once
+                self._seconds, self._until = FIRST_REST, self.clock()
         elif not has_failed_before:
             self._accounts.add(account)
             if len(self._accounts) >= _SEVERAL and not self._seconds:

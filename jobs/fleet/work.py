@@ -75,7 +75,7 @@ class WorkResult:
     next_in: timedelta | None = None
     """When anything is due next; None if the settings don't say."""
     night_in: timedelta | None = None
-    """When the first night that is not done is due, negative if it is overdue; None if the settings don't say."""
+    """When the first night that is not done is due, negative if it is overdue; None if nobody has found out."""
     ledger_run: int | None = None
     why: str | None = None
     """Why a human is needed, in a sentence without personal data; in English, and translated where it is shown."""

@@ -34,7 +34,7 @@ from jobs.fleet.database import (
     UpgradedError,
     explained,
 )
-from jobs.fleet.deploy import is_deployed, require_deployed
+from jobs.fleet.deploy import require_deployed
 from jobs.fleet.problems import record_problems
 from jobs.fleet.unable import Rest, may_another_run_it
 from jobs.fleet.work import MOST_LOST_RUNS, STOPPED_BY_SIGNAL, DidTask, WorkOrder, WorkResult
@@ -57,6 +57,16 @@ _log = structlog.stdlib.get_logger()
 
 class _ResultRefusedError(Exception):
     """The database refuses a result for what is in it; the message says why, without quoting it."""
+
+
+@dataclass(frozen=True, slots=True)
+class _RecordedResult:
+    """What recording a result has shown."""
+
+    counts: bool
+    """False if the run was given up as lost meanwhile, and another has begun since."""
+    is_for_others: bool
+    """Whether this machine could not run the account, and another one may."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -319,12 +329,18 @@ class FleetWorker:
         if begun is not None:
             run, order = begun
             result = await self._result(child, account, order)
-            self._rest.record(account, result, has_failed_before=run.failures + run.held > 0)
-            if not await self._end(account, run, result):
+            recorded = await self._end(account, run, result)
+            self._rest.record(
+                account,
+                result,
+                is_for_others=recorded.is_for_others,
+                has_failed_before=run.failures + run.held > 0,
+            )
+            if not recorded.counts:
                 _log.warning("the account was given to another worker meanwhile", account=account)
         await self._delete(job)
 
-    async def _end(self, account: str, run: queue.OpenRun, result: WorkResult) -> bool:
+    async def _end(self, account: str, run: queue.OpenRun, result: WorkResult) -> _RecordedResult:
         """Record a result, however long the database refuses everything; without its words, if it refuses those.
 
         The exit code stays, so that nothing is done or forgotten that would not have been; one that asks for nobody
@@ -449,16 +465,14 @@ def _release_lost_runs(connection: Connection) -> list[tuple[str, queue.OpenRun]
     return released
 
 
-def _end_run(connection: Connection, account: str, run: queue.OpenRun, result: WorkResult) -> bool:
-    """Record a result and what it says of the account's problems; False if the run was given up as lost meanwhile.
+def _end_run(connection: Connection, account: str, run: queue.OpenRun, result: WorkResult) -> _RecordedResult:
+    """Record a result and what it says of the account's problems.
 
     Raises:
         _ResultRefusedError: the database takes no such result.
     """
-    if result.exit_code == Exit.CONFIGURATION and not is_deployed(connection):
-        # Nothing is wrong with the account: its process came upon the tables of another version.
-        result = replace(result, exit_code=Exit.HELD, problems=None)
-    if result.task is DidTask.UNABLE and may_another_run_it(connection, run.id, silent_for=_DEAD_AFTER):
+    is_for_others = result.task is DidTask.UNABLE and may_another_run_it(connection, run.id, silent_for=_DEAD_AFTER)
+    if is_for_others:
         # Nobody is needed yet.
         result = replace(result, exit_code=Exit.HELD)
     try:
@@ -467,4 +481,4 @@ def _end_run(connection: Connection, account: str, run: queue.OpenRun, result: W
             record_problems(connection, account, result, asked=run.asked)
     except _OF_THE_VALUES as error:
         raise _ResultRefusedError(str(explained(error))) from None
-    return is_ended
+    return _RecordedResult(is_ended, is_for_others)

@@ -9,7 +9,7 @@ from datetime import timedelta
 import pytest
 
 from tests.contract.endless import body_without_end, dripping_head, endless
-from tests.e2e.support.fleet import IMPATIENT, PATIENCE, stop_all
+from tests.e2e.support.fleet import ELSEWHERE, IMPATIENT, PATIENCE, stop_all
 from tests.postgresql import server
 
 
@@ -59,7 +59,7 @@ def test_night_that_is_tried_again_says_why(fleet):
     fleet.add("maison-00")
     fleet.execute("UPDATE fleet_account SET due_at = now() + interval '1 hour'")
     fleet.execute(
-        "INSERT INTO fleet_run (account, job, worker, settings_version, ended_at, task, exit_code, why) "
+        "INSERT INTO fleet_run (account, job, machine, settings_version, ended_at, task, exit_code, why) "
         "VALUES ('maison-00', 1, 'w', 1, now(), 'night', 75, 'another program holds what this one needs; try again "
         "when that has ended')"
     )
@@ -189,14 +189,12 @@ def test_account_that_fails_every_night_costs_the_others_nothing(fleet, script, 
     assert Counter(sent) == Counter({key: len(events) for key, events in fleet.company.sent().items()})
 
 
-ELSEWHERE = """
-import socket
+OFFERED_AT_ONCE = """
 from datetime import timedelta
-socket.gethostname = lambda: "elsewhere"
 import jobs.fleet.work as work
 work.OTHERS_FIRST = timedelta(seconds=0.1)
 """
-"""A worker on another machine, which offers others at once what that cannot run."""
+"""A worker that offers others at once what it cannot run."""
 
 
 def test_machine_that_lacks_a_secret_takes_no_night_away(fleet):
@@ -207,7 +205,7 @@ def test_machine_that_lacks_a_secret_takes_no_night_away(fleet):
     with fleet.worker("--concurrency", 1) as well:
         assert reached.wait(PATIENCE)
         token = fleet.environ.pop("OPLEAD_TOKEN")
-        with fleet.worker("--concurrency", 1, prelude=ELSEWHERE):
+        with fleet.worker("--concurrency", 1, prelude=ELSEWHERE + OFFERED_AT_ONCE):
             fleet.environ["OPLEAD_TOKEN"] = token
             fleet.wait_for(lambda: len(fleet.runs("task = 'unable'")) >= 3)
             told, status, _ = fleet.command("status")
@@ -222,7 +220,7 @@ def test_machine_that_lacks_a_secret_takes_no_night_away(fleet):
     assert 1 == said.count("this machine lacks what several accounts in a row need")
     assert 0 == told
     assert "OPLEAD_TOKEN is not set" in " ".join(status.partition("Being retried")[2].split())
-    assert fleet.runs("task = 'unable'")[0]["worker"] in status
+    assert fleet.runs("task = 'unable'")[0]["machine"] in status
 
 
 @pytest.mark.parametrize("command", ["worker", "backfill maison-00 --from 2026-08-01 --to 2026-08-10"])

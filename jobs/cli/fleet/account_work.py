@@ -13,8 +13,8 @@ from connectors.language import Language, using_language
 from connectors.ports import Clock
 from jobs.cancellation import StoppedBySignal, StopSignal
 from jobs.cli.accounts import AccountFile, load_stored_account
-from jobs.cli.night.schedule import AccountNightRunner, SharedByAccounts, timetable_of
-from jobs.cli.output import failure_from_error, log_failure, signal_exit_code
+from jobs.cli.night.schedule import AccountNightRunner, SharedByAccounts, failure_of_account, timetable_of
+from jobs.cli.output import log_failure, signal_exit_code
 from jobs.fleet.problems import incident_problem
 from jobs.fleet.work import DidTask, Problem, WorkOrder, WorkResult
 from jobs.privacy.redaction import Redaction
@@ -50,15 +50,15 @@ class WorkOrderExecutor:
             except StoppedBySignal as stopped:
                 return WorkResult(DidTask.NOTHING, signal_exit_code(stopped.number))
             except Exception as error:  # noqa: BLE001 - a worker goes on, whatever an account's work comes to
-                failure = failure_from_error(error)
+                failure = failure_of_account(error)
                 log_failure(failure)
                 why = _without_file(failure.message, account.file)
                 if isinstance(account.loaded, InvalidSettings):
                     # They were valid when they were added: this machine lacks a secret or a file, or has another
                     # version of this program, which does not know one of their keys.
                     return WorkResult(DidTask.UNABLE, failure.exit_code, why=why)
-                wait = self._until_next_night(order)
-                return WorkResult(DidTask.NOTHING, failure.exit_code, wait, wait, why=why)
+                # That of the first undone night stays as it was: this has done none.
+                return WorkResult(DidTask.NOTHING, failure.exit_code, self._until_next_night(order), why=why)
 
     def _do(self, account: AccountFile, order: WorkOrder) -> WorkResult:
         shared = SharedByAccounts(self.stop, self.redaction, json_wanted=True, prints_results=False)

@@ -30,13 +30,13 @@ from jobs.cli.night.account_hold import expect_state_exists
 from jobs.cli.night.account_night import RunOptions, do_night, work_between_nights
 from jobs.cli.night.after_a_night import log_night, why_human_is_needed
 from jobs.cli.night.run import print_one_night
-from jobs.cli.output import failure_from_error, log_failure, signals_and_logging, worst_exit_code
+from jobs.cli.output import CommandFailure, failure_from_error, log_failure, signals_and_logging, worst_exit_code
 from jobs.cli.progress import show_progress
 from jobs.cli.state import open_state_read_only
 from jobs.exit_codes import Exit, UsageError
 from jobs.ledger import runs
 from jobs.ledger.schema import Run
-from jobs.ledger.storage.state_file import LedgerError
+from jobs.ledger.storage.state_file import LedgerError, OtherSchemaError
 from jobs.privacy.redaction import Redaction
 from jobs.pull.inbox import has_work
 from jobs.reporting.console import day_and_time, say
@@ -116,6 +116,12 @@ def timetable_of(when: ScheduleSettings, zone: ZoneInfo) -> Timetable:
     """Return when the nights of a schedule are due."""
     nights = daily_timetable(when.daily, zone) if when.daily else timetable_from_cron(when.cron or "", zone)
     return replace(nights, also_every=when.also_every)
+
+
+def failure_of_account(error: Exception) -> CommandFailure:
+    """Return why an account's work failed: a database of another version is not its fault, and somebody deploys it."""
+    failure = failure_from_error(error)
+    return replace(failure, exit_code=Exit.HELD) if isinstance(error, OtherSchemaError) else failure
 
 
 class AccountNightRunner:
@@ -285,7 +291,7 @@ class AccountNightRunner:
             except runs.NightDoneError as error:
                 return TaskOutcome(error.next_pass, done_by=error.run)
             except Exception as error:  # noqa: BLE001 - the others' nights must not depend on this one's
-                failure = failure_from_error(error)
+                failure = failure_of_account(error)
                 log_failure(failure)
                 return TaskOutcome(undone=True, exit_code=failure.exit_code, why=in_english(failure.message))
 

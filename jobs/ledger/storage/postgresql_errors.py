@@ -60,6 +60,8 @@ class Diagnosis(NamedTuple):
     advice: str
     is_away: bool
     """Whether the database may answer if it is asked again later: it is away, full or busy."""
+    is_other_schema: bool = False
+    """Whether a table or column is not there, as in a database of another version."""
 
 
 def is_drivers(error: object) -> bool:
@@ -72,7 +74,7 @@ def diagnose_error(error: object) -> Diagnosis:
     state = getattr(error, "sqlstate", None)
     if isinstance(state, str):
         advice = next((advice for start, advice in _BY_STATE.items() if state.startswith(start)), UNEXPECTED)
-        return Diagnosis(state, advice, state.startswith(_AWAY))
+        return Diagnosis(state, advice, state.startswith(_AWAY), advice == _DEPLOY)
     name = type(error).__name__
     if name not in _WITHOUT_STATE:
         return Diagnosis(name, UNEXPECTED, is_away=False)

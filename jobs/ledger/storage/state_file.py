@@ -268,7 +268,7 @@ def explaining_errors(path: Path | str) -> Iterator[None]:
         cause = getattr(error, "orig", error)
         if is_drivers(cause):
             found = diagnose_error(cause)
-            kind = StateAwayError if found.is_away else LedgerError
+            kind = StateAwayError if found.is_away else OtherSchemaError if found.is_other_schema else LedgerError
             raise kind(_cannot_use(path, found.name, found.advice)) from None
         if not isinstance(cause, sqlite3.DatabaseError):
             raise

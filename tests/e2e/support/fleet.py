@@ -26,6 +26,11 @@ started.FleetWorker = functools.partial(started.FleetWorker, pace=pace)
 """
 """A worker whose minutes are split seconds."""
 
+ELSEWHERE = """
+from jobs.fleet.worker import FleetWorker
+FleetWorker._machine = property(lambda _self: "elsewhere", lambda _self, _name: None)
+"""
+"""Has a worker be on another machine."""
 IMPATIENT = """
 from datetime import timedelta
 import jobs.fleet.work as work

@@ -9,12 +9,15 @@ import pytest
 
 from jobs.cancellation import StopSignal
 from jobs.cli.fleet.account_work import WorkOrderExecutor, _result
+from jobs.cli.night.schedule import AccountNightRunner
 from jobs.exit_codes import Exit
 from jobs.fleet.accounts import StoredSettings
 from jobs.fleet.work import DidTask, WorkOrder
+from jobs.ledger.storage.state_file import OtherSchemaError
 from jobs.privacy.redaction import Redaction
 from jobs.scheduler import TaskOutcome
 from jobs.timetable import daily_timetable
+from tests.postgresql import server
 
 SETTINGS = """
 account: maison
@@ -28,6 +31,7 @@ conversions: [{ id: sale, stage: won, google_ads: { conversion_action: 12 } }]
 """
 KEY = {"type": "service_account", "client_email": "x", "private_key": "x", "token_uri": "https://oauth2.example/token"}
 TOKEN = {"OPLEAD_TOKEN": "tok-5a1d"}
+PARIS = ZoneInfo("Europe/Paris")
 
 
 @pytest.fixture
@@ -77,6 +81,39 @@ def test_account_whose_machine_lacks_something_is_left_to_another(did, changes, 
     assert "maison.yaml" not in result.why
 
 
+def test_account_whose_state_s_database_is_away_does_not_put_off_its_night(did):
+    """It is as undone as before, and late if it was: not due with the next one only."""
+    result = did(SETTINGS + "state: postgresql://oplead@127.0.0.1:1/none\n", TOKEN, KEY)
+
+    assert (DidTask.NOTHING, Exit.HELD, None) == (result.task, result.exit_code, result.night_in)
+
+
+@pytest.mark.xdist_group("postgresql")
+@pytest.mark.parametrize("revision", ["0001", "9999"])
+def test_account_whose_state_s_database_is_of_another_version_is_tried_again(did, revision):
+    """Nothing is wrong with it: somebody deploys, or was interrupted; its night is not put off meanwhile."""
+    with server().database(like="deployed") as url:
+        with server().connect(url.partition("?")[0].rpartition("/")[2]) as connection:
+            connection.execute("UPDATE public.alembic_version SET version_num = %s", [revision])
+        result = did(SETTINGS + "state: ${STATE}\n", TOKEN | {"STATE": url}, KEY)
+
+    assert (DidTask.NOTHING, Exit.HELD, None) == (result.task, result.exit_code, result.night_in)
+
+
+def test_night_that_meets_another_version_halfway_is_tried_again(did, monkeypatch):
+    """As one that another run holds."""
+
+    def do_night(*_, **__):
+        raise OtherSchemaError("upgraded")
+
+    monkeypatch.setattr("jobs.cli.night.schedule.do_night", do_night)
+    monkeypatch.setattr(AccountNightRunner, "timetable", lambda _self: daily_timetable("05:30", PARIS))
+    result = did(SETTINGS, TOKEN, KEY)
+
+    assert (DidTask.NIGHT, Exit.HELD, "upgraded") == (result.task, result.exit_code, result.why)
+    assert result.night_in < timedelta()
+
+
 def test_account_that_no_machine_could_run_waits_for_its_next_night(did):
     """Its state is gone, and it may not begin anew."""
     result = did(SETTINGS, TOKEN, KEY)
@@ -91,8 +128,8 @@ YEAR = timedelta(days=365)
 @pytest.mark.parametrize("wrong_by", [YEAR, timedelta(hours=-8), -YEAR])
 def test_clock_that_is_corrected_during_a_night_does_not_put_the_account_off(wrong_by):
     """It is next due by the right time, or at once, which does nothing twice."""
-    now = datetime(2026, 11, 29, 5, 33, tzinfo=ZoneInfo("Europe/Paris"))
-    table = daily_timetable("05:30", ZoneInfo("Europe/Paris"))
+    now = datetime(2026, 11, 29, 5, 33, tzinfo=PARIS)
+    table = daily_timetable("05:30", PARIS)
     outcome = TaskOutcome(now + wrong_by + timedelta(hours=1), run=1)
 
     result = _result(DidTask.NIGHT, outcome, table, None, began=now + wrong_by, now=now)

@@ -7,8 +7,10 @@ import pytest
 from connectors.language import Language, _, using_language
 from connectors.records import DestinationId
 from jobs.exit_codes import Exit
+from jobs.fleet import queue
 from jobs.fleet.accounts import add_account, pause_account, remove_account, resume_account
 from jobs.fleet.problems import incident_problem, read_fleet_problems, record_problems
+from jobs.fleet.status import AccountState, load_fleet_status
 from jobs.fleet.work import DidTask, WorkResult
 from jobs.reporting.page.facts import Level, ResponsibleParty
 from jobs.rules.incident import Incident, IncidentId, IncidentKind
@@ -222,3 +224,35 @@ def test_account_that_runs_again_is_not_late_for_nights_that_nobody_expected(con
         add_account(connection, name, "new", first_run=True)
 
     assert [["three"]] == causes(connection)
+
+
+@pytest.mark.parametrize(
+    "result",
+    [
+        pytest.param(WorkResult(DidTask.UNABLE, Exit.HELD, why="no such name in the vault"), id="a vault"),
+        pytest.param(WorkResult(DidTask.NOTHING, Exit.HELD, timedelta(hours=9), why="away"), id="a database"),
+    ],
+)
+@pytest.mark.parametrize("is_new", [True, False])
+def test_account_whose_nights_are_only_ever_tried_is_late_after_an_hour(connection, result, is_new):
+    """Though nothing of what holds it up needs a human at once, and each try makes it due later."""
+    for name in ("two", "three"):
+        remove_account(connection, name)
+    if not is_new:
+        connection.execute("UPDATE fleet_account SET night_at = now()")
+    passed, told_after = timedelta(), []
+    for job in range(9):
+        run = queue.begin_run(connection, "one", job=job, machine="machine", version=1)
+        assert queue.end_run(connection, run, result)
+        record(connection, "one", result)
+        wait = "SELECT due_at - now() AS wait FROM fleet_account WHERE name = 'one'"
+        wait = connection.execute(wait).fetchone()["wait"]
+        passed += wait
+        connection.execute("UPDATE fleet_account SET due_at = now(), night_at = night_at - %s", [wait])
+        if causes(connection):
+            told_after.append(passed)
+            (told,) = load_fleet_status(connection, silent_for=timedelta(minutes=1)).accounts
+            assert (AccountState.LATE, Exit.HELD, result.why) == (told.state, told.exit_code, told.why.split(": ")[-1])
+
+    assert timedelta(hours=1) < told_after[0] <= timedelta(hours=2)
+    assert passed == told_after[-1]

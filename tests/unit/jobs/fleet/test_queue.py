@@ -1,5 +1,6 @@
 """The queue in a real database: who comes first, and that nobody comes twice."""
 
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
@@ -12,6 +13,7 @@ from jobs.exit_codes import Exit
 from jobs.fleet import queue
 from jobs.fleet.accounts import add_account, latest_settings, pause_account, remove_account, request_immediate_run
 from jobs.fleet.work import DidTask, WorkResult
+from tests.postgresql import wait_until
 
 pytestmark = pytest.mark.xdist_group("postgresql")
 DONE = WorkResult(DidTask.NIGHT, Exit.DONE, timedelta(hours=1), timedelta(days=1), ledger_run=1)
@@ -281,6 +283,43 @@ def test_result_that_comes_late_is_recorded_though_another_worker_has_taken_over
         connection.commit()
         assert queue.end_run(other, taken_over, WorkResult(DidTask.NIGHT, Exit.CONFIGURATION, timedelta(hours=9)))
         assert ([Exit.BUG, Exit.CONFIGURATION], 1) == (results(other), failures_of(other))
+
+
+def test_what_a_night_told_is_unknown_where_another_worker_has_taken_over(database):
+    """Nobody has heard of it: the next run asks the account's ledger. What that one tells is known."""
+    with fleet_of(database, "one") as connection:
+        run = begun(connection)
+        queue.release_lost_runs(connection)
+        queue.end_run(connection, begun(connection, job=2), WorkResult(DidTask.NIGHT, Exit.HELD))
+        assert not queue.end_run(connection, run, DONE)
+
+        recalling = begun(connection, job=3)
+        assert 0 == recalling.last_run
+        assert queue.end_run(connection, recalling, DONE)
+        assert 1 == begun(connection, job=4).last_run
+
+
+def test_settings_that_are_stored_while_a_run_ends_are_due_at_once(database):
+    """The end waits for them, and sees them then."""
+    with fleet_of(database, "one") as connection:
+        run = begun(connection)
+    ended = []
+
+    def end():
+        with database.connect() as ending:
+            (pid,) = ending.execute("SELECT pg_backend_pid() AS pid").fetchall()
+            ended.append(pid["pid"])
+            queue.end_run(ending, run, WorkResult(DidTask.NIGHT, Exit.CONFIGURATION, timedelta(hours=9)))
+
+    with database.connect() as connection, ThreadPoolExecutor(1) as threads:
+        add_account(connection, "one", "account: one # mended", first_run=False)
+        ending = threads.submit(end)
+        waits = "SELECT FROM pg_locks WHERE NOT granted AND pid = ANY(%s)"
+        wait_until(lambda: ended and connection.execute(waits, [ended]).rowcount == 1)
+        connection.commit()
+        ending.result(30)
+
+        assert due_in(connection) <= timedelta()
 
 
 def test_result_that_comes_late_counts_where_nobody_has_taken_over(database):

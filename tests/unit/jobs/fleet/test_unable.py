@@ -1,6 +1,8 @@
 """Machines that cannot run accounts: who comes first then, and when a human is told."""
 
 from datetime import timedelta
+from heapq import heappop, heappush
+from itertools import count
 from types import SimpleNamespace
 
 import pytest
@@ -33,7 +35,7 @@ def rest(clock):
     made = Rest(lambda: clock.now)
     for account in ("one", "two", "three"):
         assert made.may_take()
-        made.record(account, UNABLE, has_failed_before=False)
+        made.record(account, UNABLE, is_for_others=True, has_failed_before=False)
     return made
 
 
@@ -45,7 +47,7 @@ def test_worker_whose_machine_lacks_something_takes_one_account_after_each_ever_
         while not rest.may_take():
             clock.now += 1
         assert not rest.may_take()  # a second place of the same worker
-        rest.record("four", UNABLE, has_failed_before=False)
+        rest.record("four", UNABLE, is_for_others=True, has_failed_before=False)
         rests.append(clock.now - since)
 
     assert [FIRST_REST, 60, 120, 240, *[LONGEST_REST] * 3] == rests
@@ -56,10 +58,11 @@ def test_worker_whose_machine_was_mended_takes_accounts_as_before(rest, clock):
     with capture_logs() as logged:
         clock.now += FIRST_REST
         assert rest.may_take()
-        rest.record("one", WorkResult(DidTask.NIGHT, Exit.STOPPED), has_failed_before=True)
+        stopped = WorkResult(DidTask.NIGHT, Exit.STOPPED)
+        rest.record("one", stopped, is_for_others=False, has_failed_before=True)
         assert [True] * 3 == [rest.may_take() for _ in range(3)]
         for account in ("one", "two", "three", "four"):
-            rest.record(account, UNABLE, has_failed_before=False)
+            rest.record(account, UNABLE, is_for_others=True, has_failed_before=False)
 
     assert ["info", "error"] == [each["log_level"] for each in logged]
     assert (["one", "three", "two"], MISSING) == (logged[1]["accounts"], logged[1]["why"])
@@ -68,18 +71,35 @@ def test_worker_whose_machine_was_mended_takes_accounts_as_before(rest, clock):
 @pytest.mark.parametrize(
     "tried",
     [
-        pytest.param([("one", False)] * 9, id="one account again and again"),
-        pytest.param([(name, True) for name in "abcdefg"], id="accounts that have failed before"),
-        pytest.param([("a", False), ("b", False), None] * 3, id="some that it can run between them"),
+        pytest.param([("one", True, False)] * 9, id="one account again and again"),
+        pytest.param([(name, True, True) for name in "abcdefg"], id="accounts that have failed before"),
+        pytest.param([(name, False, False) for name in "abcdefg"], id="accounts that nobody else may run"),
+        pytest.param([("a", True, False), ("b", True, False), None] * 3, id="some that it can run between them"),
     ],
 )
 def test_accounts_that_no_machine_can_run_do_not_keep_a_worker_from_the_others(clock, tried):
     """It is they that lack something."""
     rest = Rest(lambda: clock.now)
     for each in tried:
-        name, has_failed_before = each or ("fine", False)
-        rest.record(name, UNABLE if each else DONE, has_failed_before=has_failed_before)
+        name, is_for_others, has_failed_before = each or ("fine", False, False)
+        result = UNABLE if each else DONE
+        rest.record(name, result, is_for_others=is_for_others, has_failed_before=has_failed_before)
 
+    assert rest.may_take()
+
+
+def test_worker_that_rests_goes_on_at_once_from_accounts_that_nobody_else_may_run(rest, clock):
+    """However many there are: it leaves them to nobody; another one it leaves to others after a first rest."""
+    clock.now += FIRST_REST
+    for number in range(20):
+        assert rest.may_take()
+        rest.record(f"nobody-{number}", UNABLE, is_for_others=False, has_failed_before=False)
+
+    assert rest.may_take()
+    rest.record("four", UNABLE, is_for_others=True, has_failed_before=False)
+    clock.now += 2 * FIRST_REST - 1
+    assert not rest.may_take()
+    clock.now += 1
     assert rest.may_take()
 
 
@@ -108,7 +128,7 @@ def ran(connection, machine, result=UNABLE, account="maison"):
     version = latest_settings(connection, account).version
     asked_at = latest_settings(connection, account).asked_at
     run = queue.begin_run(connection, account, job=1, machine=machine, version=version, asked_at=asked_at)
-    assert _end_run(connection, account, run, result)
+    assert _end_run(connection, account, run, result).counts
     found = {each.account: each for each in load_fleet_status(connection, silent_for=timedelta(minutes=1)).accounts}
     told = found["maison"]
     assert (told.state is HUMAN) == any("maison" in each.accounts for each in read_fleet_problems(connection))
@@ -211,3 +231,75 @@ def test_vault_that_is_away_needs_nobody(connection):
     alive(connection, "a")
 
     assert (WAITING, 75, "a: away") == ran(connection, "a", WorkResult(DidTask.UNABLE, Exit.HELD, why="away"))
+
+
+NIGHT, POLL = 30.0, 5.0  # seconds
+EVERYWHERE, ON_A = "lacks-everywhere", "lacks-on-a"
+
+
+@pytest.mark.parametrize(
+    ("machines", "lacking", "most_minutes"),
+    [
+        pytest.param({"a": 2}, {EVERYWHERE: 60}, 6, id="one machine with two workers"),
+        pytest.param({"a": 1, "b": 1}, {EVERYWHERE: 60}, 6, id="two machines that lack the same"),
+        pytest.param({"a": 1, "b": 1, "c": 1}, {EVERYWHERE: 60}, 6, id="three machines that lack the same"),
+        pytest.param({"a": 1, "b": 1}, {EVERYWHERE: 30, ON_A: 30}, 9, id="one of which lacks more"),
+        pytest.param({"a": 1, "b": 1}, {ON_A: 90}, 16, id="one of which lacks what most need"),
+    ],
+)
+def test_accounts_that_no_machine_can_run_cost_the_others_minutes(connection, machines, lacking, most_minutes):
+    """Sixty healthy accounts take four minutes by two workers of four places; those that lack something come first."""
+    alive(connection, *(each for each, workers in machines.items() for _ in range(workers)))
+    names = [f"{number:02}-{lacks}" for lacks, many in lacking.items() for number in range(many)]
+    healthy = [f"healthy-{number:02}" for number in range(60)]
+    for name in names + healthy:
+        add_account(connection, name, f"account: {name}", first_run=False)
+
+    assert play(connection, machines, names, healthy) <= most_minutes
+
+
+def play(connection, machines, names, healthy):
+    """After how many minutes all healthy nights are done, by workers that take what has been due longest."""
+    now, due, at_work, undone = 0.0, dict.fromkeys(names + healthy, 0.0), set(), set(healthy)
+    workers = [(machine, Rest(lambda: now)) for machine, many in machines.items() for _ in range(many)]
+    numbers = count(1)
+    moments = [(now, next(numbers), worker, None, None) for worker in range(len(workers)) for _place in range(4)]
+    while undone and now < 3600:
+        now, number, worker, name, run = heappop(moments)
+        machine, rest = workers[worker]
+        if name is not None:
+            result = DONE if can_run(machine, name) else UNABLE
+            recorded = _end_run(connection, name, run, result)
+            rest.record(
+                name,
+                result,
+                is_for_others=recorded.is_for_others,
+                has_failed_before=run.failures + run.held > 0,
+            )
+            at_work.remove(name)
+            if result is DONE:
+                undone.discard(name)
+                del due[name]
+            else:
+                due[name] = now + due_in(connection, name)
+        waiting = sorted((since, each) for each, since in due.items() if since <= now and each not in at_work)
+        if not waiting or not rest.may_take():
+            heappush(moments, (now + POLL, next(numbers), worker, None, None))
+            continue
+        name = waiting[0][1]
+        at_work.add(name)
+        run = queue.begin_run(connection, name, job=number, machine=machine, version=1)
+        takes = NIGHT if can_run(machine, name) else 0.1
+        heappush(moments, (now + takes, next(numbers), worker, name, run))
+    return now / 60
+
+
+def can_run(machine, name):
+    """Whether a machine has what an account needs."""
+    return not (EVERYWHERE in name or (ON_A in name and machine == "a"))
+
+
+def due_in(connection, name):
+    """In how many seconds an account is due, in a transaction that takes no time."""
+    row = connection.execute("SELECT due_at - now() AS wait FROM fleet_account WHERE name = %s", [name]).fetchone()
+    return row["wait"].total_seconds()

@@ -33,7 +33,6 @@ from jobs.fleet.worker import (
     WORKERS_DIED,
     FleetWorker,
     WorkerIntervals,
-    _end_run,
     _release_lost_runs,
 )
 
@@ -223,6 +222,22 @@ def test_night_whose_beginning_the_database_refuses_is_left_to_another(worker, m
     assert [] == worker._manager.finished
 
 
+def test_worker_does_not_rest_for_accounts_that_no_other_machine_may_run(worker):
+    """The ones after them would wait for nothing: it is the only one."""
+    worker._machine = "machine"
+    names = [f"account-{number}" for number in range(5)]
+    with worker.database.connect() as connection:
+        for name in names:
+            add_account(connection, name, f"account: {name}", first_run=True)
+    unable = WorkResult(DidTask.UNABLE, Exit.CONFIGURATION, why="no token")
+    child = SimpleNamespace(execute_work_order=lambda _order: unable)
+    for number, name in enumerate(names):
+        job = JOB.evolve(id=number, task_kwargs={"account": name})
+        asyncio.run(asyncio.wait_for(worker._do(job, child), 30))
+
+    assert worker._rest.may_take()
+
+
 def test_worker_locks_the_tables_in_the_order_in_which_an_upgrade_does(worker, monkeypatch):
     """Else each might wait for the other."""
     held = []
@@ -371,22 +386,6 @@ def test_worker_has_one_suspect_at_work_beside_all_others(database):
     asyncio.run(asyncio.wait_for(serve(), 30))
 
     assert (1, 3) == tuple(max(each[name] for each in seen) for name in (queue.SUSPECTS, queue.QUEUE))
-
-
-def test_night_that_came_upon_tables_of_another_version_is_tried_again(worker):
-    """Its settings and its state are as good as they were, and no human is asked for."""
-    with worker.database.connect() as connection:
-        add_account(connection, "one", "account: one", first_run=True)
-    begun = worker._begin
-    with worker.database.connect() as connection:
-        run, _order = begun(connection, "one", JOB)
-    with worker.database.connect() as connection:
-        connection.execute(UPGRADE)
-        assert _end_run(connection, "one", run, WorkResult(DidTask.NIGHT, Exit.CONFIGURATION, why="tables"))
-
-    with worker.database.connect() as connection:
-        (recorded,) = connection.execute("SELECT exit_code FROM fleet_run").fetchall()
-    assert Exit.HELD == recorded["exit_code"]
 
 
 JOB = Job(id=7, queue="x", lock=None, queueing_lock=None, task_name="x", task_kwargs={"account": "one"})

@@ -30,7 +30,7 @@ from jobs.ledger.storage.postgresql import create_or_upgrade_ledger_tables, open
 from jobs.ledger.storage.postgresql_state import PostgresqlState, ServerLock
 from jobs.ledger.storage.postgresql_tables import postgresql_tables
 from jobs.ledger.storage.revisions import MIGRATIONS, REVISIONS, revisions_in
-from jobs.ledger.storage.state_file import LedgerError, StateAwayError
+from jobs.ledger.storage.state_file import LedgerError, OtherSchemaError, StateAwayError
 from jobs.plan.planner import new_delivery
 from jobs.rules.delivery_state import DeliveryState
 from jobs.rules.reasons import Reason
@@ -780,6 +780,22 @@ def test_process_whose_installation_is_replaced_refuses_what_the_new_version_dep
     for use in (opened, lambda: create_or_upgrade_ledger_tables(server.url(database))):
         with pytest.raises(LedgerError, match="a newer oplead-sync set up this database"):
             use()
+
+
+@pytest.mark.parametrize(
+    "change", ["ALTER TABLE run RENAME exit_code TO ended_with", "ALTER TABLE run RENAME TO night"]
+)
+def test_a_run_that_is_under_way_during_an_upgrade_knows_that_it_met_another_version(begin, server, database, change):
+    """It has opened the ledger before; a fleet tries its night again."""
+    ledger = begin()
+    with server.connect(database, user=postgresql.OWNER) as connection:
+        connection.execute(change)
+
+    with (
+        pytest.raises(OtherSchemaError, match="run `oplead-sync fleet deploy` first"),
+        ledger.write_transaction() as session,
+    ):
+        session.exec(select(Run)).all()
 
 
 @pytest.mark.usefixtures("later")
