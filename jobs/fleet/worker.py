@@ -233,6 +233,7 @@ class FleetWorker:
         await asyncio.get_running_loop().run_in_executor(self._threads, self.watch, self._stopping.is_set)
 
     async def _give_up_dead_workers(self) -> None:
+        await self._in_database(queue.count_future_heartbeats_from_now)
         for job in await self._manager.get_stalled_jobs(seconds_since_heartbeat=self.pace.dead_after):
             # Not `retry_job`: a worker that was only paused would end the job of its successor, which has the same id.
             with suppress(ConnectorException):
@@ -339,8 +340,6 @@ class FleetWorker:
         await self._repeatedly(delete)
 
     def _begin(self, connection: Connection, account: str, job: Job) -> tuple[queue.OpenRun, WorkOrder] | None:
-        # Before all others, as an upgrade does: see `create_or_upgrade_fleet_tables`.
-        connection.execute("LOCK TABLE fleet_run IN ROW EXCLUSIVE MODE")
         # An old version would call every account's settings or state wrong.
         _require_own_version(connection)
         settings = latest_settings(connection, account)

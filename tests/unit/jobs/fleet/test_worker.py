@@ -209,27 +209,6 @@ def test_night_whose_beginning_the_database_refuses_is_left_to_another(worker, m
     assert [] == worker._manager.finished
 
 
-def test_worker_locks_the_tables_in_the_order_in_which_an_upgrade_does(worker, monkeypatch):
-    """Else each might wait for the other."""
-    held = []
-
-    def settings_once_it_is_locked(connection, account):
-        held.extend(
-            connection.execute("SELECT relation::regclass::text AS name FROM pg_locks WHERE pid = pg_backend_pid()")
-        )
-        return latest_settings(connection, account)
-
-    monkeypatch.setattr("jobs.fleet.worker.latest_settings", settings_once_it_is_locked)
-    with worker.database.connect() as connection:
-        add_account(connection, "one", "account: one", first_run=True)
-    with worker.database.connect() as connection:
-        assert worker._begin(connection, "one", JOB)
-
-    names = {each["name"] for each in held}
-    assert "fleet_run" in names
-    assert "fleet_account" not in names
-
-
 UPGRADE = "INSERT INTO fleet_revision VALUES ('ledgers-9999', now())"
 
 
@@ -483,6 +462,20 @@ def test_account_that_another_worker_has_taken_over_is_not_given_up(database):
         _release_lost_runs(connection)
 
         assert [] == read_fleet_problems(connection)
+
+
+def test_worker_that_died_before_the_server_s_clock_was_set_back_is_not_taken_for_alive(worker):
+    """Its last heartbeat lies ahead; it counts from now, as those of living workers do."""
+    with worker.database.connect() as connection:
+        dead = queue.register(connection, "other")
+        ahead = "UPDATE procrastinate_workers SET last_heartbeat = now() + interval '2 hours' WHERE id = %s"
+        connection.execute(ahead, [dead])
+
+    asyncio.run(worker._give_up_dead_workers())
+
+    with worker.database.connect() as connection:
+        found = connection.execute("SELECT id FROM procrastinate_workers WHERE last_heartbeat <= now()").fetchall()
+    assert {dead, worker._id} == {each["id"] for each in found}
 
 
 def begin(connection):
