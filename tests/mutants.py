@@ -241,15 +241,29 @@ FAULTS = (
     Fault(
         "no run begins the state of an account that has one under another name",
         "jobs/cli/night/account_hold.py",
-        "if why := why_same_account(state.neighbouring_ledgers(), settings, state, others):",
+        "if why := why_same_account(found, settings, state, others):",
         "if why := None:",
         "tests/e2e/test_renamed.py::test_plain_run_of_a_new_name_is_refused_and_names_the_old_one",
     ),
     Fault(
         "on PostgreSQL, a first run sees the account that it was before it was renamed",
         "jobs/ledger/storage/postgresql_state.py",
-        'connection.execute(select(func.set_config(FIRST_RUN, "on", True)))',
+        'connection.execute(select(func.set_config(FIRST_RUN, "/".join(owners), True)))',
         "pass",
+        "tests/unit/ledger/storage/test_neighbours.py",
+    ),
+    Fault(
+        "on PostgreSQL, a first run sees no account that sends elsewhere",
+        "jobs/ledger/storage/postgresql_tables.py",
+        "USING (split_part(target, '/', 1) = ANY (string_to_array(current_setting('oplead.first_run', true), '/')))",
+        "USING (current_setting('oplead.first_run', true) IS NOT NULL)",
+        "tests/unit/ledger/storage/test_neighbours.py",
+    ),
+    Fault(
+        "on PostgreSQL, a first run costs the same however many accounts there are",
+        "jobs/ledger/storage/postgresql_tables.py",
+        "\"CREATE INDEX IF NOT EXISTS start_owner ON start (split_part(target, '/', 1))\",",
+        "",
         "tests/unit/ledger/storage/test_neighbours.py",
     ),
     Fault(
@@ -618,6 +632,20 @@ FAULTS = (
         "if isinstance(account.loaded, InvalidSettings):",
         "if False:",
         "tests/unit/cli/test_account_work.py",
+    ),
+    Fault(
+        "a machine whose clock is wrong puts no night off",
+        "jobs/cli/fleet/account_work.py",
+        "abs(order.clock_error) > _MOST_CLOCK_ERROR:",
+        "order.clock_error > _MOST_CLOCK_ERROR:",
+        "tests/unit/cli/test_account_work.py",
+    ),
+    Fault(
+        "a worker that is paused while it asks for the time has no wrong clock",
+        "jobs/fleet/database.py",
+        "max(asked_at - now, timedelta()) + min(answered_at - now, timedelta())",
+        "asked_at - now",
+        "tests/unit/jobs/fleet/test_worker.py",
     ),
     Fault(
         "a clock that is corrected during a night does not put the account off",
