@@ -31,6 +31,7 @@ from jobs.fleet.database import (
     FleetDatabaseError,
     OtherVersionError,
     UpgradedError,
+    clock_error,
     explained,
 )
 from jobs.fleet.deploy import is_deployed, require_deployed
@@ -353,7 +354,8 @@ class FleetWorker:
             version=settings.version,
             asked_at=settings.asked_at,
         )
-        return run, WorkOrder(settings, run.started_at - settings.added_at, run.last_run)
+        age = run.started_at - settings.added_at
+        return run, WorkOrder(settings, age, run.last_run, clock_error(connection))
 
     async def _result(self, child: Child, account: str, order: WorkOrder) -> WorkResult:
         try:

@@ -7,7 +7,7 @@ import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from datetime import timedelta
+from datetime import datetime, timedelta
 from itertools import pairwise
 from types import SimpleNamespace
 
@@ -207,6 +207,35 @@ def test_night_whose_beginning_the_database_refuses_is_left_to_another(worker, m
 
     assert "what became of the account cannot be recorded; it is tried again" == logged[-1]["event"]
     assert [] == worker._manager.finished
+
+
+@pytest.mark.parametrize(
+    ("asked", "answered", "error"),
+    [
+        pytest.param(-12, -12, -12, id="behind"),
+        pytest.param(12, 12, 12, id="ahead"),
+        pytest.param(0, 0, 0, id="right"),
+        pytest.param(-10, 0, 0, id="right, and paused before the server looked"),
+        pytest.param(0, 10, 0, id="right, and paused after the server looked"),
+        pytest.param(-30, -20, -20, id="behind, and paused"),
+    ],
+)
+def test_order_says_how_wrong_this_machine_s_clock_is(worker, monkeypatch, asked, answered, error):
+    """By the database's; that the worker was paused while it asked makes no clock wrong."""
+    offsets = iter((asked, answered))
+
+    class Machine(datetime):
+        @classmethod
+        def now(cls, zone):
+            return datetime.now(zone) + timedelta(minutes=next(offsets))
+
+    monkeypatch.setattr("jobs.fleet.database.datetime", Machine)
+    with worker.database.connect() as connection:
+        add_account(connection, "one", "account: one", first_run=True)
+    with worker.database.connect() as connection:
+        _run, order = worker._begin(connection, "one", JOB)
+
+    assert timedelta(minutes=error) == round(order.clock_error / timedelta(minutes=1)) * timedelta(minutes=1)
 
 
 UPGRADE = "INSERT INTO fleet_revision VALUES ('ledgers-9999', now())"
