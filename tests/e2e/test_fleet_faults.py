@@ -59,7 +59,7 @@ def test_night_that_is_tried_again_says_why(fleet):
     fleet.add("maison-00")
     fleet.execute("UPDATE fleet_account SET due_at = now() + interval '1 hour'")
     fleet.execute(
-        "INSERT INTO fleet_run (account, job, worker, settings_version, ended_at, task, exit_code, why) "
+        "INSERT INTO fleet_run (account, job, machine, settings_version, ended_at, task, exit_code, why) "
         "VALUES ('maison-00', 1, 'w', 1, now(), 'night', 75, 'another program holds what this one needs; try again "
         "when that has ended')"
     )
@@ -222,7 +222,7 @@ def test_machine_that_lacks_a_secret_takes_no_night_away(fleet):
     assert 1 == said.count("this machine lacks what several accounts in a row need")
     assert 0 == told
     assert "OPLEAD_TOKEN is not set" in " ".join(status.partition("Being retried")[2].split())
-    assert fleet.runs("task = 'unable'")[0]["worker"] in status
+    assert fleet.runs("task = 'unable'")[0]["machine"] in status
 
 
 @pytest.mark.parametrize("command", ["worker", "backfill maison-00 --from 2026-08-01 --to 2026-08-10"])
