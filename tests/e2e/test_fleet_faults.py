@@ -190,9 +190,13 @@ def test_account_that_fails_every_night_costs_the_others_nothing(fleet, script, 
 
 
 ELSEWHERE = """
-import socket
 from datetime import timedelta
-socket.gethostname = lambda: "elsewhere"
+from jobs.fleet.worker import FleetWorker
+make = FleetWorker.__init__
+def make_elsewhere(self, *arguments, **options):
+    make(self, *arguments, **options)
+    self._machine = "elsewhere"
+FleetWorker.__init__ = make_elsewhere
 import jobs.fleet.work as work
 work.OTHERS_FIRST = timedelta(seconds=0.1)
 """
@@ -266,7 +270,7 @@ def test_worker_whose_database_is_upgraded_ends_and_leaves_the_accounts_to_the_n
 
 def test_commands_refuse_tables_of_another_version(fleet):
     """Older ones name the command that upgrades them, newer ones the machine."""
-    fleet.execute("INSERT INTO fleet_revision VALUES ('fleet-9', now())")
+    fleet.execute("INSERT INTO fleet_revision VALUES ('fleet-9999', now())")
     code, _, err = fleet.command("worker")
     assert (2, True) == (code, "newer than this version" in err)
 
