@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -112,6 +113,20 @@ def explained(error: BaseException) -> FleetDatabaseError:
     said = said or str(cause).partition("\n")[0] or found.name
     message = _("the fleet's database: {advice} ({why})", advice=_(found.advice), why=said)
     return FleetAwayError(message) if found.is_away else FleetDatabaseError(message)
+
+
+def clock_error(connection: Connection) -> timedelta:
+    """Return how far this machine's clock is ahead of the server's; negative if it is behind.
+
+    The server looked at its own between the question and the answer: however long that took, it is no error.
+    """
+    asked_at = datetime.now(UTC)
+    row = connection.execute("SELECT clock_timestamp() AS now").fetchone()
+    answered_at = datetime.now(UTC)
+    if row is None:
+        raise AssertionError("SELECT without FROM returns a row")
+    now: datetime = row["now"]
+    return max(asked_at - now, timedelta()) + min(answered_at - now, timedelta())
 
 
 def refuse_omnipotent_user(connection: Connection) -> None:

@@ -1,8 +1,10 @@
 """Creates the fleet's tables and procrastinate's, and brings both up to date."""
 
+from contextlib import suppress
 from functools import cache
 from importlib.resources import files
 
+from psycopg.errors import DeadlockDetected
 from psycopg.sql import SQL, Identifier
 
 from connectors.language import _
@@ -19,6 +21,8 @@ from jobs.ledger.storage.revisions import REVISIONS, SchemaChange
 _OLDEST_SERVER = 150_000
 _LOCK = 0x6F70_6C65_6164_01
 """Key of the advisory lock that lets one deployment at a time through."""
+_MOST_DEADLOCKS = 3
+"""How many deadlocks a deployment survives; each takes the server a second to find."""
 
 _TABLES = """
 CREATE TABLE fleet_account (
@@ -146,6 +150,13 @@ CREATE TABLE fleet_worker (
     machine text NOT NULL
 );
 """
+_SHORT_LIVED = """
+CREATE INDEX fleet_run_without_work ON fleet_run (started_at) WHERE task = 'nothing' AND exit_code = 0;
+
+ALTER TABLE fleet_notice
+    -- how often an address did not take that the cause is over
+    ADD over_failures integer NOT NULL DEFAULT 0;
+"""
 _OWN_REVISIONS = {
     "fleet-1": _TABLES,
     "fleet-2": _BY_START,
@@ -155,6 +166,7 @@ _OWN_REVISIONS = {
     "fleet-6": _RENAMED,
     "fleet-7": _MESSAGES,
     "fleet-8": _MACHINES,
+    "fleet-9": _SHORT_LIVED,
 }
 """Each revision of our own tables, in order, with its statements."""
 _LEDGERS_REVISIONS = tuple(f"ledgers-{revision}" for revision in REVISIONS)
@@ -177,7 +189,7 @@ def create_or_upgrade_fleet_tables(database: FleetDatabase) -> SchemaChange:
         connection.execute("CREATE TABLE IF NOT EXISTS fleet_revision (name text PRIMARY KEY, at timestamptz NOT NULL)")
         known = _applied(connection)
         _refuse_newer(known)
-        steps = _apply(connection, known)
+        steps = _apply_despite_deadlocks(connection, known)
         _record(connection, [name for name in _LEDGERS_REVISIONS if name not in known])
     own = list(_OWN_REVISIONS)
     before = [name for name in own if name in known]
@@ -195,6 +207,18 @@ def refuse_unfit_server(connection: Connection) -> None:
         raise FleetDatabaseError(_("the fleet needs PostgreSQL 15 or later"))
 
 
+def _apply_despite_deadlocks(connection: Connection, known: set[str]) -> int:
+    """Apply the revisions that are not known, and return how many there were; anew where the server breaks a deadlock.
+
+    Workers and commands of the version before may still run, and take the tables in any order: one may hold what this
+    needs, and need what this holds. So do they: what a deadlock ends is done again.
+    """
+    for _number in range(_MOST_DEADLOCKS):
+        with suppress(DeadlockDetected), connection.transaction():
+            return _apply(connection, known)
+    return _apply(connection, known)
+
+
 def _apply(connection: Connection, known: set[str]) -> int:
     """Apply the revisions that are not known, and return how many there were."""
     if any(name in known for name in _library_revisions()):
@@ -206,10 +230,6 @@ def _apply(connection: Connection, known: set[str]) -> int:
         _record(connection, list(_library_revisions()))
         pending = {}
     pending |= {name: text for name, text in _OWN_REVISIONS.items() if name not in known}
-    if "fleet-1" in known and not known.issuperset(_OWN_REVISIONS):
-        # Both before any other, in the order in which workers that still run take them: else each might wait for the
-        # other, holding what it needs.
-        connection.execute("LOCK TABLE fleet_run, fleet_account")
     for statements in pending.values():
         connection.execute(statements.encode())
     _record(connection, list(pending))

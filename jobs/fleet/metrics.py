@@ -30,7 +30,7 @@ class FleetMetrics:
     jobs: Mapping[str, int]
     """Jobs in each state of the queue."""
     runs: Mapping[str, int]
-    """Runs that ended within a day, by what they ended with."""
+    """Runs that ended within a day, by what they ended with; without those for which nothing was due."""
 
     def collect(self) -> Iterator["GaugeMetricFamily"]:
         """Yield each metric, as a collector does; a value that can be is there even where it is 0."""
@@ -55,7 +55,11 @@ class FleetMetrics:
         by_label = {
             "accounts": ("Accounts by state.", "state", {each.value: states[each] for each in AccountState}),
             "jobs": ("Jobs in the queue by state.", "state", self.jobs),
-            "runs_last_day": ("Runs that ended within the last day, by exit code.", "exit_code", self.runs),
+            "runs_last_day": (
+                "Runs that ended within the last day, by exit code, except those that found nothing due.",
+                "exit_code",
+                self.runs,
+            ),
             "open_incidents": (
                 "What accounts need a human for, counted once for each of them, by severity.",
                 "severity",
@@ -75,7 +79,10 @@ def collect_fleet_metrics(connection: Connection, status: FleetStatus, causes: S
     runs = connection.execute(
         """
         SELECT exit_code, count(*) AS count FROM fleet_run
-        WHERE ended_at > now() - interval '1 day' AND started_at > now() - interval '2 days' GROUP BY exit_code
+        WHERE ended_at > now() - interval '1 day' AND started_at > now() - interval '2 days'
+            -- most of these are deleted sooner
+            AND NOT (coalesce(task, '') = 'nothing' AND exit_code = 0)
+        GROUP BY exit_code
         """
     )
     by_code = Counter({str(int(code)): 0 for code in Exit} | {"signal": 0, "lost": 0, "other": 0})

@@ -61,8 +61,11 @@ class Told:
     accounts: int = 0
     title: str = ""
     failures: int = 0
+    """How often in a row no message was taken while it was open."""
     over_at: datetime | None = None
     """When it was told that it is over; None if that was not told, or it was told of since."""
+    over_failures: int = 0
+    """How often it was not taken that it is over."""
 
 
 def message_due_reason(told: Told | None, accounts: int, now: datetime) -> MessageDueReason | None:
@@ -180,6 +183,7 @@ def _read_told(connection: Connection, addresses: Sequence[str]) -> dict[tuple[s
             row["title"] or "",
             row["failures"],
             row["over_at"],
+            row["over_failures"],
         )
         for row in rows
     }
@@ -248,7 +252,7 @@ def _over_message(address: str, over: Mapping[str, Told]) -> Message:
         more = len(titles) - _NAMED
         lines = [_("No account needs a human for these any more:"), *(f"- {each}" for each in titles[:_NAMED])]
         text = "\n".join([*lines, *([_n("{count} more", "{count} more", more)] if more > 0 else [])])
-    tries = max(each.failures for each in over.values())
+    tries = max(each.over_failures for each in over.values())
     return Message(tuple(over), address, MessageDueReason.OVER, title, text, "", 0, tries)
 
 
@@ -269,7 +273,8 @@ def _record_taken(connection: Connection, message: Message) -> None:
     connection.execute(
         """
         UPDATE fleet_notice SET
-            told_at = now(), over_at = NULL, next_try_at = now(), failures = 0, title = %s, accounts = %s
+            told_at = now(), over_at = NULL, next_try_at = now(), failures = 0, over_failures = 0,
+            title = %s, accounts = %s
         WHERE same_as = ANY(%s) AND address = %s
         """,
         [message.cause_title, message.accounts, list(message.same_as), message.address],
@@ -278,14 +283,16 @@ def _record_taken(connection: Connection, message: Message) -> None:
 
 def _record_refused(connection: Connection, message: Message) -> None:
     wait = min(_FIRST_WAIT * 2 ** min(message.tries, 10), _LONGEST_WAIT)
+    is_over = message.why is MessageDueReason.OVER
     connection.execute(
         """
-        UPDATE fleet_notice SET next_try_at = now() + %s, failures = failures + 1
+        UPDATE fleet_notice SET
+            next_try_at = now() + %s, failures = failures + %s, over_failures = over_failures + %s
         WHERE same_as = ANY(%s) AND address = %s
         """,
-        [wait, list(message.same_as), message.address],
+        [wait, int(not is_over), int(is_over), list(message.same_as), message.address],
     )
-    if message.why is MessageDueReason.OVER:
+    if is_over:
         _record_over(connection, message, tries=MOST_TRIES_WHEN_OVER)
 
 
@@ -296,8 +303,8 @@ def _record_over(connection: Connection, message: Message, *, tries: int = 0) ->
     """
     connection.execute(
         """
-        UPDATE fleet_notice SET over_at = now(), next_try_at = now(), failures = 0
-        WHERE same_as = ANY(%s) AND address = %s AND failures >= %s
+        UPDATE fleet_notice SET over_at = now(), next_try_at = now(), failures = 0, over_failures = 0
+        WHERE same_as = ANY(%s) AND address = %s AND over_failures >= %s
         """,
         [list(message.same_as), message.address, tries],
     )

@@ -40,6 +40,9 @@ SUSPECT_ALONE = timedelta(minutes=30)
 _LOCK = 0x6F70_6C65_6164_02
 """Key of the advisory lock under which one worker at a time looks for what is due."""
 _KEEP_RUNS = timedelta(days=90)
+_KEEP_RUNS_WITHOUT_WORK = timedelta(hours=1)
+_MOST_DELETED = 10_000
+"""Runs that are deleted at once; what is left has its turn at the next look."""
 
 # ── what is due ──────────────────────────────────────────────────────────────────────────────────
 
@@ -280,8 +283,25 @@ def release_lost_runs(connection: Connection) -> list[tuple[str, OpenRun]]:
 
 
 def delete_old_runs(connection: Connection) -> None:
-    """Delete runs that have grown old."""
+    """Delete runs that have grown old: sooner those for which nothing was due, of which an account's last one stays.
+
+    With `also_every`, most are. The last one tells that what an account was held by before is over.
+    """
     connection.execute("DELETE FROM fleet_run WHERE started_at < now() - %s", [_KEEP_RUNS])
+    connection.execute(
+        """
+        DELETE FROM fleet_run WHERE id IN (
+            SELECT id FROM fleet_run AS old
+            WHERE task = 'nothing' AND exit_code = 0 AND started_at < now() - %s AND EXISTS (
+                SELECT 1 FROM fleet_run later
+                WHERE later.account = old.account AND later.id > old.id
+                    AND later.task = 'nothing' AND later.exit_code = 0
+            )
+            LIMIT %s FOR UPDATE OF old SKIP LOCKED
+        )
+        """,
+        [_KEEP_RUNS_WITHOUT_WORK, _MOST_DELETED],
+    )
 
 
 # ── workers ──────────────────────────────────────────────────────────────────────────────────────
@@ -294,6 +314,14 @@ def register(connection: Connection, machine: str) -> int:
         raise AssertionError("the library's function returns the number of each worker that it registers")
     connection.execute("INSERT INTO fleet_worker (id, machine) VALUES (%s, %s)", [row["worker_id"], machine])
     return int(row["worker_id"])
+
+
+def count_future_heartbeats_from_now(connection: Connection) -> None:
+    """Have heartbeats that lie ahead of the server's clock, which was set back, count from now.
+
+    Else a worker that died before would pass for alive until the clock is there again.
+    """
+    connection.execute("UPDATE procrastinate_workers SET last_heartbeat = now() WHERE last_heartbeat > now()")
 
 
 def beat(connection: Connection, worker: int) -> bool:

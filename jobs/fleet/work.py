@@ -43,6 +43,8 @@ class WorkOrder:
     """How long ago the account was added."""
     last_run: int = 0
     """The last run of its ledger of which the fleet knows what it came to."""
+    clock_error: timedelta = timedelta()
+    """How far this machine's clock is ahead of the database's; negative if it is behind."""
 
     @property
     def is_run_requested(self) -> bool:

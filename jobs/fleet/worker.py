@@ -32,6 +32,7 @@ from jobs.fleet.database import (
     FleetDatabaseError,
     OtherVersionError,
     UpgradedError,
+    clock_error,
     explained,
 )
 from jobs.fleet.deploy import require_deployed
@@ -250,6 +251,7 @@ class FleetWorker:
         now, dead_after = time.monotonic(), self.pace.dead_after
         if now - self._heard_at > dead_after / 2 or now - self._heard_since < dead_after:
             return
+        await self._in_database(queue.count_future_heartbeats_from_now)
         for job in await self._manager.get_stalled_jobs(seconds_since_heartbeat=self.pace.dead_after):
             # Not `retry_job`: a worker that was only paused would end the job of its successor, which has the same id.
             with suppress(ConnectorException):
@@ -369,8 +371,6 @@ class FleetWorker:
         await self._repeatedly(delete)
 
     def _begin(self, connection: Connection, account: str, job: Job) -> tuple[queue.OpenRun, WorkOrder] | None:
-        # Before all others, as an upgrade does: see `create_or_upgrade_fleet_tables`.
-        connection.execute("LOCK TABLE fleet_run IN ROW EXCLUSIVE MODE")
         # An old version would call every account's settings or state wrong.
         _require_own_version(connection)
         settings = latest_settings(connection, account)
@@ -384,7 +384,8 @@ class FleetWorker:
             version=settings.version,
             asked_at=settings.asked_at,
         )
-        return run, WorkOrder(settings, run.started_at - settings.added_at, run.last_run)
+        age = run.started_at - settings.added_at
+        return run, WorkOrder(settings, age, run.last_run, clock_error(connection))
 
     async def _result(self, child: Child, account: str, order: WorkOrder) -> WorkResult:
         try:

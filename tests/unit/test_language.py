@@ -395,7 +395,7 @@ _NO_SENTENCE = re.compile(
     r"\s*\(?\s*(ALTER TABLE|ANALYZE|BEGIN|CREATE|DELETE|DROP (POLICY|TABLE)|EXISTS|INSERT|PRAGMA|SELECT"
     r"|SET (LOCAL|TRANSACTION)|account =|UPDATE|USING|WHEN|WHERE|WITH|CAST|\.\w+ FROM)[ (]"
     r"|\) WITH CHECK| PRAGMA| (ENABLE|(NO )?FORCE) ROW LEVEL"
-    r"| AS (JSONB|value FROM)|( = |\(| = \( SELECT )?current_setting\("
+    r"| AS (JSONB|value FROM)|( = |\(| = \( SELECT )?current_setting\(|\(split_part\("
     r"|\(?original IS |\)+ AS (BIG)?INT|\w+ IS NOT NULL|\w+ = [A-Z]+$|key, content, |received_at, kind, "
     r"|(POST|PUT) |bold (red|yellow|green)|<svg |indexof\(|\s+AED AFN|\s*Exit codes: "
 )

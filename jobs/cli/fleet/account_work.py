@@ -9,12 +9,13 @@ from pathlib import Path
 
 import structlog
 
-from connectors.language import Language, using_language
+from connectors.language import Language, _n, using_language
 from connectors.ports import Clock
 from jobs.cancellation import StoppedBySignal, StopSignal
 from jobs.cli.accounts import AccountFile, load_stored_account
 from jobs.cli.night.schedule import AccountNightRunner, SharedByAccounts, failure_of_account, timetable_of
 from jobs.cli.output import log_failure, signal_exit_code
+from jobs.exit_codes import Exit
 from jobs.fleet.problems import incident_problem
 from jobs.fleet.work import DidTask, Problem, WorkOrder, WorkResult
 from jobs.privacy.redaction import Redaction
@@ -22,6 +23,9 @@ from jobs.scheduler import TaskOutcome
 from jobs.settings import InvalidSettings, Settings, ValidSettings
 from jobs.timetable import DueNight, Timetable
 from jobs.wiring.account import platform_of_each_destination
+
+_MOST_CLOCK_ERROR = timedelta(minutes=5)
+"""By so much, this machine's clock may differ from the database's, by which accounts come due."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +65,9 @@ class WorkOrderExecutor:
                 return WorkResult(DidTask.NOTHING, failure.exit_code, self._until_next_night(order), why=why)
 
     def _do(self, account: AccountFile, order: WorkOrder) -> WorkResult:
+        if account.settings.clock is None and abs(order.clock_error) > _MOST_CLOCK_ERROR:
+            # By a clock that is behind, its night would not be due, and be put off by as much.
+            return WorkResult(DidTask.UNABLE, Exit.CONFIGURATION, why=_wrong_clock(order.clock_error))
         shared = SharedByAccounts(self.stop, self.redaction, json_wanted=True, prints_results=False)
         served = AccountNightRunner(account, shared, first_run=order.settings.first_run)
         shared.accounts = [served]
@@ -95,6 +102,21 @@ class WorkOrderExecutor:
         now = datetime.now(loaded.settings.zone)
         firing = timetable_of(loaded.settings.schedule, loaded.settings.zone).next_night_after(now)
         return None if firing is None else firing.at - now
+
+
+def _wrong_clock(error: timedelta) -> str:
+    minutes = abs(error) // timedelta(minutes=1)
+    if error > timedelta():
+        return _n(
+            "this machine's clock is {count} minute ahead of the database's: see that both are kept right (NTP)",
+            "this machine's clock is {count} minutes ahead of the database's: see that both are kept right (NTP)",
+            minutes,
+        )
+    return _n(
+        "this machine's clock is {count} minute behind the database's: see that both are kept right (NTP)",
+        "this machine's clock is {count} minutes behind the database's: see that both are kept right (NTP)",
+        minutes,
+    )
 
 
 def _problems(settings: Settings, outcome: TaskOutcome, now: datetime) -> tuple[Problem, ...] | None:

@@ -10,7 +10,7 @@ from connectors.errors import ConnectorError
 from connectors.language import _
 from connectors.ports import Clock
 from jobs.cli.output import failure_from_error
-from jobs.cli.renamed import why_same_account
+from jobs.cli.renamed import owners_of, why_same_account
 from jobs.ledger.runs import (
     Ledger,
     finish_run,
@@ -54,7 +54,8 @@ def expect_no_other_state(settings: Settings, others: frozenset[str] | None) -> 
         LedgerError: one probably is; the message says what to do.
     """
     state = account_state(settings)
-    if why := why_same_account(state.neighbouring_ledgers(), settings, state, others):
+    found = state.neighbouring_ledgers(owners_of(settings))
+    if why := why_same_account(found, settings, state, others):
         raise LedgerError(why)
 
 

@@ -40,7 +40,7 @@ class NeighbouringLedger:
     """None in a database."""
     account: str
     owners: frozenset[str]
-    """The Google customers and Meta datasets for which it has starts."""
+    """The Google customers and Meta datasets for which it has starts; in a database, those that were asked for."""
 
 
 def neighbouring_ledgers(path: Path) -> Iterator[NeighbouringLedger | LedgerError]:

@@ -138,8 +138,8 @@ class PostgresqlState:
         """Raise the driver's errors as `LedgerError`."""
         return explaining_postgresql_errors(parsed_address(self.url.get_secret_value()))
 
-    def neighbouring_ledgers(self) -> Iterator[NeighbouringLedger | LedgerError]:
-        """Yield the ledgers of the database's other accounts, by where they send.
+    def neighbouring_ledgers(self, owners: frozenset[str]) -> Iterator[NeighbouringLedger | LedgerError]:
+        """Yield the ledgers of the database's other accounts that have sent to one of these.
 
         Every way in comes by here: `run`, `schedule` and a fleet's worker ask before they create a state, and what
         `state move` brings along is found like all else. A ledger outlives its account in the fleet, and knows where it
@@ -149,13 +149,13 @@ class PostgresqlState:
         with self._connected(for_writing=False) as connection:
             if not shows_starts_to_first_runs(connection):
                 refuse_other_schema((), connection.engine.url)
-            connection.execute(select(func.set_config(FIRST_RUN, "on", True)))
+            connection.execute(select(func.set_config(FIRST_RUN, "/".join(owners), True)))
             starts = connection.execute(
                 select(_START.c.account, func.split_part(_START.c.target, "/", 1)).distinct()
             ).all()
-        for account, owners in sorted(owners_by_account(starts).items()):
+        for account, shared in sorted(owners_by_account(starts).items()):
             if account != self.account:
-                yield NeighbouringLedger(None, account, owners)
+                yield NeighbouringLedger(None, account, shared)
 
     @property
     def storage_files(self) -> tuple[Path, ...]:

@@ -49,7 +49,10 @@ class SqliteState:
         """Raise errors of SQLite and of the file system as `LedgerError`."""
         return explaining_errors(self.path)
 
-    def neighbouring_ledgers(self) -> Iterator[NeighbouringLedger | LedgerError]:
+    def neighbouring_ledgers(
+        self,
+        owners: frozenset[str],  # noqa: ARG002 - there are few, and one of this account's is its own wherever it sends
+    ) -> Iterator[NeighbouringLedger | LedgerError]:
         """Yield the other ledgers in this one's folder."""
         return neighbouring_ledgers(self.path)
 

@@ -59,8 +59,12 @@ class State(Protocol):
     def explaining_errors(self) -> AbstractContextManager[None]:
         """Raise the database's errors within the block as `LedgerError`."""
 
-    def neighbouring_ledgers(self) -> Iterator[NeighbouringLedger | LedgerError]:
-        """Yield other ledgers that might be this account's, if its own is missing, and the errors of reading them."""
+    def neighbouring_ledgers(self, owners: frozenset[str]) -> Iterator[NeighbouringLedger | LedgerError]:
+        """Yield other ledgers that might be this account's, if its own is missing, and the errors of reading them.
+
+        Args:
+            owners: the Google customers and Meta datasets that it sends to.
+        """
 
     @property
     def storage_files(self) -> tuple[Path, ...]:

@@ -7,12 +7,13 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from connectors.language import Language, translated, using_language
 from jobs.cancellation import StopSignal
 from jobs.cli.fleet.account_work import WorkOrderExecutor, _result
 from jobs.cli.night.schedule import AccountNightRunner
 from jobs.exit_codes import Exit
 from jobs.fleet.accounts import StoredSettings
-from jobs.fleet.work import DidTask, WorkOrder
+from jobs.fleet.work import DidTask, WorkOrder, WorkResult
 from jobs.ledger.storage.state_file import OtherSchemaError
 from jobs.privacy.redaction import Redaction
 from jobs.scheduler import TaskOutcome
@@ -38,11 +39,11 @@ PARIS = ZoneInfo("Europe/Paris")
 def did(tmp_path):
     """What becomes of an order for an account of these settings on a machine with these variables."""
 
-    def execute(text, environ, key=None):
+    def execute(text, environ, key=None, clock_error=timedelta()):
         if key is not None:
             (tmp_path / "key.json").write_text(json.dumps(key), encoding="utf-8")
         stored = StoredSettings("maison", 1, text, False, datetime(2026, 11, 28, tzinfo=UTC), None)
-        order = WorkOrder(stored, timedelta(days=1))
+        order = WorkOrder(stored, timedelta(days=1), clock_error=clock_error)
         with closing(StopSignal()) as stop:
             return WorkOrderExecutor(tmp_path, stop, Redaction(), environ).execute_work_order(order)
 
@@ -120,6 +121,44 @@ def test_account_that_no_machine_could_run_waits_for_its_next_night(did):
 
     assert (DidTask.NOTHING, Exit.CONFIGURATION) == (result.task, result.exit_code)
     assert timedelta() < result.next_in <= timedelta(hours=25)
+
+
+@pytest.mark.parametrize(
+    ("minutes", "english", "french"),
+    [
+        (-12, "this machine's clock is 12 minutes behind the database's", "a 12 minutes de retard sur"),
+        (1440, "this machine's clock is 1,440 minutes ahead of the database's", "a 1\N{NNBSP}440 minutes d’avance sur"),
+    ],
+)
+def test_account_is_left_to_a_machine_whose_clock_is_right(did, minutes, english, french):
+    """By a clock that is behind, no night would be due, and each be put off by as much without anybody noticing."""
+    result = did(SETTINGS, TOKEN, KEY, timedelta(minutes=minutes))
+
+    assert WorkResult(DidTask.UNABLE, Exit.CONFIGURATION, why=result.why) == result
+    assert result.why.startswith(english)
+    with using_language(Language.FRENCH):
+        assert french in translated(str(result.why))
+
+
+LOCAL = "http://127.0.0.1:1"
+SANDBOX = SETTINGS.replace("oplead: {", f"clock: '{LOCAL}'\noplead: {{ base_url: '{LOCAL}',").replace(
+    "google_ads: { customer", f"google_ads: {{ endpoint: '{LOCAL}', ads_api_endpoint: '{LOCAL}', customer"
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "error"),
+    [
+        pytest.param(SETTINGS, timedelta(minutes=5), id="a little wrong"),
+        pytest.param(SETTINGS, timedelta(minutes=-5), id="a little wrong, behind"),
+        pytest.param(SANDBOX, timedelta(days=2), id="a sandbox's clock"),
+    ],
+)
+def test_clock_that_does_no_harm_keeps_no_account_from_its_night(did, text, error):
+    """One that is a little wrong, or by which the account does not go."""
+    result = did(text, TOKEN, KEY | {"token_uri": f"{LOCAL}/token"}, error)
+
+    assert DidTask.NOTHING is result.task
 
 
 YEAR = timedelta(days=365)

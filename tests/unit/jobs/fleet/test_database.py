@@ -224,7 +224,7 @@ def test_tables_of_an_earlier_version_are_brought_up_to_date():
             connection.execute(
                 "INSERT INTO fleet_run (account, job, machine, settings_version) VALUES ('one', 1, 'web:1:12', 1)"
             )
-            connection.execute("DROP INDEX fleet_run_started")
+            connection.execute("DROP INDEX fleet_run_started, fleet_run_without_work")
             connection.execute("DROP TABLE fleet_problem, fleet_notice, fleet_message, fleet_worker")
             connection.execute("ALTER TABLE fleet_account DROP sends_to, DROP told_apart, DROP not_renamed")
             connection.execute("ALTER TABLE fleet_run RENAME machine TO worker")
@@ -232,7 +232,7 @@ def test_tables_of_an_earlier_version_are_brought_up_to_date():
             connection.execute("ALTER TABLE fleet_account DROP held, DROP lost")
             connection.execute("DELETE FROM fleet_revision WHERE name LIKE 'fleet-%' AND name <> 'fleet-1'")
 
-        assert SchemaChange("fleet-1", "fleet-8", 7) == create_or_upgrade_fleet_tables(database)
+        assert SchemaChange("fleet-1", "fleet-9", 8) == create_or_upgrade_fleet_tables(database)
         with database.connect() as connection:
             assert [{"name": "one"}] == connection.execute("SELECT name FROM fleet_account").fetchall()
             assert [{"machine": "web:1"}] == connection.execute("SELECT machine FROM fleet_run").fetchall()

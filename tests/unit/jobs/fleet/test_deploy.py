@@ -18,9 +18,9 @@ STEPS = len(REVISIONS) - 10
 FLEET_4 = """
 DROP TABLE fleet_worker, fleet_message;
 ALTER TABLE fleet_run RENAME machine TO worker;
-ALTER TABLE fleet_notice DROP over_at;
+ALTER TABLE fleet_notice DROP over_at, DROP over_failures;
 ALTER TABLE fleet_account DROP held, DROP lost, DROP sends_to, DROP told_apart, DROP not_renamed;
-DROP INDEX fleet_run_open;
+DROP INDEX fleet_run_open, fleet_run_without_work;
 CREATE INDEX fleet_run_open ON fleet_run (job) WHERE ended_at IS NULL;
 DELETE FROM fleet_revision WHERE name >= 'fleet-5' AND name LIKE 'fleet-%';
 INSERT INTO fleet_account (name, first_run) VALUES ('one', false);
@@ -45,38 +45,40 @@ def empty():
         yield FleetDatabase(url)
 
 
-def test_upgrade_lets_a_worker_end_what_it_is_at(database):
-    """The worker has locked its run, and is about to lock the account; so has the upgrade, which waits for the run."""
+def test_upgrade_that_a_deadlock_ends_is_done_again(database):
+    """A worker has locked its run, and is about to lock its account; the upgrade has that, and waits for the run."""
     with database.connect() as connection:
         connection.execute(FLEET_4)
-    with ThreadPoolExecutor(1) as thread, database.connect() as worker:
+        name = connection.info.dbname
+    with ThreadPoolExecutor(1) as thread, server().connect(name) as worker, server().connect(name) as looking:
+        worker.autocommit = False
+        worker.execute("SET search_path = oplead_fleet")
+        worker.execute("SET deadlock_timeout = '1min'")  # so that the server ends the upgrade
         worker.execute("UPDATE fleet_run SET exit_code = 0")
         upgrade = thread.submit(create_or_upgrade_fleet_tables, database)
-        with database.connect() as looking:
-            looking.autocommit = True
-            until = time.monotonic() + 30
-            while not looking.execute("SELECT FROM pg_locks WHERE NOT granted").rowcount:
-                assert time.monotonic() < until
+        until = time.monotonic() + 30
+        while not looking.execute("SELECT FROM pg_locks WHERE NOT granted").rowcount:
+            assert time.monotonic() < until
         worker.execute("UPDATE fleet_account SET due_at = now()")
         worker.commit()
 
-        assert 4 == upgrade.result(30).steps
+        assert 5 == upgrade.result(30).steps
 
 
 ENGLISH = [
-    f"The fleet's tables: created (revision fleet-8)\nThe accounts' tables: created (revision {NEWEST})",
+    f"The fleet's tables: created (revision fleet-9)\nThe accounts' tables: created (revision {NEWEST})",
     "The fleet's tables are up to date.",
-    "The fleet's tables: upgraded from revision fleet-4 to fleet-8 (4 steps)",
+    "The fleet's tables: upgraded from revision fleet-4 to fleet-9 (5 steps)",
     f"The accounts' tables: upgraded from revision 0010 to {NEWEST} ({STEPS} steps)",
     "The fleet's tables: upgraded (1 step)",
 ]
 CREATED = f"""\
-Les tables de la flotte\N{NBSP}: créées (révision fleet-8)
+Les tables de la flotte\N{NBSP}: créées (révision fleet-9)
 Les tables des comptes\N{NBSP}: créées (révision {NEWEST})"""
 FRENCH = [
     CREATED,
     "Les tables de la flotte sont à jour.",
-    "Les tables de la flotte\N{NBSP}: mises à niveau de la révision fleet-4 à fleet-8 (4 étapes)",
+    "Les tables de la flotte\N{NBSP}: mises à niveau de la révision fleet-4 à fleet-9 (5 étapes)",
     f"Les tables des comptes\N{NBSP}: mises à niveau de la révision 0010 à {NEWEST} ({STEPS} étapes)",
     "Les tables de la flotte\N{NBSP}: mises à niveau (1 étape)",
 ]

@@ -12,6 +12,7 @@ from jobs.fleet.accounts import add_account
 from jobs.fleet.database import FleetDatabase
 from jobs.fleet.deploy import create_or_upgrade_fleet_tables
 from jobs.fleet.metrics import FleetMetrics, collect_fleet_metrics
+from jobs.fleet.work import DidTask, WorkResult
 from jobs.metrics import write_metrics
 from tests.fleet_facts import fine_fleet, fleet
 from tests.postgresql import server
@@ -92,6 +93,9 @@ def test_jobs_and_runs_are_counted_in_the_database():
                     "UPDATE fleet_run SET ended_at = now(), exit_code = %s WHERE id = %s", [code, run.id]
                 )
             connection.execute("UPDATE fleet_run SET ended_at = now() - interval '25 hours' WHERE id = 1")
+            connection.execute("UPDATE fleet_run SET task = 'nothing' WHERE exit_code > 0")
+            run = queue.begin_run(connection, "two", job=1, machine="machine", version=1)
+            queue.end_run(connection, run, WorkResult(DidTask.NOTHING, Exit.DONE))
             found = collect_fleet_metrics(connection, *fine_fleet())
 
     assert {"todo": 2, "doing": 0} == {state: found.jobs[state] for state in ("todo", "doing")}

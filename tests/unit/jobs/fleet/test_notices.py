@@ -329,6 +329,22 @@ def test_what_is_over_is_tried_a_bounded_number_of_times(fleet):
     assert (1 + MOST_TRIES_WHEN_OVER, []) == (fleet.inbox.tried, fleet.rows())
 
 
+def test_good_news_has_tries_of_its_own(fleet):
+    """However often the address refused to be told that the cause is still there."""
+    fleet.fail("one")
+    fleet.look()
+    fleet.inbox.is_up = False
+    for _ in range(MOST_TRIES_WHEN_OVER + 1):
+        fleet.look(after=timedelta(days=1))
+    fleet.mend("one")
+    for _ in range(MOST_TRIES_WHEN_OVER - 1):
+        fleet.look(after=timedelta(hours=1))
+    fleet.inbox.is_up = True
+    fleet.look(after=timedelta(hours=1))
+
+    assert fleet.inbox.titles[-1].startswith("Resolved")
+
+
 def test_good_news_is_not_lost_with_older_good_news(fleet):
     """In one message, each has tries of its own."""
     fleet.fail("one")

@@ -12,6 +12,7 @@ from procrastinate.sync_psycopg_connector import SyncPsycopgConnector
 from jobs.exit_codes import Exit
 from jobs.fleet import queue
 from jobs.fleet.accounts import add_account, latest_settings, pause_account, remove_account, request_immediate_run
+from jobs.fleet.status import load_fleet_status
 from jobs.fleet.work import DidTask, WorkResult
 from tests.postgresql import wait_until
 
@@ -352,3 +353,47 @@ def test_account_enqueued_meanwhile_keeps_no_other_waiting(database):
             JobManager(SyncPsycopgConnector()).batch_defer_jobs([job.evolve(lock="other")], connection=connection)
 
         assert 1 == queue.enqueue_due_accounts(connection)
+
+
+@pytest.mark.parametrize(
+    ("runs", "left"),
+    [
+        pytest.param([("night", 0, 91 * 24), ("night", 0, 89 * 24)], [2], id="by their age"),
+        pytest.param([("nothing", 0, 3), ("nothing", 0, 2), ("nothing", 0, 0.5)], [3], id="sooner without work"),
+        pytest.param([("nothing", 0, 0.9), ("nothing", 0, 0.5)], [1, 2], id="not at once"),
+        pytest.param([("nothing", 75, 3), ("nothing", 0, 2), ("night", 0, 1)], [1, 2, 3], id="not the last one"),
+        pytest.param([("nothing", 2, 3), ("unable", 2, 3), ("nothing", 0, 2), ("nothing", 0, 0)], [1, 2, 4], id="told"),
+    ],
+)
+def test_old_runs_are_deleted_those_for_which_nothing_was_due_sooner(database, runs, left):
+    """The last of these stays, and tells that what held the account before is over."""
+    with fleet_of(database, "one") as connection:
+        ids = []
+        for task, code, hours in runs:
+            run = queue.begin_run(connection, "one", job=1, machine="machine", version=1)
+            connection.execute(
+                "UPDATE fleet_run SET task = %s, exit_code = %s, ended_at = now(), started_at = now() - %s "
+                "WHERE id = %s",
+                [task, code, timedelta(hours=hours), run.id],
+            )
+            ids.append(run.id)
+        queue.delete_old_runs(connection)
+        found = {row["id"] for row in connection.execute("SELECT id FROM fleet_run")}
+
+    assert left == [number for number, each in enumerate(ids, 1) if each in found]
+
+
+def test_account_that_was_held_once_is_not_called_held_again(database):
+    """What it was held by is over, though most that tells so is deleted."""
+    with fleet_of(database, "one") as connection:
+        for code, hours in ((Exit.HELD, 4), (Exit.DONE, 3), (Exit.DONE, 2)):
+            run = queue.begin_run(connection, "one", job=1, machine="machine", version=1)
+            queue.end_run(connection, run, WorkResult(DidTask.NOTHING, code, timedelta(hours=1), timedelta(hours=1)))
+            connection.execute(
+                "UPDATE fleet_run SET started_at = now() - %s WHERE id = %s", [timedelta(hours=hours), run.id]
+            )
+        before = load_fleet_status(connection, silent_for=timedelta(minutes=1)).accounts
+        queue.delete_old_runs(connection)
+
+        assert before == load_fleet_status(connection, silent_for=timedelta(minutes=1)).accounts
+        assert 2 == connection.execute("SELECT count(*) AS count FROM fleet_run").fetchone()["count"]

@@ -8,7 +8,7 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from itertools import pairwise
 from types import SimpleNamespace
 
@@ -238,25 +238,33 @@ def test_worker_does_not_rest_for_accounts_that_no_other_machine_may_run(worker)
     assert worker._rest.may_take()
 
 
-def test_worker_locks_the_tables_in_the_order_in_which_an_upgrade_does(worker, monkeypatch):
-    """Else each might wait for the other."""
-    held = []
+@pytest.mark.parametrize(
+    ("asked", "answered", "error"),
+    [
+        pytest.param(-12, -12, -12, id="behind"),
+        pytest.param(12, 12, 12, id="ahead"),
+        pytest.param(0, 0, 0, id="right"),
+        pytest.param(-10, 0, 0, id="right, and paused before the server looked"),
+        pytest.param(0, 10, 0, id="right, and paused after the server looked"),
+        pytest.param(-30, -20, -20, id="behind, and paused"),
+    ],
+)
+def test_order_says_how_wrong_this_machine_s_clock_is(worker, monkeypatch, asked, answered, error):
+    """By the database's; that the worker was paused while it asked makes no clock wrong."""
+    offsets = iter((asked, answered))
 
-    def settings_once_it_is_locked(connection, account):
-        held.extend(
-            connection.execute("SELECT relation::regclass::text AS name FROM pg_locks WHERE pid = pg_backend_pid()")
-        )
-        return latest_settings(connection, account)
+    class Machine(datetime):
+        @classmethod
+        def now(cls, zone):
+            return datetime.now(zone) + timedelta(minutes=next(offsets))
 
-    monkeypatch.setattr("jobs.fleet.worker.latest_settings", settings_once_it_is_locked)
+    monkeypatch.setattr("jobs.fleet.database.datetime", Machine)
     with worker.database.connect() as connection:
         add_account(connection, "one", "account: one", first_run=True)
     with worker.database.connect() as connection:
-        assert worker._begin(connection, "one", JOB)
+        _run, order = worker._begin(connection, "one", JOB)
 
-    names = {each["name"] for each in held}
-    assert "fleet_run" in names
-    assert "fleet_account" not in names
+    assert timedelta(minutes=error) == round(order.clock_error / timedelta(minutes=1)) * timedelta(minutes=1)
 
 
 UPGRADE = "INSERT INTO fleet_revision VALUES ('ledgers-9999', now())"
@@ -517,6 +525,20 @@ def test_account_that_another_worker_has_taken_over_is_not_given_up(database):
         _release_lost_runs(connection)
 
         assert [] == read_fleet_problems(connection)
+
+
+def test_worker_that_died_before_the_server_s_clock_was_set_back_is_not_taken_for_alive(worker):
+    """Its last heartbeat lies ahead; it counts from now, as those of living workers do."""
+    with worker.database.connect() as connection:
+        dead = queue.register(connection, "other")
+        ahead = "UPDATE procrastinate_workers SET last_heartbeat = now() + interval '2 hours' WHERE id = %s"
+        connection.execute(ahead, [dead])
+
+    asyncio.run(worker._give_up_dead_workers())
+
+    with worker.database.connect() as connection:
+        found = connection.execute("SELECT id FROM procrastinate_workers WHERE last_heartbeat <= now()").fetchall()
+    assert {dead, worker._id} == {each["id"] for each in found}
 
 
 def begin(connection):

@@ -1,5 +1,6 @@
 """What a first run sees of the other accounts of its database: where they send, and nothing else."""
 
+import psycopg
 import pytest
 import sqlalchemy
 from pydantic import SecretStr
@@ -40,17 +41,48 @@ def url():
         yield made
 
 
-def neighbours(url, account="maison-new"):
-    """The other accounts that a first run of this one finds."""
-    return [*PostgresqlState(SecretStr(url), account).neighbouring_ledgers()]
+def neighbours(url, *owners, account="maison-new"):
+    """The other accounts that a first run of this one finds, which sends there."""
+    return [*PostgresqlState(SecretStr(url), account).neighbouring_ledgers(frozenset(owners or ("123", "789")))]
 
 
-def test_a_first_run_sees_where_every_other_account_sends(url):
+def test_a_first_run_sees_every_other_account_that_sends_where_it_does(url):
     """Once for each account, whatever the conversions and ids that a route is restricted to."""
-    assert [
-        NeighbouringLedger(None, "maison-alba", frozenset({"123", "456"})),
-        NeighbouringLedger(None, "maison-bora", frozenset({"789"})),
-    ] == neighbours(url)
+    alba, bora = (
+        NeighbouringLedger(None, f"maison-{name}", frozenset({owner}))
+        for name, owner in (("alba", "123"), ("bora", "789"))
+    )
+
+    assert [alba, bora] == neighbours(url, "123", "789")
+    assert [bora] == neighbours(url, "789", "12")
+    assert [] == neighbours(url, "000")
+    assert [] == [*PostgresqlState(SecretStr(url), "maison-new").neighbouring_ledgers(frozenset())]
+
+
+def test_a_first_run_reads_no_start_of_accounts_that_send_elsewhere(url):
+    """However many there are, and whatever PostgreSQL has counted of them."""
+    with server().connect(psycopg.conninfo.conninfo_to_dict(url)["dbname"]) as connection:
+        connection.execute(
+            "INSERT INTO start (account, conversion, destination, label, target, since) "
+            "SELECT 'other-' || n, 'c', 'd', '', n || '/won', now() FROM generate_series(100000, 104999) AS n"
+        )
+        plans = [plan_of_reading_starts(url)]
+        connection.execute("ANALYZE start")
+        plans.append(plan_of_reading_starts(url))
+
+    for plan in plans:
+        assert "start_owner" in plan
+        assert "Seq Scan" not in plan
+
+
+def plan_of_reading_starts(url):
+    """How PostgreSQL reads what a first run asks for."""
+    engine = open_postgresql(url, "maison-new", for_writing=False)
+    with engine.begin() as connection:
+        connection.exec_driver_sql("SELECT set_config('oplead.first_run', '123/789', true)")
+        plan = "\n".join(connection.exec_driver_sql("EXPLAIN SELECT DISTINCT account, target FROM start").scalars())
+    engine.dispose()
+    return plan
 
 
 def test_it_sees_nothing_else_of_them_and_changes_nothing(url):
@@ -62,7 +94,7 @@ def test_it_sees_nothing_else_of_them_and_changes_nothing(url):
     own.dispose()
     engine = open_postgresql(url, "maison-new", for_writing=True)
     with engine.begin() as connection:
-        connection.exec_driver_sql("SELECT set_config('oplead.first_run', 'on', true)")
+        connection.exec_driver_sql("SELECT set_config('oplead.first_run', '123/789', true)")
         seen = {
             table.name
             for table in SQLModel.metadata.sorted_tables
@@ -78,7 +110,13 @@ def test_it_sees_nothing_else_of_them_and_changes_nothing(url):
     assert ["maison-alba", "maison-bora"] == [each.account for each in neighbours(url)]
 
 
-@pytest.mark.parametrize("change", ["DROP POLICY first_run ON start", "ALTER POLICY first_run ON start USING (false)"])
+@pytest.mark.parametrize(
+    "change",
+    [
+        "DROP POLICY first_run ON start",
+        "ALTER POLICY first_run ON start USING (current_setting('oplead.first_run', true) = 'on')",
+    ],
+)
 def test_a_database_that_shows_first_runs_nothing_is_refused_until_it_is_deployed(url, change):
     """One that an earlier version deployed: otherwise every account would pass for the first."""
     engine = open_postgresql(url, "maison-new", for_writing=True)

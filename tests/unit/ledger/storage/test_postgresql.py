@@ -627,7 +627,12 @@ def test_the_deployed_schema_is_that_of_the_models(opened):
 
     tables = postgresql_tables()
     with opened().begin() as connection:
-        ours = {"include_name": lambda name, kind, _parents: kind != "table" or name in tables.tables}
+        # Beside the policy that needs it, there is an index that a file has no use for.
+        ours = {
+            "include_name": lambda name, kind, _parents: (
+                name in tables.tables if kind == "table" else name != "start_owner"
+            )
+        }
         assert [] == compare_metadata(MigrationContext.configure(connection, opts=ours), tables)
 
 
