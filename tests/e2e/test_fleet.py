@@ -10,7 +10,7 @@ import pytest
 from jobs.fleet.work import MOST_LOST_RUNS
 from jobs.ledger.storage.sqlite_state import SqliteState
 from jobs.ledger.storage.state_file import mark_moved, seal
-from tests.e2e.support.fleet import IMPATIENT, PATIENCE
+from tests.e2e.support.fleet import ELSEWHERE, IMPATIENT, PATIENCE
 from tests.e2e.support.receiver import receiving
 from tests.e2e.support.typed import documented
 
@@ -43,14 +43,14 @@ def test_two_workers_share_the_accounts(fleet, names):
     """Each account's night runs once, by one of them, and everything is sent once."""
     fleet.add(*names)
 
-    with fleet.worker("--concurrency", 2) as one, fleet.worker("--concurrency", 2) as other:
+    with fleet.worker("--concurrency", 2) as one, fleet.worker("--concurrency", 2, prelude=ELSEWHERE) as other:
         fleet.wait_for(lambda: fleet.ended_nights() == len(names))
         for each in (one, other):
             each.send_signal(signal.SIGTERM)
         assert [0, 0] == [each.wait(PATIENCE) for each in (one, other)]
 
     assert [NIGHT] * len(names) == [fleet.nights(name) for name in names]
-    assert 2 == len({run["worker"] for run in fleet.runs()})
+    assert 2 == len({run["machine"] for run in fleet.runs()})
     sent = [key for name in names for key in fleet.keys(name)]
     assert 2 * len(names) == len(sent)
     assert Counter(sent) == Counter({key: len(events) for key, events in fleet.company.sent().items()})

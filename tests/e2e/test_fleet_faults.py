@@ -9,7 +9,7 @@ from datetime import timedelta
 import pytest
 
 from tests.contract.endless import body_without_end, dripping_head, endless
-from tests.e2e.support.fleet import IMPATIENT, PATIENCE, stop_all
+from tests.e2e.support.fleet import ELSEWHERE, IMPATIENT, PATIENCE, stop_all
 from tests.postgresql import server
 
 
@@ -189,18 +189,12 @@ def test_account_that_fails_every_night_costs_the_others_nothing(fleet, script, 
     assert Counter(sent) == Counter({key: len(events) for key, events in fleet.company.sent().items()})
 
 
-ELSEWHERE = """
+OTHERS_FIRST = """
 from datetime import timedelta
-from jobs.fleet.worker import FleetWorker
-make = FleetWorker.__init__
-def make_elsewhere(self, *arguments, **options):
-    make(self, *arguments, **options)
-    self._machine = "elsewhere"
-FleetWorker.__init__ = make_elsewhere
 import jobs.fleet.work as work
 work.OTHERS_FIRST = timedelta(seconds=0.1)
 """
-"""A worker on another machine, which offers others at once what that cannot run."""
+"""A worker that offers others at once what it cannot run."""
 
 
 def test_machine_that_lacks_a_secret_takes_no_night_away(fleet):
@@ -211,7 +205,7 @@ def test_machine_that_lacks_a_secret_takes_no_night_away(fleet):
     with fleet.worker("--concurrency", 1) as well:
         assert reached.wait(PATIENCE)
         token = fleet.environ.pop("OPLEAD_TOKEN")
-        with fleet.worker("--concurrency", 1, prelude=ELSEWHERE):
+        with fleet.worker("--concurrency", 1, prelude=ELSEWHERE + OTHERS_FIRST):
             fleet.environ["OPLEAD_TOKEN"] = token
             fleet.wait_for(lambda: len(fleet.runs("task = 'unable'")) >= 3)
             told, status, _ = fleet.command("status")

@@ -26,6 +26,16 @@ started.FleetWorker = functools.partial(started.FleetWorker, pace=pace)
 """
 """A worker whose minutes are split seconds."""
 
+ELSEWHERE = """
+from jobs.fleet.worker import FleetWorker
+make = FleetWorker.__init__
+def make_elsewhere(self, *arguments, **options):
+    make(self, *arguments, **options)
+    self._machine = "elsewhere"
+FleetWorker.__init__ = make_elsewhere
+"""
+"""A worker on another machine."""
+
 IMPATIENT = """
 from datetime import timedelta
 import jobs.fleet.work as work
