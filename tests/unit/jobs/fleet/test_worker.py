@@ -534,6 +534,7 @@ def test_worker_that_died_before_the_server_s_clock_was_set_back_is_not_taken_fo
         ahead = "UPDATE procrastinate_workers SET last_heartbeat = now() + interval '2 hours' WHERE id = %s"
         connection.execute(ahead, [dead])
 
+    worker._heard_at, worker._heard_since = time.monotonic(), float("-inf")
     asyncio.run(worker._give_up_dead_workers())
 
     with worker.database.connect() as connection:
