@@ -732,6 +732,13 @@ FAULTS = (
         "tests/e2e/test_fleet.py",
     ),
     Fault(
+        "a machine that vanished leaves no connection on the server for long",
+        "jobs/fleet/deploy.py",
+        '"tcp_keepalives_idle": 30',
+        '"tcp_keepalives_idle": 300',
+        "tests/unit/jobs/fleet/test_database.py",
+    ),
+    Fault(
         "no worker is taken for dead because the database was away",
         "jobs/fleet/worker.py",
         "if now - self._heard_at > dead_after / 2 or now - self._heard_since < dead_after:",

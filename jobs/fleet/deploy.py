@@ -157,6 +157,11 @@ ALTER TABLE fleet_notice
     -- how often an address did not take that the cause is over
     ADD over_failures integer NOT NULL DEFAULT 0;
 """
+_KEEPALIVES = {"tcp_keepalives_idle": 30, "tcp_keepalives_interval": 10, "tcp_keepalives_count": 3}
+"""What the server asks of silent connections: a vanished machine leaves them all, and would fill it within hours.
+
+They are the user's, since a pooler refuses settings that come with a connection.
+"""
 _OWN_REVISIONS = {
     "fleet-1": _TABLES,
     "fleet-2": _BY_START,
@@ -191,6 +196,9 @@ def create_or_upgrade_fleet_tables(database: FleetDatabase) -> SchemaChange:
         _refuse_newer(known)
         steps = _apply_despite_deadlocks(connection, known)
         _record(connection, [name for name in _LEDGERS_REVISIONS if name not in known])
+        for setting, value in _KEEPALIVES.items():
+            statement = SQL("ALTER ROLE CURRENT_USER IN DATABASE {} SET {} = {}")
+            connection.execute(statement.format(Identifier(connection.info.dbname), Identifier(setting), value))
     own = list(_OWN_REVISIONS)
     before = [name for name in own if name in known]
     return SchemaChange(before[-1] if before else None, own[-1], steps)

@@ -7,6 +7,7 @@ import socket
 import psycopg
 import pytest
 from procrastinate.exceptions import ConnectorException
+from psycopg.conninfo import conninfo_to_dict
 
 from connectors.language import Language, using_language
 from jobs.cli.fleet.watch import FleetWatch
@@ -194,6 +195,19 @@ def test_server_that_is_gone_is_noticed_within_a_minute():
     server().drop(name)
 
     assert all(silent <= 60 and unanswered == 60_000 for silent, unanswered in patient)
+
+
+def test_a_machine_that_vanished_leaves_no_connection_on_the_server_for_long():
+    """Else each outage would leave dozens for hours; the server asks after a minute, whoever uses them."""
+    with server().database(like="template1") as local:
+        url = server().url(conninfo_to_dict(local)["dbname"], over_network=True)
+        create_or_upgrade_fleet_tables(FleetDatabase(url))
+        with psycopg.connect(url) as connection:
+            names = ("idle", "interval", "count")
+            asked = [connection.execute(f"SHOW tcp_keepalives_{each}").fetchone()[0] for each in names]
+
+    idle, interval, count = map(int, asked)
+    assert idle + interval * count <= 60
 
 
 def patience(connection):
