@@ -1497,11 +1497,11 @@ FAULTS = (
         "tests/e2e/test_forget_after_move.py::test_a_lead_that_only_the_old_state_knows_is_found_there",
     ),
     Fault(
-        "a rehearsal names the file that still holds the person and cannot be used",
+        "a former file that could not be searched is named, though it could be erased",
         "jobs/cli/lead/forget.py",
         "            found.problems[file.path] = str(error)\n    every",
         "            del error\n    every",
-        "tests/e2e/test_forget_after_move.py::test_a_file_that_cannot_be_used_is_named",
+        "tests/e2e/test_forget_after_move.py::test_a_file_that_could_be_erased_but_not_searched_is_named",
     ),
     Fault(
         "no incident names a forgotten lead",
