@@ -1497,13 +1497,6 @@ FAULTS = (
         "tests/e2e/test_forget_after_move.py::test_a_lead_that_only_the_old_state_knows_is_found_there",
     ),
     Fault(
-        "a former file that could not be searched is named, though it could be erased",
-        "jobs/cli/lead/forget.py",
-        "            found.problems[file.path] = str(error)\n    every",
-        "            del error\n    every",
-        "tests/e2e/test_forget_after_move.py::test_a_file_that_could_be_erased_but_not_searched_is_named",
-    ),
-    Fault(
         "no incident names a forgotten lead",
         "jobs/ledger/retention/erasure.py",
         "    incidents.remove_leads_from_incidents(session, account, ids)\n",
