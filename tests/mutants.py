@@ -275,9 +275,9 @@ FAULTS = (
     ),
     Fault(
         "a worker that died before the server's clock was set back is not taken for alive",
-        "jobs/fleet/worker.py",
-        "        await self._in_database(queue.count_future_heartbeats_from_now)\n",
-        "",
+        "jobs/fleet/queue.py",
+        "SET last_heartbeat = now() WHERE last_heartbeat > now()",
+        "SET last_heartbeat = now() WHERE false",
         "tests/unit/jobs/fleet/test_worker.py",
     ),
     Fault(
@@ -741,8 +741,22 @@ FAULTS = (
     Fault(
         "no worker is taken for dead because the database was away",
         "jobs/fleet/worker.py",
-        "if now - self._heard_at > dead_after / 2 or now - self._heard_since < dead_after:",
-        "if False:",
+        "if not is_heard or time.monotonic() - self._heard_since < self.pace.dead_after:",
+        "if not is_heard:",
+        "tests/unit/jobs/fleet/test_worker.py",
+    ),
+    Fault(
+        "no worker is taken for dead because this one's machine stood still",
+        "jobs/fleet/worker.py",
+        "if not is_heard or time.monotonic()",
+        "if time.monotonic()",
+        "tests/unit/jobs/fleet/test_worker.py",
+    ),
+    Fault(
+        "after a silence, all have time to be heard",
+        "jobs/fleet/worker.py",
+        "elif silence > self._long_silence:",
+        "elif False:",
         "tests/unit/jobs/fleet/test_worker.py",
     ),
     Fault(

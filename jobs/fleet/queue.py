@@ -316,17 +316,38 @@ def register(connection: Connection, machine: str) -> int:
     return int(row["worker_id"])
 
 
-def count_future_heartbeats_from_now(connection: Connection) -> None:
-    """Have heartbeats that lie ahead of the server's clock, which was set back, count from now.
+def beat(connection: Connection, worker: int) -> timedelta | None:
+    """Record that a worker is alive.
 
-    Else a worker that died before would pass for alive until the clock is there again.
+    Returns:
+        For how long it had not been heard before; None if it was taken for dead, and must register anew.
+    """
+    row = connection.execute(
+        """
+        UPDATE procrastinate_workers SET last_heartbeat = now()
+        FROM (SELECT id, last_heartbeat FROM procrastinate_workers WHERE id = %s FOR UPDATE) before
+        WHERE procrastinate_workers.id = before.id
+        RETURNING now() - before.last_heartbeat AS silence
+        """,
+        [worker],
+    ).fetchone()
+    return None if row is None else row["silence"]
+
+
+def is_heard(connection: Connection, worker: int, *, silent_for: timedelta) -> bool:
+    """Return whether a worker's own last heartbeat is recent.
+
+    Heartbeats that lie ahead of the server's clock, which was set back, count from now: else a worker that died before
+    would pass for alive until the clock is there again.
+
+    Args:
+        connection: a connection to the fleet's database.
+        worker: its number.
+        silent_for: from when on its last heartbeat is not recent.
     """
     connection.execute("UPDATE procrastinate_workers SET last_heartbeat = now() WHERE last_heartbeat > now()")
-
-
-def beat(connection: Connection, worker: int) -> bool:
-    """Record that a worker is alive; False if it was taken for dead, and must register anew."""
-    return (
-        connection.execute("UPDATE procrastinate_workers SET last_heartbeat = now() WHERE id = %s", [worker]).rowcount
-        == 1
+    return bool(
+        connection.execute(
+            "SELECT FROM procrastinate_workers WHERE id = %s AND last_heartbeat > now() - %s", [worker, silent_for]
+        ).rowcount
     )

@@ -125,10 +125,13 @@ class FleetWorker:
     """Whether the log says that the database is away."""
     _refusal: str = field(default="", init=False)
     """Why the database refuses something, as the log says."""
-    _heard_at: float = field(default=-math.inf, init=False)
-    """When the database last took a heartbeat, on the monotonic clock."""
     _heard_since: float = field(default=math.inf, init=False)
-    """Since when it has taken them without a gap in which another's could have been missed."""
+    """Since when its heartbeats have been recorded without a long silence, on the monotonic clock."""
+
+    @property
+    def _long_silence(self) -> timedelta:
+        """One in which others could have been missed; shorter, they are heard again before they count as dead."""
+        return timedelta(seconds=self.pace.dead_after / 2)
 
     async def run(self) -> None:
         """Work until a stop is requested, and wait a bounded time for what is under way.
@@ -157,6 +160,7 @@ class FleetWorker:
 
     async def _register(self) -> None:
         self._id = await self._in_database(lambda connection: queue.register(connection, self._machine))
+        self._heard_since = time.monotonic()
         _log.info("the worker is registered", machine=self._machine, worker=self._id)
 
     def _queue(self) -> PsycopgConnector:
@@ -220,13 +224,12 @@ class FleetWorker:
 
     async def _keep_alive(self) -> None:
         self.beat()
-        if not await self._in_database(lambda connection: queue.beat(connection, self._id)):
+        silence = await self._in_database(lambda connection: queue.beat(connection, self._id))
+        if silence is None:
             # Paused for so long that it was taken for dead: its accounts are others' by now.
             await self._register()
-        now = time.monotonic()
-        if now - self._heard_at > self.pace.dead_after / 2:
-            self._heard_since = now
-        self._heard_at = now
+        elif silence > self._long_silence:
+            self._heard_since = time.monotonic()
         self._refusal = ""
         if self._is_away:
             self._is_away = False
@@ -246,12 +249,13 @@ class FleetWorker:
         await asyncio.get_running_loop().run_in_executor(self._threads, self.watch, self._stopping.is_set)
 
     async def _give_up_dead_workers(self) -> None:
-        # While the database was away, nobody's heart could beat, and while this worker was paused, perhaps none on its
-        # machine: all have time to be heard first.
-        now, dead_after = time.monotonic(), self.pace.dead_after
-        if now - self._heard_at > dead_after / 2 or now - self._heard_since < dead_after:
+        # Whatever kept this worker's heart from being heard may have kept others': the database was away, its clock
+        # jumped, this machine was paused. All have time to be heard first.
+        is_heard = await self._in_database(
+            lambda connection: queue.is_heard(connection, self._id, silent_for=self._long_silence)
+        )
+        if not is_heard or time.monotonic() - self._heard_since < self.pace.dead_after:
             return
-        await self._in_database(queue.count_future_heartbeats_from_now)
         for job in await self._manager.get_stalled_jobs(seconds_since_heartbeat=self.pace.dead_after):
             # Not `retry_job`: a worker that was only paused would end the job of its successor, which has the same id.
             with suppress(ConnectorException):

@@ -7,7 +7,6 @@ import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import pairwise
 from types import SimpleNamespace
@@ -413,28 +412,37 @@ def set_read_only(database, value):
 
 
 @pytest.mark.parametrize(
-    ("beats", "asks"),
+    ("start", "beats", "asks"),
     [
-        pytest.param([], 0, id="before the first heartbeat"),
-        pytest.param(range(50, 101, 10), 0, id="not long after it"),
-        pytest.param(range(40, 101, 10), 1, id="a minute after it"),
-        pytest.param(range(0, 61, 10), 0, id="while no heartbeat gets through"),
-        pytest.param([*range(0, 61, 10), 100], 0, id="as soon as one does again"),
-        pytest.param([*range(0, 11, 10), *range(50, 101, 10)], 0, id="not long after that"),
-        pytest.param([0, *range(40, 101, 10)], 1, id="a minute after that"),
-        pytest.param([*range(0, 61, 10), 85, 100], 1, id="where but one was missed"),
+        pytest.param(50, range(60, 101, 10), 0, id="not long after its start"),
+        pytest.param(40, range(50, 101, 10), 1, id="a minute after it"),
+        pytest.param(0, range(10, 61, 10), 0, id="while no heartbeat gets through"),
+        pytest.param(0, [*range(10, 61, 10), 100], 0, id="as soon as one does again"),
+        pytest.param(0, [10, *range(50, 101, 10)], 0, id="not long after that"),
+        pytest.param(0, range(40, 101, 10), 1, id="a minute after that"),
+        pytest.param(0, [*range(10, 61, 10), 85, 100], 1, id="where but one was missed"),
     ],
 )
-def test_nobody_is_taken_for_dead_until_all_could_be_heard(worker, monkeypatch, beats, asks):
+def test_nobody_is_taken_for_dead_until_all_could_be_heard(worker, monkeypatch, start, beats, asks):
     """A look, at second 100, asks for the dead only after a minute in which heartbeats came in."""
     clock = SimpleNamespace(now=0.0)
     monkeypatch.setattr("jobs.fleet.worker.time", SimpleNamespace(monotonic=lambda: clock.now))
-    worker.pace = replace(worker.pace, dead_after=60.0)
+
+    def wait_until(second):
+        with worker.database.connect() as connection:
+            connection.execute(
+                "UPDATE procrastinate_workers SET last_heartbeat = last_heartbeat - %s",
+                [timedelta(seconds=second - clock.now)],
+            )
+        clock.now = second
 
     async def play():
-        for clock.now in beats:
+        wait_until(start)
+        await worker._register()
+        for beat in beats:
+            wait_until(beat)
             await worker._keep_alive()
-        clock.now = 100.0
+        wait_until(100)
         await worker._look_after_the_queue()
 
     asyncio.run(play())
@@ -534,7 +542,7 @@ def test_worker_that_died_before_the_server_s_clock_was_set_back_is_not_taken_fo
         ahead = "UPDATE procrastinate_workers SET last_heartbeat = now() + interval '2 hours' WHERE id = %s"
         connection.execute(ahead, [dead])
 
-    worker._heard_at, worker._heard_since = time.monotonic(), float("-inf")
+    worker._heard_since = float("-inf")
     asyncio.run(worker._give_up_dead_workers())
 
     with worker.database.connect() as connection:
