@@ -42,6 +42,8 @@ class Timetable:
     """Returns whether a date has a night."""
     also_every: timedelta | None = None
     """How often to take up webhooks between nights; None for never."""
+    clock_error: timedelta = timedelta()
+    """How far the clock whose times it is asked by, and answers by, is ahead of the right one."""
 
     def next_night_after(self, moment: datetime) -> DueNight | None:
         """Return the first night due after `moment`; None if there is none."""
@@ -51,12 +53,14 @@ class Timetable:
 
     def latest_due_night(self, moment: datetime) -> DueNight | None:
         """Return the last night due at or before `moment`; None if there was none."""
-        last = moment.astimezone(self.zone).date()
+        last = moment.astimezone(self.zone).date() + _DAY  # where it is by the right clock
         days = (last - _DAY * back for back in range(_MAX_AHEAD))
         return next((firing for day in days if (firing := self._night_on_date(day)) and firing.at <= moment), None)
 
     def _night_on_date(self, day: date) -> DueNight | None:
-        return DueNight(day, first_instant_of_local_time(day, self.at, self.zone)) if self.names(day) else None
+        if not self.names(day):
+            return None
+        return DueNight(day, first_instant_of_local_time(day, self.at, self.zone) + self.clock_error)
 
 
 def daily_timetable(written: str, zone: ZoneInfo) -> Timetable:

@@ -143,16 +143,16 @@ CREATE TABLE fleet_message (
 """
 _MACHINES = """
 ALTER TABLE fleet_run RENAME worker TO machine;
-UPDATE fleet_run SET machine = regexp_replace(machine, ':[0-9]+$', '');
+-- where the process was named too: of the runs by which machines are compared, not of all those of 90 days
+UPDATE fleet_run SET machine = regexp_replace(machine, ':[0-9]+$', '')
+WHERE machine ~ ':[0-9]+$' AND (task = 'unable' OR started_at > now() - interval '1 hour');
 
 CREATE TABLE fleet_worker (
     id bigint PRIMARY KEY REFERENCES procrastinate_workers ON DELETE CASCADE,
     machine text NOT NULL
 );
 """
-_SHORT_LIVED = """
-CREATE INDEX fleet_run_without_work ON fleet_run (started_at) WHERE task = 'nothing' AND exit_code = 0;
-
+_TOLD_OVER = """
 ALTER TABLE fleet_notice
     -- how often an address did not take that the cause is over
     ADD over_failures integer NOT NULL DEFAULT 0;
@@ -171,7 +171,7 @@ _OWN_REVISIONS = {
     "fleet-6": _RENAMED,
     "fleet-7": _MESSAGES,
     "fleet-8": _MACHINES,
-    "fleet-9": _SHORT_LIVED,
+    "fleet-9": _TOLD_OVER,
 }
 """Each revision of our own tables, in order, with its statements."""
 _LEDGERS_REVISIONS = tuple(f"ledgers-{revision}" for revision in REVISIONS)

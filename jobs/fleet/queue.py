@@ -41,8 +41,6 @@ _LOCK = 0x6F70_6C65_6164_02
 """Key of the advisory lock under which one worker at a time looks for what is due."""
 _KEEP_RUNS = timedelta(days=90)
 _KEEP_RUNS_WITHOUT_WORK = timedelta(hours=1)
-_MOST_DELETED = 10_000
-"""Runs that are deleted at once; what is left has its turn at the next look."""
 
 # ── what is due ──────────────────────────────────────────────────────────────────────────────────
 
@@ -213,10 +211,10 @@ def end_run(connection: Connection, run: OpenRun, result: WorkResult, *, is_give
         "has_state": result.task is not DidTask.NOTHING and result.ledger_run is not None,
     }
     # In a statement of its own: one that waits for the row, which `add_account` holds, does not see what came with it.
+    # And before its runs, as `erase_account` does.
     connection.execute(
         """
-        SELECT FROM fleet_run JOIN fleet_account ON name = account
-        WHERE fleet_run.id = %s FOR NO KEY UPDATE OF fleet_run, fleet_account
+        SELECT FROM fleet_account WHERE name = (SELECT account FROM fleet_run WHERE id = %s) FOR NO KEY UPDATE
         """,
         [run.id],
     )
@@ -251,7 +249,24 @@ def end_run(connection: Connection, run: OpenRun, result: WorkResult, *, is_give
         """,
         values,
     )
+    if result.task is DidTask.NOTHING and result.exit_code == Exit.DONE:
+        _delete_runs_without_work(connection, before=run.id)
     return ended.rowcount == 1
+
+
+def _delete_runs_without_work(connection: Connection, *, before: int) -> None:
+    """Delete an account's earlier runs for which nothing was due, before one more of them: with `also_every` most are.
+
+    That one tells that what the account was held by before is over.
+    """
+    connection.execute(
+        """
+        DELETE FROM fleet_run
+        WHERE account = (SELECT account FROM fleet_run WHERE id = %(run)s) AND id < %(run)s
+            AND task = 'nothing' AND exit_code = 0 AND started_at < now() - %(keep)s
+        """,
+        {"run": before, "keep": _KEEP_RUNS_WITHOUT_WORK},
+    )
 
 
 def release_lost_runs(connection: Connection) -> list[tuple[str, OpenRun]]:
@@ -261,11 +276,22 @@ def release_lost_runs(connection: Connection) -> list[tuple[str, OpenRun]]:
     first two times the account is as due as it was; each further time it waits a minute longer. It did not fail: see
     `SUSPECT_AFTER`.
     """
+    # The accounts before their runs, as in `end_run`: their workers may be alive after all.
+    accounts = connection.execute(
+        """
+        SELECT name FROM fleet_account WHERE name IN (
+            SELECT account FROM fleet_run
+            WHERE ended_at IS NULL AND NOT EXISTS (SELECT 1 FROM procrastinate_jobs WHERE id = job)
+        )
+        ORDER BY name FOR NO KEY UPDATE
+        """
+    )
     rows = connection.execute(
         """
         WITH gone AS (
             UPDATE fleet_run SET ended_at = now()
-            WHERE ended_at IS NULL AND NOT EXISTS (SELECT 1 FROM procrastinate_jobs WHERE id = fleet_run.job)
+            WHERE ended_at IS NULL AND account = ANY (%(accounts)s)
+                AND NOT EXISTS (SELECT 1 FROM procrastinate_jobs WHERE id = fleet_run.job)
             RETURNING id, account, started_at, asked
         )
         UPDATE fleet_account
@@ -277,31 +303,14 @@ def release_lost_runs(connection: Connection) -> list[tuple[str, OpenRun]]:
             -- what was asked for later is another request, to which the run is no answer
             CASE WHEN asked AND asked_at <= started_at THEN asked_at END AS asked_at
         """,
-        {"suspect": SUSPECT_AFTER},
+        {"suspect": SUSPECT_AFTER, "accounts": [row["name"] for row in accounts]},
     )
     return [(row.pop("name"), OpenRun(**row)) for row in rows]
 
 
 def delete_old_runs(connection: Connection) -> None:
-    """Delete runs that have grown old: sooner those for which nothing was due, of which an account's last one stays.
-
-    With `also_every`, most are. The last one tells that what an account was held by before is over.
-    """
+    """Delete runs that have grown old."""
     connection.execute("DELETE FROM fleet_run WHERE started_at < now() - %s", [_KEEP_RUNS])
-    connection.execute(
-        """
-        DELETE FROM fleet_run WHERE id IN (
-            SELECT id FROM fleet_run AS old
-            WHERE task = 'nothing' AND exit_code = 0 AND started_at < now() - %s AND EXISTS (
-                SELECT 1 FROM fleet_run later
-                WHERE later.account = old.account AND later.id > old.id
-                    AND later.task = 'nothing' AND later.exit_code = 0
-            )
-            LIMIT %s FOR UPDATE OF old SKIP LOCKED
-        )
-        """,
-        [_KEEP_RUNS_WITHOUT_WORK, _MOST_DELETED],
-    )
 
 
 # ── workers ──────────────────────────────────────────────────────────────────────────────────────

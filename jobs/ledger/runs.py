@@ -46,8 +46,10 @@ class NightDoneError(CommandError):
 def run_covering_night(session: Session, account: str, night: date, *, today: date) -> Run | None:
     """Return the run that did the night of this date or a later one, which includes the earlier night's work.
 
-    Nights after `today` don't count: a clock once set ahead must not suppress the nights in between.
+    Nights after `today` don't count: a clock once set ahead must not suppress the nights in between. The night itself,
+    which is due, does: by the clock of a fleet's machine, which may be a little behind, it can be tomorrow's.
     """
+    today = max(night, today)
     ahead = session.exec(select(func.max(Run.night)).where(Run.account == account, col(Run.night) > today)).one()
     if ahead is not None:
         _log.warning(

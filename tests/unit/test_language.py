@@ -392,7 +392,7 @@ _FOR_PROGRAMS = frozenset({"_words", "compile", "execute"})
 _HELP = frozenset({"epilog", "help"})
 _FOR_PROGRAMMERS = frozenset({"AttributeError", "RuntimeError", "TypeError", "AssertionError", "IllegalMoveError"})
 _NO_SENTENCE = re.compile(
-    r"\s*\(?\s*(ALTER TABLE|ANALYZE|BEGIN|CREATE|DELETE|DROP (POLICY|TABLE)|EXISTS|INSERT|PRAGMA|SELECT"
+    r"\s*\(?\s*(ALTER (ROLE|TABLE)|ANALYZE|BEGIN|CREATE|DELETE|DROP (POLICY|TABLE)|EXISTS|INSERT|PRAGMA|SELECT"
     r"|SET (LOCAL|TRANSACTION)|account =|UPDATE|USING|WHEN|WHERE|WITH|CAST|\.\w+ FROM)[ (]"
     r"|\) WITH CHECK| PRAGMA| (ENABLE|(NO )?FORCE) ROW LEVEL"
     r"| AS (JSONB|value FROM)|( = |\(| = \( SELECT )?current_setting\(|\(split_part\("

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import structlog
 
-from connectors.language import Language, _n, using_language
+from connectors.language import Language, _, using_language
 from connectors.ports import Clock
 from jobs.cancellation import StoppedBySignal, StopSignal
 from jobs.cli.accounts import AccountFile, load_stored_account
@@ -24,8 +24,15 @@ from jobs.settings import InvalidSettings, Settings, ValidSettings
 from jobs.timetable import DueNight, Timetable
 from jobs.wiring.account import platform_of_each_destination
 
-_MOST_CLOCK_ERROR = timedelta(minutes=5)
-"""By so much, this machine's clock may differ from the database's, by which accounts come due."""
+_MOST_CLOCK_ERROR = timedelta(hours=1)
+"""By so much, this machine's clock may differ from the database's, by which accounts come due.
+
+A night is due by the database's clock. By its own, a machine that is behind would find none due, put each off by as
+much in silence, and empty the queue ahead of the others. As it is, a small error costs nothing, whichever clock is
+wrong, also where there is one machine only. All else goes by the machine's clock, which a night compares with Oplead's:
+that ends it from two hours on. At half of that another machine comes first, and a human is told if there is none.
+"""
+_log = structlog.stdlib.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,16 +72,23 @@ class WorkOrderExecutor:
                 return WorkResult(DidTask.NOTHING, failure.exit_code, self._until_next_night(order), why=why)
 
     def _do(self, account: AccountFile, order: WorkOrder) -> WorkResult:
-        if account.settings.clock is None and abs(order.clock_error) > _MOST_CLOCK_ERROR:
-            # By a clock that is behind, its night would not be due, and be put off by as much.
-            return WorkResult(DidTask.UNABLE, Exit.CONFIGURATION, why=_wrong_clock(order.clock_error))
+        clock_error = _clock_error(account.settings, order)
+        if abs(clock_error) > _MOST_CLOCK_ERROR:
+            _log.error(
+                "this machine's clock or the database's is wrong", seconds_ahead=int(clock_error.total_seconds())
+            )
+            why = _(
+                "this machine's clock and the database's are more than an hour apart: set the one that is wrong, and "
+                "keep both right (NTP)"
+            )
+            return WorkResult(DidTask.UNABLE, Exit.CONFIGURATION, why=why)
         shared = SharedByAccounts(self.stop, self.redaction, json_wanted=True, prints_results=False)
         served = AccountNightRunner(account, shared, first_run=order.settings.first_run)
         shared.accounts = [served]
         others = order.settings.others
         shared.told_apart = None if others is None else frozenset(others)
         shared.clock = account.settings.clock
-        table = served.timetable()
+        table = replace(served.timetable(), clock_error=clock_error)
         with served.open_clock() as clock:
             began = clock.now()
             task, outcome, open_night = _do_what_is_due(served, table, order, clock)
@@ -100,23 +114,14 @@ class WorkOrderExecutor:
         if not isinstance(loaded, ValidSettings) or loaded.settings.schedule is None:
             return None
         now = datetime.now(loaded.settings.zone)
-        firing = timetable_of(loaded.settings.schedule, loaded.settings.zone).next_night_after(now)
+        table = timetable_of(loaded.settings.schedule, loaded.settings.zone)
+        firing = replace(table, clock_error=_clock_error(loaded.settings, order)).next_night_after(now)
         return None if firing is None else firing.at - now
 
 
-def _wrong_clock(error: timedelta) -> str:
-    minutes = abs(error) // timedelta(minutes=1)
-    if error > timedelta():
-        return _n(
-            "this machine's clock is {count} minute ahead of the database's: see that both are kept right (NTP)",
-            "this machine's clock is {count} minutes ahead of the database's: see that both are kept right (NTP)",
-            minutes,
-        )
-    return _n(
-        "this machine's clock is {count} minute behind the database's: see that both are kept right (NTP)",
-        "this machine's clock is {count} minutes behind the database's: see that both are kept right (NTP)",
-        minutes,
-    )
+def _clock_error(settings: Settings, order: WorkOrder) -> timedelta:
+    """Return how far the account's clock is ahead of the database's; a sandbox's is right, whatever it says."""
+    return order.clock_error if settings.clock is None else timedelta()
 
 
 def _problems(settings: Settings, outcome: TaskOutcome, now: datetime) -> tuple[Problem, ...] | None:

@@ -144,13 +144,14 @@ FIRST_RUN = "oplead.first_run"
 They are joined by `/`, which ends each of them in a target.
 """
 _SHOW_STARTS = (
-    # So that this costs a first run as much beside thousands of accounts as beside one.
-    "CREATE INDEX IF NOT EXISTS start_owner ON start (split_part(target, '/', 1))",
     "DROP POLICY IF EXISTS first_run ON start",
     """
     CREATE POLICY first_run ON start FOR SELECT
     USING (split_part(target, '/', 1) = ANY (string_to_array(current_setting('oplead.first_run', true), '/')))
     """,
+    # So that this costs a first run as much beside thousands of accounts as beside one. It comes last: its lock lets
+    # others read on, so that one who has read and then writes would wait for it, and the policy's lock for that one.
+    "CREATE INDEX IF NOT EXISTS start_owner ON start (split_part(target, '/', 1))",
 )
 _STARTS_AS_SHOWN = (
     "(split_part((target)::text, '/'::text, 1) = ANY "

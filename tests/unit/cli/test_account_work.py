@@ -1,11 +1,13 @@
 """What a fleet's worker makes of an account: what its own machine lacks is told from what no machine could run."""
 
 import json
-from contextlib import closing
-from datetime import UTC, datetime, timedelta
+from contextlib import closing, nullcontext
+from datetime import UTC, date, datetime, timedelta
+from types import SimpleNamespace
 from zoneinfo import ZoneInfo
 
 import pytest
+from structlog.testing import capture_logs
 
 from connectors.language import Language, translated, using_language
 from jobs.cancellation import StopSignal
@@ -123,21 +125,17 @@ def test_account_that_no_machine_could_run_waits_for_its_next_night(did):
     assert timedelta() < result.next_in <= timedelta(hours=25)
 
 
-@pytest.mark.parametrize(
-    ("minutes", "english", "french"),
-    [
-        (-12, "this machine's clock is 12 minutes behind the database's", "a 12 minutes de retard sur"),
-        (1440, "this machine's clock is 1,440 minutes ahead of the database's", "a 1\N{NNBSP}440 minutes d’avance sur"),
-    ],
-)
-def test_account_is_left_to_a_machine_whose_clock_is_right(did, minutes, english, french):
-    """By a clock that is behind, no night would be due, and each be put off by as much without anybody noticing."""
-    result = did(SETTINGS, TOKEN, KEY, timedelta(minutes=minutes))
+def test_account_is_left_to_a_machine_whose_clock_is_right(did):
+    """Oplead's would end its night. It is one cause, however wrong the clock is, and the log has by how much."""
+    with capture_logs() as logs:
+        results = [did(SETTINGS, TOKEN, KEY, timedelta(minutes=minutes)) for minutes in (-61, -62, 1440)]
+    (why,) = {each.why for each in results}
 
-    assert WorkResult(DidTask.UNABLE, Exit.CONFIGURATION, why=result.why) == result
-    assert result.why.startswith(english)
+    assert {WorkResult(DidTask.UNABLE, Exit.CONFIGURATION, why=why)} == set(results)
+    assert why.startswith("this machine's clock and the database's are more than an hour apart")
     with using_language(Language.FRENCH):
-        assert french in translated(str(result.why))
+        assert "ont plus d’une heure d’écart" in translated(why)
+    assert [-61 * 60, -62 * 60, 1440 * 60] == [each["seconds_ahead"] for each in logs]
 
 
 LOCAL = "http://127.0.0.1:1"
@@ -149,8 +147,8 @@ SANDBOX = SETTINGS.replace("oplead: {", f"clock: '{LOCAL}'\noplead: {{ base_url:
 @pytest.mark.parametrize(
     ("text", "error"),
     [
-        pytest.param(SETTINGS, timedelta(minutes=5), id="a little wrong"),
-        pytest.param(SETTINGS, timedelta(minutes=-5), id="a little wrong, behind"),
+        pytest.param(SETTINGS, timedelta(hours=1), id="a little wrong"),
+        pytest.param(SETTINGS, timedelta(hours=-1), id="a little wrong, behind"),
         pytest.param(SANDBOX, timedelta(days=2), id="a sandbox's clock"),
     ],
 )
@@ -159,6 +157,49 @@ def test_clock_that_does_no_harm_keeps_no_account_from_its_night(did, text, erro
     result = did(text, TOKEN, KEY | {"token_uri": f"{LOCAL}/token"}, error)
 
     assert DidTask.NOTHING is result.task
+
+
+@pytest.mark.parametrize("error", [timedelta(minutes=-50), timedelta(), timedelta(minutes=50)])
+def test_night_is_due_by_the_database_s_clock(did, monkeypatch, error):
+    """Whatever this machine's says: none is put off by what it is behind, nor done before its time."""
+    done = [date(2026, 11, 28)]
+    machine = SimpleNamespace()
+
+    def run_night_if_due(_self, night, _clock, *, if_missed):
+        assert not if_missed
+        if night in done:
+            return TaskOutcome()
+        done.append(night)
+        return TaskOutcome(run=len(done))
+
+    monkeypatch.setattr(AccountNightRunner, "timetable", lambda _self: daily_timetable("05:30", PARIS))
+    monkeypatch.setattr(AccountNightRunner, "open_clock", lambda _self: nullcontext(machine))
+    monkeypatch.setattr(AccountNightRunner, "run_night_if_due", run_night_if_due)
+    due = datetime(2026, 11, 29, 5, 30, tzinfo=PARIS)
+    results = []
+    for minutes in (-1, 1, 2):
+        machine.now = lambda at=due + timedelta(minutes=minutes) + error: at
+        results.append(did(SETTINGS, TOKEN, KEY, error))
+
+    assert [DidTask.NOTHING, DidTask.NIGHT, DidTask.NOTHING] == [each.task for each in results]
+    waits = [timedelta(minutes=1), timedelta(days=1, minutes=-1), timedelta(days=1, minutes=-2)]
+    assert waits == [each.next_in for each in results]
+    assert waits == [each.night_in for each in results]
+    assert [date(2026, 11, 28), date(2026, 11, 29)] == done
+
+
+def test_account_that_could_not_run_is_next_due_by_the_database_s_clock(did, monkeypatch):
+    """As one whose night ran."""
+
+    class Machine(datetime):
+        @classmethod
+        def now(cls, zone):
+            return datetime(2026, 11, 29, 12, 0, tzinfo=zone)
+
+    monkeypatch.setattr("jobs.cli.fleet.account_work.datetime", Machine)
+    ahead, behind = (did(SETTINGS, TOKEN, KEY, timedelta(minutes=minutes)).next_in for minutes in (30, -30))
+
+    assert [timedelta(hours=18), timedelta(hours=17)] == [ahead, behind]
 
 
 YEAR = timedelta(days=365)

@@ -1,5 +1,6 @@
 """Each local date of a schedule has exactly one night, whatever the clock does on that date."""
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
@@ -23,6 +24,21 @@ def year_of(table, start=NEW_YEAR):
 def utc(*parts):
     """Return an instant in UTC."""
     return datetime(*parts, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("minutes", [-50, 0, 50])
+@pytest.mark.parametrize("written", ["00:20", "05:30", "23:40"])
+def test_clock_that_is_wrong_by_a_known_error_finds_the_same_nights_due(written, minutes):
+    """Each at the right time, also where it is another day by that clock."""
+    right = daily_timetable(written, PARIS)
+    error = timedelta(minutes=minutes)
+    wrong = replace(right, clock_error=error)
+    for firing in (right.next_night_after(NEW_YEAR + timedelta(days=day)) for day in range(3)):
+        for moment in (firing.at - timedelta(seconds=1), firing.at, firing.at + timedelta(hours=1)):
+            latest, following = wrong.latest_due_night(moment + error), wrong.next_night_after(moment + error)
+
+            assert replace(latest, at=latest.at - error) == right.latest_due_night(moment)
+            assert replace(following, at=following.at - error) == right.next_night_after(moment)
 
 
 @pytest.mark.parametrize("written", ["00:00", "02:00", "02:30", "03:00", "05:30", "23:59"])

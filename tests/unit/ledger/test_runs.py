@@ -64,6 +64,14 @@ def test_completed_night_is_done(play, ask):
     assert ask(is_missed, FRIDAY, today=FRIDAY)
 
 
+def test_completed_night_is_done_though_it_is_tomorrow_s_by_a_clock_that_is_behind(play, ask):
+    """A fleet's night at midnight comes by the database's clock."""
+    play("run", 0, FRIDAY)
+
+    assert not ask(is_missed, FRIDAY, today=THURSDAY)
+    assert ask(is_missed, THURSDAY, today=THURSDAY)
+
+
 @pytest.mark.parametrize(
     "exit_code", [pytest.param(None, id="killed"), pytest.param(143, id="stopped"), pytest.param(2, id="refused")]
 )

@@ -236,9 +236,13 @@ def test_tables_of_an_earlier_version_are_brought_up_to_date():
         with database.connect() as connection:
             connection.execute("INSERT INTO fleet_account (name, first_run) VALUES ('one', true)")
             connection.execute(
-                "INSERT INTO fleet_run (account, job, machine, settings_version) VALUES ('one', 1, 'web:1:12', 1)"
+                "INSERT INTO fleet_run (account, job, machine, settings_version, task, started_at) VALUES "
+                "('one', 1, 'web:1:12', 1, NULL, now()), "
+                "('one', 2, 'web:1:12', 1, 'unable', now() - interval '9 days'), "
+                "('one', 3, 'web:1:12', 1, 'night', now() - interval '9 days')"
             )
-            connection.execute("DROP INDEX fleet_run_started, fleet_run_without_work")
+            kept = connection.execute("SELECT ctid, job FROM fleet_run WHERE task = 'night'").fetchall()
+            connection.execute("DROP INDEX fleet_run_started")
             connection.execute("DROP TABLE fleet_problem, fleet_notice, fleet_message, fleet_worker")
             connection.execute("ALTER TABLE fleet_account DROP sends_to, DROP told_apart, DROP not_renamed")
             connection.execute("ALTER TABLE fleet_run RENAME machine TO worker")
@@ -249,6 +253,8 @@ def test_tables_of_an_earlier_version_are_brought_up_to_date():
         assert SchemaChange("fleet-1", "fleet-9", 8) == create_or_upgrade_fleet_tables(database)
         with database.connect() as connection:
             assert [{"name": "one"}] == connection.execute("SELECT name FROM fleet_account").fetchall()
-            assert [{"machine": "web:1"}] == connection.execute("SELECT machine FROM fleet_run").fetchall()
+            runs = connection.execute("SELECT machine FROM fleet_run ORDER BY job").fetchall()
+            assert ["web:1", "web:1", "web:1:12"] == [each["machine"] for each in runs]
+            assert kept == connection.execute("SELECT ctid, job FROM fleet_run WHERE task = 'night'").fetchall()
             assert [] == connection.execute("SELECT 1 FROM fleet_problem, fleet_notice").fetchall()
             assert connection.execute("SELECT 1 FROM pg_indexes WHERE indexname = 'fleet_run_started'").fetchone()

@@ -20,7 +20,7 @@ DROP TABLE fleet_worker, fleet_message;
 ALTER TABLE fleet_run RENAME machine TO worker;
 ALTER TABLE fleet_notice DROP over_at, DROP over_failures;
 ALTER TABLE fleet_account DROP held, DROP lost, DROP sends_to, DROP told_apart, DROP not_renamed;
-DROP INDEX fleet_run_open, fleet_run_without_work;
+DROP INDEX fleet_run_open;
 CREATE INDEX fleet_run_open ON fleet_run (job) WHERE ended_at IS NULL;
 DELETE FROM fleet_revision WHERE name >= 'fleet-5' AND name LIKE 'fleet-%';
 INSERT INTO fleet_account (name, first_run) VALUES ('one', false);

@@ -11,7 +11,14 @@ from procrastinate.sync_psycopg_connector import SyncPsycopgConnector
 
 from jobs.exit_codes import Exit
 from jobs.fleet import queue
-from jobs.fleet.accounts import add_account, latest_settings, pause_account, remove_account, request_immediate_run
+from jobs.fleet.accounts import (
+    add_account,
+    erase_account,
+    latest_settings,
+    pause_account,
+    remove_account,
+    request_immediate_run,
+)
 from jobs.fleet.status import load_fleet_status
 from jobs.fleet.work import DidTask, WorkResult
 from tests.postgresql import wait_until
@@ -323,6 +330,47 @@ def test_settings_that_are_stored_while_a_run_ends_are_due_at_once(database):
         assert due_in(connection) <= timedelta()
 
 
+@contextmanager
+def waiting_for_the_account(database, do):
+    """A connection that holds the row of the account, for which what is done on another one waits; yield both."""
+    pids = []
+
+    def in_transaction():
+        with database.connect() as connection:
+            pids.append(connection.info.backend_pid)
+            return do(connection)
+
+    with ThreadPoolExecutor(1) as threads, database.connect() as connection:
+        connection.execute("SELECT FROM fleet_account FOR UPDATE")
+        doing = threads.submit(in_transaction)
+        waits = "SELECT FROM pg_locks WHERE NOT granted AND pid = ANY(%s)"
+        wait_until(lambda: pids and connection.execute(waits, [pids]).rowcount == 1)
+        yield connection, doing
+
+
+def test_account_is_erased_while_a_run_that_was_given_up_ends(database):
+    """Neither waits for the other at once; of the run, nothing is left to end."""
+    with fleet_of(database, "one") as connection:
+        run = begun(connection)
+        queue.release_lost_runs(connection)
+    with waiting_for_the_account(database, lambda ending: queue.end_run(ending, run, DONE)) as (erasing, ending):
+        erase_account(erasing, "one")
+        erasing.commit()
+
+        assert not ending.result(30)
+
+
+def test_run_ends_while_it_is_given_up(database):
+    """Neither waits for the other at once, and what has ended is not lost."""
+    with fleet_of(database, "one") as connection:
+        run = begun(connection)
+    with waiting_for_the_account(database, queue.release_lost_runs) as (ending, releasing):
+        assert queue.end_run(ending, run, DONE)
+        ending.commit()
+
+        assert [] == releasing.result(30)
+
+
 def test_result_that_comes_late_counts_where_nobody_has_taken_over(database):
     """And is recorded once."""
     with fleet_of(database, "one") as connection:
@@ -358,42 +406,47 @@ def test_account_enqueued_meanwhile_keeps_no_other_waiting(database):
 @pytest.mark.parametrize(
     ("runs", "left"),
     [
-        pytest.param([("night", 0, 91 * 24), ("night", 0, 89 * 24)], [2], id="by their age"),
         pytest.param([("nothing", 0, 3), ("nothing", 0, 2), ("nothing", 0, 0.5)], [3], id="sooner without work"),
         pytest.param([("nothing", 0, 0.9), ("nothing", 0, 0.5)], [1, 2], id="not at once"),
         pytest.param([("nothing", 75, 3), ("nothing", 0, 2), ("night", 0, 1)], [1, 2, 3], id="not the last one"),
         pytest.param([("nothing", 2, 3), ("unable", 2, 3), ("nothing", 0, 2), ("nothing", 0, 0)], [1, 2, 4], id="told"),
     ],
 )
-def test_old_runs_are_deleted_those_for_which_nothing_was_due_sooner(database, runs, left):
-    """The last of these stays, and tells that what held the account before is over."""
-    with fleet_of(database, "one") as connection:
-        ids = []
-        for task, code, hours in runs:
-            run = queue.begin_run(connection, "one", job=1, machine="machine", version=1)
-            connection.execute(
-                "UPDATE fleet_run SET task = %s, exit_code = %s, ended_at = now(), started_at = now() - %s "
-                "WHERE id = %s",
-                [task, code, timedelta(hours=hours), run.id],
-            )
-            ids.append(run.id)
-        queue.delete_old_runs(connection)
+def test_runs_for_which_nothing_was_due_do_not_pile_up(database, runs, left):
+    """The last of them stays, and tells that what held the account before is over; so do other accounts'."""
+    with fleet_of(database, "one", "two") as connection:
+        ids = [ended(connection, "two", "nothing", 0, hours=3)]
+        ids += [ended(connection, "one", task, code, hours=hours) for task, code, hours in runs]
         found = {row["id"] for row in connection.execute("SELECT id FROM fleet_run")}
 
-    assert left == [number for number, each in enumerate(ids, 1) if each in found]
+    assert [0, *left] == [number for number, each in enumerate(ids) if each in found]
+
+
+def ended(connection, name, task, code, *, hours):
+    """The id of a run of an account that began so many hours ago, and has ended."""
+    run = queue.begin_run(connection, name, job=1, machine="machine", version=1)
+    connection.execute("UPDATE fleet_run SET started_at = now() - %s WHERE id = %s", [timedelta(hours=hours), run.id])
+    queue.end_run(connection, run, WorkResult(DidTask(task), code, timedelta(hours=1), timedelta(hours=1)))
+    return run.id
+
+
+def test_old_runs_are_deleted(database):
+    """By when they began."""
+    with fleet_of(database, "one") as connection:
+        _old, young = (ended(connection, "one", "night", 0, hours=days * 24) for days in (91, 89))
+        queue.delete_old_runs(connection)
+
+        assert [{"id": young}] == connection.execute("SELECT id FROM fleet_run").fetchall()
 
 
 def test_account_that_was_held_once_is_not_called_held_again(database):
     """What it was held by is over, though most that tells so is deleted."""
     with fleet_of(database, "one") as connection:
+        shown = []
         for code, hours in ((Exit.HELD, 4), (Exit.DONE, 3), (Exit.DONE, 2)):
-            run = queue.begin_run(connection, "one", job=1, machine="machine", version=1)
-            queue.end_run(connection, run, WorkResult(DidTask.NOTHING, code, timedelta(hours=1), timedelta(hours=1)))
-            connection.execute(
-                "UPDATE fleet_run SET started_at = now() - %s WHERE id = %s", [timedelta(hours=hours), run.id]
-            )
-        before = load_fleet_status(connection, silent_for=timedelta(minutes=1)).accounts
-        queue.delete_old_runs(connection)
+            ended(connection, "one", "nothing", code, hours=hours)
+            (account,) = load_fleet_status(connection, silent_for=timedelta(minutes=1)).accounts
+            shown.append((account.state, account.why))
 
-        assert before == load_fleet_status(connection, silent_for=timedelta(minutes=1)).accounts
+        assert shown[0] != shown[1] == shown[2]
         assert 2 == connection.execute("SELECT count(*) AS count FROM fleet_run").fetchone()["count"]

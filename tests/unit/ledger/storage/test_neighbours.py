@@ -1,5 +1,7 @@
 """What a first run sees of the other accounts of its database: where they send, and nothing else."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import psycopg
 import pytest
 import sqlalchemy
@@ -13,7 +15,7 @@ from jobs.ledger.storage.postgresql import create_or_upgrade_ledger_tables, open
 from jobs.ledger.storage.postgresql_state import PostgresqlState
 from jobs.ledger.storage.state_file import OtherSchemaError
 from tests.fakes import NIGHT
-from tests.postgresql import server
+from tests.postgresql import server, wait_until
 from tests.unit.ledger.storage.test_postgresql import fill
 
 pytestmark = pytest.mark.xdist_group("postgresql")
@@ -127,4 +129,24 @@ def test_a_database_that_shows_first_runs_nothing_is_refused_until_it_is_deploye
     with pytest.raises(OtherSchemaError, match="run `oplead-sync fleet deploy` first"):
         neighbours(url)
     create_or_upgrade_ledger_tables(url)
+    assert 2 == len(neighbours(url))
+
+
+def test_a_database_is_deployed_while_a_first_night_has_read_and_is_about_to_write(url):
+    """It waits for the night, and the night not for it."""
+    engine = open_postgresql(url, "maison-new", for_writing=True)
+    with engine.begin() as connection:
+        connection.exec_driver_sql("DROP POLICY first_run ON start")
+        connection.exec_driver_sql("DROP INDEX start_owner")
+    looking = server().connect(psycopg.conninfo.conninfo_to_dict(url)["dbname"])
+    with ThreadPoolExecutor(1) as threads, looking, engine.begin() as night:
+        night.exec_driver_sql("SELECT FROM start")
+        deploying = threads.submit(create_or_upgrade_ledger_tables, url)
+        waits = "SELECT FROM pg_locks WHERE NOT granted AND relation = 'start'::regclass"
+        wait_until(lambda: looking.execute(waits).rowcount == 1)
+        night.exec_driver_sql("UPDATE start SET target = target")
+        night.commit()
+        deploying.result(30)
+    engine.dispose()
+
     assert 2 == len(neighbours(url))
