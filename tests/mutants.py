@@ -185,8 +185,8 @@ FAULTS = (
     Fault(
         "an account of a fleet that comes back under another name is not begun anew",
         "jobs/cli/fleet/first_runs.py",
-        "for name, shared in found if name not in others}",
-        "for name, shared in found if False}",
+        "for name, shared in found.items() if name not in others}",
+        "for name, shared in found.items() if False}",
         "tests/e2e/test_renamed.py::test_account_of_a_new_name_is_not_added",
     ),
     Fault(
@@ -197,10 +197,59 @@ FAULTS = (
         "tests/e2e/test_renamed.py::test_every_account_that_it_may_be_is_named",
     ),
     Fault(
+        "nobody permits an account that only a ledger of the fleet's database knows without having been shown it",
+        "jobs/cli/fleet/first_runs.py",
+        "chain(neighbouring_ledgers(path), in_fleet)",
+        "neighbouring_ledgers(path)",
+        "tests/e2e/test_renamed.py::test_accounts_that_only_ledgers_know_are_named_with_those_of_the_fleet",
+    ),
+    Fault(
+        "nobody permits an account that only a file beside the settings knows without having been shown it",
+        "jobs/cli/fleet/first_runs.py",
+        "chain(neighbouring_ledgers(path), in_fleet)",
+        "in_fleet",
+        "tests/e2e/test_renamed.py::test_accounts_that_only_ledgers_know_are_named_with_those_of_the_fleet",
+    ),
+    Fault(
+        "new settings before the first night are compared with the ledgers too",
+        "jobs/cli/fleet/first_runs.py",
+        "    if first_run or may_create:\n",
+        "    if first_run:\n",
+        "tests/e2e/test_renamed.py::test_accounts_that_only_ledgers_know_are_named_with_those_of_the_fleet",
+    ),
+    Fault(
+        "an account of which a human has said that it is no other is not asked about when another one joins",
+        "jobs/cli/fleet/first_runs.py",
+        "if is_told_apart_from_all(connection, account.name, owners):",
+        "if False:",
+        "tests/e2e/test_renamed.py::test_account_that_is_no_other_stays_so_beside_one_that_joins_later",
+    ),
+    Fault(
+        "that an account is no other one counts for its first run only: before, it was not compared with the ledgers",
+        "jobs/fleet/accounts.py",
+        "AND first_run AND not_renamed",
+        "AND not_renamed",
+        "tests/unit/jobs/fleet/test_accounts.py",
+    ),
+    Fault(
+        "an account that is paused for months has run all the same",
+        "jobs/fleet/queue.py",
+        "(ledger_run IS NULL AND exit_code IS NOT NULL) OR EXISTS (",
+        "true OR EXISTS (",
+        "tests/unit/jobs/fleet/test_queue.py::test_last_run_that_may_have_written_to_a_state_stays",
+    ),
+    Fault(
+        "an account whose worker died may have run",
+        "jobs/fleet/accounts.py",
+        "(ledger_run IS NOT NULL OR exit_code IS NULL)",
+        "ledger_run IS NOT NULL",
+        "tests/unit/jobs/fleet/test_accounts.py",
+    ),
+    Fault(
         "a folder that is added again tells no account of a fleet from its old name",
         "jobs/cli/fleet/first_runs.py",
-        "for name, _shared in found] if first_run else []",
-        "for name, _shared in found]",
+        "return list(found) if first_run else []",
+        "return list(found)",
         "tests/e2e/test_renamed.py::test_folder_that_holds_both_names_tells_nothing_apart",
     ),
     Fault(
@@ -227,7 +276,7 @@ FAULTS = (
     Fault(
         "an account whose state lies in a fleet's database has no first run",
         "jobs/cli/fleet/first_runs.py",
-        " or state_at_address(address, account.name).exists():",
+        " or _state_in_fleet(database, account).exists():",
         ":",
         "tests/e2e/test_renamed.py::test_first_run_of_what_has_run_is_refused",
     ),
@@ -304,8 +353,8 @@ FAULTS = (
     Fault(
         "no run begins the state of an account that has one under another name",
         "jobs/cli/night/account_hold.py",
-        "if why := why_same_account(found, settings, state, others):",
-        "if why := None:",
+        "raise LedgerError(why_same_account(state, sending))",
+        "pass",
         "tests/e2e/test_renamed.py::test_plain_run_of_a_new_name_is_refused_and_names_the_old_one",
     ),
     Fault(

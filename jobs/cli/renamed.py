@@ -1,7 +1,6 @@
 """Whether an account without a state is one that has run under another name, and would send everything again."""
 
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 
 from connectors.language import _, format_list
 from jobs.ledger.storage.plain_reads import NeighbouringLedger
@@ -18,16 +17,21 @@ def owners_of(settings: Settings) -> frozenset[str]:
     return frozenset(route.target.owner for route in compile_rules_only(settings).routes)
 
 
-def why_same_account(
-    found: Iterable[NeighbouringLedger | LedgerError], settings: Settings, place: object, others: frozenset[str] | None
-) -> str | None:
-    """Return why another state is probably this account's, or None; warn of those that cannot be read.
+def accounts_sending_too(
+    found: Iterable[NeighbouringLedger | LedgerError], settings: Settings, place: object
+) -> dict[str, frozenset[str]]:
+    """Return the other accounts whose states show that they send where this one does; warn of those not readable.
 
     Args:
         found: other states.
         settings: the account.
         place: where its own state is missing.
-        others: names of other accounts; None if a human says that no other is this one.
+
+    Returns:
+        The Google customers and Meta datasets that each of them shares with it, by name.
+
+    Raises:
+        LedgerError: a state in another file is the account's own.
     """
     owners = owners_of(settings)
     sending: dict[str, frozenset[str]] = {}
@@ -42,38 +46,21 @@ def why_same_account(
                 why=str(one),
             )
         elif one.path is not None and one.account == settings.account:
-            return _why_same_state(one.path, place)
-        elif others is not None and one.account not in others and (shared := one.owners & owners):
-            if one.path is not None:
-                return _why_same_account_beside(one.path, one.account, shared, place)
-            sending[one.account] = shared
-    return why_same_account_of_database(place, sending) if sending else None
+            raise LedgerError(
+                _(
+                    "{path}: there is no state here, but {name} beside it is one of this account. Name it under "
+                    "`state:`, or move it here; a backup that is not to be used belongs in another folder",
+                    path=place,
+                    name=one.path.name,
+                )
+            )
+        elif shared := one.owners & owners:
+            sending[one.account] = sending.get(one.account, frozenset()) | shared
+    return sending
 
 
-def _why_same_state(path: Path, place: object) -> str:
-    return _(
-        "{path}: there is no state here, but {name} beside it is one of this account. Name it under `state:`, or "
-        "move it here; a backup that is not to be used belongs in another folder",
-        path=place,
-        name=path.name,
-    )
-
-
-def _why_same_account_beside(path: Path, account: str, shared: frozenset[str], place: object) -> str:
-    return _(
-        "{path}: there is no state here, but {name} beside it is that of account '{account}', which sends to {owners} "
-        "too. Renamed? The account's name is part of every key, and everything would go out again: write "
-        "`account: {account}`. Are they two accounts? Then name the settings of both in one command for the first run; "
-        "in a fleet, add this one by `fleet accounts add --first-run --not-renamed`",
-        path=place,
-        name=path.name,
-        account=account,
-        owners=", ".join(sorted(shared)),
-    )
-
-
-def why_same_account_of_database(place: object, sending: Mapping[str, frozenset[str]]) -> str:
-    """Return the sentence on other accounts of the database, or of the fleet, by the owners that they send to too."""
+def why_same_account(place: object, sending: Mapping[str, frozenset[str]]) -> str:
+    """Return the sentence on all other accounts that one without a state may be, by the owners that they share."""
     accounts, owners = _accounts_and_owners(sending)
     if len(sending) > 1:
         return _(

@@ -138,25 +138,36 @@ def add_account(
 # ── the others ───────────────────────────────────────────────────────────────────────────────────
 
 
-def accounts_sending_to(
-    connection: Connection, name: str, owners: Collection[str]
-) -> Sequence[tuple[str, frozenset[str]]]:
-    """Return each other account that sends or has sent to one of these owners, and to which; removed ones too.
+def accounts_sending_to(connection: Connection, name: str, owners: Collection[str]) -> dict[str, frozenset[str]]:
+    """Return each other account that sends or has sent to one of these owners, and to which; removed ones too."""
+    rows = connection.execute(
+        "SELECT name, sends_to FROM fleet_account WHERE name <> %s AND sends_to && %s::text[] ORDER BY name",
+        [name, list(owners)],
+    )
+    return {row["name"]: frozenset(owners) & frozenset(row["sends_to"]) for row in rows}
 
-    Without those that a human has told apart from this one.
-    """
+
+def accounts_told_apart(connection: Connection, name: str) -> frozenset[str]:
+    """Return those that a human has told apart from this one, by adding either; the fleet may not have them."""
     rows = connection.execute(
         """
-        SELECT name, sends_to FROM fleet_account AS other
-        WHERE name <> %(name)s AND sends_to && %(owners)s::text[] AND NOT EXISTS (
-            SELECT FROM fleet_account AS own
-            WHERE own.name = %(name)s AND (other.name = ANY (own.told_apart) OR own.name = ANY (other.told_apart))
-        )
-        ORDER BY name
+        SELECT unnest(told_apart) AS name FROM fleet_account WHERE name = %(name)s
+        UNION SELECT name FROM fleet_account WHERE %(name)s = ANY (told_apart)
         """,
-        {"name": name, "owners": list(owners)},
+        {"name": name},
     )
-    return [(row["name"], frozenset(owners) & frozenset(row["sends_to"])) for row in rows]
+    return frozenset(row["name"] for row in rows)
+
+
+def is_told_apart_from_all(connection: Connection, name: str, owners: Collection[str]) -> bool:
+    """Return whether a human has said that an account that may have its first run is no other one that sends there."""
+    return (
+        connection.execute(
+            "SELECT FROM fleet_account WHERE name = %s AND first_run AND not_renamed AND sends_to @> %s::text[]",
+            [name, list(owners)],
+        ).rowcount
+        == 1
+    )
 
 
 def may_create_state(connection: Connection, name: str) -> bool | None:
@@ -166,12 +177,15 @@ def may_create_state(connection: Connection, name: str) -> bool | None:
 
 
 def accounts_with_runs(connection: Connection, names: Collection[str]) -> frozenset[str]:
-    """Return which of these accounts have a run on record that wrote to a state."""
+    """Return which of these accounts have a run on record that wrote to a state, which `delete_old_runs` keeps.
+
+    One that is open may have, and one whose worker died.
+    """
     rows = connection.execute(
         """
         SELECT name FROM unnest(%s::text[]) AS name WHERE (
-            SELECT ledger_run FROM fleet_run WHERE account = name AND ledger_run IS NOT NULL LIMIT 1
-        ) IS NOT NULL
+            SELECT true FROM fleet_run WHERE account = name AND (ledger_run IS NOT NULL OR exit_code IS NULL) LIMIT 1
+        )
         """,
         [list(names)],
     )

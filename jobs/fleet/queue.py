@@ -309,8 +309,22 @@ def release_lost_runs(connection: Connection) -> list[tuple[str, OpenRun]]:
 
 
 def delete_old_runs(connection: Connection) -> None:
-    """Delete runs that have grown old."""
-    connection.execute("DELETE FROM fleet_run WHERE started_at < now() - %s", [_KEEP_RUNS])
+    """Delete runs that have grown old.
+
+    The last one that wrote to an account's state, or may have, stays for good: it tells that the account has run.
+    """
+    connection.execute(
+        """
+        DELETE FROM fleet_run AS old WHERE started_at < now() - %s AND (
+            (ledger_run IS NULL AND exit_code IS NOT NULL) OR EXISTS (
+                SELECT 1 FROM fleet_run later
+                WHERE later.account = old.account AND later.id > old.id
+                    AND (later.ledger_run IS NOT NULL OR later.exit_code IS NULL)
+            )
+        )
+        """,
+        [_KEEP_RUNS],
+    )
 
 
 # ── workers ──────────────────────────────────────────────────────────────────────────────────────

@@ -148,7 +148,7 @@ def test_renamed_account_is_refused_beside_its_old_state(renamed, more):
     done = type_in(renamed, "run", *more)
 
     assert 2 == done.code
-    assert "there is no state here, but state.db beside it is that of account 'maison-test'" in done.err
+    assert "there is no state of this account, but account 'maison-test' sends to" in done.err
     assert "write `account: maison-test`" in done.err
     assert 1 == len(renamed.posts)
     assert not renamed.state.exists()

@@ -38,6 +38,13 @@ def add_again(fleet, *names, options=()):
     return fleet.command("accounts", "add", "--first-run", *options, *map(fleet.file, names))
 
 
+def run_outside(fleet, name):
+    """Have an account have its first run on the fleet's database without the fleet, which does not know it."""
+    fleet.company.environ["OPLEAD_SYNC_DATABASE"] = fleet.url
+    done = type_in(fleet.company, "run", "--first-run", file=fleet.file(name))
+    assert 0 == done.code, done.err
+
+
 @pytest.mark.parametrize("goes", [[], ["remove"]], ids=["still there", "removed"])
 def test_account_of_a_new_name_is_not_added(settled, goes):
     """By where it sends, also where the old one was removed, or writes its settings anew."""
@@ -140,22 +147,57 @@ def test_every_account_that_it_may_be_is_named(fleet):
         assert "Is it one of them, renamed?" in said(err)
 
 
-def test_account_that_was_refused_stays_so_when_its_old_name_joins_the_fleet(settled):
+def test_accounts_that_only_ledgers_know_are_named_with_those_of_the_fleet(fleet):
+    """In its database and beside the settings: `--not-renamed` is said of those that were named, and permits all."""
+    company = fleet.company
+    assert 0 == add_again(fleet, "aaa")[0]
+    run_outside(fleet, "maison-00")
+    company.night()
+    company.state.rename(fleet.folder / "state.db")
+
+    code, _out, err = add_again(fleet, "maison-zero")
+    assert (2, True) == (code, "aaa, maison-00, and maison-test send to" in said(err)), err
+    # Nor had anybody seen them when it was added.
+    code, _out, err = fleet.command("accounts", "add", fleet.file("aaa", schedule={"daily": "06:00"}))
+    assert (2, True) == (code, "maison-00 and maison-test send to" in said(err)), err
+
+    sent = len(company.sent())
+    fleet.done("accounts", "pause", "aaa")
+    assert 0 == add_again(fleet, "maison-zero", options=["--not-renamed"])[0]
+    assert 0 == add_again(fleet, "maison-zero")[0]
+    fleet.execute("UPDATE fleet_account SET added_at = now() - interval '1 day'")
+    night(fleet)
+    assert sent + 2 == len(company.sent())
+
+
+def test_account_that_is_no_other_stays_so_beside_one_that_joins_later(fleet):
+    """One that has run elsewhere, and comes by the same folder, which tells none apart."""
+    assert 0 == add_again(fleet, "maison-01", options=["--not-renamed"])[0]
+    fleet.done("accounts", "add", fleet.file("maison-01"), fleet.file("maison-02"))
+
+    both = [fleet.file("maison-01", schedule={"daily": "06:00"}), fleet.file("maison-02")]
+
+    assert "maison-01: stored, version 2\nmaison-02: nothing has changed\n" == fleet.done("accounts", "add", *both)
+    code, _out, err = fleet.command("accounts", "add", "--first-run", fleet.file("maison-03"))
+    assert (2, True) == (code, "maison-01 and maison-02 send to" in said(err)), err
+
+
+def test_account_that_was_refused_stays_so_when_its_old_name_joins_the_fleet(fleet):
     """Nobody has compared the two; the old one is not added in silence either."""
-    settled.execute("DELETE FROM fleet_run; DELETE FROM fleet_settings; DELETE FROM fleet_account")
-    assert 0 == add_again(settled, "maison-zero")[0]
-    code, _out, err = settled.command("accounts", "add", settled.file("maison-00"))
+    assert 0 == add_again(fleet, "maison-zero")[0]
+    run_outside(fleet, "maison-00")
+    code, _out, err = fleet.command("accounts", "add", fleet.file("maison-00"))
     assert (2, True) == (code, "account 'maison-zero', which is or was in the fleet" in said(err)), err
 
     # As if it had been there before anyone looked where it sends.
-    settled.execute(
+    fleet.execute(
         "INSERT INTO fleet_account (name, first_run, sends_to, due_at) "
         "SELECT 'maison-00', false, sends_to, now() + interval '1 day' FROM fleet_account"
     )
-    settled.execute("UPDATE fleet_account SET added_at = now() - interval '1 day'")
-    night(settled)
-    assert [{"account": "maison-zero", "exit_code": 2}] == settled.rows("SELECT account, exit_code FROM fleet_run")
-    assert 2 == len(settled.company.sent())
+    fleet.execute("UPDATE fleet_account SET added_at = now() - interval '1 day'")
+    night(fleet)
+    assert [{"account": "maison-zero", "exit_code": 2}] == fleet.rows("SELECT account, exit_code FROM fleet_run")
+    assert 2 == len(fleet.company.sent())
 
 
 def test_account_that_has_run_elsewhere_is_told_apart_too(fleet):
@@ -167,21 +209,22 @@ def test_account_that_has_run_elsewhere_is_told_apart_too(fleet):
     fleet.done("accounts", "add", fleet.file("maison-01"))
 
 
-def test_account_that_the_fleet_does_not_know_is_found_by_its_ledger(settled):
-    """Before anything is sent, by the worker; the human who then says that they are two is believed."""
-    settled.done("accounts", "remove", "--erase", "maison-00")
-    settled.execute("DELETE FROM fleet_account")
-    assert 0 == add_again(settled, "maison-zero")[0]
-    settled.execute("UPDATE fleet_account SET added_at = now() - interval '1 day'")
-    night(settled)
+def test_account_that_the_fleet_does_not_know_is_found_by_its_ledger(fleet):
+    """Also one that came later, before anything is sent; the human who then says that they are two is believed."""
+    assert 0 == add_again(fleet, "maison-zero")[0]
+    run_outside(fleet, "maison-00")
+    fleet.execute("UPDATE fleet_account SET added_at = now() - interval '1 day'")
+    night(fleet)
 
-    (run,) = settled.runs("exit_code = 2")
+    (run,) = fleet.runs("exit_code = 2")
     assert "account 'maison-00' sends to" in run["why"]
-    assert 2 == len(settled.company.sent())
+    assert 2 == len(fleet.company.sent())
 
-    assert 0 == add_again(settled, "maison-zero", options=["--not-renamed"])[0]
-    night(settled)
-    assert 4 == len(settled.company.sent())
+    code, _out, err = add_again(fleet, "maison-zero")
+    assert (2, True) == (code, RENAMED in said(err)), err
+    assert 0 == add_again(fleet, "maison-zero", options=["--not-renamed"])[0]
+    night(fleet)
+    assert 4 == len(fleet.company.sent())
 
 
 def test_plain_run_of_a_new_name_is_refused_and_names_the_old_one(settled):

@@ -14,7 +14,7 @@ from jobs.cli.accounts import (
     load_stored_account,
     secrets_of,
 )
-from jobs.cli.fleet.first_runs import refuse_first_runs, refuse_neighbouring_state, tell_apart
+from jobs.cli.fleet.first_runs import refuse_first_runs, tell_apart
 from jobs.cli.output import failure_from_error, log_failure, worst_exit_code
 from jobs.cli.renamed import owners_of
 from jobs.exit_codes import Exit, UsageError
@@ -98,13 +98,11 @@ def add_accounts(database: FleetDatabase, paths: Sequence[Path], *, first_run: b
             _refuse_unfit(account)
             if refusal := refusals.get(account.name):
                 raise refusal
-            if first_run:
-                refuse_neighbouring_state(account, others)
             text = _checked_text(account)
             with database.connect() as connection:
                 wait_for_other_additions(connection)
                 _refuse_conflict(connection, account)
-                told_apart = tell_apart(connection, account, others, first_run=first_run)
+                told_apart = tell_apart(database, connection, account, others, first_run=first_run)
                 added = add_account(
                     connection,
                     account.name,

@@ -1,17 +1,25 @@
 """Whether an account that joins a fleet has run before, by its own name or by another one."""
 
 from collections.abc import Collection, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 
 from pydantic import SecretStr
 
 from connectors.language import _
 from jobs.cli.accounts import AccountFile
-from jobs.cli.renamed import owners_of, why_both_send, why_same_account, why_same_account_of_database
+from jobs.cli.renamed import accounts_sending_too, owners_of, why_both_send, why_same_account
 from jobs.exit_codes import UsageError
-from jobs.fleet.accounts import accounts_sending_to, accounts_with_runs, may_create_state
+from jobs.fleet.accounts import (
+    accounts_sending_to,
+    accounts_told_apart,
+    accounts_with_runs,
+    is_told_apart_from_all,
+    may_create_state,
+)
 from jobs.fleet.database import Connection, FleetDatabase
 from jobs.ledger.storage.plain_reads import neighbouring_ledgers
+from jobs.ledger.storage.state import State
 from jobs.ledger.storage.state_file import (
     LedgerError,
     LedgerFileKind,
@@ -30,6 +38,9 @@ def refuse_first_runs(
     database: FleetDatabase, accounts: Sequence[AccountFile]
 ) -> Mapping[str, UsageError | LedgerError | OSError]:
     """Return why accounts may have no first run, by name: they have run, or nobody can tell."""
+    from jobs.ledger.storage.postgresql import keep_database_connections  # noqa: PLC0415 - only this needs its driver
+
+    keep_database_connections()  # one for all of them, of which there may be thousands
     with database.connect() as connection:
         on_record = accounts_with_runs(connection, [each.name for each in accounts])
     refused: dict[str, UsageError | LedgerError | OSError] = {}
@@ -80,9 +91,12 @@ def _refuse_state_in_fleet(database: FleetDatabase, account: AccountFile, on_rec
         UsageError: they do.
         LedgerError: the ledgers cannot be read.
     """
-    address = StateDatabaseAddress(SecretStr(database.url), account.file.parent)
-    if account.name in on_record or state_at_address(address, account.name).exists():
+    if account.name in on_record or _state_in_fleet(database, account).exists():
         raise UsageError(_("{file}: this account has run: leave --first-run out", file=account.file))
+
+
+def _state_in_fleet(database: FleetDatabase, account: AccountFile) -> State:
+    return state_at_address(StateDatabaseAddress(SecretStr(database.url), account.file.parent), account.name)
 
 
 def _default_state(account: AccountFile) -> Path:
@@ -92,31 +106,22 @@ def _default_state(account: AccountFile) -> Path:
 # ── by another one ───────────────────────────────────────────────────────────────────────────────
 
 
-def refuse_neighbouring_state(account: AccountFile, others: frozenset[str] | None) -> None:
-    """Return if no state beside the account's file is probably its own.
-
-    Args:
-        account: what is to have its first run.
-        others: the accounts that are none of its names; None for all.
-
-    Raises:
-        UsageError: one is, and what it has on record would go out again.
-    """
-    path = _default_state(account)
-    if why := why_same_account(neighbouring_ledgers(path), account.settings, path, others):
-        raise UsageError(why)
-
-
 def tell_apart(
-    connection: Connection, account: AccountFile, others: frozenset[str] | None, *, first_run: bool
+    database: FleetDatabase,
+    connection: Connection,
+    account: AccountFile,
+    others: frozenset[str] | None,
+    *,
+    first_run: bool,
 ) -> Sequence[str]:
-    """Return the fleet's accounts, removed ones too, that a human now tells apart from one that sends where they do.
+    """Return the accounts, removed ones too, that a human now tells apart from one that sends where they do.
 
     A human does so by what is said of a first run, not by adding a folder, in which one account's file may lie under
     two names. Also compared is an account whose first night is yet to come, of which no ledger tells. Once it has a
     state in the fleet, it is itself, wherever it sends.
 
     Args:
+        database: the fleet's.
         connection: a transaction that holds up other additions.
         account: what is added.
         others: the accounts that are added with it and may be told apart by that; None if a human says that it is no
@@ -125,17 +130,32 @@ def tell_apart(
 
     Raises:
         UsageError: it probably is one of them under another name.
+        LedgerError: a file beside its settings is its own state, or the ledgers cannot be read.
     """
     may_create = may_create_state(connection, account.name)
     if may_create is False and not first_run:
         return []
-    found = accounts_sending_to(connection, account.name, owners_of(account.settings))
+    owners = owners_of(account.settings)
+    found = accounts_sending_to(connection, account.name, owners)
+    if first_run or may_create:
+        found = _accounts_of_ledgers(database, account) | found
+    if is_told_apart_from_all(connection, account.name, owners):
+        return []
+    told_apart = accounts_told_apart(connection, account.name)
+    found = {name: shared for name, shared in found.items() if name not in told_apart}
     if others is None:
-        return [name for name, _shared in found]
+        return list(found)
     if may_create and not first_run:
         others = frozenset()
-    # All of them: `--not-renamed` says that it is none.
-    if sending := {name: shared for name, shared in found if name not in others}:
-        why = why_same_account_of_database if first_run or may_create else why_both_send
+    # All of them, wherever they were found: `--not-renamed` says that it is none.
+    if sending := {name: shared for name, shared in found.items() if name not in others}:
+        why = why_same_account if first_run or may_create else why_both_send
         raise UsageError(why(account.file, sending))
-    return [name for name, _shared in found] if first_run else []
+    return list(found) if first_run else []
+
+
+def _accounts_of_ledgers(database: FleetDatabase, account: AccountFile) -> dict[str, frozenset[str]]:
+    """Return the accounts that send where this one does by ledgers beside its settings or in the fleet's database."""
+    path = _default_state(account)
+    in_fleet = _state_in_fleet(database, account).neighbouring_ledgers(owners_of(account.settings))
+    return accounts_sending_too(chain(neighbouring_ledgers(path), in_fleet), account.settings, path)

@@ -10,7 +10,7 @@ from connectors.errors import ConnectorError
 from connectors.language import _
 from connectors.ports import Clock
 from jobs.cli.output import failure_from_error
-from jobs.cli.renamed import owners_of, why_same_account
+from jobs.cli.renamed import accounts_sending_too, owners_of, why_same_account
 from jobs.ledger.runs import (
     Ledger,
     finish_run,
@@ -54,9 +54,9 @@ def expect_no_other_state(settings: Settings, others: frozenset[str] | None) -> 
         LedgerError: one probably is; the message says what to do.
     """
     state = account_state(settings)
-    found = state.neighbouring_ledgers(owners_of(settings))
-    if why := why_same_account(found, settings, state, others):
-        raise LedgerError(why)
+    found = accounts_sending_too(state.neighbouring_ledgers(owners_of(settings)), settings, state)
+    if others is not None and (sending := {name: shared for name, shared in found.items() if name not in others}):
+        raise LedgerError(why_same_account(state, sending))
 
 
 @contextmanager

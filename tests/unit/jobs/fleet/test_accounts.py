@@ -10,9 +10,11 @@ from jobs.fleet import accounts
 from jobs.fleet.accounts import (
     AddedAccount,
     accounts_sending_to,
+    accounts_told_apart,
     accounts_with_runs,
     add_account,
     erase_account,
+    is_told_apart_from_all,
     latest_settings,
     remove_account,
     settings_of_others,
@@ -20,7 +22,7 @@ from jobs.fleet.accounts import (
 )
 from jobs.fleet.database import FleetAwayError
 from jobs.fleet.problems import record_problems
-from jobs.fleet.queue import begin_run, end_run
+from jobs.fleet.queue import begin_run, end_run, release_lost_runs
 from jobs.fleet.work import DidTask, WorkResult
 from tests.postgresql import wait_until
 
@@ -109,9 +111,9 @@ def test_account_knows_where_it_has_ever_sent(connection):
     add_account(connection, "two", "account: two, elsewhere", first_run=False, sends_to=["789"])
     remove_account(connection, "two")
 
-    assert [("two", frozenset({"456", "789"}))] == accounts_sending_to(connection, "one", ["456", "789", "0"])
-    assert [] == accounts_sending_to(connection, "two", ["456"])
-    assert [] == accounts_sending_to(connection, "one", [])
+    assert {"two": frozenset({"456", "789"})} == accounts_sending_to(connection, "one", ["456", "789", "0"])
+    assert {} == accounts_sending_to(connection, "two", ["456"])
+    assert {} == accounts_sending_to(connection, "one", [])
 
 
 def test_settings_for_a_first_run_name_those_that_a_human_told_apart(connection):
@@ -123,8 +125,14 @@ def test_settings_for_a_first_run_name_those_that_a_human_told_apart(connection)
 
     names = ("one", "two", "three", "four")
     assert [[], ["three"], ["two"], []] == [latest_settings(connection, name).others for name in names]
-    found = ([other for other, _ in accounts_sending_to(connection, name, ["123"])] for name in names)
-    assert [["four", "three", "two"], ["four"], ["four"], ["three", "two"]] == list(found)
+    assert [set(), {"three"}, {"two"}, set()] == [accounts_told_apart(connection, name) for name in names]
+
+
+def test_account_is_told_apart_from_one_that_the_fleet_does_not_have(connection):
+    """Whose ledger was found; it joins later without being asked about again."""
+    add_account(connection, "two", "account: two", first_run=True, told_apart=["three"])
+
+    assert {"two"} == accounts_told_apart(connection, "three")
 
 
 def test_account_that_is_told_apart_from_all_has_changed(connection):
@@ -136,8 +144,18 @@ def test_account_that_is_told_apart_from_all_has_changed(connection):
 
     assert latest_settings(connection, "two").others is None
     for owner, others in (("123", None), ("456", ["three"]), ("123", ["three"])):
+        assert (others is None) is is_told_apart_from_all(connection, "two", [owner])
         add_account(connection, "two", "account: two", first_run=False, sends_to=[owner])
         assert others == latest_settings(connection, "two").others
+
+
+def test_only_of_a_first_run_it_counts_that_an_account_is_no_other(connection):
+    """One that joined with a state was not compared with the ledgers."""
+    add_account(connection, "two", "account: two", first_run=False, sends_to=["123"], not_renamed=True)
+    assert not is_told_apart_from_all(connection, "two", ["123"])
+
+    add_account(connection, "two", "account: two", first_run=True, sends_to=["123"])
+    assert is_told_apart_from_all(connection, "two", ["123"])
 
 
 def test_settings_are_read_with_what_a_human_said_of_them(database):
@@ -164,7 +182,7 @@ def _begin(database, name):
 
 
 def test_account_has_run_once_a_run_wrote_to_its_state(connection):
-    """Not by being tried, nor by what its name has been told since; until it is erased."""
+    """Or may have, as long as it is open or if its worker died. Not by being tried; until it is erased."""
     for name, result in (
         ("two", WorkResult(DidTask.NIGHT, Exit.DONE, ledger_run=1)),
         ("three", WorkResult(DidTask.NOTHING, Exit.CONFIGURATION, why="no state")),
@@ -175,6 +193,10 @@ def test_account_has_run_once_a_run_wrote_to_its_state(connection):
 
     assert {"two"} == accounts_with_runs(connection, ["one", "two", "three", "four"])
     assert set() == accounts_with_runs(connection, ["one"])
+    begin_run(connection, "one", job=1, machine="machine", version=1)
+    assert {"one"} == accounts_with_runs(connection, ["one"])
+    release_lost_runs(connection)
+    assert {"one"} == accounts_with_runs(connection, ["one"])
     erase_account(connection, "two")
     assert set() == accounts_with_runs(connection, ["two"])
 
@@ -207,7 +229,7 @@ def test_erased_account_leaves_its_name_and_where_it_sent(connection):
 
     for table in ("fleet_settings", "fleet_run", "fleet_problem"):
         assert [{"account": "one"}] == connection.execute(f"SELECT account FROM {table}").fetchall()  # noqa: S608
-    assert [("two", frozenset({"123"}))] == accounts_sending_to(connection, "one", ["123"])
+    assert {"two": frozenset({"123"})} == accounts_sending_to(connection, "one", ["123"])
     assert AddedAccount(1, revived=True) == add_account(connection, "two", "account: two", first_run=False)
     with pytest.raises(UsageError, match="the fleet has no account three"):
         erase_account(connection, "three")

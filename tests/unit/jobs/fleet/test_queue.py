@@ -12,6 +12,7 @@ from procrastinate.sync_psycopg_connector import SyncPsycopgConnector
 from jobs.exit_codes import Exit
 from jobs.fleet import queue
 from jobs.fleet.accounts import (
+    accounts_with_runs,
     add_account,
     erase_account,
     latest_settings,
@@ -437,6 +438,25 @@ def test_old_runs_are_deleted(database):
         queue.delete_old_runs(connection)
 
         assert [{"id": young}] == connection.execute("SELECT id FROM fleet_run").fetchall()
+
+
+def test_last_run_that_may_have_written_to_a_state_stays(database):
+    """Else an account whose state is in another database could have a second first run after a pause."""
+    wrote, lost, tried = ("night", 0, 1), (None, None, None), ("nothing", 2, None)
+    with fleet_of(database, "one", "two") as connection:
+        for account, runs in (("one", (wrote, lost, wrote, tried)), ("two", (tried, wrote, lost))):
+            for row in runs:
+                run = queue.begin_run(connection, account, job=1, machine="machine", version=1)
+                connection.execute(
+                    "UPDATE fleet_run SET task = %s, exit_code = %s, ledger_run = %s, ended_at = now(), "
+                    "started_at = now() - interval '91 days' WHERE id = %s",
+                    [*row, run.id],
+                )
+        queue.delete_old_runs(connection)
+
+        left = connection.execute("SELECT account, ledger_run FROM fleet_run ORDER BY account")
+        assert [("one", 1), ("two", None)] == [tuple(row.values()) for row in left]
+        assert {"one", "two"} == accounts_with_runs(connection, ["one", "two"])
 
 
 def test_account_that_was_held_once_is_not_called_held_again(database):
