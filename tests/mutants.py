@@ -867,8 +867,8 @@ FAULTS = (
     Fault(
         "an account is erased while a run that was given up ends",
         "jobs/fleet/queue.py",
-        "SELECT FROM fleet_account WHERE name = (SELECT account FROM fleet_run WHERE id = %s) FOR NO KEY UPDATE",
-        "SELECT FROM fleet_run WHERE id = %s FOR NO KEY UPDATE",
+        "FROM fleet_account WHERE name = (SELECT account FROM fleet_run WHERE id = %s) FOR NO KEY UPDATE",
+        "FROM fleet_run r JOIN fleet_account a ON name = account WHERE r.id = %s FOR NO KEY UPDATE OF r, a",
         "tests/unit/jobs/fleet/test_queue.py",
     ),
     Fault(
