@@ -197,6 +197,13 @@ FAULTS = (
         "tests/e2e/test_renamed.py::test_every_account_that_it_may_be_is_named",
     ),
     Fault(
+        "thousands of accounts are looked up over the same connections",
+        "jobs/cli/fleet/first_runs.py",
+        "    keep_database_connections()",
+        "    pass",
+        "tests/e2e/test_renamed.py::test_whether_accounts_have_run_is_looked_up_over_kept_connections",
+    ),
+    Fault(
         "nobody permits an account that only a ledger of the fleet's database knows without having been shown it",
         "jobs/cli/fleet/first_runs.py",
         "chain(neighbouring_ledgers(path), in_fleet)",

@@ -2,8 +2,13 @@
 
 import json
 
+import psycopg
 import pytest
 
+from jobs.cli.accounts import load_accounts
+from jobs.cli.fleet.first_runs import refuse_first_runs
+from jobs.fleet.database import FleetDatabase
+from jobs.ledger.storage import postgresql as storage
 from tests import postgresql
 from tests.e2e.support.typed import type_in
 
@@ -91,6 +96,19 @@ def test_first_run_of_what_has_run_is_refused(settled, known):
     settled.done("accounts", "add", settled.file("maison-00"))
     assert 0 == add_again(settled, "maison-zero", options=["--not-renamed"])[0]
     settled.done("accounts", "add", settled.file("maison-00"), settled.file("maison-zero", schedule={"daily": "06:00"}))
+
+
+def test_whether_accounts_have_run_is_looked_up_over_kept_connections(fleet, monkeypatch):
+    """One each would take a minute for thousands."""
+    monkeypatch.setattr(storage, "_kept", None)
+    connect, made = psycopg.connect, []
+    monkeypatch.setattr(psycopg, "connect", lambda *args, **options: made.append(1) or connect(*args, **options))
+    accounts = load_accounts([fleet.file(f"maison-{number}") for number in range(5)], {}, secrets=False)
+
+    assert {} == refuse_first_runs(FleetDatabase(fleet.url), accounts)
+
+    storage._kept._engine.pool.close()
+    assert 2 == len(made)  # the first asks what the server is
 
 
 def test_settings_that_change_before_the_first_night_are_compared_too(settled):

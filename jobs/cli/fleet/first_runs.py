@@ -40,7 +40,7 @@ def refuse_first_runs(
     """Return why accounts may have no first run, by name: they have run, or nobody can tell."""
     from jobs.ledger.storage.postgresql import keep_database_connections  # noqa: PLC0415 - only this needs its driver
 
-    keep_database_connections()  # one for all of them, of which there may be thousands
+    keep_database_connections()  # for all of them, of which there may be thousands
     with database.connect() as connection:
         on_record = accounts_with_runs(connection, [each.name for each in accounts])
     refused: dict[str, UsageError | LedgerError | OSError] = {}
