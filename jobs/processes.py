@@ -19,6 +19,8 @@ from jobs.cancellation import SIGNALS, run_in_threads
 
 T = TypeVar("T")
 
+_AT_MOST = 1.0
+"""Seconds to wait for results: a signal that comes just before a wait begins is handled only once that ends."""
 _INDEX_BYTES = 2
 """Bytes of a task's index in the queue."""
 _MOST_TASKS = 2_000
@@ -144,7 +146,7 @@ def _results_in_order(workers: Sequence[_Worker], lost: Callable[[int, str], T],
     following = 0
     working = {each.results: each for each in workers}
     while working:
-        for results in wait(list(working)):
+        for results in wait(list(working), _AT_MOST):
             worker = working[results]  # type: ignore[index]  # it returns what it was given
             try:
                 message = pickle.loads(worker.results.recv_bytes())  # noqa: S301 - from a process that we forked
