@@ -360,17 +360,21 @@ def beat(connection: Connection, worker: int) -> timedelta | None:
 def is_heard(connection: Connection, worker: int, *, silent_for: timedelta) -> bool:
     """Return whether a worker's own last heartbeat is recent.
 
-    Heartbeats that lie ahead of the server's clock, which was set back, count from now: else a worker that died before
-    would pass for alive until the clock is there again.
-
     Args:
         connection: a connection to the fleet's database.
         worker: its number.
         silent_for: from when on its last heartbeat is not recent.
     """
-    connection.execute("UPDATE procrastinate_workers SET last_heartbeat = now() WHERE last_heartbeat > now()")
     return bool(
         connection.execute(
             "SELECT FROM procrastinate_workers WHERE id = %s AND last_heartbeat > now() - %s", [worker, silent_for]
         ).rowcount
     )
+
+
+def count_future_heartbeats_from_now(connection: Connection) -> None:
+    """Have heartbeats that lie ahead of the server's clock, which was set back, count from now.
+
+    Else a worker that died before would pass for alive until the clock is there again.
+    """
+    connection.execute("UPDATE procrastinate_workers SET last_heartbeat = now() WHERE last_heartbeat > now()")

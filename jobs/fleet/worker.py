@@ -256,6 +256,7 @@ class FleetWorker:
         )
         if not is_heard or time.monotonic() - self._heard_since < self.pace.dead_after:
             return
+        await self._in_database(queue.count_future_heartbeats_from_now)
         for job in await self._manager.get_stalled_jobs(seconds_since_heartbeat=self.pace.dead_after):
             # Not `retry_job`: a worker that was only paused would end the job of its successor, which has the same id.
             with suppress(ConnectorException):
