@@ -50,6 +50,8 @@ class TaskKind(StrEnum):
     OUTCOMES = "outcomes"
     INBOX = "inbox"
     """Take up what webhooks have reported since the last night or the last such task."""
+    LEADS = "leads"
+    """Look for leads whose creation was never answered."""
     SETTINGS = "settings"
     """Read settings that must not run again; if they may run by now, the account is scheduled."""
 
@@ -98,6 +100,12 @@ class ScheduledAccount(Protocol):
 
     def process_reported_leads(self, clock: Clock) -> TaskOutcome:
         """Read the leads that webhooks report, and send what follows; do nothing if nothing is new or due."""
+
+    def next_lead_search(self) -> datetime | None:
+        """Return when a lead whose creation was never answered is looked for next; None if there is none."""
+
+    def search_leads(self, clock: Clock) -> TaskOutcome:
+        """Look for leads whose creation was never answered."""
 
 
 class _Work(NamedTuple):
@@ -173,6 +181,7 @@ class NightScheduler:
                 if now < looked - _MAX_SET_BACK:
                     self._reschedule_all_accounts(looked, now)
                 looked = now
+                self._plan_lead_searches(now)
                 self._clock.sleep_until(self._do_what_is_due(now))
         except StoppedBySignal:
             pass
@@ -205,6 +214,14 @@ class NightScheduler:
             self._add(account, TaskKind.NIGHT, firing.at)
         if table.also_every is not None:
             self._add(account, TaskKind.INBOX, now + table.also_every)
+
+    def _plan_lead_searches(self, now: datetime) -> None:
+        """Plan to look for leads that commands created and nobody has answered for; one that failed is due still."""
+        for account in self._accounts:
+            is_usable = account.key in self._tables and account.key not in self._at_work
+            due = account.next_lead_search() if is_usable else None
+            if due is not None and due <= now:
+                self._add(account, TaskKind.LEADS, now)
 
     def _add(self, account: ScheduledAccount, task: TaskKind, at: datetime) -> None:
         self._jobs.add_job(
@@ -289,6 +306,8 @@ class NightScheduler:
             with self._stop.register_working_thread():
                 if task is TaskKind.OUTCOMES:
                     outcome = account.fetch_outcomes(clock)
+                elif task is TaskKind.LEADS:
+                    outcome = account.search_leads(clock)
                 elif task is TaskKind.INBOX:
                     outcome = account.process_reported_leads(clock)
                 else:

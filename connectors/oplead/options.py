@@ -199,6 +199,16 @@ class SubscriptionOptions:
 
 
 @dataclass(frozen=True, slots=True)
+class CreationAnswers:
+    """What is known of how a platform answers a request for something new; by default nothing is taken for granted."""
+
+    refuses_early: bool = False
+    """Whether a 429 is answered before anything is made."""
+    created_without_id: bool = False
+    """Whether a success may name no id."""
+
+
+@dataclass(frozen=True, slots=True)
 class OpleadWriteOptions:
     """How one platform is written to; Oplead documents some paths, no verb and no body."""
 
@@ -213,5 +223,6 @@ class OpleadWriteOptions:
     paths: Mapping[str, str | None] = field(default_factory=dict)
     """Where each field is written in a lead, by name; without one, the first path it is read from."""
     subscriptions: SubscriptionOptions = SubscriptionOptions()
+    answers: CreationAnswers = CreationAnswers()
     form: FormImportServiceOptions | None = None
     """Creates leads in place of `create`, if set."""

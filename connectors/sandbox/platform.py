@@ -27,6 +27,8 @@ class FaultKind(StrEnum):
     """Close the connection; the platform never sees the request."""
     CUT_AFTER = "cut_after"
     """Let the platform process the request, then close the connection without an answer."""
+    FINISHED_LATE = "finished_late"
+    """Close the connection at once; the platform processes the request `seconds` later, by the sandbox's clock."""
     FAILED_AFTER = "failed_after"
     """Let the platform process the request, then answer with an error in the platform's own format."""
     TRUNCATED = "truncated"
@@ -54,8 +56,8 @@ class PlannedFault:
     """The status of `status` (default 503), `html` (default 200) and `failed_after` (default 500)."""
     retry_after: int | None = None
     """The Retry-After header, in seconds."""
-    seconds: float = Field(default=1.0, ge=0, le=60)
-    """How long `hang` and `latency` take, in real seconds."""
+    seconds: float = Field(default=1.0, ge=0, le=3_600)
+    """How long `hang` and `latency` take, in real seconds; how late `finished_late` is."""
     body: str = ""
     """The body of `status`, and of `failed_after` in place of the platform's own error."""
 

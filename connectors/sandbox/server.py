@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from email.utils import format_datetime
 from http.server import BaseHTTPRequestHandler
 from socketserver import ThreadingTCPServer
@@ -148,6 +148,8 @@ class Server:
         self.closed = closed
         self.failed = failed
         self.stopping = Event()
+        self.late: deque[tuple[datetime, WireRequest]] = deque()
+        """Requests that nobody waits for any more, and when they are processed."""
         self.log = RequestLog()
         try:
             self._listener = _Listener(self, port)
@@ -289,11 +291,15 @@ class _Connection(BaseHTTPRequestHandler):
 
     def _respond(self, request: WireRequest, fault: PlannedFault | None) -> WireResponse | None:
         """Return the response; None if the connection closes before the platform sees the request."""
+        while self._server.late and self._server.late[0][0] <= self._server.now():
+            self._handle(self._server.late.popleft()[1])
         if fault is None:
             return self._handle(request)
         if fault.kind in (FaultKind.HANG, FaultKind.LATENCY):
             self._server.stopping.wait(fault.seconds)
-        if fault.kind in (FaultKind.HANG, FaultKind.CUT_BEFORE):
+        if fault.kind is FaultKind.FINISHED_LATE:
+            self._server.late.append((self._server.now() + timedelta(seconds=fault.seconds), request))
+        if fault.kind in (FaultKind.HANG, FaultKind.CUT_BEFORE, FaultKind.FINISHED_LATE):
             return None
         if fault.kind in (FaultKind.STATUS, FaultKind.HTML):
             return _planted_fault_response(fault, self._server.failed)

@@ -7,7 +7,13 @@ from connectors.language import N_, _
 from connectors.records import AnswerLost, LeadId, RequestNotSent
 from jobs.exit_codes import Exit, UsageError
 from jobs.oplead_commands.context import OpleadContext, parse_lead_id_argument
-from jobs.oplead_commands.creation.creating import OpleadLeadCreator, WantedLead, add_reference_to_lead, lead_to_create
+from jobs.oplead_commands.creation.creating import (
+    OpleadLeadCreator,
+    Verdict,
+    WantedLead,
+    add_reference_to_lead,
+    lead_to_create,
+)
 from jobs.oplead_commands.creation.identity import creation_key_of
 from jobs.oplead_commands.creation.outbox import (
     LeadCreationOutbox,
@@ -22,7 +28,7 @@ from jobs.oplead_commands.outcomes import (
     write_outcome_for_json,
     write_outcome_sentence,
 )
-from jobs.reporting.console import facts_grid, results_console, say
+from jobs.reporting.console import day_and_time, facts_grid, results_console, say
 from jobs.reporting.presentation import print_json
 
 _PLACES = N_(
@@ -34,14 +40,22 @@ _PATIENCE = 60.0
 """How many seconds to wait for another command that creates leads: a website may send two at once."""
 
 
-def create(context: OpleadContext, lead: LeadToWrite, *, reference: str | None = None, again: bool = False) -> int:
+def create(
+    context: OpleadContext,
+    lead: LeadToWrite,
+    *,
+    reference: str | None = None,
+    again: bool = False,
+    verdict: Verdict | None = None,
+) -> int:
     """Show a new lead, ask, create it once, and say what became of it.
 
     Args:
         context: the account's Oplead.
         lead: the lead.
         reference: the user's own reference of it; one without is known again by its content.
-        again: whether to send it although it was created before, or is in doubt and has been looked for.
+        again: whether to send it although it was created before.
+        verdict: what a human says of it if it is in doubt.
     """
     if reference is not None and not (reference := reference.strip()):
         raise UsageError(_("--reference: write a value, or leave it out"))
@@ -58,23 +72,41 @@ def create(context: OpleadContext, lead: LeadToWrite, *, reference: str | None =
             return _report_created_before(context, one, wanted)
         if one is not None and not one.is_in_oplead:
             key = one.key
-            if again and one.was_looked_for:
-                outbox.drop(key)
         wanted = replace(wanted, new=replace(wanted.new, key=key))
-        creating = OpleadLeadCreator(context, outbox, {key: wanted})
+        creating = OpleadLeadCreator(context, outbox, {key: wanted}, verdict=verdict)
         creating.run()
         outbox.erase_recognition_marks(now=context.clock.now())
         one = outbox.find([key]).get(key)
     if one is not None and one.is_in_oplead and one.content != wanted.new.content:
         return _report_created_before(context, one, wanted)
-    today = context.clock.now().astimezone(context.known.settings.zone).date()
-    listing = context.account_command_line(f"leads list --since {today} --contact")
-    look = _(
-        "Look for it: `{command}` shows the leads of today. The same command without --again looks again and never "
-        "sends it twice; if it is not there, add --again.",
-        command=listing,
-    )
+    if one is None and verdict is Verdict.NOT_CREATED and creating.stop is None:
+        return _report_taken_off(context)
+    look = "" if one is None or one.is_in_oplead else _what_to_do(context, one)
     return _report(context, _receipt(creating, wanted, one), _("Lead created"), ANY_KEY, look)
+
+
+def _what_to_do(context: OpleadContext, one: LeadCreationRecord) -> str:
+    """Return what becomes of a lead in doubt, and what a human can do."""
+    zone = context.known.settings.zone
+    if not one.is_for_humans:
+        return _(
+            "It is not sent again by itself. It is looked for at {time}: by `schedule`, or by the same command then.",
+            time=day_and_time(one.next_look_at, zone),
+        )
+    day = one.sent_at.astimezone(zone).date()
+    return _(
+        "It was not found. Look for it: `{command}`. Then type the same command with --created if it is there, with "
+        "--create-again to send it once more, or with --not-created to forget it.",
+        command=context.account_command_line(f"leads list --since {day} --contact"),
+    )
+
+
+def _report_taken_off(context: OpleadContext) -> int:
+    if context.approval.json_wanted:
+        print_json({"outcome": "not_created", "exit_code": Exit.DONE})
+    else:
+        say(_("Nothing was sent. It is no longer on record: the same command creates it."))
+    return Exit.DONE
 
 
 def _latest(outbox: LeadCreationOutbox, key: str) -> tuple[str, LeadCreationRecord | None]:
@@ -91,7 +123,7 @@ def _receipt(creating: OpleadLeadCreator, wanted: WantedLead, one: LeadCreationR
     if creating.stop is not None or key in creating.refusals:
         return creating.stop or creating.refusals[key]
     if one is None:
-        return RequestNotSent(_("every answer was lost, and it is not in Oplead"))
+        return RequestNotSent(_("it is not in Oplead"))
     if one.is_in_oplead:
         return WriteAccepted(one.lead)
     if one.content != wanted.new.content:
@@ -99,7 +131,7 @@ def _receipt(creating: OpleadLeadCreator, wanted: WantedLead, one: LeadCreationR
     else:
         reason = _("its answer was lost")
     if creating.unreadable:
-        reason = _("{reason}; leads cannot be looked up: {why}", reason=reason, why=creating.unreadable)
+        reason = _("{reason}; leads cannot be looked for: {why}", reason=reason, why=creating.unreadable)
     return AnswerLost(reason)
 
 

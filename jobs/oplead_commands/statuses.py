@@ -22,6 +22,7 @@ from jobs.wiring.texts import parse_lead_id
 SETTABLE = ("En cours", "Nurserie", "Devis à relancer", "Devis relancer")
 """The statuses that Oplead's guide says an integration may set, the last one in either of its spellings."""
 _BY_NORMAL = {normalise_label(label): label for label in SETTABLE}
+_QUOTE = {normalise_label(label) for label in SETTABLE if label.startswith("Devis")}
 _ID_COLUMNS = ("id", "lead", "lead_id")
 _STATUS_COLUMNS = ("status", "statut")
 _LARGEST_FILE = 16 * 1024**2  # bytes
@@ -130,21 +131,28 @@ _MOST_LOST = 10
 def set_and_confirm_status(
     context: OpleadContext, writer: LeadWriter, source: LeadSource, lead_id: LeadId, label: str
 ) -> WriteReceipt:
-    """Set a status; after a lost answer read the lead, and set it again only if nobody has changed it since."""
+    """Set a status and read it back; after a lost answer, set it again only if nobody has changed it since."""
     before = _label_now(source, lead_id)
     receipt = context.retry_write_if_not_received(partial(writer.set_status, lead_id, label))
     for _attempt in range(ATTEMPTS - 1):
-        if not isinstance(receipt, AnswerLost):
+        if not isinstance(receipt, WriteAccepted | AnswerLost):
             break
         has = _label_now(source, lead_id)
         if has is None:
             break
-        if normalise_label(has) == normalise_label(label):
+        if _is_same_label(has, label):
             return WriteAccepted()
+        if isinstance(receipt, WriteAccepted):
+            return AnswerLost(_("Oplead called it done, and the lead has another status"))
         if before is None or normalise_label(has) != normalise_label(before):
             break  # somebody else has set another since, which stays
         receipt = context.retry_write_if_not_received(partial(writer.set_status, lead_id, label))
     return receipt
+
+
+def _is_same_label(one: str, other: str) -> bool:
+    """Whether two labels are one status, in any spelling that the guide has of it."""
+    return normalise_label(one) == normalise_label(other) or {normalise_label(one), normalise_label(other)} == _QUOTE
 
 
 def _label_now(source: LeadSource, lead_id: LeadId) -> str | None:

@@ -6,13 +6,13 @@ from functools import partial
 from typing import Literal
 from urllib.parse import quote
 
-from connectors.crm import CrmEventKind, CrmListEntries, CrmLists, LeadWriter, Subscription, WriteAccepted
+from connectors.crm import CrmEventKind, CrmListEntries, CrmLists, Subscription, WriteAccepted
 from connectors.errors import Misconfigured, Transient
 from connectors.language import N_, _, _n
 from connectors.records import AnswerLost
 from connectors.text import masked_address
 from jobs.exit_codes import Exit, UsageError
-from jobs.oplead_commands.context import OpleadContext
+from jobs.oplead_commands.context import OpleadContext, OpleadWriteAccess
 from jobs.oplead_commands.outcomes import ANY_KEY, exit_code_of_write, write_outcome_for_json, write_outcome_sentence
 from jobs.reporting.console import print_rows, say
 from jobs.reporting.presentation import print_json
@@ -157,8 +157,10 @@ def remove(context: OpleadContext, ids: Sequence[str], *, all_ours: bool) -> int
         return max(code, *(_end_subscription(context, writer, each) for each in ids))
 
 
-def _end_subscription(context: OpleadContext, writer: LeadWriter, subscription_id: str) -> Exit:
+def _end_subscription(context: OpleadContext, writer: OpleadWriteAccess, subscription_id: str) -> Exit:
     receipt = context.retry_write_if_not_received(partial(writer.unsubscribe, subscription_id))
+    if isinstance(receipt, AnswerLost) and _is_gone(writer, subscription_id):
+        receipt = WriteAccepted()
     if context.approval.json_wanted:
         print_json({"subscription": subscription_id, **write_outcome_for_json(receipt)})
     else:
@@ -193,6 +195,15 @@ def _is_found(lists: CrmLists, event: str, url: str) -> bool:
         return _is_there(_fetch_listed_subscriptions(lists), event, url)
     except (Misconfigured, Transient):
         return False
+
+
+def _is_gone(lists: CrmLists, subscription_id: str) -> bool:
+    """Whether a subscription that was to end is no longer on record, as far as all can be read."""
+    try:
+        found = _fetch_listed_subscriptions(lists)
+    except (Misconfigured, Transient):
+        return False
+    return found.gap is None and all(one.id != subscription_id for one in found.entries)
 
 
 def _report_event(context: OpleadContext, kind: CrmEventKind, text: str, document: Mapping[str, object]) -> None:

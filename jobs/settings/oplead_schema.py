@@ -241,6 +241,10 @@ class WriteSettings(Strict):
     """The path of the custom fields; assumed."""
     fields: WrittenFields = WrittenFields()
     """Where things go in a lead."""
+    created_without_id: bool = False
+    """Whether a success that names no id means that a lead, document or subscription was made; an error never does."""
+    refuses_early: bool = False
+    """Whether a 429 comes before anything is made, so that what it answers may be sent again."""
     form: FormImportSettings | None = None
     """The form import, for `via: form`."""
 

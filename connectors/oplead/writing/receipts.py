@@ -9,7 +9,8 @@ from urllib.parse import unquote
 from connectors.crm import WriteAccepted, WriteReceipt, WriteRefusalReason, WriteRefused
 from connectors.language import _
 from connectors.oplead.answers import RawWriteResponse
-from connectors.oplead.options import Paths
+from connectors.oplead.options import CreationAnswers, Paths
+from connectors.oplead.parsing.field_tree import normalise
 from connectors.oplead.parsing.fields import first_value_at_paths, read_json
 from connectors.oplead.parsing.lead_parser import as_lead_id, candidate_lead_objects
 from connectors.records import AnswerLost
@@ -17,21 +18,40 @@ from connectors.text import strip_control_characters
 
 _LOST = frozenset({408})
 """Statuses below 500 with which nobody knows: the server, or a proxy before it, gave up on the request."""
+_MAYBE_MADE = frozenset({409})
+"""With which something new may be there: the one that it conflicts with may be what this very request has made."""
+_TOO_MANY = 429
 _FAULTS: Mapping[int, WriteRefusalReason] = {
     401: WriteRefusalReason.ACCESS,
     402: WriteRefusalReason.ACCESS,
     403: WriteRefusalReason.ACCESS,
     405: WriteRefusalReason.PATH,
     410: WriteRefusalReason.MISSING,
-    429: WriteRefusalReason.PACE,
-    501: WriteRefusalReason.PATH,
+    _TOO_MANY: WriteRefusalReason.PACE,
 }
 _SUCCESSES, _REFUSALS, _FAILURES = range(200, 300), range(400, 500), range(500, 600)
 _MOVED = frozenset({301, 307, 308})
 """Redirects that ask for the same request elsewhere; after any other one, 303 above all, the write may be done."""
-_ERRORS = frozenset({"error", "errors"})
-_FAILED = frozenset({"error", "failed", "failure", "fail", "ko"})
-"""What a body's `status` says where nothing was made."""
+_ENVELOPES = ("data", "lead", "result", "resultat", "response", "reponse", "meta")
+"""What may wrap what an answer says, in names as `normalise` writes them."""
+_ERRORS = ("error", "erreur", "exception", "violation", "echec", "failure", "anomalie")
+"""What the name of a value holds that says what went wrong."""
+_FAILURES_BY_NAME = frozenset({"failed", "rejected", "refused", "rejete", "refuse", "invalid", "invalide"})
+_SUCCESSES_BY_NAME = frozenset(
+    {"success", "succes", "successful", "issuccess", "ok", "isok", "reussi", "reussite", "valid", "valide", "isvalid"}
+    | {"accepted", "accepte", "created", "cree"}
+)
+_STATUSES_BY_NAME = frozenset(
+    {"status", "statut", "state", "etat", "result", "resultat", "response", "reponse", "outcome", "code", "type"}
+    | {"statuscode", "httpcode", "httpstatus", "codehttp", "codestatut", "coderetour", "returncode", "responsecode"}
+)
+_FAILED = frozenset({"failed", "fail", "ko", "nok", "echoue", "refused", "rejected", "invalid", "invalide", "denied"})
+"""What a body's status says where nothing was made, beside the words of `_ERRORS`."""
+_NO = frozenset({"", "0", "false", "faux", "no", "non", "none", "null", "aucun", "aucune", "n", "f"})
+_FIRST_ERROR = 400
+_NO_IDS = frozenset({"0", "-1"})
+"""What stands in place of an id where nothing has one."""
+_NOTHING_KNOWN = CreationAnswers()
 _LONGEST_REASON = 200
 _REASONS = ("message", "detail", "title", "error", "error_description", "errors", "violations", "reason", "code")
 _DEEPEST = 4
@@ -46,7 +66,13 @@ _MASKS = re.compile(rf"{_MASK}(?:[\s_.,-]*{_MASK})+")
 
 
 def receipt_of(
-    answer: RawWriteResponse, *, ids: Paths, names_lead: bool, path: str = "", sent: Iterable[str] = ()
+    answer: RawWriteResponse,
+    *,
+    ids: Paths,
+    names_lead: bool,
+    path: str = "",
+    sent: Iterable[str] = (),
+    answers: CreationAnswers = _NOTHING_KNOWN,
 ) -> WriteReceipt:
     """Return what became of a write that was answered.
 
@@ -56,56 +82,83 @@ def receipt_of(
         names_lead: whether the path names a lead, which a 404 then says is missing.
         path: the request's path, which a new address begins with.
         sent: every text of the request, none of which the reason repeats.
+        answers: what is known of how something new is answered.
     """
     status = answer.status
-    if status in _LOST or (status in _FAILURES and status not in _FAULTS):
+    may_be_made = status in _MAYBE_MADE or (status == _TOO_MANY and not answers.refuses_early)
+    if status in _LOST or status in _FAILURES or (ids and may_be_made):
         return AnswerLost(_("Oplead answered {status}", status=status), answer.retry_after)
     if status in _MOVED:
         return WriteRefused(status, WriteRefusalReason.PATH, _("it leads elsewhere, where the key must not go"))
-    if status in _REFUSALS or status in _FAILURES:
+    if status in _REFUSALS:
         missing = WriteRefusalReason.MISSING if names_lead else WriteRefusalReason.PATH
         fault = missing if status == 404 else _FAULTS.get(status, WriteRefusalReason.DATA)  # noqa: PLR2004 - not found
         return WriteRefused(status, fault, safe_reason(_json(answer.body), sent))
     if status not in _SUCCESSES:
         return AnswerLost(_("Oplead answered {status}, which does not say what became of it", status=status))
+    return _receipt_of_success(answer, ids, path, answers)
+
+
+def _receipt_of_success(answer: RawWriteResponse, ids: Paths, path: str, answers: CreationAnswers) -> WriteReceipt:
+    """Return what a 2xx says: nothing is done if it tells of an error, and nothing new is there for sure without id."""
+    status = answer.status
     if answer.body.lstrip()[:1] == b"<":
         return AnswerLost(_("Oplead answered {status} with a web page, as no API does", status=status))
-    return _receipt_of_creation(answer, ids, path) if ids else WriteAccepted()
-
-
-def _receipt_of_creation(answer: RawWriteResponse, ids: Paths, path: str) -> WriteAccepted | AnswerLost:
-    """Return what a 2xx says of something new: it is there only if nothing in the body says otherwise."""
-    there = _id_in(answer.location, path)
+    there = _id_in(answer.location, path) if ids else None
     try:
         body = read_json(answer.body) if answer.body.strip() else None
     except ValueError:
-        if there:
-            return WriteAccepted(there)
-        return AnswerLost(_("Oplead answered {status} with a body that is no JSON", status=answer.status))
+        if ids and not there:
+            return AnswerLost(_("Oplead answered {status} with a body that is no JSON", status=status))
+        body = None
     if _tells_of_failure(body):
-        return AnswerLost(_("Oplead answered {status} with an error", status=answer.status))
-    return WriteAccepted(_new_id(body, ids) or there)
+        return AnswerLost(_("Oplead answered {status} with an error", status=status))
+    if not ids:
+        return WriteAccepted()
+    new = _new_id(body, ids) or there
+    if new is None and not answers.created_without_id:
+        reason = _(
+            "Oplead answered {status} without an id (where that is usual, write oplead.write.created_without_id: true)",
+            status=status,
+        )
+        return AnswerLost(reason)
+    return WriteAccepted(new)
 
 
 def _tells_of_failure(body: object) -> bool:
-    """Whether a body, or what it wraps, says that nothing was made, whatever the status."""
-    if isinstance(body, list):
-        return any(map(_tells_of_failure, body))
-    return body is False or isinstance(body, str) or any(map(_is_failure, candidate_lead_objects(body)))
+    """Whether a body, or what it wraps, says that nothing was done, in any spelling and whatever the status."""
+    match body:
+        case list():
+            return any(map(_tells_of_failure, body))
+        case Mapping():
+            return any(_says_failure(normalise(name), value) for name, value in body.items())
+    return body is False or _is_failed_status(body)
 
 
-def _is_failure(one: Mapping[str, object]) -> bool:
-    status = one.get("status")
-    return (
-        any(one.get(name) for name in _ERRORS)
-        or any(name in one and _is_negative_answer(one[name]) for name in ("success", "ok"))
-        or (isinstance(status, str) and status.strip().casefold() in _FAILED)
-        or (isinstance(status, Decimal) and 400 <= status < 600)  # noqa: PLR2004 - an HTTP error
-    )
+def _says_failure(name: str, value: object) -> bool:
+    """Whether one value of an answer, by its normalised name, says that nothing was done."""
+    if name in _ENVELOPES and isinstance(value, Mapping | list):
+        return _tells_of_failure(value)
+    if any(word in name for word in _ERRORS) or name in _FAILURES_BY_NAME:
+        return not _is_negative(value)
+    if name in _SUCCESSES_BY_NAME:
+        return _is_negative(value) or _is_failed_status(value)
+    return name in _STATUSES_BY_NAME and _is_failed_status(value)
 
 
-def _is_negative_answer(value: object) -> bool:
-    return value is False or value == 0 or (isinstance(value, str) and value.strip().casefold() in {"false", "no", "0"})
+def _is_failed_status(value: object) -> bool:
+    if isinstance(value, Decimal):
+        return value >= _FIRST_ERROR
+    if not isinstance(value, str):
+        return False
+    said = normalise(value)
+    if said.isdecimal():
+        return int(said) >= _FIRST_ERROR
+    return said in _FAILED or any(word in said for word in _ERRORS)
+
+
+def _is_negative(value: object) -> bool:
+    return normalise(value) in _NO if isinstance(value, str) else not value
 
 
 def _json(body: bytes) -> object:
@@ -117,7 +170,7 @@ def _json(body: bytes) -> object:
 
 def _new_id(body: object, ids: Paths) -> str | None:
     values = (first_value_at_paths(one, ids) for one in candidate_lead_objects(body))
-    return next((text for value in values if (text := as_lead_id(value)) is not None), None)
+    return next((text for value in values if (text := as_lead_id(value)) and text not in _NO_IDS), None)
 
 
 def _id_in(location: str | None, path: str) -> str | None:

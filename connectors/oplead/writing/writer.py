@@ -35,6 +35,7 @@ from connectors.oplead.writing.receipts import receipt_of
 from connectors.records import LeadId
 from connectors.text import masked_address
 
+_DOCUMENT_IDS = ("id", "documentId", "document_id", "attachmentId", "identifier", "uuid")
 UNSENT = 0
 """The status of a write that was refused here, before anything was sent."""
 
@@ -105,7 +106,7 @@ class OpleadWriter(OpleadLists):
             if os.fstat(file.fileno()).st_size != document.size:
                 return _unsent_refusal(_("the file has changed since it was checked"))
             part = FilePart(self._options.document_field, document.name, document.media_type, file, document.size)
-            return self._exchange(self._client, self._options.document, part, lead_id)
+            return self._exchange(self._client, self._options.document, part, lead_id, ids=_DOCUMENT_IDS)
 
     # ── subscriptions ────────────────────────────────────────────────────────────────────────────
 
@@ -156,7 +157,12 @@ class OpleadWriter(OpleadLists):
         if not isinstance(answer, RawWriteResponse):
             return answer
         return receipt_of(
-            answer, ids=ids, names_lead=endpoint.is_single_lead_endpoint, path=path, sent=self._sent_texts(body)
+            answer,
+            ids=ids,
+            names_lead=endpoint.is_single_lead_endpoint,
+            path=path,
+            sent=self._sent_texts(body),
+            answers=self._options.answers,
         )
 
     def _sent_texts(self, body: Tree | FilePart | None) -> Iterable[str]:

@@ -63,9 +63,7 @@ def attach_document(
     book: SandboxLeadStore, lead_id: str, request: WireRequest, options: UndocumentedBehaviour
 ) -> Fields:
     """Add a document to a lead, and return what is kept of it."""
-    added = parse_uploaded_document(parse_multipart(request), options.document_mb)
-    book.attach_document(lead_id, added)
-    return added
+    return book.attach_document(lead_id, parse_uploaded_document(parse_multipart(request), options.document_mb))
 
 
 def subscribe(

@@ -13,6 +13,7 @@ from connectors.ports import Clock
 from jobs.cancellation import StopSignal, never_cancelled
 from jobs.cli.night.account_hold import expect_no_other_state, expect_state_exists, hold_account_for_run
 from jobs.cli.night.after_a_night import notify, ping_with_outcome, send_weekly_summary, write_report
+from jobs.cli.night.lead_search import search_leads_in_doubt
 from jobs.exit_codes import UsageError
 from jobs.ledger.report import queries
 from jobs.ledger.runs import (
@@ -107,6 +108,8 @@ def do_night(
             ping(done.summary.exit_code)
             done = replace(done, brief=write_report(ledger, book, settings, now=done.ended_at))
             send_weekly_summary(ledger, book, settings, night=night, now=done.ended_at)
+        cancel_token = stop.raise_if_stop_requested if stop else never_cancelled
+        search_leads_in_doubt(settings, opened, cancel_token, every=True)
         return done
 
 

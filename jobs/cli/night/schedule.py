@@ -29,6 +29,7 @@ from jobs.cli.accounts import (
 from jobs.cli.night.account_hold import expect_state_exists
 from jobs.cli.night.account_night import RunOptions, do_night, work_between_nights
 from jobs.cli.night.after_a_night import log_night, why_human_is_needed
+from jobs.cli.night.lead_search import next_lead_search, search_leads_in_doubt
 from jobs.cli.night.run import print_one_night
 from jobs.cli.output import CommandFailure, failure_from_error, log_failure, signals_and_logging, worst_exit_code
 from jobs.cli.progress import show_progress
@@ -264,6 +265,16 @@ class AccountNightRunner:
             return self._between_nights(RunReadingScope.WEBHOOKS, clock, watch)
 
         return self._run_task(do)
+
+    def next_lead_search(self) -> datetime | None:
+        """Return when a lead whose creation was never answered is looked for next."""
+        return next_lead_search(self.account.settings)
+
+    def search_leads(self, clock: Clock) -> TaskOutcome:
+        """Look for leads whose creation was never answered."""
+        with self._bind_context():
+            search_leads_in_doubt(self.account.settings, clock, self._shared.stop.raise_if_stop_requested)
+        return TaskOutcome()
 
     def _between_nights(self, reading: RunReadingScope, clock: Clock, watch: ProgressDisplay) -> Night:
         return work_between_nights(self.account.settings, reading, clock, watch=watch, stop=self._shared.stop)

@@ -14,6 +14,7 @@ from jobs.cli.options import Config, Configs, DryRun, Json, Yes, command, parse_
 
 if TYPE_CHECKING:
     from jobs.oplead_commands.context import OpleadContext
+    from jobs.oplead_commands.creation.creating import Verdict
 
 app = typer.Typer(
     name="oplead", help="Work with Oplead itself: leads, documents, statuses and webhooks.", no_args_is_help=True
@@ -42,6 +43,13 @@ n.
 """
 LeadArgument = Annotated[str, typer.Argument(metavar="LEAD", help="Oplead's id of the lead.")]
 Contact = Annotated[bool, typer.Option("--contact", help="Show contact data too.")]
+CreateAgain = Annotated[
+    bool, typer.Option("--create-again", help="You have looked: what is in doubt is not there, and is sent once more.")
+]
+NotCreated = Annotated[
+    bool, typer.Option("--not-created", help="You have looked: what is in doubt is not there; forget it.")
+]
+Created = Annotated[bool, typer.Option("--created", help="You have looked: what is in doubt is there.")]
 Since = Annotated[
     date | None,
     typer.Option("--since", metavar="DAY", parser=parse_day_option, help="Only leads created on this day or later."),
@@ -63,6 +71,16 @@ def _oplead(config: Path, **options: bool) -> "AbstractContextManager[OpleadCont
     return open_oplead(config, **options)
 
 
+def _verdict(**said: bool) -> "Verdict | None":
+    """Return the verdict that is said, by the name of its option."""
+    from jobs.oplead_commands.creation.creating import Verdict  # noqa: PLC0415
+
+    names = [name for name, is_said in said.items() if is_said]
+    if len(names) > 1:
+        raise typer.BadParameter(_("write one of --created, --create-again and --not-created"))
+    return Verdict(names[0]) if names else None
+
+
 # ── leads ────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -75,9 +93,10 @@ def create_lead(
     reference: Annotated[
         str | None, typer.Option(help="Your own reference, by which it is known again; otherwise by its content.")
     ] = None,
-    again: Annotated[
-        bool, typer.Option("--again", help="Send it although it was created before, or may have been.")
-    ] = False,
+    again: Annotated[bool, typer.Option("--again", help="Send it although it was created before.")] = False,
+    create_again: CreateAgain = False,
+    not_created: NotCreated = False,
+    created: Created = False,
     yes: Yes = False,
     dry_run: DryRun = False,
     json: Json = False,
@@ -94,7 +113,8 @@ def create_lead(
 
     with _oplead(config, asks=True, yes=yes, dry_run=dry_run, json=json) as context:
         lead = lead_from_options(values, field, context.known.settings.zone)
-        return create(context, lead, reference=reference, again=again)
+        verdict = _verdict(created=created, not_created=not_created, create_again=create_again)
+        return create(context, lead, reference=reference, again=again, verdict=verdict)
 
 
 @command(leads, EXIT_CODES, name="update")
@@ -187,10 +207,9 @@ def import_leads(
     report: Annotated[
         Path | None, typer.Option(metavar="FILE", help="A new CSV file: what became of each line, without contacts.")
     ] = None,
-    in_doubt: Annotated[
-        Literal["again", "created"] | None,
-        typer.Option(help="Say of those in doubt, after you have looked: send them again, or they are there."),
-    ] = None,
+    create_again: CreateAgain = False,
+    not_created: NotCreated = False,
+    created: Created = False,
     encoding: Annotated[
         Literal["utf-8", "utf-16", "cp1252"] | None, typer.Option(help="The file's encoding, if it cannot be told.")
     ] = None,
@@ -204,12 +223,13 @@ def import_leads(
     """Create the leads of a file, each once.
 
     Validates the file whole before the first request, shows what it will write, and asks. Stopped or killed, the same
-    command goes on; a lost answer is looked up before its lead is sent again. Needs the client admin's key or a user's;
-    with a supplier's, which reads no leads, lost answers are left to you.
+    command goes on; a lead whose answer was lost is looked for, and never sent again by itself. Needs the client
+    admin's key or a user's; with a supplier's, which reads no leads, lost answers are left to you.
     """
     from jobs.oplead_commands.importing.import_leads import ImportOptions, import_file_into_oplead  # noqa: PLC0415
 
-    options = ImportOptions(columns, encoding, delimiter, in_doubt, report)
+    verdict = _verdict(created=created, not_created=not_created, create_again=create_again)
+    options = ImportOptions(columns, encoding, delimiter, verdict, report)
     with _oplead(config, asks=True, yes=yes, dry_run=dry_run, json=json) as context:
         return import_file_into_oplead(context, file, options)
 

@@ -17,6 +17,7 @@ from jobs.cli.output import CommandFailure, log_failure, signal_exit_code, signa
 from jobs.cli.progress import open_clock_showing_waits
 from jobs.exit_codes import Exit
 from jobs.oplead_commands.context import OpleadContext
+from jobs.oplead_commands.creation.due import search_due_leads
 from jobs.settings import InvalidSettings
 from jobs.settings.load import load_partial
 
@@ -56,7 +57,10 @@ def open_oplead(
             using_language(chosen_language() or known.language),
         ):
             try:
-                yield OpleadContext(known, clock, approval, stop.raise_if_stop_requested)
+                context = OpleadContext(known, clock, approval, stop.raise_if_stop_requested)
+                yield context
+                if asks and not dry_run:
+                    search_due_leads(context)
             except StoppedBySignal as stopped:
                 written = _("stopped; what has been written is shown above")
                 said = written if approval.is_given else _("stopped; nothing was written")

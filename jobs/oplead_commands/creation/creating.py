@@ -1,34 +1,36 @@
-"""Create leads, each once: on record before its request, and looked up before it is sent again."""
+"""Create leads, each once: on record before its request, and never sent again by itself."""
 
-from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
-from contextlib import closing
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from enum import StrEnum
 from functools import partial
 from typing import assert_never
 
 from connectors.crm import LeadToWrite, LeadWriter, WriteAccepted, WriteReceipt, WriteRefusalReason, WriteRefused
-from connectors.errors import Misconfigured, Transient, WrongClock
-from connectors.language import _, _n
+from connectors.errors import Misconfigured
+from connectors.language import _
 from connectors.ports import LeadSource
-from connectors.records import AnswerLost, Lead, LeadId, ListedLead, RequestNotSent, UnreadableLead
+from connectors.records import AnswerLost, RequestNotSent
 from jobs.exit_codes import UsageError
 from jobs.oplead_commands.context import OpleadContext
-from jobs.oplead_commands.creation.identity import LeadFingerprint, creation_key_of, lead_content_hash, lead_fingerprint
-from jobs.oplead_commands.creation.outbox import LeadCreationOutbox, LeadCreationRecord, LeadToCreate
-from jobs.oplead_commands.creation.recognition import LeadNotFoundReason, SeenLead, recognise_created_leads
-from jobs.pull.sync import MAX_CLOCK_SKEW
+from jobs.oplead_commands.creation.identity import creation_key_of, lead_content_hash, lead_fingerprint
+from jobs.oplead_commands.creation.looking import Search, look_for_leads_in_doubt, reference_path
+from jobs.oplead_commands.creation.outbox import LeadCreationOutbox, LeadToCreate
 from jobs.wiring.texts import click_ids_in
 
-TRIES = 3
-"""How often a lead that is certain not to be there is sent in one run."""
 _IN_A_ROW = 10
 """After so many lost answers in a row, look before any other lead is sent."""
-_LOOKS_FOR = timedelta(minutes=30)
-"""How long leads are read to look some of them up: no other command creates leads meanwhile."""
-_SETTLES_IN = timedelta(minutes=2)
-"""How long after an answer was lost its lead is looked up: Oplead may still be at work on the request."""
+
+
+class Verdict(StrEnum):
+    """What a human who has looked in Oplead says of leads in doubt."""
+
+    CREATED = "created"
+    """They are there."""
+    NOT_CREATED = "not_created"
+    """They are not there, and are not sent now."""
+    CREATE_AGAIN = "create_again"
+    """They are not there, and are sent again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +47,7 @@ def add_reference_to_lead(context: OpleadContext, lead: LeadToWrite, reference: 
     Raises:
         UsageError: something else goes there already.
     """
-    path = _reference_path(context)
+    path = reference_path(context.known.settings)
     if reference is None or path is None:
         return lead
     if path in lead.fields:
@@ -59,15 +61,11 @@ def lead_to_create(context: OpleadContext, lead: LeadToWrite, reference: str | N
     """Return a lead to create, known by its own reference if it has one; `salt` is the outbox's."""
     content, external = lead_content_hash(lead, salt), lead.external_id
     ids = click_ids_in(context.known.settings, external, lead.utm.source) if external else lead.click_ids
-    kept = reference if _reference_path(context) is not None else None
+    kept = reference if reference_path(context.known.settings) is not None else None
     mark = lead_fingerprint(ids, lead.contact, salt, reference=kept)
     return WantedLead(
         lead, LeadToCreate(creation_key_of(reference, content, salt), content, mark, lead.provider_url is not None)
     )
-
-
-def _reference_path(context: OpleadContext) -> str | None:
-    return context.known.settings.oplead.write.fields.reference
 
 
 class OpleadLeadCreator:
@@ -79,36 +77,69 @@ class OpleadLeadCreator:
         outbox: LeadCreationOutbox,
         wanted: Mapping[str, WantedLead],
         on_settled: Callable[[], None] = lambda: None,
+        verdict: Verdict | None = None,
     ) -> None:
-        """Send nothing yet; of `wanted`, by key, what is on record is looked up at most."""
+        """Send nothing yet; of `wanted`, by key, what is on record is looked for at most.
+
+        `verdict` is what a human who has looked says of those that are in doubt.
+        """
         self._context = context
         self._outbox = outbox
         self._wanted = wanted
         self._on_settled = on_settled
-        self._tries: Counter[str] = Counter()
+        self._verdict = verdict
+        self._left: set[str] = set()
         self.refusals: dict[str, WriteRefused] = {}
         """What Oplead says of those it refused."""
         self.stop: WriteReceipt | None = None
         """The answer after which no other lead was sent."""
         self.unreadable: str | None = None
-        """Why leads could not be looked up."""
+        """Why leads could not be looked for."""
 
     def run(self) -> None:
-        """Send what is certain not to be there and look up what is in doubt, until nothing changes any more."""
-        path = _reference_path(self._context)
+        """Send what is not on record, and look for what is in doubt."""
+        path = reference_path(self._context.known.settings)
         with self._context.writer() as writer, self._context.source(frozenset([path] if path else ())) as source:
+            if self._verdict is not None:
+                self._look(source)
+                self._obey(self._verdict)
             while True:
                 last = self._send(writer)
-                found = self._look_up(source)
-                if last is not None and not found:
+                search = self._look(source)
+                if last is not None and not search.found:
                     self.stop = self.stop or last
                 if self.stop is not None or not self._sendable():
                     return
 
+    def _look(self, source: LeadSource) -> Search:
+        path = reference_path(self._context.known.settings)
+        search = look_for_leads_in_doubt(self._outbox, source, self._context.clock, path, also=self._wanted)
+        self.unreadable = search.problem
+        for _key in search.found:
+            self._on_settled()
+        return search
+
+    def _obey(self, verdict: Verdict) -> None:
+        """Do as a human says of what is in doubt; only what Oplead had time to finish can be called missing."""
+        doubtful = [one for one in self._outbox.find(self._wanted).values() if not one.is_in_oplead]
+        for one in doubtful:
+            match verdict:
+                case Verdict.CREATED:
+                    self._outbox.record_lead_created(one.key, None, "by_hand")
+                    self._on_settled()
+                case Verdict.CREATE_AGAIN | Verdict.NOT_CREATED if one.is_for_humans:
+                    self._outbox.drop(one.key)
+                    if verdict is Verdict.NOT_CREATED:
+                        self._left.add(one.key)
+                case Verdict.CREATE_AGAIN | Verdict.NOT_CREATED:
+                    pass
+                case _:
+                    assert_never(verdict)
+
     def _sendable(self) -> list[str]:
         """Return the keys of what may be sent, in order."""
-        settled = self._outbox.find(self._wanted).keys() | self.refusals.keys()
-        return [key for key in self._wanted if key not in settled and self._tries[key] < TRIES]
+        settled = self._outbox.find(self._wanted).keys() | self.refusals.keys() | self._left
+        return [key for key in self._wanted if key not in settled]
 
     # ── sending ──────────────────────────────────────────────────────────────────────────────────
 
@@ -117,7 +148,6 @@ class OpleadLeadCreator:
         in_a_row = 0
         for key in self._sendable():
             self._context.cancel_token()
-            self._tries[key] += 1
             receipt = self._context.retry_write_if_not_received(partial(self._attempt, writer, key))
             if isinstance(receipt, RequestNotSent) or _affects_every_lead(receipt):
                 self.stop = receipt
@@ -155,92 +185,6 @@ class OpleadLeadCreator:
             case _:
                 assert_never(receipt)
         self._on_settled()
-
-    # ── looking ──────────────────────────────────────────────────────────────────────────────────
-
-    def _look_up(self, source: LeadSource) -> int:
-        """Look for the wanted leads in doubt, two minutes after the last answer was lost; return how many are there.
-
-        Others in doubt are left to their own commands: they only keep a lead from being taken for the wrong one.
-        """
-        self._outbox.erase_recognition_marks(now=self._context.clock.now())
-        marked = self._outbox.leads_recognisable_in_oplead()
-        doubtful = [one for one in marked if not one.is_in_oplead and one.key in self._wanted]
-        if not doubtful:
-            return 0
-        self._context.clock.sleep_until(max(one.lost_at or one.sent_at for one in doubtful) + _SETTLES_IN)
-        first = min(one.sent_at for one in doubtful)
-        claimed = self._outbox.created_lead_ids()
-        try:
-            seen, is_whole = self._read(source, marked, claimed, first - MAX_CLOCK_SKEW)
-        except (Misconfigured, WrongClock, Transient) as error:
-            self.unreadable = str(error)
-            for one in doubtful:
-                self._outbox.record_reason_in_doubt(one.key, "not_looked_up")
-            return 0
-        judged = recognise_created_leads(marked, seen, claimed=claimed, is_whole=is_whole, skew=MAX_CLOCK_SKEW)
-        for one in marked:
-            lead = judged.get(one.key, LeadNotFoundReason.UNPROVEN)
-            if one.is_in_oplead and one.sent_at >= first and not isinstance(lead, LeadNotFoundReason):
-                self._outbox.record_created_lead_id(one.key, lead)
-        return sum(self._record_lookup_result(one.key, judged[one.key]) for one in doubtful)
-
-    def _record_lookup_result(self, key: str, judged: LeadId | LeadNotFoundReason) -> bool:
-        """Put on record what a look-up says of a lead in doubt; return whether it is there."""
-        match judged:
-            case LeadNotFoundReason.NOT_THERE:
-                self._outbox.drop(key)
-            case LeadNotFoundReason():
-                self._outbox.record_reason_in_doubt(key, judged)
-            case lead:
-                self._outbox.record_lead_created(key, lead)
-                self._on_settled()
-                return True
-        return False
-
-    def _read(
-        self, source: LeadSource, marked: list[LeadCreationRecord], claimed: frozenset[LeadId], since: datetime
-    ) -> tuple[list[SeenLead], bool]:
-        """Return the leads that share a value with one of ours, and whether every lead could be read."""
-        ours = frozenset().union(*(one.mark.distinctive_hashes for one in marked if one.mark))
-        # Of our own, the marked ones prove that leads are recognised; the others need no page.
-        passed_over = claimed - {one.lead for one in marked}
-        seen: list[SeenLead] = []
-        is_whole, resume, until = True, None, self._context.clock.now() + _LOOKS_FOR
-
-        def find_known(listed: Sequence[ListedLead]) -> Collection[ListedLead]:
-            return [one for one in listed if one.id in passed_over]
-
-        with closing(source.fetch_changes(since, resume=None, find_known=find_known)) as pages:
-            for page in pages:
-                resume = page.resume
-                is_whole &= not page.moved and not page.missing
-                is_whole &= all(_cannot_be_wanted_lead(one, claimed, since) for one in page.unreadable)
-                for lead in page.leads:
-                    mark = self._mark(lead)
-                    if mark and mark.distinctive_hashes & ours and lead.created_at >= since:
-                        seen.append(SeenLead(lead.id, lead.created_at, mark))
-                if resume is not None and self._context.clock.now() >= until:
-                    self.unreadable = _n(
-                        "the list has not come to its end within {count} minute",
-                        "the list has not come to its end within {count} minutes",
-                        _LOOKS_FOR.seconds // 60,
-                    )
-                    break
-        return seen, is_whole and resume is None
-
-    def _mark(self, lead: Lead) -> LeadFingerprint | None:
-        path = _reference_path(self._context)
-        reference = lead.fields.get(path) if path else None
-        kept = None if reference is None else str(reference)
-        return lead_fingerprint(lead.click_ids, lead.contact, self._outbox.salt, reference=kept)
-
-
-def _cannot_be_wanted_lead(one: UnreadableLead, claimed: frozenset[LeadId], since: datetime) -> bool:
-    """Whether a lead that cannot be read is none that is looked for."""
-    # A day without its hour is read as its beginning.
-    is_older = one.created_at is not None and one.created_at < since - timedelta(days=1)
-    return is_older or one.id in claimed
 
 
 def _affects_every_lead(receipt: WriteReceipt) -> bool:

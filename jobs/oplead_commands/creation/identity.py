@@ -59,10 +59,6 @@ class LeadFingerprint:
             each for each in hashes if is_by_reference == (_part(each) == RecognitionMarkParts.REFERENCE.name)
         )
 
-    def has_all_parts_of(self, other: "LeadFingerprint") -> bool:
-        """Whether a lead that is recognised by this mark proves that one with the other would be."""
-        return other.recognition_parts in self.recognition_parts
-
 
 def _part(hashed: str) -> str:
     return hashed.partition(":")[0]

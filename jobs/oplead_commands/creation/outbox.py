@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
 
@@ -35,39 +35,32 @@ class LeadCreationState(StrEnum):
     CREATED = "created"
 
 
-_VERSION = 4
+_VERSION = 5
+_UPGRADES = {
+    4: "ALTER TABLE creation ADD COLUMN looked_at TEXT; ALTER TABLE creation DROP COLUMN parts;",
+}
+"""What makes each older version the next."""
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS creation (
     key TEXT PRIMARY KEY,
     content TEXT NOT NULL,
     state TEXT NOT NULL,
     mark TEXT,
-    parts INTEGER,
     lead TEXT,
     reason TEXT NOT NULL DEFAULT '',
     sent_at TEXT NOT NULL,
     lost_at TEXT,
-    has_provider_url INTEGER NOT NULL
+    has_provider_url INTEGER NOT NULL,
+    looked_at TEXT
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS ix_creation_state ON creation (state);
 CREATE TABLE IF NOT EXISTS salt (salt BLOB NOT NULL) STRICT;
 INSERT INTO salt SELECT randomblob(32) WHERE NOT EXISTS (SELECT 1 FROM salt);
 """
-_COLUMNS = "key, content, state, mark, lead, reason, sent_at, lost_at, has_provider_url"
-_PROOFS = 5
-_FORGET_MARKS = """
-UPDATE creation SET mark = NULL, parts = NULL
-WHERE state = :created AND mark IS NOT NULL AND CASE
-    WHEN lead IS NULL THEN sent_at < :since
-    ELSE NOT EXISTS (SELECT 1 FROM creation WHERE state != :created) OR key NOT IN (
-        SELECT key FROM (
-            SELECT key, row_number() OVER (PARTITION BY parts ORDER BY sent_at DESC) AS place
-            FROM creation WHERE state = :created AND lead IS NOT NULL AND mark IS NOT NULL
-        ) WHERE place <= :proofs
-    )
-END
-"""
-_NOT_LOOKED_FOR = frozenset({"died", "no_answer"})
+_COLUMNS = "key, content, state, mark, lead, reason, sent_at, lost_at, has_provider_url, looked_at"
+_LOOKS = (timedelta(minutes=15), timedelta(minutes=30))
+"""When a lead in doubt is looked for again, from when its answer was lost; once at once, and later each night."""
+_NIGHTLY = timedelta(days=1)
 _AT_ONCE = 500  # keys per query
 _POLL = 0.1  # seconds
 
@@ -103,6 +96,8 @@ class LeadCreationRecord:
     lost_at: datetime | None
     """When its answer was lost, or was found to be."""
     has_provider_url: bool
+    looked_at: datetime | None = None
+    """When it was last looked for in Oplead, as far as its leads can be read at all."""
 
     @property
     def is_in_oplead(self) -> bool:
@@ -110,9 +105,18 @@ class LeadCreationRecord:
         return self.state is LeadCreationState.CREATED
 
     @property
-    def was_looked_for(self) -> bool:
-        """Whether it was looked for in Oplead since its answer was lost, or could not be: then a human decides."""
-        return self.reason not in _NOT_LOOKED_FOR
+    def next_look_at(self) -> datetime:
+        """When it is looked for next, if it is in doubt."""
+        lost_at = self.lost_at or self.sent_at
+        if self.looked_at is None:
+            return lost_at
+        due = (lost_at + wait for wait in _LOOKS)
+        return next((at for at in due if self.looked_at < at), self.looked_at + _NIGHTLY)
+
+    @property
+    def is_for_humans(self) -> bool:
+        """Whether it was looked for when Oplead had had its time, or nobody can look: then a human decides."""
+        return self.looked_at is not None and self.looked_at >= (self.lost_at or self.sent_at) + _LOOKS[-1]
 
 
 def lead_creation_outbox_path(state_folder: Path | None, account: str | None) -> Path:
@@ -139,11 +143,11 @@ class LeadCreationOutbox:
 
     def record_request_in_flight(self, new: LeadToCreate, *, now: datetime) -> None:
         """Put on record that a lead's request leaves now; call it before the request."""
-        mark = (" ".join(sorted(new.mark.hashes)), int(new.mark.recognition_parts)) if new.mark else (None, None)
+        mark = " ".join(sorted(new.mark.hashes)) if new.mark else None
         self._change(
-            "INSERT OR IGNORE INTO creation (key, content, state, mark, parts, sent_at, has_provider_url) "
-            "VALUES (?, ?, ?, ?, ?, ?, ?)",
-            (new.key, new.content, LeadCreationState.IN_FLIGHT, *mark, now.isoformat(), new.has_provider_url),
+            "INSERT OR IGNORE INTO creation (key, content, state, mark, sent_at, has_provider_url) "
+            "VALUES (?, ?, ?, ?, ?, ?)",
+            (new.key, new.content, LeadCreationState.IN_FLIGHT, mark, now.isoformat(), new.has_provider_url),
         )
 
     def record_lead_created(self, key: str, lead: str | None, reason: str = "") -> None:
@@ -164,10 +168,11 @@ class LeadCreationOutbox:
         """Erase a lead that is certain not to be in Oplead, if it is on record."""
         self._connection.execute("DELETE FROM creation WHERE key = ? AND state != ?", (key, LeadCreationState.CREATED))
 
-    def record_reason_in_doubt(self, key: str, reason: str) -> None:
-        """Say why a lead that is in doubt stays so."""
+    def record_look(self, key: str, reason: str, *, now: datetime) -> None:
+        """Put on record that a lead was looked for, and why it stays in doubt."""
         self._change(
-            "UPDATE creation SET reason = ? WHERE key = ? AND state = ?", (reason, key, LeadCreationState.IN_DOUBT)
+            "UPDATE creation SET reason = ?, looked_at = ? WHERE key = ? AND state = ?",
+            (reason, now.isoformat(), key, LeadCreationState.IN_DOUBT),
         )
 
     def record_created_lead_id(self, key: str, lead: LeadId) -> None:
@@ -185,8 +190,7 @@ class LeadCreationOutbox:
         """Erase the marks of created leads that nothing needs any more.
 
         Those without an id keep theirs as long as they could be taken for a lead in doubt, or for one sent from now on
-        whose answer is lost. While a lead is in doubt, the last few with each kind of mark and an id do so too: they
-        prove that leads are recognised.
+        whose answer is lost.
         """
         oldest = self._connection.execute(
             "SELECT min(sent_at) FROM creation WHERE state != ?", (LeadCreationState.CREATED,)
@@ -194,7 +198,8 @@ class LeadCreationOutbox:
         # What was sent earlier was created before any lead that is looked for, however far the clocks differ.
         since = min(now, datetime.fromisoformat(oldest) if oldest else now) - 2 * MAX_CLOCK_SKEW
         self._connection.execute(
-            _FORGET_MARKS, {"created": LeadCreationState.CREATED, "proofs": _PROOFS, "since": since.isoformat()}
+            "UPDATE creation SET mark = NULL WHERE state = ? AND (lead IS NOT NULL OR sent_at < ?)",
+            (LeadCreationState.CREATED, since.isoformat()),
         )
 
     def find(self, keys: Collection[str]) -> dict[str, LeadCreationRecord]:
@@ -208,9 +213,13 @@ class LeadCreationOutbox:
         return found
 
     def leads_recognisable_in_oplead(self) -> list[LeadCreationRecord]:
-        """Return every lead in doubt, and the created ones that may be recognised in Oplead."""
+        """Return every lead in doubt, and the created ones whose id may be found in Oplead."""
         states = (LeadCreationState.CREATED, LeadCreationState.IN_DOUBT)
-        return self._select("WHERE mark IS NOT NULL AND state = ? OR state = ?", states)
+        return self._select("WHERE mark IS NOT NULL AND lead IS NULL AND state = ? OR state = ?", states)
+
+    def in_doubt(self) -> list[LeadCreationRecord]:
+        """Return the leads in doubt."""
+        return self._select("WHERE state IN (?, ?)", (LeadCreationState.IN_DOUBT, LeadCreationState.IN_FLIGHT))
 
     def created_lead_ids(self) -> frozenset[LeadId]:
         """Return the ids of the created leads."""
@@ -311,9 +320,16 @@ def _has_outbox_tables(connection: sqlite3.Connection, path: Path) -> bool:
     """
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     (tables,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
-    if version not in {0, _VERSION} or (version == 0 and tables):
+    if version in _UPGRADES:
+        _upgrade(path, version)
+    elif version not in {0, _VERSION} or (version == 0 and tables):
         raise UsageError(_("{path}: this is no outbox of this version, and was left as it is; move it away", path=path))
     return bool(tables)
+
+
+def _upgrade(path: Path, version: int) -> None:
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.executescript(f"BEGIN IMMEDIATE; {_UPGRADES[version]} PRAGMA user_version = {version + 1}; COMMIT;")
 
 
 @contextmanager
@@ -333,11 +349,11 @@ def _explain_sqlite_errors(path: Path) -> Iterator[None]:
         ) from None
 
 
-_Row = tuple[str, str, str, str | None, LeadId | None, str, str, str | None, int]
+_Row = tuple[str, str, str, str | None, LeadId | None, str, str, str | None, int, str | None]
 
 
 def _creation(row: _Row) -> LeadCreationRecord:
-    key, content, state, mark, lead, reason, sent_at, lost_at, has_provider_url = row
+    key, content, state, mark, lead, reason, sent_at, lost_at, has_provider_url, looked_at = row
     return LeadCreationRecord(
         key,
         content,
@@ -348,4 +364,5 @@ def _creation(row: _Row) -> LeadCreationRecord:
         datetime.fromisoformat(sent_at),
         datetime.fromisoformat(lost_at) if lost_at else None,
         bool(has_provider_url),
+        datetime.fromisoformat(looked_at) if looked_at else None,
     )

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from itertools import count
 from math import ceil
 from pathlib import Path
-from typing import Literal
 
 import structlog
 
@@ -16,7 +15,12 @@ from connectors.language import N_, _, _n, format_integer
 from jobs.cancellation import StoppedBySignal
 from jobs.exit_codes import Exit, UsageError
 from jobs.oplead_commands.context import OpleadContext
-from jobs.oplead_commands.creation.creating import OpleadLeadCreator, add_reference_to_lead, lead_to_create
+from jobs.oplead_commands.creation.creating import (
+    OpleadLeadCreator,
+    Verdict,
+    add_reference_to_lead,
+    lead_to_create,
+)
 from jobs.oplead_commands.creation.lead_values import click_id_values
 from jobs.oplead_commands.creation.outbox import (
     LeadCreationOutbox,
@@ -43,9 +47,6 @@ _log = structlog.stdlib.get_logger()
 _LOG_EVERY = 100  # leads
 _SHOWN_AS_THEY_ARE = ("utm_source", "utm_medium", "utm_campaign")
 
-InDoubt = Literal["again", "created"]
-"""What a human who has looked says of the leads that are in doubt."""
-
 
 @dataclass(frozen=True, slots=True)
 class ImportOptions:
@@ -55,7 +56,8 @@ class ImportOptions:
     """The mapping file."""
     encoding: Encoding | None = None
     delimiter: Delimiter | None = None
-    in_doubt: InDoubt | None = None
+    verdict: Verdict | None = None
+    """What a human says of the leads in doubt."""
     report: Path | None = None
     """Where the state of each line is written."""
 
@@ -111,7 +113,7 @@ def import_file_into_oplead(context: OpleadContext, file: Path, options: ImportO
                         left=format_integer(left),
                     )
                 )
-            creating = _create_due_leads(context, outbox, plan, options.in_doubt)
+            creating = _create_due_leads(context, outbox, plan, options.verdict)
             after = outbox.find([one.key for one in plan.lines])
     outcomes = [
         line_outcome(one, plan.before.get(one.key), after.get(one.key), creating.refusals.get(one.key))
@@ -122,6 +124,8 @@ def import_file_into_oplead(context: OpleadContext, file: Path, options: ImportO
     return report_line_outcomes(
         outcomes,
         creating,
+        doubtful=[one for one in after.values() if not one.is_in_oplead],
+        zone=context.known.settings.zone,
         update_command=context.account_command_line("leads update"),
         json=context.approval.json_wanted,
     )
@@ -152,16 +156,13 @@ def _plan(context: OpleadContext, rows: Sequence[FileRow], outbox: LeadCreationO
 
 
 def _create_due_leads(
-    context: OpleadContext, outbox: LeadCreationOutbox, plan: _Plan, in_doubt: InDoubt | None
+    context: OpleadContext, outbox: LeadCreationOutbox, plan: _Plan, verdict: Verdict | None
 ) -> OpleadLeadCreator:
     """Do as a human says with what is in doubt, and create what is due."""
-    for one in (plan.before[line.key] for line in plan.lines_to_settle if line.key in plan.before):
-        if in_doubt == "again" and one.was_looked_for:
-            outbox.drop(one.key)
-        elif in_doubt == "created":
-            outbox.record_lead_created(one.key, None, "by_hand")
     with _progress(len(plan.lines_to_settle)) as on_settled:
-        creating = OpleadLeadCreator(context, outbox, {one.key: one.wanted for one in plan.lines_to_settle}, on_settled)
+        creating = OpleadLeadCreator(
+            context, outbox, {one.key: one.wanted for one in plan.lines_to_settle}, on_settled, verdict
+        )
         try:
             creating.run()
         except StoppedBySignal:

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 from connectors.crm import WriteReceipt, WriteRefused
 from connectors.language import N_, Plural, _, _n, format_integer
@@ -14,7 +15,7 @@ from jobs.ledger.storage.state_file import open_privately
 from jobs.oplead_commands.creation.creating import OpleadLeadCreator, WantedLead
 from jobs.oplead_commands.creation.outbox import LeadCreationRecord
 from jobs.oplead_commands.outcomes import ANY_KEY, exit_code_of_write, write_outcome_for_json, write_outcome_sentence
-from jobs.reporting.console import say
+from jobs.reporting.console import day_and_time, say
 from jobs.reporting.presentation import print_json
 
 _SHOWN = 20
@@ -22,10 +23,10 @@ _COUNTED = ("created", "created_before", "changed", "refused", "in_doubt", "left
 _FINE = frozenset({"created", "created_before"})
 _REASONS_IN_DOUBT: Mapping[str, str] = {
     "ambiguous": N_("several leads, in Oplead or of ours, may be it"),
-    "unproven": N_("it was not seen in Oplead, and nothing proves that it would have been"),
+    "not_seen": N_("it has not been seen in Oplead"),
     "not_looked_up": N_("its answer was lost, and Oplead's leads cannot be read"),
-    "no_answer": N_("its answer was lost, and it has not been looked up yet"),
-    "died": N_("a command died while it was sent, and it has not been looked up yet"),
+    "no_answer": N_("its answer was lost, and it has not been looked for yet"),
+    "died": N_("a command died while it was sent, and it has not been looked for yet"),
 }
 """What each reason for which a lead is in doubt means."""
 
@@ -84,15 +85,22 @@ def line_outcome(
 
 
 def report_line_outcomes(
-    outcomes: Sequence[LineOutcome], creating: OpleadLeadCreator, *, update_command: str, json: bool
+    outcomes: Sequence[LineOutcome],
+    creating: OpleadLeadCreator,
+    *,
+    doubtful: Sequence[LeadCreationRecord],
+    zone: ZoneInfo,
+    update_command: str,
+    json: bool,
 ) -> int:
-    """Say what became of the lines, and return the exit code."""
+    """Say what became of the lines, and return the exit code; `doubtful` are the leads in doubt."""
     code = _exit_code(outcomes, creating.stop)
     tally = Counter(one.state for one in outcomes)
     if json:
         stop = {"stopped": write_outcome_for_json(creating.stop)} if creating.stop else {}
         lines = [one.for_json for one in outcomes if one.state not in _FINE]
-        print_json({**{name: tally[name] for name in _COUNTED}, "lines": lines, **stop, "exit_code": code})
+        looks = {"next_look": min(one.next_look_at for one in doubtful).isoformat()} if doubtful else {}
+        print_json({**{name: tally[name] for name in _COUNTED}, "lines": lines, **looks, **stop, "exit_code": code})
         return code
     before = tally["created_before"] + tally["changed"]
     say(
@@ -108,6 +116,8 @@ def report_line_outcomes(
     )
     say_changed_import_lines([one.line for one in outcomes if one.state == "changed"], update_command)
     _say_in_doubt([one for one in outcomes if one.state == "in_doubt"], creating.unreadable)
+    if doubtful:
+        _say_what_to_do(doubtful, zone)
     if tally["left"]:
         say(
             _n(
@@ -186,14 +196,25 @@ def _say_in_doubt(doubtful: Sequence[LineOutcome], unreadable: str | None) -> No
             for one in doubtful
         ],
     )
-    if not doubtful:
-        return
-    if unreadable is not None:
-        say(_("Leads could not be looked up: {why}", why=unreadable))
-    say(
-        _(
-            "The same command looks for them again, and sends none of them by itself. Look in Oplead, or have whoever "
-            "sees its leads look; then run it with `--in-doubt created` if they are there, or `--in-doubt again` if "
-            "none is."
+    if doubtful and unreadable is not None:
+        say(_("Leads could not be looked for: {why}", why=unreadable))
+
+
+def _say_what_to_do(doubtful: Sequence[LeadCreationRecord], zone: ZoneInfo) -> None:
+    """Say when leads in doubt are looked for, and what a human can do."""
+    if not all(one.is_for_humans for one in doubtful):
+        say(
+            _(
+                "What is in doubt is not sent again by itself. It is looked for at {time}: by `schedule`, or by the "
+                "same command then.",
+                time=day_and_time(min(one.next_look_at for one in doubtful), zone),
+            )
         )
-    )
+    if any(one.is_for_humans for one in doubtful):
+        say(
+            _(
+                "What was not found within 30 minutes is for you to decide. Look in Oplead, or have whoever sees its "
+                "leads look; then run the same command with --created if they are there, with --create-again to send "
+                "them once more, or with --not-created to forget them."
+            )
+        )

@@ -25,6 +25,7 @@ from connectors.errors import KeyRefused, Misconfigured, WrongClock
 from connectors.oplead.client import OpleadClient
 from connectors.oplead.options import (
     ApiAuthScheme,
+    CreationAnswers,
     Endpoint,
     FormImportServiceOptions,
     OpleadOptions,
@@ -128,12 +129,25 @@ def wire():
     server.close()
 
 
+NOTHING_KNOWN = CreationAnswers()
+
+
 @pytest.fixture
 def open_writer(wire, clock):
     """Open a writer on the scripted server; it is closed after the test."""
     opened = []
 
-    def open_one(*, options=None, form=None, clocks_within=None, cancel_token=None, per_minute=90, timeout=0.4, **more):
+    def open_one(
+        *,
+        options=None,
+        answers=NOTHING_KNOWN,
+        form=None,
+        clocks_within=None,
+        cancel_token=None,
+        per_minute=90,
+        timeout=0.4,
+        **more,
+    ):
         given = {"token": TOKEN, "zone": ZoneInfo("Europe/Paris"), "base_url": wire.url, **more}
         made = [
             OpleadClient(
@@ -151,7 +165,9 @@ def open_writer(wire, clock):
                 ),
             )
         ]
-        writer = OpleadWriter(made[0], options or OpleadWriteOptions(form=form), made[1] if form else None)
+        writer = OpleadWriter(
+            made[0], options or OpleadWriteOptions(form=form, answers=answers), made[1] if form else None
+        )
         writer.pacer = made[0].pacer
         opened.append(writer)
         return writer
@@ -200,7 +216,7 @@ def test_makes_one_request_with_exactly_these_bytes(wire, open_writer, what):
     """Verb, path, body and key as the settings say."""
     write, line, body = REQUESTS[what]
 
-    assert WriteAccepted() == write(open_writer())
+    assert WriteAccepted() == write(open_writer(answers=CreationAnswers(created_without_id=True)))
     assert ([line], [body]) == (wire.lines, wire.bodies)
     assert f"Bearer {TOKEN}" == wire.headers()["authorization"]
     assert ("application/json" if body else None) == wire.headers().get("content-type")
@@ -208,7 +224,8 @@ def test_makes_one_request_with_exactly_these_bytes(wire, open_writer, what):
 
 def test_sends_a_document_as_one_part_of_a_form(wire, open_writer, tmp_path):
     """RFC 7578: the part's name, the file's name and type, and its bytes."""
-    assert WriteAccepted() == open_writer().attach_document(LEAD, document(tmp_path))
+    wire.answers = [answer(201, {"id": "D-1"})]
+    assert WriteAccepted("D-1") == open_writer().attach_document(LEAD, document(tmp_path))
 
     boundary = re.fullmatch("multipart/form-data; boundary=(.+)", wire.headers()["content-type"])[1].encode()
     expected = (
@@ -254,7 +271,8 @@ def test_reads_a_document_from_disk_in_pieces(wire, open_writer, tmp_path, monke
 
     monkeypatch.setattr(type(large.path), "open", lambda path, mode: Watched(opened(path, mode)))
 
-    assert WriteAccepted() == open_writer().attach_document(LEAD, large)
+    wire.answers = [answer(201, {"id": "D-1"})]
+    assert WriteAccepted("D-1") == open_writer().attach_document(LEAD, large)
     assert 0 < max(sizes) <= 65_536
     assert -1 not in sizes
     assert len(wire.bodies[0]) > large.size
@@ -269,7 +287,7 @@ def test_the_form_import_gets_its_own_token_and_never_the_key(wire, open_writer)
         LeadToWrite(contact)
     )
 
-    assert WriteAccepted() == receipt
+    assert isinstance(receipt, AnswerLost)
     assert ["POST /addlead/ HTTP/1.1"] == wire.lines
     assert b'"token":"form-token"' in wire.bodies[0]
     assert TOKEN.encode() not in wire.requests[0]
@@ -310,27 +328,77 @@ def test_a_path_with_which_no_request_can_be_made_is_misconfigured(wire, open_wr
         ({"lead": {"leadIdentifier": "A/1"}}, {}, "A/1"),
         (b"", {"Location": "/v1/leads/A%2F1"}, "A/1"),
         (b"", {"Location": "https://api.example/v1/leads/L-9?x=1"}, "L-9"),
-        (b"", {"Location": "/v1/welcome"}, None),
-        (b"", {}, None),
         (b"OK", {"Location": "/v1/leads/L-9"}, "L-9"),
         ({"id": "L-9", "success": True, "errors": [], "error": None, "status": "Nouveau"}, {}, "L-9"),
-        ({}, {}, None),
-        ({"id": None}, {}, None),
-        ({"id": "x" * 300}, {}, None),
+        ({"lead": {"id": "L-9", "state": {"errorCount": 0}}, "succes": True, "nbErreurs": 0, "code": 200}, {}, "L-9"),
     ],
 )
-def test_a_2xx_that_does_not_say_otherwise_is_written(wire, open_writer, body, headers, new):
-    """The id is known only if the answer names one."""
+def test_a_2xx_that_names_the_new_lead_is_written(wire, open_writer, body, headers, new):
+    """In its body or its address, and nothing says otherwise."""
     wire.answers = [answer(201, body, **headers)]
 
     assert WriteAccepted(new) == open_writer().create(JEANNE)
 
 
-def test_a_2xx_whose_body_is_cut_is_written(wire, open_writer):
-    """The status says that it was done; only the id is lost."""
-    wire.answers = [answer(201, {"id": "L-9"})[:-3] + HALF.encode()]
+NAMELESS = {
+    "nothing": answer(201),
+    "a 204": answer(204),
+    "half of a body": answer(201, {"id": "L-9"})[:-3] + HALF.encode(),
+    "an address elsewhere": answer(201, b"", Location="/v1/welcome"),
+    "no lead": answer(200, {}),
+    "no id": answer(200, {"id": None}),
+    "the id of nothing": answer(200, {"id": 0}),
+    "no id of anything": answer(200, {"id": "x" * 300}),
+    "a sentence": answer(200, {"message": "Adresse déjà connue"}),
+    "none": answer(200, []),
+}
+UNTRUE = {
+    "erreur": {"erreur": "Adresse invalide"},
+    "erreurs": {"resultat": None, "erreurs": ["Adresse invalide"]},
+    "erreurs inside": {"résultat": {"erreurs": {"email": "invalide"}}},
+    "succes": {"succes": False},
+    "succès": {"succès": "non"},
+    "statut": {"statut": "erreur"},
+    "Statut": {"Statut": "Échec"},
+    "code": {"code": 422},
+    "a code in letters": {"codeRetour": "422"},
+    "an error's message": {"errorMessage": "quota"},
+    "whether there is an error": {"hasError": True, "id": "L-9"},
+    "one that is refused": {"refusé": True},
+    "no": False,
+    "in a list": [{"id": "L-9"}, {"erreur": "doublon"}],
+}
 
-    assert WriteAccepted() == open_writer().create(JEANNE)
+
+@pytest.mark.parametrize("known", [False, True])
+@pytest.mark.parametrize("what", NAMELESS)
+def test_a_2xx_without_an_id_is_unclear_unless_that_is_known_to_be_usual(wire, open_writer, what, known):
+    """Whoever reads it does not know whether a lead was made."""
+    wire.answers = [NAMELESS[what]]
+
+    receipt = open_writer(answers=CreationAnswers(created_without_id=known)).create(JEANNE)
+
+    assert (WriteAccepted() == receipt) if known else isinstance(receipt, AnswerLost), receipt
+
+
+@pytest.mark.parametrize("what", UNTRUE)
+def test_an_error_in_any_spelling_is_never_called_written(wire, open_writer, what):
+    """French or English, whatever is known of how Oplead answers; so it is for what makes nothing new."""
+    wire.answers = [answer(200, json.dumps(UNTRUE[what]).encode())]
+    writer = open_writer(answers=CreationAnswers(created_without_id=True))
+
+    for receipt in (writer.create(JEANNE), writer.set_status(LEAD, "En cours"), writer.unsubscribe("S-1")):
+        assert isinstance(receipt, AnswerLost), receipt
+
+
+@pytest.mark.parametrize("early", [False, True])
+def test_a_429_may_have_made_a_lead_unless_it_is_known_to_come_early(wire, open_writer, early):
+    """A server may count requests after it has done them."""
+    wire.answers = [answer(429)]
+
+    receipt = open_writer(answers=CreationAnswers(refuses_early=early)).create(JEANNE)
+
+    assert (WriteRefusalReason.PACE == receipt.fault) if early else isinstance(receipt, AnswerLost), receipt
 
 
 FAULTS = {
@@ -347,7 +415,6 @@ FAULTS = {
     301: WriteRefusalReason.PATH,
     307: WriteRefusalReason.PATH,
     308: WriteRefusalReason.PATH,
-    501: WriteRefusalReason.PATH,
 }
 
 
@@ -376,6 +443,8 @@ LOSSES = {
     "a 502 as HTML": answer(502, b"<html>bad gateway</html>"),
     "a 503": answer(503),
     "a 408": answer(408),
+    "a 409": answer(409, {"error": "there is one"}),
+    "a 501": answer(501),
     "a cut": CUT,
     "a hang": HANG,
     "a web page": answer(200, b"\n<!doctype html><p>Welcome"),
@@ -459,7 +528,7 @@ def test_a_429_halves_the_pace(wire, open_writer, clock):
     wire.answers = [answer(429), answer()]
     writer = open_writer(per_minute=10)
 
-    assert WriteRefusalReason.PACE == writer.create(JEANNE).fault
+    assert WriteRefusalReason.PACE == writer.set_status(LEAD, "En cours").fault
     for _ in range(4):
         writer.create(JEANNE)
     assert [] == clock.slept

@@ -87,10 +87,13 @@ class SandboxLeadStore:
         with self._lock:
             self._edits.setdefault(lead_id, []).append(LeadEdit(at, _timestamp_appointment(fields or {}, at), status))
 
-    def attach_document(self, lead_id: str, document: Fields) -> None:
-        """Add a document to a lead."""
+    def attach_document(self, lead_id: str, document: Fields) -> Fields:
+        """Add a document to a lead, and return what is kept of it."""
         with self._lock:
-            self._documents.setdefault(lead_id, []).append({**document, "addedAt": paris_wall_time(self._now())})
+            every = self._documents.setdefault(lead_id, [])
+            added = {"id": f"{lead_id}-D{len(every) + 1}", **document, "addedAt": paris_wall_time(self._now())}
+            every.append(added)
+            return added
 
     def creator_of_lead(self, lead_id: str) -> str | None:
         """Return who created a lead; None if it was not created through the API or the form import."""

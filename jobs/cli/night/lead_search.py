@@ -1,0 +1,71 @@
+"""Looks for leads whose creation was never answered: after each night, and by `schedule` when it is due."""
+
+from contextlib import closing
+from datetime import datetime
+from pathlib import Path
+
+import structlog
+
+from connectors.http import CancelToken
+from connectors.language import _
+from connectors.oplead.source import OpleadSource
+from connectors.ports import Clock
+from jobs.exit_codes import UsageError
+from jobs.ledger.storage.lock import LeaseHeldError
+from jobs.oplead_commands.creation.looking import look_for_leads_in_doubt, reference_path
+from jobs.oplead_commands.creation.outbox import (
+    lead_creation_outbox_path,
+    lock_lead_creation_outbox,
+    open_outbox,
+)
+from jobs.settings import Settings
+from jobs.wiring.oplead import oplead_client
+from jobs.wiring.state import folder_beside_state
+
+_log = structlog.stdlib.get_logger()
+
+
+def next_lead_search(settings: Settings) -> datetime | None:
+    """Return when a lead in doubt is looked for next; None if there is none."""
+    path = _outbox_path(settings)
+    if path is None:
+        return None
+    try:
+        with open_outbox(path) as outbox:
+            return min((one.next_look_at for one in outbox.in_doubt()), default=None) if outbox else None
+    except UsageError:  # whoever creates leads is told
+        return None
+
+
+def search_leads_in_doubt(settings: Settings, clock: Clock, cancel_token: CancelToken, *, every: bool = False) -> None:
+    """Look for the leads in doubt whose look is due, or for all; never raises, so that nothing else depends on it."""
+    try:
+        if next_lead_search(settings) is not None:
+            _search(settings, clock, cancel_token, every=every)
+    except LeaseHeldError:
+        pass  # a command that creates leads looks by itself
+    except Exception:  # noqa: BLE001
+        _log.warning(_("leads whose creation was never answered could not be looked for"), exc_info=True)
+
+
+def _search(settings: Settings, clock: Clock, cancel_token: CancelToken, *, every: bool) -> None:
+    path, reference = _outbox_path(settings), reference_path(settings)
+    assert path is not None  # noqa: S101 - something in it is in doubt
+    client = oplead_client(settings, clock, state=settings.state, cancel_token=cancel_token)
+    with (
+        lock_lead_creation_outbox(path, now=clock.now, cancel_token=cancel_token) as outbox,
+        closing(OpleadSource(client, wanted_fields=frozenset([reference] if reference else ()))) as source,
+    ):
+        search = look_for_leads_in_doubt(outbox, source, clock, reference, every=every)
+        waiting = sum(one.is_for_humans for one in outbox.in_doubt())
+    if search.found:
+        _log.info("leads whose creation was never answered are in Oplead", leads=len(search.found))
+    if search.problem is not None:
+        _log.warning(_("leads whose creation was never answered could not be looked for"), why=search.problem)
+    if waiting:
+        _log.warning(_("leads whose creation was never answered were not found; somebody must decide"), leads=waiting)
+
+
+def _outbox_path(settings: Settings) -> Path | None:
+    path = lead_creation_outbox_path(folder_beside_state(settings), settings.account)
+    return path if path.exists() else None
