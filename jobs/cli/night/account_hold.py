@@ -68,10 +68,13 @@ def hold_account_for_run(
     unless: Callable[[Session], None] | None = None,
     *,
     first_run: bool = False,
+    restored: bool = False,
 ) -> Iterator[Ledger]:
     """Hold the account for one run; if the block raises, record the run's exit code."""
     now = clock.now()
-    with open_locked_ledger(state, settings.account, command, now=now, first_run=first_run, unless=unless) as ledger:
+    with open_locked_ledger(
+        state, settings.account, command, now=now, first_run=first_run, restored=restored, unless=unless
+    ) as ledger:
         try:
             yield ledger
         except BaseException as error:
