@@ -32,7 +32,14 @@ def move(config: Config, *, to: To) -> int:
     return move_account(config, to)
 
 
-@command(app, "Exit codes: 0 done; 2 wrong usage, settings or state; 75 a run holds the account.", name="restored")
+@command(
+    app,
+    """
+    Exit codes: 0 done; 1 something could not be rewritten; 2 wrong usage, settings or state; 75 a run holds the
+    account.
+    """,
+    name="restored",
+)
 def restored(config: Config) -> int:
     """Declare that an account's state was restored from a backup, so that runs go on from it.
 

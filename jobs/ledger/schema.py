@@ -136,6 +136,8 @@ class Lease(AccountKeyedRow, table=True):
     """When leads were last read, by the source's clock."""
     restored_at: datetime | None = None
     """When a human last declared this ledger a restored backup: what had happened by then may have been sent."""
+    forgotten_place: str | None = None
+    """The identity of the second place that remembers who was forgotten, once it has been used."""
 
 
 class Cursor(AccountKeyedRow, table=True):

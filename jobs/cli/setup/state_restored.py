@@ -6,6 +6,7 @@ import structlog
 
 from connectors.language import _
 from jobs.cli.accounts import load_account, speaking_account_language
+from jobs.cli.lead.forget import finish_forgetting, held_outbox
 from jobs.cli.night.account_hold import expect_state_exists, hold_account_for_run
 from jobs.cli.output import signals_and_logging
 from jobs.exit_codes import Exit
@@ -29,12 +30,24 @@ def declare_restored(file: Path) -> int:
         open_clock(settings, stop) as clock,
     ):
         expect_state_exists(settings)
-        with hold_account_for_run(settings, account_state(settings), COMMAND, clock, restored=True) as ledger:
-            finish_run(ledger, Exit.DONE, now=clock.now())
+        with (
+            held_outbox(settings, clock) as outbox,
+            hold_account_for_run(settings, account_state(settings), COMMAND, clock, restored=True) as ledger,
+        ):
+            # Files beside the state may have been restored with it.
+            unfinished = finish_forgetting(settings, ledger, outbox, clock.now())
+            code = Exit.ATTENTION if unfinished else Exit.DONE
+            finish_run(ledger, code, now=clock.now())
         say(_("Runs go on from this state. What happened until now, and it does not know as sent, may have been sent:"))
-        for sentence in _what_follows(settings):
+        for sentence in (*_what_follows(settings), *_who_was_forgotten(settings), *unfinished):
             say(f"- {sentence}")
-        return Exit.DONE
+        return code
+
+
+def _who_was_forgotten(settings: Settings) -> list[str]:
+    if settings.forgotten is None:
+        return [_("people who were forgotten since the backup are back: forget them again (see `forgotten`)")]
+    return [_("people who were forgotten since the backup, as {path} knows, are erased again", path=settings.forgotten)]
 
 
 def _what_follows(settings: Settings) -> list[str]:

@@ -142,7 +142,8 @@ REASONS: Mapping[Reason, StateAndReasonTexts] = TranslatedTexts(
             ),
             N_(
                 "Look it up in the platform's diagnostics. To send what waits, flagged as perhaps counting twice, "
-                "write `in_doubt: resend` under `meta`; to settle leads as sent, `oplead-sync backfill --already-sent FILE`."
+                "write `in_doubt: resend` under `meta`; to settle leads as sent, "
+                "`oplead-sync backfill --already-sent FILE`."
             ),
         ),
         Reason.CLICK_TOO_RECENT: StateAndReasonTexts(
