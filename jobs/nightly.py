@@ -30,7 +30,7 @@ from jobs.plan.planner import (
     plan,
     with_missing_value_guard,
 )
-from jobs.plan.volume_guard import hold_excess_volume
+from jobs.plan.volume_guard import hold_excess_volume, hold_sent_before_restore
 from jobs.pull.exported_file import open_newest_export
 from jobs.pull.inbox import read_webhook_leads
 from jobs.pull.sync import check_clock_plausible, pull
@@ -243,6 +243,7 @@ def _plan(run: RunContext, summary: RunSummary) -> tuple[RunContext, datetime]:
         erase_unusable_personal_data(run)
         decided_at = run.now()
         summary.held = hold_excess_volume(run, now=decided_at)
+        summary.held_after_restore = hold_sent_before_restore(run)
     return run, decided_at
 
 

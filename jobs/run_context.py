@@ -114,3 +114,7 @@ class RunContext:
     def now(self) -> datetime:
         """Return the current time, aware UTC."""
         return self.deps.clock.now()
+
+    def held_if_sent_by(self, destination: DestinationId) -> datetime | None:
+        """Return when the state was restored, if what may have been sent there by then waits for a human."""
+        return self.ledger.restored_at if destination in self.book.ask_when_lost else None

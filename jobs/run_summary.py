@@ -38,6 +38,8 @@ class RunSummary:
     in_doubt: int = 0
     waiting_for_a_human: int = 0
     """How many of those are not replayed until a human decides (`in_doubt: ask`)."""
+    held_after_restore: int = 0
+    """How many may have been sent before the state was restored, and wait for a human (`in_doubt: ask`)."""
     unconfirmed: int = 0
     """Deliveries and corrections given up tonight."""
     rejected: list[tuple[str, str, DestinationScope, str]] = field(default_factory=list)
@@ -93,6 +95,7 @@ class RunSummary:
             *count_message(MessageKind.IN_DOUBT, self.in_doubt - asked),
             *count_message(MessageKind.PUT_OFF, len(self.put_off), leads=tuple(dict.fromkeys(self.put_off))),
             *count_message(MessageKind.IN_DOUBT_ASKS, asked),
+            *count_message(MessageKind.HELD_AFTER_RESTORE, self.held_after_restore),
             *self.pulled.attention,
             *self.review.attention,
             *([self.erased.problem] if self.erased.problem else []),

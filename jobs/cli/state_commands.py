@@ -6,7 +6,9 @@ import typer
 
 from jobs.cli.options import Config, command
 
-app = typer.Typer(name="state", help="Move an account's state to a database.", no_args_is_help=True)
+app = typer.Typer(
+    name="state", help="Move an account's state to a database, or go on from a restored backup.", no_args_is_help=True
+)
 
 To = Annotated[
     str,
@@ -16,12 +18,6 @@ To = Annotated[
         help="What will stand under `state:`, such as '${OPLEAD_SYNC_DATABASE}', in single quotes.",
     ),
 ]
-
-
-@app.callback()
-def _state() -> None:
-    # With a callback, its only command still has to be named.
-    pass
 
 
 @command(app, "Exit codes: 0 done; 2 wrong usage, settings or state; 75 a run holds the account.", name="move")
@@ -34,3 +30,22 @@ def move(config: Config, *, to: To) -> int:
     from jobs.cli.setup.state_move import move_account  # noqa: PLC0415
 
     return move_account(config, to)
+
+
+@command(
+    app,
+    """
+    Exit codes: 0 done; 1 something could not be rewritten; 2 wrong usage, settings or state; 75 a run holds the
+    account.
+    """,
+    name="restored",
+)
+def restored(config: Config) -> int:
+    """Declare that an account's state was restored from a backup, so that runs go on from it.
+
+    What may have been sent since the backup is in doubt: where a platform would count it twice, it is flagged, or with
+    `in_doubt: ask` held for you. Nothing is sent by this command.
+    """
+    from jobs.cli.setup.state_restored import declare_restored  # noqa: PLC0415
+
+    return declare_restored(config)

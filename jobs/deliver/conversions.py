@@ -72,6 +72,10 @@ class ConversionPreparer(PreCallTransaction):
         store_bytes_to_send(row, self.sink.encode(event))
         target = self.target
         row.transport, row.owner, row.action, row.source = target.transport, target.owner, target.action, target.source
+        if self.sink.limits.replay_within is not None and outbox.may_have_been_sent(
+            row, restored_at=self.ledger.restored_at
+        ):
+            row.may_count_twice = True
         return move_into_flight(row)
 
 

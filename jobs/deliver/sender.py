@@ -88,7 +88,12 @@ def count_due(sending: SendingOptions) -> int:
                 continue
             ids = None if corrections else {route.conversion for route in run.book.routes_to_destination(destination)}
             due = DueFilter(
-                account=account, destination=destination, now=sending.due_by, conversions=ids, approved_in=approved_in
+                account=account,
+                destination=destination,
+                now=sending.due_by,
+                conversions=ids,
+                approved_in=approved_in,
+                happened_after=run.held_if_sent_by(destination),
             )
             total += outbox.count_due(session, due)
     return total
@@ -204,7 +209,10 @@ class Sender:
     def _due_by_target(self) -> Mapping[Target, DueFilter]:
         """Targets with something due, and what selects it: conversions by the settings, corrections as recorded."""
         due = DueFilter(
-            account=self.run_context.ledger.account, destination=self.destination, now=self.run_context.now()
+            account=self.run_context.ledger.account,
+            destination=self.destination,
+            now=self.run_context.now(),
+            happened_after=self.run_context.held_if_sent_by(self.destination),
         )
         if self.scope.corrections:
             with self.run_context.ledger.read_transaction() as session:

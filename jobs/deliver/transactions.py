@@ -22,7 +22,7 @@ from connectors.records import (
     SinkLimits,
 )
 from jobs.deliver.bisect import MANY, CircuitBreaker, SuspectRow, bisect
-from jobs.ledger.outbox import requests, settlements
+from jobs.ledger.outbox import outbox, requests, settlements
 from jobs.ledger.outbox.outbox import SentRow
 from jobs.ledger.outbox.requests import Intent, RequestState
 from jobs.ledger.outbox.settlements import Settlement
@@ -101,7 +101,7 @@ class Transaction:
         """
         number = stored_row_id(request)
         repeated = [row.id for row, outcome in answers if outcome.kind is OutcomeClass.DUPLICATE]
-        sent_before = requests.sent_in_earlier_request(self.session, number, repeated) if repeated else ()
+        sent_before = self._that_may_have_been_sent(number, repeated) if repeated else ()
         alike: defaultdict[Settlement, list[SentRow]] = defaultdict(list)
         # Most rows are answered as the one before: what an answer means is worked out once for all of them.
         for (outcome, was_sent, *_), same in groupby(answers, lambda answer: _what_settles(answer, sent_before)):
@@ -116,6 +116,11 @@ class Transaction:
             if to.state is DeliveryState.REJECTED and to.outcome is not OutcomeClass.DROP_EXPECTED:
                 self.done.unexpected += len(rows)
         return states
+
+    def _that_may_have_been_sent(self, request: int, deliveries: Sequence[int]) -> set[int]:
+        """Return those of a request's deliveries that we may have sent before, also by a ledger since lost."""
+        sent = requests.sent_in_earlier_request(self.session, request, deliveries)
+        return sent | outbox.that_may_have_been_sent(self.session, deliveries, restored_at=self.ledger.restored_at)
 
     def finalise_overdue_outcomes(self, rows: Sequence[SentRow], outcomes: Sequence[Outcome]) -> list[Answer]:
         """Return each row's outcome, as a drop once `final_after` has passed.

@@ -13,6 +13,7 @@ from connectors.language import _
 from jobs.exit_codes import CommandError, Exit
 from jobs.ledger.bulk import table_of
 from jobs.ledger.schema import Lease, Run, stored_row_id
+from jobs.ledger.storage.forgotten_place import ForgottenPlace, LockWithPlace, refuse_other_place
 from jobs.ledger.storage.refusals import refuse_lost_state, refuse_other_account, refuse_outdated_state
 from jobs.ledger.storage.state import Lock, State, disposing
 from jobs.ledger.storage.state_file import LedgerError, NoStateError
@@ -157,6 +158,10 @@ class Ledger:
     holder: Holder
     run: int
     lock: Lock
+    restored_at: datetime | None = None
+    """When the ledger was last declared a restored backup."""
+    place: ForgottenPlace | None = None
+    """The second place that remembers who was forgotten, if the settings name one."""
 
     @property
     def epoch(self) -> int:
@@ -218,12 +223,15 @@ def open_locked_ledger(
     *,
     now: datetime,
     first_run: bool = False,
+    restored: bool = False,
+    place: ForgottenPlace | None = None,
     unless: Callable[[Session], None] | None = None,
 ) -> Iterator[Ledger]:
     """Hold the account for one run.
 
-    With `first_run` the state is created and must not exist; otherwise it must exist. `unless` is called before the run
-    is recorded; if it raises, no run is recorded.
+    With `first_run` the state is created and must not exist; otherwise it must exist. With `restored` it is declared a
+    restored backup, and may be older than what was done here. `unless` is called before the run is recorded; if it
+    raises, no run is recorded.
 
     Raises:
         LeaseHeldError: another run holds the account.
@@ -236,13 +244,20 @@ def open_locked_ledger(
             # Check before writing anything: the state may be missing because a volume isn't mounted.
             if not first_run and not state.exists():
                 raise NoStateError(state)
-            lock = stack.enter_context(state.lock_account(now=now))
+            lock: Lock = stack.enter_context(state.lock_account(now=now))
             if first_run:
                 refuse_lost_state(lock, state)
                 state.create()
+            if place is not None:
+                # A new ledger knows as little of what the place remembers as an old copy does.
+                restored = restored or (first_run and place.epoch > 0)
+                lock = LockWithPlace(lock, place)
             engine = stack.enter_context(disposing(state.open_engine(for_writing=True)))
-            ledger = _begin(engine, state, account, command, lock, now=now, unless=unless)
-            ledger.record_upcoming_request(lock.last_request_id)
+            ledger = _begin(
+                engine, state, account, command, lock, now=now, restored=restored, place=place, unless=unless
+            )
+            # Only once the ledger knows that it was restored: whatever ends this before, the next run is refused.
+            ledger.record_upcoming_request(0 if restored else lock.last_request_id)
         yield ledger
 
 
@@ -254,6 +269,8 @@ def _begin(
     lock: Lock,
     *,
     now: datetime,
+    restored: bool = False,
+    place: ForgottenPlace | None = None,
     unless: Callable[[Session], None] | None = None,
 ) -> Ledger:
     """Increment the account's epoch, so that earlier holders can no longer write, and record the run."""
@@ -262,7 +279,14 @@ def _begin(
         lease = session.get(Lease, account, with_for_update=True) or Lease(
             account=account, epoch=0, pid=os.getpid(), started_at=now
         )
-        refuse_outdated_state(session, lease, lock, state)
+        if restored:
+            # Past the lost ledger's epoch, so that it is the older one should it turn up.
+            lease.epoch, lease.restored_at = max(lease.epoch, lock.epoch), now
+        else:
+            refuse_outdated_state(session, lease, lock, state)
+            if place is not None:
+                refuse_other_place(place, lease.forgotten_place)
+        lease.forgotten_place = lease.forgotten_place if place is None else place.identity
         if unless is not None:
             unless(session)
         holder = Holder(lease.epoch + 1, os.getpid(), now)
@@ -270,7 +294,7 @@ def _begin(
         run = Run(account=account, command=command, epoch=holder.epoch, started_at=now)
         session.add_all((lease, run))
         session.flush()
-        return Ledger(engine, state, account, holder, stored_row_id(run), lock)
+        return Ledger(engine, state, account, holder, stored_row_id(run), lock, lease.restored_at, place)
 
 
 def finish_run(ledger: Ledger, exit_code: int, *, now: datetime, night: date | None = None) -> None:

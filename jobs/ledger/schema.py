@@ -134,6 +134,10 @@ class Lease(AccountKeyedRow, table=True):
     started_at: datetime
     read_at: datetime | None = None
     """When leads were last read, by the source's clock."""
+    restored_at: datetime | None = None
+    """When a human last declared this ledger a restored backup: what had happened by then may have been sent."""
+    forgotten_place: str | None = None
+    """The identity of the second place that remembers who was forgotten, once it has been used."""
 
 
 class Cursor(AccountKeyedRow, table=True):
@@ -463,6 +467,8 @@ class DeliveryRecord(LedgerRow):
     at: datetime | None = None
     """When the conversion, or the cause of the correction, happened; always later than the previous correction's."""
     origin: str | None = None
+    happened_after: datetime | None = None
+    """For an undated change, the latest time at which it had not happened yet; None of a dated one."""
     label: str | None = None
     transport: str | None = None
     """What it is sent by; a correction's may differ from its conversion's, unlike `owner`, `action` and `source`."""

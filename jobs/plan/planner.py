@@ -43,8 +43,8 @@ from jobs.rules.model import (
     ValueOrigin,
     delivery_key,
 )
-from jobs.rules.reasons import Reason
-from jobs.rules.status_changes import first_entry
+from jobs.rules.reasons import HELD_FOR_A_HUMAN, Reason
+from jobs.rules.status_changes import DATED, first_entry
 from jobs.run_context import RunContext
 from jobs.settings.compile import Rulebook
 
@@ -442,6 +442,7 @@ def update_delivery_from_decision(
         delivery.entered_after = _entered_after(delivery)
         entry = decision.entry
         delivery.at, delivery.origin, delivery.label = entry.at, entry.origin, entry.label
+        delivery.happened_after = None if entry.origin in DATED else entry.after
         delivery.expires_at = decision.closes_at or delivery.expires_at
         delivery.not_before = decision.not_before
         if decision.event is not None:
@@ -465,7 +466,7 @@ def update_delivery_from_decision(
 def _expiry_hold_reason(delivery: DeliveryRecord, decision: Decision | NoSuchConversion) -> Reason | None:
     """What withheld an expiring delivery until now, or what stands in its way now if it wasn't withheld."""
     if delivery.state == DeliveryState.WITHHELD or (
-        delivery.state == DeliveryState.PENDING and delivery.reason == Reason.EXCESS_VOLUME
+        delivery.state == DeliveryState.PENDING and delivery.reason in HELD_FOR_A_HUMAN
     ):
         return Reason(delivery.reason) if delivery.reason else None
     if isinstance(decision, Decision) and decision.state is DeliveryState.EXPIRED:

@@ -83,7 +83,13 @@ def hold_excess_volume(run: RunContext, *, now: datetime) -> dict[DestinationSco
             conversions = (
                 None if corrections else {route.conversion for route in book.routes_to_destination(destination)}
             )
-            new = DueFilter(account=account, destination=destination, now=now, conversions=conversions)
+            new = DueFilter(
+                account=account,
+                destination=destination,
+                now=now,
+                conversions=conversions,
+                happened_after=run.held_if_sent_by(destination),
+            )
             due = outbox.count_volume_guarded(session, new)
             due += requests.count_first_sends(session, destination, passes, corrections=corrections)
             if due <= (WITHOUT_HISTORY if limit is None else limit):
@@ -100,3 +106,13 @@ def hold_excess_volume(run: RunContext, *, now: datetime) -> dict[DestinationSco
                 found[DestinationScope(destination, corrections)] = excess
                 outbox.hold_volume_guarded(session, new)
     return found
+
+
+def hold_sent_before_restore(run: RunContext) -> int:
+    """Hold what may have been sent before the state was restored, where a human decides on that; return how many."""
+    with run.ledger.write_transaction() as session:
+        return sum(
+            outbox.hold_sent_before_restore(session, run.ledger.account, destination, restored_at)
+            for destination in run.deps.sinks
+            if (restored_at := run.held_if_sent_by(destination)) is not None
+        )

@@ -108,8 +108,11 @@ def forget_leads(
 ) -> list[DataHeldOnLead]:
     """Forget leads in one transaction, and return what was held on each; those forgotten earlier stay as they are.
 
-    What they came to stays in the monthly sums, by which reports still add up.
+    What they came to stays in the monthly sums, by which reports still add up. The second place knows first: if this is
+    cut short, the next run finds them there and forgets them.
     """
+    if ledger.place is not None:
+        ledger.place.remember(ids, today)
     with ledger.write_transaction() as session:
         held = data_held_on_leads(session, ledger.account, ids)
         _end_what_is_under_way(session, ledger, ids, now=now)
@@ -120,6 +123,25 @@ def forget_leads(
         erasure.remember_forgotten(session, ledger.account, ids, on=today)
         _ask_no_more_about_empty_requests(session, ledger.account)
     return held
+
+
+def forget_again(
+    ledger: Ledger, also: Collection[LeadId], *, now: datetime, count_by_month: CountByMonth
+) -> list[LeadId]:
+    """Forget whom only the second place knows as forgotten, and return those leads.
+
+    Looked for are all leads that anything is held of, and `also` these. Who is nowhere yet is kept out once read.
+    """
+    if (place := ledger.place) is None:
+        return []
+    with ledger.read_transaction() as session:
+        known = erasure.all_forgotten_leads(session, ledger.account)
+        place.match(erasure.forgotten_among(session, ledger.account, known))
+        found = place.days_of([*erasure.every_lead_id(session, ledger.account), *also]) if place.unmatched else {}
+    for day in sorted(set(found.values())):
+        leads = [lead for lead, at in found.items() if at == day]
+        forget_leads(ledger, leads, now=now, today=day, count_by_month=count_by_month)
+    return list(found)
 
 
 def _end_what_is_under_way(session: Session, ledger: Ledger, ids: Collection[LeadId], *, now: datetime) -> None:

@@ -1,14 +1,14 @@
 """Erases webhook events about forgotten leads: when they are forgotten, and what still arrives, every night."""
 
 from collections.abc import Collection
-from contextlib import closing
+from contextlib import closing, suppress
 
 from connectors.records import LeadId
 from jobs.ledger.retention.erasure import all_forgotten_leads
 from jobs.ledger.runs import Ledger
 from jobs.ledger.storage.state_file import explaining_errors
 from jobs.privacy.compaction import compact
-from jobs.webhooks.inbox import InboxLocation
+from jobs.webhooks.inbox import INBOX_ERRORS, InboxLocation
 
 
 def erase_webhook_events(location: InboxLocation, leads: Collection[LeadId]) -> int:
@@ -18,6 +18,16 @@ def erase_webhook_events(location: InboxLocation, leads: Collection[LeadId]) -> 
             return 0
         with closing(location.open_inbox_for_writing()) as inbox:
             return inbox.erase(leads)
+
+
+def leads_with_events(location: InboxLocation) -> list[LeadId]:
+    """Return the leads that the inbox has events about; none if it cannot be read."""
+    with suppress(*INBOX_ERRORS):
+        inbox = location.open_inbox_for_reading()
+        if inbox is not None:
+            with closing(inbox):
+                return list(inbox.leads_with_events(after=0, to=inbox.latest_event_id()))
+    return []
 
 
 def erase_events_of_forgotten(ledger: Ledger, location: InboxLocation) -> None:

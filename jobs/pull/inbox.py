@@ -15,7 +15,7 @@ from jobs.ledger import reading_progress
 from jobs.ledger.leads import leads, status_labels
 from jobs.ledger.outbox import outbox
 from jobs.ledger.report import queries
-from jobs.ledger.retention.erasure import forgotten_among
+from jobs.ledger.retention.erasure import forgotten_by_either
 from jobs.pull.ingest import DetailFetcher, FetchedDetails, PullResult
 from jobs.run_context import RunContext
 from jobs.webhooks.inbox_reader import InboxReader
@@ -50,7 +50,7 @@ class NewEvents:
             taken = place if taken is None else taken
             after = taken if taken <= to else 0
             reported = inbox.leads_with_events(after=after, to=to)
-            forgotten = forgotten_among(session, run.ledger.account, reported)
+            forgotten = forgotten_by_either(session, run.ledger.account, run.ledger.place, reported)
         done.webhooks.forgotten = len(forgotten)
         unread = dict.fromkeys(lead for lead in reported if lead not in forgotten)
         # A night's second reading counts no lead again: the place on record moves only as the night ends.

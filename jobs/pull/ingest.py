@@ -15,7 +15,7 @@ from jobs.ledger import reading_progress
 from jobs.ledger.leads import excluded_leads, lead_writes, leads
 from jobs.ledger.outbox import consents
 from jobs.ledger.retention import retention
-from jobs.ledger.retention.erasure import forgotten_among
+from jobs.ledger.retention.erasure import forgotten_by_either
 from jobs.rules.eligibility import may_keep_contact
 from jobs.rules.extraction import (
     StorableLead,
@@ -147,9 +147,10 @@ class PullResult:
         self.missing = page.missing
 
 
-def without_forgotten(session: Session, account: str, page: LeadPage, done: PullResult) -> LeadPage:
+def without_forgotten(session: Session, run: RunContext, page: LeadPage, done: PullResult) -> LeadPage:
     """Return a page without the leads that somebody asked to forget, which are counted in `done`."""
-    forgotten = forgotten_among(session, account, [*_ids(page), *(one.id for one in page.unreadable if one.id)])
+    ids = [*_ids(page), *(LeadId(one.id) for one in page.unreadable if one.id)]
+    forgotten = forgotten_by_either(session, run.ledger.account, run.ledger.place, ids)
     if not forgotten:
         return page
     done.forgotten += len(forgotten)
@@ -186,7 +187,7 @@ def store_lead_page(session: Session, run: RunContext, page: LeadPage, when: Rea
     Nothing of a forgotten lead is stored, or even hashed.
     """
     account = run.ledger.account
-    page = without_forgotten(session, account, page, done)
+    page = without_forgotten(session, run, page, done)
     # A page may list a lead twice if the list shifts meanwhile; the later entry is fresher.
     latest = {lead.id: lead for lead in page.leads}
     ids = list(latest)
@@ -395,5 +396,6 @@ class DetailFetcher:
         """Leads on record whose page shows another lead on record; if it shows any other, ids may be misread."""
         others = {lead: one.id for lead, one in found if isinstance(one, SubstituteLead)}
         account, named = self.run.ledger.account, {*others, *others.values()}
-        on_record = leads.stored_lead_ids(session, account, named) | forgotten_among(session, account, named).keys()
+        forgotten = forgotten_by_either(session, account, self.run.ledger.place, named)
+        on_record = leads.stored_lead_ids(session, account, named) | forgotten.keys()
         return {lead: other for lead, other in others.items() if {lead, other} <= on_record}

@@ -16,7 +16,7 @@ from jobs.ledger import reading_progress
 from jobs.ledger.leads import excluded_leads, leads, status_labels
 from jobs.ledger.outbox import backfill_and_retry
 from jobs.ledger.retention import retention
-from jobs.ledger.retention.erasure import forgotten_among
+from jobs.ledger.retention.erasure import forgotten_by_either
 from jobs.ledger.runs import Ledger
 from jobs.ledger.schema import BackfillPlace
 from jobs.pull.inbox import MANY, NewEvents
@@ -146,7 +146,7 @@ class _ListReading(DetailFetcher, ABC):
             others = [one for one in listed if one not in stored]
             excluded = excluded_leads.unchanged_excluded_leads(session, account, others)
             # A forgotten lead's details are not even asked for.
-            forgotten = forgotten_among(session, account, [one.id for one in others])
+            forgotten = forgotten_by_either(session, account, self.run.ledger.place, [one.id for one in others])
             left_out = excluded.union(one for one in others if one.id in forgotten)
             self.too_old = self._find_too_old(session, [one.id for one in others if one not in left_out])
             left_out |= {one for one in others if one.id in self.too_old}
@@ -187,7 +187,7 @@ class _ListReading(DetailFetcher, ABC):
             with self.run.ledger.read_transaction() as session:
                 listed = [lead for lead in page.unchanged if lead not in unchanged]
                 account = self.run.ledger.account
-                shown = without_forgotten(session, account, replace(page, unchanged=tuple(listed)), self.done)
+                shown = without_forgotten(session, self.run, replace(page, unchanged=tuple(listed)), self.done)
                 new = leads.leads_not_stored(session, account, shown.unchanged)
                 self.too_old = self._find_too_old(session, new)
             new = [lead for lead in new if lead not in self.too_old]

@@ -27,7 +27,7 @@ from jobs.reporting.sentences import explain_state, message_in_words, reason_or_
 from jobs.reporting.standings import LastRun, MatchingDeliveries, StatusReport
 from jobs.reporting.wording.reasons import NOTHING, REASONS, STATES, StateAndReasonTexts
 from jobs.rules.delivery_state import DeliveryState
-from jobs.rules.reasons import Reason
+from jobs.rules.reasons import HELD_FOR_A_HUMAN, Reason
 from jobs.webhooks.inbox import WaitingEvents
 
 
@@ -264,7 +264,8 @@ def _run(account: AccountPresentation, run: LastRun | None) -> str:
 def _next_actions_text(account: AccountPresentation, status: StatusReport) -> str:
     pending = [tally for tally in status.tallies if tally.state is DeliveryState.PENDING]
     held = sum(tally.count for tally in pending if tally.reason is Reason.EXCESS_VOLUME)
-    due = sum(tally.count for tally in pending if tally.due_at is None) - held
+    restored = sum(tally.count for tally in pending if tally.reason is Reason.AFTER_RESTORE)
+    due = sum(tally.count for tally in pending if tally.due_at is None and tally.reason not in HELD_FOR_A_HUMAN)
     later = [tally for tally in pending if tally.due_at is not None]
     in_doubt = sum(
         tally.count for tally in status.tallies if tally.state in (DeliveryState.IN_DOUBT, DeliveryState.IN_FLIGHT)
@@ -276,6 +277,14 @@ def _next_actions_text(account: AccountPresentation, status: StatusReport) -> st
                 "{count} is held as far more than usual, until someone approves it",
                 "{count} are held as far more than usual, until someone approves them",
                 held,
+            )
+        )
+    if restored:
+        text.append(
+            _n(
+                "{count} is held, as it may have been sent before the state was restored, until you decide",
+                "{count} are held, as they may have been sent before the state was restored, until you decide",
+                restored,
             )
         )
     if in_doubt:

@@ -34,6 +34,8 @@ class Reason(StrEnum):
     DUE = "due"
     EXCESS_VOLUME = "excess_volume"
     """Held by the volume guard."""
+    AFTER_RESTORE = "after_restore"
+    """It may have been sent before the state was restored from a backup."""
     CLICK_TOO_RECENT = "click_too_recent"
     NOON_AWAITED = "noon_awaited"
     VALUE_AWAITED = "value_awaited"
@@ -78,6 +80,9 @@ class Reason(StrEnum):
     PARTLY_REFUSED = "partly_refused"
     MISCOUNTED = "miscounted"
 
+
+HELD_FOR_A_HUMAN = (Reason.EXCESS_VOLUME, Reason.AFTER_RESTORE)
+"""Why what is pending and due does not go out until a human says so."""
 
 PlatformCode = NewType("PlatformCode", str)
 """A platform's own code, verbatim; empty where the state is enough."""
@@ -169,6 +174,7 @@ class MessageKind(StrEnum):
     UNRESOLVED_REQUEST = auto()
     IN_DOUBT = auto()
     IN_DOUBT_ASKS = auto()
+    HELD_AFTER_RESTORE = auto()
     PUT_OFF = auto()
     UNREADABLE = auto()
     STILL_UNREADABLE = auto()

@@ -281,9 +281,18 @@ def _metrics_file(value: object, info: ValidationInfo) -> object:
     return info.context.folder / value if isinstance(info.context, SecretReferenceResolver) else value
 
 
+def _file_apart(value: object, info: ValidationInfo) -> object:
+    if not isinstance(value, str):
+        return value
+    if not value.strip() or not value.isprintable() or value.endswith("/"):
+        raise ValueError(_("write the path of a file, on another disk or machine than the state"))
+    return info.context.folder / value if isinstance(info.context, SecretReferenceResolver) else value
+
+
 NotifyAddress = Annotated[Secret, AfterValidator(_known_to_apprise)]
 PingAddress = Annotated[Secret, AfterValidator(_can_be_requested)]
 MetricsFile = Annotated[Path, BeforeValidator(_metrics_file, json_schema_input_type=str)]
+ForgottenFile = Annotated[Path, BeforeValidator(_file_apart, json_schema_input_type=str)]
 Percentage = Annotated[str, PatternConstraint(r"[0-9]{1,2} ?%", N_("write a percentage below 100, as 5 %"))]
 
 
@@ -557,6 +566,8 @@ class Settings(Strict):
     """When the night runs."""
     state: Annotated[StateFile | StateDatabaseAddress | None, Field(exclude=True)] = None
     """`sqlite:///path`, or a reference to a PostgreSQL address; default: `ACCOUNT.db` beside the configuration file."""
+    forgotten: ForgottenFile | None = None
+    """A file apart from the state and its server, by which whoever was forgotten stays so when a backup is restored."""
     clock: Address | None = None
     """A sandbox's clock; accepted only if every remote is on this machine."""
     oplead: OpleadSettings = OpleadSettings()

@@ -117,9 +117,10 @@ def test_restored_backup_sends_nothing_until_a_human_agrees(company):
     refused = type_in(company, "run")
 
     assert (2, sent) == (refused.code, len(company.posts))
-    assert f"delete {company.lock.name} beside it" in refused.err
+    assert "declare it by `oplead-sync state restored`" in refused.err
 
-    company.lock.unlink()
+    assert 0 == type_in(company, "state", "restored").code
+    assert sent == len(company.posts)
     agreed = type_in(company, "run")
 
     assert 0 == agreed.code

@@ -299,7 +299,7 @@ def _rehearse(settings: Settings, find: _Finder, _clock: Clock) -> ForgetReport:
 def _forget(settings: Settings, find: _Finder, clock: Clock) -> ForgetReport:
     """Forget, and report what was held."""
     with ExitStack() as stack:
-        outbox = stack.enter_context(_held_outbox(settings, clock))
+        outbox = stack.enter_context(held_outbox(settings, clock))
         ledger = stack.enter_context(hold_account_for_run(settings, account_state(settings), "forget", clock))
         now = clock.now()
         with ledger.read_transaction() as session:
@@ -315,7 +315,7 @@ def _forget(settings: Settings, find: _Finder, clock: Clock) -> ForgetReport:
 
 
 @contextmanager
-def _held_outbox(settings: Settings, clock: Clock) -> Iterator[LeadCreationOutbox | None]:
+def held_outbox(settings: Settings, clock: Clock) -> Iterator[LeadCreationOutbox | None]:
     """Hold the record of leads created from here; None if there is none."""
     path = lead_creation_outbox_path(folder_beside_state(settings), settings.account)
     if not path.exists():
@@ -323,6 +323,15 @@ def _held_outbox(settings: Settings, clock: Clock) -> Iterator[LeadCreationOutbo
         return
     with lock_lead_creation_outbox(path, now=clock.now) as outbox:
         yield outbox
+
+
+def finish_forgetting(
+    settings: Settings, ledger: Ledger, outbox: LeadCreationOutbox | None, now: datetime
+) -> tuple[str, ...]:
+    """Erase whatever is left of every lead that is known as forgotten, and return what could not be."""
+    with ledger.read_transaction() as session:
+        found = _Found([], {}, [], former_files(session, settings.account), {})
+    return _Aftermath(settings, ledger, outbox, now).finish((), found).unfinished
 
 
 @dataclass(frozen=True, slots=True)

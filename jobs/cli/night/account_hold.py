@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from datetime import datetime
 
 import structlog
 from sqlmodel import Session
@@ -16,9 +17,15 @@ from jobs.ledger.runs import (
     finish_run,
     open_locked_ledger,
 )
+from jobs.ledger.storage.forgotten_place import read_forgotten_place
 from jobs.ledger.storage.state import State
 from jobs.ledger.storage.state_file import LedgerError, NoStateError
+from jobs.privacy.compaction import compact
+from jobs.privacy.forget import forget_again
+from jobs.privacy.webhook_events import erase_webhook_events, leads_with_events
+from jobs.reporting.page.leads.archive import monthly_lead_counter
 from jobs.settings import Settings
+from jobs.wiring.account import account_inbox, compile_rules_only
 from jobs.wiring.state import account_state
 
 _log = structlog.stdlib.get_logger()
@@ -68,14 +75,39 @@ def hold_account_for_run(
     unless: Callable[[Session], None] | None = None,
     *,
     first_run: bool = False,
+    restored: bool = False,
 ) -> Iterator[Ledger]:
     """Hold the account for one run; if the block raises, record the run's exit code."""
-    now = clock.now()
-    with open_locked_ledger(state, settings.account, command, now=now, first_run=first_run, unless=unless) as ledger:
+    now, place = clock.now(), None
+    if settings.forgotten is not None:
+        is_copy = state != account_state(settings)
+        place = read_forgotten_place(settings.forgotten, settings.account, is_rehearsal=is_copy)
+    with open_locked_ledger(
+        state, settings.account, command, now=now, first_run=first_run, restored=restored, place=place, unless=unless
+    ) as ledger:
         try:
+            _erase_whom_place_names(settings, ledger, now)
             yield ledger
         except BaseException as error:
             # If even that fails, still raise the original error.
             with suppress(LedgerError, ConnectorError):
                 finish_run(ledger, failure_from_error(error).exit_code, now=clock.now())
             raise
+
+
+def _erase_whom_place_names(settings: Settings, ledger: Ledger, now: datetime) -> None:
+    """Erase, before anything is read, whom a backup has brought back, or a `forget` that died left."""
+    if (place := ledger.place) is None:
+        return
+    inbox = account_inbox(settings)
+    count = monthly_lead_counter(settings, compile_rules_only(settings), now)
+    found = forget_again(ledger, leads_with_events(inbox), now=now, count_by_month=count)
+    if not found:
+        return
+    _log.warning(_("leads that were forgotten are erased again"), leads=len(found), known_by=str(place.path))
+    if place.is_rehearsal:
+        return
+    erase_webhook_events(inbox, found)
+    for file in (*ledger.state.storage_files, *inbox.storage_files):
+        if file.exists() and file.stat().st_size:
+            compact(file)

@@ -24,6 +24,7 @@ from jobs.reporting.check_report import CheckedFile, correction_sentences, print
 from jobs.reporting.console import day_and_time, results_console, say, say_below
 from jobs.reporting.presentation import print_json
 from jobs.settings import Settings, SettingsProblem, ValidSettings
+from jobs.settings.apart import notes_on_forgotten_place
 from jobs.settings.unmatched import configured_start_dates, notes_on_future_starts
 from jobs.wiring.account import compile_rules_only, open_clock
 from jobs.wiring.state import recorded_conversion_starts
@@ -165,6 +166,7 @@ def check_account(file: Path, loaded: ValidSettings, *, live: bool) -> RunnableF
     if configured_start_dates(settings):
         with suppress(Misconfigured), open_clock(settings) as clock:  # a sandbox's clock may be closed
             notes += notes_on_future_starts(file, settings, clock.now())
+    notes += notes_on_forgotten_place(file, settings)
     begun: dict[tuple[str, str], datetime] = {}
     # There is none yet, or a run reports that it is unreadable.
     with suppress(LedgerError):

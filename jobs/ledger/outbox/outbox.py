@@ -35,7 +35,7 @@ from jobs.ledger.schema import (
 )
 from jobs.rules.delivery_state import FROZEN, OPEN, DeliveryKind, DeliveryState, check_delivery_move
 from jobs.rules.model import delivery_key
-from jobs.rules.reasons import Cause, DestinationScope, PlatformCode, Reason
+from jobs.rules.reasons import HELD_FOR_A_HUMAN, Cause, DestinationScope, PlatformCode, Reason
 
 WITH_REASON = OPEN | {
     DeliveryState.SKIPPED,
@@ -289,7 +289,7 @@ def is_any_due(session: Session, account: str, *, now: datetime) -> bool:
     due = select(Delivery.id).where(
         Delivery.account == account,
         Delivery.state == DeliveryState.PENDING,
-        col(Delivery.reason).is_distinct_from(Reason.EXCESS_VOLUME),
+        func.coalesce(col(Delivery.reason), "").not_in(HELD_FOR_A_HUMAN),
         *_send_time_reached(now),
     )
     return session.exec(due.limit(1)).first() is not None
@@ -430,6 +430,8 @@ class DueFilter:
     """Only corrections of this target."""
     approved_in: int | None = None
     """Only what a human approved in this run."""
+    happened_after: datetime | None = None
+    """Only what happened after this; what happened before waits for a human."""
 
     def conditions(self) -> Iterator[ColumnElement[bool]]:
         """Yield what a due delivery fulfils."""
@@ -446,6 +448,8 @@ class DueFilter:
                 yield col(getattr(Delivery, name)) == value
         if self.approved_in is not None:
             yield col(Delivery.approved_in) == self.approved_in
+        if self.happened_after is not None:
+            yield ~may_have_happened_by(self.happened_after)
 
     def is_volume_guarded(self) -> ColumnElement[bool]:
         """Match deliveries subject to the volume guard: not approved by a human, and never sent.
@@ -519,12 +523,48 @@ def hold_volume_guarded(session: Session, due: DueFilter) -> None:
     )
 
 
+def hold_sent_before_restore(session: Session, account: str, destination: str, restored_at: datetime) -> int:
+    """Hold the conversions that may have been sent before a restore until a human decides; return how many."""
+    may_be_sent = (
+        col(Delivery.account) == account,
+        col(Delivery.state) == DeliveryState.PENDING,
+        col(Delivery.destination) == destination,
+        matches_delivery_kind(corrections=False),
+        may_have_happened_by(restored_at),
+    )
+    held = update(Delivery).where(*may_be_sent).values(reason=Reason.AFTER_RESTORE, detail=None)
+    return session.exec(held.execution_options(synchronize_session=False)).rowcount
+
+
+def may_have_happened_by(at: datetime) -> ColumnElement[bool]:
+    """Match deliveries whose change may have happened by then; so does `may_have_been_sent`."""
+    return func.coalesce(col(Delivery.happened_after), col(Delivery.at)) <= at
+
+
+def may_have_been_sent(row: DeliveryRecord, *, restored_at: datetime | None) -> bool:
+    """Return whether a delivery, which this ledger has not sent, may have been before its backup was restored."""
+    happened = row.happened_after or row.at
+    return restored_at is not None and happened is not None and happened <= restored_at
+
+
+def that_may_have_been_sent(session: Session, deliveries: Sequence[int], *, restored_at: datetime | None) -> set[int]:
+    """Return those of these deliveries that may have been sent before the ledger's backup was restored."""
+    if restored_at is None:
+        return set()
+    these = bulk.column_in_ids(col(Delivery.id), deliveries)
+    return set(
+        session.connection().scalars(
+            sqlalchemy.select(col(Delivery.id)).where(these, may_have_happened_by(restored_at))
+        )
+    )
+
+
 def release_held(session: Session, account: str) -> None:
-    """Release everything held by the volume guard."""
+    """Release everything that waits for a human; what still has to is held again."""
     held = (
         col(Delivery.account) == account,
         col(Delivery.state) == DeliveryState.PENDING,
-        col(Delivery.reason) == Reason.EXCESS_VOLUME,
+        col(Delivery.reason).in_(HELD_FOR_A_HUMAN),
     )
     session.exec(update(Delivery).where(*held).values(reason=Reason.DUE))
 

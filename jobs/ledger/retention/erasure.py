@@ -25,6 +25,7 @@ from jobs.ledger.schema import (
     UnreadableLeadRow,
     is_correction,
 )
+from jobs.ledger.storage.forgotten_place import ForgottenPlace
 from jobs.rules.reasons import Reason
 
 _THEIRS = bulk.has_lead_among(col(Delivery.account), col(Delivery.lead))
@@ -102,3 +103,16 @@ def remember_forgotten(session: Session, account: str, ids: Collection[LeadId], 
     """Record that these leads were forgotten, so that they are not read in again; the first date stays."""
     rows = [{"account": account, "id": lead, "forgotten_on": on} for lead in ids]
     bulk.write_rows(session, _REMEMBER, rows)
+
+
+def forgotten_by_either(
+    session: Session, account: str, place: ForgottenPlace | None, ids: Collection[LeadId]
+) -> dict[LeadId, date]:
+    """Return which of these leads were forgotten, and when, as the ledger knows or only the second place does."""
+    return forgotten_among(session, account, ids) | ({} if place is None else place.days_of(ids))
+
+
+def every_lead_id(session: Session, account: str) -> list[LeadId]:
+    """Return every lead that anything is held of."""
+    of_account = (sqlalchemy.select(col(each.id)).where(col(each.account) == account) for each in _BY_ID)
+    return [LeadId(lead) for ids in of_account for lead in session.connection().scalars(ids)]

@@ -31,15 +31,14 @@ def refuse_outdated_state(session: Session, lease: Lease, lock: Lock, state: Sta
             _(
                 "{path}: this state is older than what was done here: it ends with run {epoch} and request "
                 "{last}, and there were run {newer_epoch} and request {newer}. Is it a restored backup, or did "
-                "it lose its -wal file? Bring the newer one back if there is one. Else what was sent since "
-                "goes again, and a platform may count it twice. To go on with this one, delete {name} beside "
-                "it while nothing runs.",
+                "it lose its -wal file? Bring the newer one back if there is one. Else declare it by "
+                "`oplead-sync state restored`: what may have been sent since is then sent again only where that "
+                "does no harm, or flagged, or held for you.",
                 path=state,
                 epoch=lease.epoch,
                 last=last,
                 newer_epoch=lock.epoch,
                 newer=lock.last_request_id,
-                name=lock.name,
             )
         )
 

@@ -24,6 +24,7 @@ RESPONSIBLE: Mapping[Reason, ResponsibleParty | None] = {
     Reason.STANDS_AGAIN: None,
     Reason.DUE: None,
     Reason.EXCESS_VOLUME: ResponsibleParty.OPERATOR,
+    Reason.AFTER_RESTORE: ResponsibleParty.OPERATOR,
     Reason.CLICK_TOO_RECENT: None,
     Reason.NOON_AWAITED: None,
     Reason.VALUE_AWAITED: ResponsibleParty.OPLEAD_USERS,

@@ -266,6 +266,18 @@ MESSAGES: Mapping[MessageKind, tuple[MessagePart, ...]] = {
             )
         ),
     ),
+    MessageKind.HELD_AFTER_RESTORE: (
+        MessagePart(
+            N_(
+                "{count} held: it may have been sent before the state was restored from a backup, and `in_doubt: ask` "
+                "leaves it to you. To send it, which may count twice, write `in_doubt: resend`; to settle it as sent, "
+                "`backfill --already-sent`",
+                "{count} held: they may have been sent before the state was restored from a backup, and "
+                "`in_doubt: ask` leaves them to you. To send them, which may count twice, write `in_doubt: resend`; to "
+                "settle them as sent, `backfill --already-sent`",
+            )
+        ),
+    ),
     MessageKind.PUT_OFF: (
         MessagePart(
             N_(

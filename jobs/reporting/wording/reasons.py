@@ -134,6 +134,18 @@ REASONS: Mapping[Reason, StateAndReasonTexts] = TranslatedTexts(
             ),
             N_("Check them with `run --dry-run`; if they are right, run `oplead-sync run --accept-volume`."),
         ),
+        Reason.AFTER_RESTORE: StateAndReasonTexts(
+            N_("after a restore"),
+            N_(
+                "It may have been sent before the state was restored from a backup, which does not know; the platform "
+                "could count it twice."
+            ),
+            N_(
+                "Look it up in the platform's diagnostics. To send what waits, flagged as perhaps counting twice, "
+                "write `in_doubt: resend` under `meta`; to settle leads as sent, "
+                "`oplead-sync backfill --already-sent FILE`."
+            ),
+        ),
         Reason.CLICK_TOO_RECENT: StateAndReasonTexts(
             N_("click too recent"),
             N_("The platform does not know clicks of the last few hours yet."),
@@ -243,8 +255,8 @@ REASONS: Mapping[Reason, StateAndReasonTexts] = TranslatedTexts(
         Reason.MAY_COUNT_TWICE: StateAndReasonTexts(
             N_("may count twice"),
             N_(
-                "Its answer was lost, so it was sent again and accepted; the platform does not guarantee to count it "
-                "once."
+                "Its answer was lost, or the state was restored from a backup that may not know it as sent, so it was "
+                "sent again and accepted; the platform does not guarantee to count it once."
             ),
             N_("Nothing to do; if you would rather lose one than count it twice, write `in_doubt: ask` under `meta`."),
         ),

@@ -310,13 +310,17 @@ class Company:
 
     def use_database(self, url):
         """Keep the state in a deployed database, where it is as empty as that in a file."""
-        self._database = self.environ["DATABASE"] = url
-        self.ledger = PostgresqlState(SecretStr(url), self.settings["account"])
+        self.go_on_in(url)
         engine = self.ledger.open_engine(for_writing=True)
         with Session(engine) as session:
             session.add(schema.Lease(account=self.ledger.account, epoch=0, pid=0, started_at=START))
             session.commit()
         engine.dispose()
+
+    def go_on_in(self, url):
+        """Have the state be what a deployed database holds."""
+        self._database = self.environ["DATABASE"] = url
+        self.ledger = PostgresqlState(SecretStr(url), self.settings["account"])
 
     def use_demo_settings(self):
         """Use the settings that the demonstration writes."""

@@ -1,0 +1,225 @@
+"""A restored backup, once declared: nothing is lost, and what may count twice is flagged or held."""
+
+import shutil
+from collections import Counter
+from datetime import timedelta
+
+import pytest
+
+from tests.builders import attention
+from tests.e2e.support.typed import type_in
+
+A_DAY = timedelta(days=1)
+LATER = 4
+"""How many nights follow the backup before the state is lost."""
+
+
+def sold(company, *numbers, dated=True):
+    """Serve leads won an hour ago, which both platforms can take; undated, Oplead shows only where they stand."""
+    won = company.clock.now() - timedelta(hours=1)
+    for number in numbers:
+        one = company.lead(number, ("Gagné", won), created=won - 2 * A_DAY, clicks=company.both(number))
+        if not dated:
+            one |= {"status": "Nouveau", "statusDate": None, "statusHistory": []}
+        company.serve(one)
+
+
+def undated_sale(company, number):
+    """Have an undated lead show that it is won, and nothing that says since when."""
+    seen = company.sandbox.oplead.leads()[f"L-{number}"]
+    company.serve(seen | {"status": "Gagné", "updatedAt": None})
+
+
+def backed_up(company):
+    """A copy of the state's file."""
+    return shutil.copy(company.state, company.state.with_name("backup"))
+
+
+def restore(company, backup):
+    """Bring the backup back, as somebody does who has lost the rest."""
+    for name in ("-wal", "-shm"):
+        company.state.with_name(company.state.name + name).unlink(missing_ok=True)
+    shutil.copy(backup, company.state)
+
+
+def lived_on(company, *, dated=True):
+    """Play a night, back up, play on, and restore: of the last nights' sales, the state knows nothing."""
+    sold(company, 1, 2, dated=dated)
+    sold(company, *range(10, 10 + LATER), dated=dated)
+    company.night()
+    company.later()
+    if not dated:
+        undated_sale(company, 1)
+        company.later(A_DAY)
+    backup = backed_up(company)
+    for night in range(LATER):
+        company.clock.advance(company.clock.now() + A_DAY)
+        if dated:
+            sold(company, 20 + night)
+        else:
+            undated_sale(company, 10 + night)
+        company.night()
+        company.later()
+    restore(company, backup)
+    company.clock.advance(company.clock.now() + timedelta(hours=6))
+
+
+def declare(company):
+    """Declare the restore, as the refusal says."""
+    refused = type_in(company, "run")
+    assert 2 == refused.code
+    assert "oplead-sync state restored" in refused.err
+    assert company.lock.name not in refused.err
+    done = type_in(company, "state", "restored")
+    assert 0 == done.code, done.err
+    return done
+
+
+def nights_on(company, number=3):
+    """Play on, with a new sale each day; return the summaries."""
+    summaries = []
+    company.clock.advance(company.clock.now() + timedelta(hours=6))
+    for night in range(number):
+        sold(company, 40 + night)
+        summaries.append(company.night())
+        company.later()
+        company.clock.advance(company.clock.now() + A_DAY)
+    return summaries
+
+
+def counted_twice(company, destination):
+    """What counts more than once at a platform, by lead and conversion."""
+    return {name for name, times in Counter(company.taken(destination)).items() if times > 1}
+
+
+def test_restored_state_at_meta_flags_every_double(company):
+    """What counts twice there is flagged; nothing that happened after the restore is."""
+    company.use_meta_alone()
+    company.sandbox.meta.set_switch("meta_deduplication", False)
+    lived_on(company)
+    declare(company)
+    nights_on(company)
+
+    flagged = {name for name, row in company.deliveries("meta").items() if row.may_count_twice}
+    doubles = counted_twice(company, "meta")
+    assert doubles == {(f"L-{20 + night}", name) for night in range(LATER) for name in ("sale", "appointment")}
+    assert doubles <= flagged
+    assert not {name for name in flagged if name[0] in ("L-40", "L-41", "L-42")}
+    assert {"accepted"} == set(company.states("meta").values())
+    assert set(company.states("meta")) == set(company.taken("meta"))
+    assert [] == company.disagreements()
+
+
+def test_undated_change_that_a_restored_state_sees_late_is_flagged(company):
+    """It is dated by the reading that found it, after the restore; it may have been sent before all the same."""
+    company.use_meta_alone()
+    company.sandbox.meta.set_switch("meta_deduplication", False)
+    lived_on(company, dated=False)
+    declare(company)
+    nights_on(company)
+
+    doubles = counted_twice(company, "meta")
+    flagged = {name for name, row in company.deliveries("meta").items() if row.may_count_twice}
+    assert doubles
+    assert doubles <= flagged
+    assert not {name for name in flagged if name[0] in ("L-40", "L-41", "L-42")}
+    assert {"accepted"} == set(company.states("meta").values())
+    assert set(company.states("meta")) == set(company.taken("meta"))
+
+
+def test_ask_holds_what_a_restored_state_may_have_sent(company):
+    """A human is told of it and it waits; what is new goes out. `resend` then sends it, flagged."""
+    company.use_meta_alone(in_doubt="ask")
+    company.sandbox.meta.set_switch("meta_deduplication", False)
+    lived_on(company)
+    declare(company)
+    summaries = nights_on(company)
+
+    held = {(f"L-{20 + night}", name) for night in range(LATER) for name in ("sale", "appointment")}
+    rows = company.deliveries("meta")
+    assert held == {name for name, row in rows.items() if row.state == "pending"}
+    assert {"after_restore"} == {rows[name].reason for name in held}
+    assert set() == counted_twice(company, "meta")
+    for summary in summaries:
+        assert 1 == summary.exit_code
+        assert len(held) == summary.held_after_restore
+        assert any("before the state was restored" in sentence for sentence in attention(summary))
+    assert {"accepted"} == {row.state for name, row in rows.items() if name not in held}
+
+    told = type_in(company, "status")
+    assert "was restored" in told.lines
+    company.settings["meta"]["in_doubt"] = "resend"
+    released = company.night()
+
+    assert 0 == released.exit_code
+    assert held == counted_twice(company, "meta")
+    assert held <= {name for name, row in company.deliveries("meta").items() if row.may_count_twice}
+
+
+def test_held_leads_may_be_settled_as_sent(company):
+    """`backfill --already-sent` says that the platform has them: they never go out."""
+    company.use_meta_alone(in_doubt="ask")
+    lived_on(company)
+    declare(company)
+    nights_on(company, 1)
+    file = company.directory / "sent.txt"
+    file.write_text("".join(f"L-{20 + night}\n" for night in range(LATER)))
+    assert 0 == type_in(company, "backfill", "--already-sent", str(file), "--yes").code
+    company.settings["meta"]["in_doubt"] = "resend"
+    company.later(A_DAY)
+
+    assert set() == counted_twice(company, "meta")
+    assert {"skipped"} == {
+        state for (lead, _), state in company.states("meta").items() if lead.startswith("L-2") and lead != "L-2"
+    }
+
+
+@pytest.mark.parametrize("interface", ["data_manager", "google_ads"])
+def test_restored_state_at_google_is_true(company, interface):
+    """Neither interface counts twice: what they have is accepted, whoever sent it."""
+    if interface == "google_ads":
+        company.use_ads_api()
+    lived_on(company)
+    declare(company)
+    nights_on(company)
+
+    assert {"accepted"} == set(company.states().values())
+    assert set() == counted_twice(company, "google_ads")
+    assert set(company.states()) == set(company.taken())
+    assert not any(row.may_count_twice for row in company.deliveries().values())
+    assert [] == company.disagreements()
+
+
+@pytest.mark.parametrize("point", ["in the commit", "committed", "recorded"])
+def test_declaring_a_restore_survives_a_kill(company, point):
+    """Killed anywhere, it is refused again or done; repeated, it ends the same."""
+    company.use_meta_alone()
+    company.sandbox.meta.set_switch("meta_deduplication", False)
+    lived_on(company)
+    assert -9 == company.killed(point, command=("state", "restored"), points="killed_restore")
+    again = type_in(company, "run")
+    if again.code == 2:
+        assert "oplead-sync state restored" in again.err
+        assert 0 == type_in(company, "state", "restored").code
+    nights_on(company)
+
+    doubles = counted_twice(company, "meta")
+    assert doubles <= {name for name, row in company.deliveries("meta").items() if row.may_count_twice}
+    assert set(company.states("meta")) == set(company.taken("meta"))
+    assert [] == company.disagreements()
+
+
+def test_newer_state_that_turns_up_after_a_declared_restore_is_refused(company):
+    """Somebody finds the lost state and brings it back: it does not know what was sent since the restore."""
+    company.use_meta_alone()
+    sold(company, 1)
+    company.night()
+    backup = backed_up(company)
+    company.later(A_DAY)
+    company.later(A_DAY)
+    newest = shutil.copy(company.state, company.state.with_name("found"))
+    restore(company, backup)
+    declare(company)
+    restore(company, newest)
+
+    assert 2 == type_in(company, "run").code
