@@ -2694,6 +2694,20 @@ FAULTS = (
         "tests/unit/deliver/test_stops.py tests/unit/deliver/test_sender.py",
     ),
     Fault(
+        "a service that is told to stop ends, whatever its work was at",
+        "jobs/scheduler.py",
+        "            self._pool.shutdown(wait=True)\n",
+        "",
+        "tests/unit/jobs/test_scheduler.py",
+    ),
+    Fault(
+        "after a stop, a service adds nothing",
+        "jobs/scheduler.py",
+        "self._stop.raise_if_stop_requested()  # after a stop, nothing is added",
+        "pass",
+        "tests/unit/jobs/test_scheduler.py",
+    ),
+    Fault(
         "each date has one night",
         "jobs/ledger/runs.py",
         "if done is not None or (if_missed",
