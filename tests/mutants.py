@@ -1809,8 +1809,8 @@ FAULTS = (
     Fault(
         "a used-up quota holds a night up once, and not once for each request",
         "jobs/deliver/resolve.py",
-        "busy.add(way)",
-        "pass",
+        "if error.retry_after is not None:",
+        "if False:",
         "tests/unit/deliver/test_resolve.py",
     ),
     Fault(
@@ -2685,6 +2685,20 @@ FAULTS = (
         "if self.source_stopped or self.stopped_scopes:",
         "if self.source_stopped:",
         "tests/unit/jobs/test_nightly.py tests/unit/deliver/test_stops.py",
+    ),
+    Fault(
+        "one refused status keeps nobody from asking for the others",
+        "jobs/deliver/resolve.py",
+        "            return StillPending(str(error)), True",
+        "            self.left_alone[way] = str(error)\n            return StillPending(str(error)), True",
+        "tests/unit/deliver/test_resolve.py",
+    ),
+    Fault(
+        "a status that does not come is told two nights after it was due",
+        "jobs/deliver/resolve.py",
+        "if (is_refused or now - due_at > OVERDUE_AFTER)",
+        "if is_refused",
+        "tests/unit/deliver/test_resolve.py",
     ),
     Fault(
         "a destination that stops, stops alone",

@@ -167,6 +167,7 @@ class MessageKind(StrEnum):
     HELD_THERE = auto()
     UNCONFIRMED = auto()
     UNRESOLVED_REQUEST = auto()
+    STATUS_MISSING = auto()
     IN_DOUBT = auto()
     IN_DOUBT_ASKS = auto()
     PUT_OFF = auto()

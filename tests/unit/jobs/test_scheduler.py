@@ -303,7 +303,7 @@ class EndsAfterTheStop(Account):
         super().__init__(clock, works_from=START)
         self.stop, self.outcome = stop, outcome
 
-    def run_night_if_due(self, _night, clock, *, if_missed):
+    def run_night_if_due(self, *_, **__):
         """End a little after the loop has seen the stop."""
         threading.Timer(0.2, self.stop.request_graceful_stop, (15,)).start()
         with suppress(StoppedBySignal):
