@@ -330,6 +330,36 @@ def test_work_that_ends_after_a_stop_adds_nothing_and_lets_the_service_end(outco
     assert ["night", "missed night"] == added
 
 
+class StoppedAsItEnds:
+    """An outcome at whose reading a stop arrives, and the loop begins to wait for the work."""
+
+    next_outcomes = START + HOUR
+
+    def __init__(self, stop):
+        self.stop = stop
+
+    @property
+    def undone(self):
+        """Be read while the loop shuts down."""
+        self.stop.request_graceful_stop(15)
+        time_of_machine.sleep(0.5)
+        return False
+
+
+def test_work_that_adds_its_next_task_just_as_a_stop_arrives_lets_the_service_end(monkeypatch):
+    """It had looked for a stop a moment before."""
+    clock, stop = FakeClock(START), StopSignal()
+    monkeypatch.setattr(clock, "sleep_until", lambda _: stop.nap(0.05))
+    account = Account(clock, works_from=START)
+    account.run_night_if_due = lambda *_, **__: StoppedAsItEnds(stop)
+    nights = NightScheduler([account], clock, stop, at_once=1, liveness=LivenessReporter(environ={}))
+    service = threading.Thread(target=nights.run, daemon=True)
+    service.start()
+    service.join(PATIENCE)
+
+    assert not service.is_alive()
+
+
 class Asked(Account):
     """An account that resolves outcomes one and six hours after its night, and fails at first."""
 
