@@ -136,7 +136,7 @@ class ConversionSink(Protocol):
 
         Raises:
             Transient: the status is unavailable; retry later.
-            Misconfigured: the platform refuses access.
+            Misconfigured: the platform refuses to tell; that says nothing about other requests, or about uploads.
         """
 
 

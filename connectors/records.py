@@ -472,6 +472,9 @@ Receipt = ReceivedForProcessing | RowOutcomes | Refused | RequestNotSent | Answe
 class StillPending:
     """The platform is still processing the request."""
 
+    answer: str = field(default="", compare=False)
+    """What it said, or came back instead; empty if nobody asked."""
+
 
 @dataclass(frozen=True, slots=True)
 class PartlyRefused:

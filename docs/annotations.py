@@ -308,6 +308,9 @@ NOTIFIED_WHEN: Mapping[IncidentKind, str] = {
     ),
     IncidentKind.IN_DOUBT: "an answer was lost",
     IncidentKind.UNCONFIRMED: "the platform will never report their outcome",
+    IncidentKind.STATUS_MISSING: (
+        "the platform refuses to say what became of a request, or has not said so two nights after it was due"
+    ),
     IncidentKind.NOT_ERASED: (
         "the night could not erase what has grown old, leads that should have left a week ago are still there, or the "
         "clock may be wrong"

@@ -78,6 +78,20 @@ class RunSummary:
         ]
 
     @property
+    def missing_statuses(self) -> dict[DestinationScope, dict[str, object]]:
+        """Return, by where they were sent, what is known of requests whose status is missing; the oldest first."""
+        found: dict[DestinationScope, dict[str, object]] = {}
+        for scope in dict.fromkeys(each.scope for each in self.resolved.missing):
+            missing = [each for each in self.resolved.missing if each.scope == scope]
+            found[scope] = {
+                "count": len(missing),
+                "requests": tuple(each.ticket for each in missing),
+                "age": self.started_at - min(each.due_at for each in missing),
+                "answer": missing[-1].answer,
+            }
+        return found
+
+    @property
     def attention(self) -> list[Message]:
         """Return what needs a human's attention."""
         requests = tuple(
@@ -92,6 +106,10 @@ class RunSummary:
             *self.rejection_messages,
             *self.excess_volumes,
             *count_message(MessageKind.UNCONFIRMED, self.unconfirmed, requests=requests),
+            *(
+                Message(MessageKind.STATUS_MISSING, {"scope": scope, **known})
+                for scope, known in self.missing_statuses.items()
+            ),
             *count_message(MessageKind.IN_DOUBT, self.in_doubt - asked),
             *count_message(MessageKind.PUT_OFF, len(self.put_off), leads=tuple(dict.fromkeys(self.put_off))),
             *count_message(MessageKind.IN_DOUBT_ASKS, asked),

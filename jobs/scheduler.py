@@ -187,6 +187,8 @@ class NightScheduler:
             pass
         finally:
             self._liveness.report_stopping()
+            # First what is at work: APScheduler would wait for it with a lock held that the end of work needs.
+            self._pool.shutdown(wait=True)
             self._jobs.shutdown(wait=True)
 
     def _schedule_account(self, account: ScheduledAccount, now: datetime) -> None:
@@ -317,6 +319,7 @@ class NightScheduler:
                         account.run_night_if_due(firing.night, clock, if_missed=missed) if firing else TaskOutcome()
                     )
             now = clock.now()
+            self._stop.raise_if_stop_requested()  # after a stop, nothing is added
         except StoppedBySignal:
             return
         if outcome.undone:

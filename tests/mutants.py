@@ -1809,8 +1809,8 @@ FAULTS = (
     Fault(
         "a used-up quota holds a night up once, and not once for each request",
         "jobs/deliver/resolve.py",
-        "busy.add(way)",
-        "pass",
+        "if error.retry_after is not None:",
+        "if False:",
         "tests/unit/deliver/test_resolve.py",
     ),
     Fault(
@@ -2687,11 +2687,39 @@ FAULTS = (
         "tests/unit/jobs/test_nightly.py tests/unit/deliver/test_stops.py",
     ),
     Fault(
+        "one refused status keeps nobody from asking for the others",
+        "jobs/deliver/resolve.py",
+        "            return StillPending(str(error)), True",
+        "            self.left_alone[way] = str(error)\n            return StillPending(str(error)), True",
+        "tests/unit/deliver/test_resolve.py",
+    ),
+    Fault(
+        "a status that does not come is told two nights after it was due",
+        "jobs/deliver/resolve.py",
+        "if (is_refused or now - due_at > OVERDUE_AFTER)",
+        "if is_refused",
+        "tests/unit/deliver/test_resolve.py",
+    ),
+    Fault(
         "a destination that stops, stops alone",
         "jobs/deliver/sender.py",
         "return stop.whole_destination and way == self.scope",
         "raise SystemExit(3)",
         "tests/unit/deliver/test_stops.py tests/unit/deliver/test_sender.py",
+    ),
+    Fault(
+        "a service that is told to stop ends, whatever its work was at",
+        "jobs/scheduler.py",
+        "            self._pool.shutdown(wait=True)\n",
+        "",
+        "tests/unit/jobs/test_scheduler.py",
+    ),
+    Fault(
+        "after a stop, a service adds nothing",
+        "jobs/scheduler.py",
+        "self._stop.raise_if_stop_requested()  # after a stop, nothing is added",
+        "pass",
+        "tests/unit/jobs/test_scheduler.py",
     ),
     Fault(
         "each date has one night",

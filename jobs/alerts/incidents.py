@@ -93,11 +93,8 @@ def detect_incidents(facts: NightFacts, when: NotificationThresholds) -> Iterato
     summary = facts.summary
     if summary.source_stopped:
         yield Incident(IncidentId(IncidentKind.SOURCE), {"why": summary.source_stopped})
-    for scope, stop in summary.stopped_scopes.items():
-        yield Incident(IncidentId(IncidentKind.STOPPED, scope), {"why": stop})
+    yield from _find_blocked_scopes(summary)
     yield from _expiring(facts, when)
-    for scope, excess in summary.held.items():
-        yield Incident(IncidentId(IncidentKind.HELD, scope), {"why": excess.message})
     for found in facts.destinations:
         yield from _find_outcome_incidents(found, when)
         # The number of corrections in a night, and how they fare, predict nothing about the next night.
@@ -111,6 +108,15 @@ def detect_incidents(facts: NightFacts, when: NotificationThresholds) -> Iterato
         if facts.now.astimezone(facts.zone).date() >= version.ends_on - when.ends_within:
             values = {"on": version.ends_on, "is_estimate": version.is_estimate, "page": version.page}
             yield Incident(IncidentId(IncidentKind.ENDS, version.name), values)
+
+
+def _find_blocked_scopes(summary: RunSummary) -> Iterator[Incident]:
+    for scope, stop in summary.stopped_scopes.items():
+        yield Incident(IncidentId(IncidentKind.STOPPED, scope), {"why": stop})
+    for scope, known in summary.missing_statuses.items():
+        yield Incident(IncidentId(IncidentKind.STATUS_MISSING, scope), known)
+    for scope, excess in summary.held.items():
+        yield Incident(IncidentId(IncidentKind.HELD, scope), {"why": excess.message})
 
 
 def _expiring(facts: NightFacts, when: NotificationThresholds) -> Iterator[Incident]:
@@ -205,6 +211,7 @@ def is_incident_over(cause: IncidentId, facts: NightFacts, when: NotificationThr
             | IncidentKind.HELD
             | IncidentKind.IN_DOUBT
             | IncidentKind.UNCONFIRMED
+            | IncidentKind.STATUS_MISSING
             | IncidentKind.ENDS
         ):
             return True

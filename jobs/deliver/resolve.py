@@ -9,6 +9,7 @@ from sqlmodel import Session
 
 from connectors.errors import Misconfigured, Transient
 from connectors.language import in_english
+from connectors.ports import ConversionSink
 from connectors.records import (
     DestinationId,
     ForgottenRequest,
@@ -27,11 +28,13 @@ from jobs.ledger.outbox.settlements import Settlement
 from jobs.ledger.runs import Ledger
 from jobs.ledger.schema import Request, stored_row_id
 from jobs.rules.delivery_state import DeliveryState
-from jobs.rules.reasons import Cause, DestinationScope, PlatformCode, Reason, StopCause, StopKind
+from jobs.rules.reasons import Cause, DestinationScope, PlatformCode, Reason
 from jobs.run_context import RunContext
 
 GIVE_UP_AFTER = timedelta(days=45)
 """Google keeps a request's status for about 50 days; give up before that."""
+OVERDUE_AFTER = timedelta(hours=36)
+"""How long after it was due a status is told to be missing: on the second night, whatever the hour of either."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,35 +47,46 @@ class UnconfirmedRequest:
     detail: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class MissingStatus:
+    """A request whose status the platform refuses to tell, or should have told by now."""
+
+    scope: DestinationScope
+    ticket: str
+    due_at: datetime
+    answer: str
+    """What came back instead, the last time."""
+
+
 @dataclass(slots=True)
 class ResolvingResult(DeliveryChanges):
     """What resolving changed."""
 
     asked: int = 0
     pending: int = 0
+    """Requests that may be answered if they are asked about again."""
+    missing: list[MissingStatus] = field(default_factory=list)
+    """Those of the last pass that a human should know of; they stay received, and stop nothing."""
     unconfirmed: list[UnconfirmedRequest] = field(default_factory=list)
     """Requests a human should look up with the platform."""
 
 
 def settle_received_requests(run: RunContext, done: ResolvingResult) -> None:
     """Ask about every received request that is due, and settle the answers; `done` counts them."""
-    done.pending = 0
+    done.pending, done.missing = 0, []
     with run.ledger.read_transaction() as session:
         waiting = requests.requests_in_state(session, run.ledger.account, RequestState.RECEIVED)
         is_any_long_in_doubt = bool(_rows_long_in_doubt(session, run.ledger.account, run.now()))
-    busy: set[DestinationScope] = set()
+    asking = _Asking(run, done)
     for request in waiting:
         now = run.now()
         if request.resolve_after is not None and now < request.resolve_after:
             done.pending += 1
             continue
         run.deps.cancel_token()
-        resolution: Resolution | None = _ask(run, request, done, busy)
-        if isinstance(resolution, StillPending):
-            destination = DestinationId(request.destination)
-            done.pending += destination in run.deps.sinks and DestinationScope(destination) not in done.stopped
-            if now - request.sent_at > GIVE_UP_AFTER:
-                resolution = None
+        resolution: Resolution | None = asking.ask(request)
+        if isinstance(resolution, StillPending) and now - request.sent_at > GIVE_UP_AFTER:
+            resolution = None
         with run.ledger.write_transaction() as session:
             _Settling(session, run.ledger, now, done).settle_request(stored_row_id(request), resolution)
     if not is_any_long_in_doubt:
@@ -81,23 +95,47 @@ def settle_received_requests(run: RunContext, done: ResolvingResult) -> None:
         _Settling(session, run.ledger, run.now(), done).mark_rows_long_in_doubt_unconfirmed()
 
 
-def _ask(run: RunContext, request: Request, done: ResolvingResult, busy: set[DestinationScope]) -> Resolution:
-    """The platform's resolution of a request; still pending if it can't be asked, as those that are `busy` can't."""
-    destination = DestinationId(request.destination)
-    sink = run.deps.sinks.get(destination)
-    way = run.book.scope_marked_if_former(destination, request.transport, request.owner)
-    if sink is None or way in done.stopped or way in busy:
-        return StillPending()
-    done.asked += 1
-    try:
-        return sink.fetch_request_outcomes(request.ticket or "", rows=request.rows)
-    except Misconfigured as error:
-        done.stopped[way] = StopCause(StopKind.REFUSED, (str(error),))
-    except Transient as error:
-        if error.retry_after is not None:
-            # The next request would wait for its turn as long as this one has, and in vain.
-            busy.add(way)
-    return StillPending()
+@dataclass(frozen=True, slots=True)
+class _Asking:
+    """One pass in which platforms are asked about requests."""
+
+    run: RunContext
+    done: ResolvingResult
+    left_alone: dict[DestinationScope, str] = field(default_factory=dict)
+    """Where nothing more is asked in this pass, and what came back last."""
+
+    def ask(self, request: Request) -> Resolution:
+        """The platform's resolution of a request; still pending if there is none yet, which is told if it is late."""
+        destination = DestinationId(request.destination)
+        sink = self.run.deps.sinks.get(destination)
+        if sink is None:
+            return StillPending()
+        way = self.run.book.scope_marked_if_former(destination, request.transport, request.owner)
+        resolution, is_refused = self._ask(sink, way, request)
+        if isinstance(resolution, StillPending):
+            # What a human has to see to isn't worth waiting for.
+            self.done.pending += not is_refused
+            due_at, now = request.resolve_after or request.sent_at, self.run.now()
+            if (is_refused or now - due_at > OVERDUE_AFTER) and now - request.sent_at <= GIVE_UP_AFTER:
+                missing = MissingStatus(way, request.ticket or "", due_at, resolution.answer)
+                self.done.missing.append(missing)
+        return resolution
+
+    def _ask(self, sink: ConversionSink, way: DestinationScope, request: Request) -> tuple[Resolution, bool]:
+        """Make the call, unless it would be in vain; return also whether the platform refuses to answer."""
+        if way in self.left_alone:
+            return StillPending(self.left_alone[way]), False
+        self.done.asked += 1
+        try:
+            return sink.fetch_request_outcomes(request.ticket or "", rows=request.rows), False
+        except Misconfigured as error:
+            # Of this request only: what becomes of others, and of uploads, they tell themselves.
+            return StillPending(str(error)), True
+        except Transient as error:
+            if error.retry_after is not None:
+                # The next request would wait for its turn as long as this one has, and in vain.
+                self.left_alone[way] = str(error)
+            return StillPending(str(error)), False
 
 
 def _rows_long_in_doubt(session: Session, account: str, now: datetime) -> list[SentRow]:

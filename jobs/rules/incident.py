@@ -16,6 +16,7 @@ class IncidentKind(StrEnum):
     HELD = "held"
     IN_DOUBT = "in_doubt"
     UNCONFIRMED = "unconfirmed"
+    STATUS_MISSING = "status_missing"
     REJECTED = "rejected"
     ACCEPTANCE = "acceptance"
     NOTHING_SENT = "nothing_sent"

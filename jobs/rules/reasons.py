@@ -172,6 +172,7 @@ class MessageKind(StrEnum):
     HELD_THERE = auto()
     UNCONFIRMED = auto()
     UNRESOLVED_REQUEST = auto()
+    STATUS_MISSING = auto()
     IN_DOUBT = auto()
     IN_DOUBT_ASKS = auto()
     HELD_AFTER_RESTORE = auto()

@@ -12,10 +12,13 @@ import pytest
 from connectors.google_ads import options
 from connectors.oplead import client
 from connectors.sandbox.oplead.server import SUPPLIER_KEY
+from connectors.sandbox.server import WireResponse
+from jobs.ledger.schema import Request
 from tests.builders import stops
 
 INGEST = "/v1/events:ingest"
 STATUS = "/v1/requestStatus:retrieve"
+UNKNOWN_STATUS = b'{"requestStatusPerDestination": [{"requestStatus": "SOMETHING_NEW"}]}'
 TRIES = 5
 FOREVER = 1_000
 BACKOFF = timedelta(seconds=0.75)
@@ -386,8 +389,8 @@ def test_unfinished_outcome_is_requested_again(company):
         pytest.param(PORTAL_PAGE, 0, 4, id="a page with 200", marks=pytest.mark.exhaustive),
         pytest.param(HANG, 0, 4, id="no answer", marks=pytest.mark.exhaustive),
         pytest.param(TRUNCATED, 0, 4, id="half an answer", marks=pytest.mark.exhaustive),
-        pytest.param({"kind": "status", "status": 403, "body": said(403, "PERMISSION_DENIED")}, 3, 1, id="403"),
-        pytest.param({"kind": "status", "status": 401}, 3, 1, id="401", marks=pytest.mark.exhaustive),
+        pytest.param({"kind": "status", "status": 403, "body": said(403, "PERMISSION_DENIED")}, 1, 4, id="403"),
+        pytest.param({"kind": "status", "status": 401}, 1, 4, id="401", marks=pytest.mark.exhaustive),
     ],
 )
 def test_failed_outcome_request_leaves_deliveries_submitted(company, fault, code, asked):
@@ -408,6 +411,69 @@ def test_failed_outcome_request_leaves_deliveries_submitted(company, fault, code
 
     settled(company, 1)
     assert 2 == len(company.ingests)
+
+
+def answer_one_status(company, answer):
+    """Answer this for the status of the first request, for good, and truly for all others."""
+    (first, *_) = [request.ticket for request in company.rows(Request)]
+
+    def handle(request, handler):
+        return answer if (first,) in request.query.values() else handler(request)
+
+    company._around("data_manager", STATUS, handle)
+    return first
+
+
+@pytest.mark.parametrize("code", [403, 404])
+def test_one_refused_status_stops_no_upload(company, code):
+    """Night after night the rest goes out and is settled; the request is named in words, and on the page."""
+    company.settings["conversions"] = [company.conversion("sale")]
+    company.settings["report"] = {"folder": "pages"}
+    company.serve(sold(company))
+    company.night()
+    error = said(code, "NOT_FOUND" if code == 404 else "PERMISSION_DENIED")
+    ticket = answer_one_status(company, WireResponse(code, error.encode()))
+    for night in (1, 2, 3):
+        company.serve(sold(company, 1 + night))
+        company.clock.advance(company.START + night * timedelta(days=1))
+        ended, out, _ = company.command("run")
+
+        assert (1, 1 + night) == (ended, len(company.ingests))
+        assert "does not say what became of 1 request" in " ".join(out.split())
+        assert ticket in out
+    (page,) = (company.directory / "run" / "pages").glob("*.html")
+
+    assert ["submitted", "accepted", "accepted", "submitted"] == [
+        state for _, state in sorted(company.states().items())
+    ]
+    assert ticket in page.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        pytest.param(WireResponse(200, b"<html></html>"), id="HTML"),
+        pytest.param(WireResponse(200, b"{}"), id="an empty object"),
+        pytest.param(WireResponse(503, b""), id="503"),
+        pytest.param(WireResponse(200, UNKNOWN_STATUS), id="an unknown status"),
+    ],
+)
+def test_status_that_never_comes_is_told_on_the_second_night(company, answer):
+    """With its age, how many there are and the last answer; not on the first, when it may still come."""
+    company.settings["conversions"] = [company.conversion("sale")]
+    company.serve(sold(company))
+    company.night()
+    ticket = answer_one_status(company, answer)
+    codes = []
+    for night in (1, 2, 3):
+        company.serve(sold(company, 1 + night))
+        codes.append(company.night(company.START + night * timedelta(days=1)).exit_code)
+    company.clock.advance(company.START + timedelta(days=4))
+    ended, out, _ = company.command("run")
+    said = " ".join(out.split())
+
+    assert ([0, 1, 1], 1) == (codes, ended)
+    assert f"does not say what became of 1 request ({ticket}), which was due 96 h ago; the last answer: " in said
 
 
 # ── Oplead ───────────────────────────────────────────────────────────────────────────────────────

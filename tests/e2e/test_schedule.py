@@ -18,6 +18,7 @@ from jobs.ledger.schema import Run
 from jobs.ledger.storage.lock import hold_lock
 from jobs.webhooks.file_inbox import WebhookInboxFile
 from tests import quick
+from tests.e2e.support.receiver import receiving
 
 PATIENCE = 60
 BOTH = {"appointment", "sale"}
@@ -115,6 +116,29 @@ def stopped(process):
     """Stop the process as systemd does."""
     process.send_signal(signal.SIGTERM)
     return ended(process)
+
+
+@pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGINT])
+def test_stop_while_a_night_ends_by_itself_ends_the_service(company, hours, stop):
+    """The night is past its last look for a stop, and would ask for outcomes an hour later: nothing is added then."""
+    with receiving() as receiver:
+        told, opened = threading.Event(), threading.Event()
+        receiver.handle = lambda *_: (told.set(), opened.wait(PATIENCE)) and 200
+        company.environ["PING_URL"] = f"http://{receiver.address}/ping"
+        company.settings["ping"] = "${PING_URL}"
+        company.serve(sold(company, 1, at(9, 8)))
+        process = hours.start()
+        hours.let_go(at(11, 4))
+        assert told.wait(PATIENCE)
+        process.send_signal(stop)
+        time.sleep(0.5)  # the loop sees it, and waits for the work
+        opened.set()
+        code, said = ended(process)
+
+    assert 0 == code
+    assert "stopped, as asked; what was sent is on record" == said[-1]["event"]
+    assert [("run", date(2026, 9, 11), 0)] == runs(company)
+    assert not [line for line in said if line["event"] == "nothing was done, and it is tried again"]
 
 
 def runs(company):

@@ -415,7 +415,7 @@ def read_request_outcome(payload: object, rows: int) -> RowOutcomes | StillPendi
     name = code_name(destination.request_status, RequestStatusPerDestination.RequestStatus)
     status = _STATUSES.get(name or "")
     if status is None:
-        return StillPending()
+        return StillPending(name or _("a status that cannot be read"))
     counts = [count for count in destination.error_info.error_counts if count.record_count]
     received = destination.events_ingestion_status
     if status != "FAILED" and received is not None and received.record_count != rows:

@@ -206,7 +206,7 @@ class DataManagerSink:
 
         Raises:
             Transient: the status is unavailable, or the quota for asking is full; retry later.
-            Misconfigured: the account or its token is refused.
+            Misconfigured: the status or the token is refused, which says nothing about uploads.
         """
         try:
             with (
@@ -290,7 +290,7 @@ class DataManagerSink:
                 return ForgottenRequest(reason)
             if refusal.outcome.kind is OutcomeClass.FIX_CONFIG:
                 why = f"{refusal.code} ({refusal.outcome.message})"
-                raise Misconfigured(_("Google refuses customer {customer}: {why}", customer=self._customer, why=why))
+                raise Misconfigured(_("Google refuses to tell a request's status: {why}", why=why))
         raise Transient(
             _("Google cannot give a request's status: {code}", code=refusal.code), retry_after=refusal.retry_after
         )

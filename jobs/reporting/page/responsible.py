@@ -98,6 +98,7 @@ def who_mends_incident(incident: IncidentId) -> ResponsibleParty:
             | IncidentKind.HELD
             | IncidentKind.IN_DOUBT
             | IncidentKind.UNCONFIRMED
+            | IncidentKind.STATUS_MISSING
             | IncidentKind.NOT_ERASED
             | IncidentKind.ENDS
             | IncidentKind.UNREADABLE

@@ -160,6 +160,26 @@ INCIDENTS: Mapping[IncidentKind, IncidentTexts] = {
             ),
         ),
     ),
+    IncidentKind.STATUS_MISSING: IncidentTexts(
+        (MessagePart(N_("{about} does not say what became of uploads")),),
+        (
+            MessagePart(
+                N_(
+                    "Request {requests} has no outcome; it was due {age} ago. The last answer: {answer}.",
+                    "{count} requests have no outcome: {requests}. The first was due {age} ago. The last answer: "
+                    "{answer}.",
+                )
+            ),
+            NEW_LINE,
+            MessagePart(
+                N_(
+                    "What was sent with them is on record as received, and nothing is sent again; everything else "
+                    "goes on. Each run asks again, for 45 days. `oplead-sync check --live` shows what the platform "
+                    "answers."
+                )
+            ),
+        ),
+    ),
     IncidentKind.REJECTED: IncidentTexts(
         (
             MessagePart(N_("{where} rejects {share} of the corrections it settles"), given="corrections"),

@@ -248,6 +248,16 @@ MESSAGES: Mapping[MessageKind, tuple[MessagePart, ...]] = {
         MessagePart(N_("request {ticket} at {destination}, {cause} ({detail})"), given="detail"),
         MessagePart(N_("request {ticket} at {destination}, {cause}"), lacking="detail"),
     ),
+    MessageKind.STATUS_MISSING: (
+        MessagePart(
+            N_(
+                "{scope} does not say what became of {count} request ({requests}), which was due {age} ago; the last "
+                "answer: {answer}",
+                "{scope} does not say what became of {count} requests ({requests}), the first due {age} ago; the last "
+                "answer: {answer}",
+            )
+        ),
+    ),
     MessageKind.IN_DOUBT: (
         MessagePart(
             N_(

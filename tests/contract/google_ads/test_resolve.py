@@ -265,15 +265,15 @@ def test_plain_404_is_misconfigured_rather_than_forgotten(google):
     """The endpoint may be wrong, and the outcome still available at the right one."""
     google.refuse(404, "NOT_FOUND")
 
-    with pytest.raises(Misconfigured, match="customer 1234567890: NOT_FOUND"):
+    with pytest.raises(Misconfigured, match="request's status: NOT_FOUND"):
         google.resolve()
 
 
 def test_refused_account_is_misconfigured(google):
-    """The message has the customer and code, and none of Google's wording."""
+    """The message has the code, and none of Google's wording."""
     google.refuse(403, "PERMISSION_DENIED", reason="PERMISSION_DENIED")
 
-    with pytest.raises(Misconfigured, match="customer 1234567890: PERMISSION_DENIED") as raised:
+    with pytest.raises(Misconfigured, match="request's status: PERMISSION_DENIED") as raised:
         google.resolve()
 
     assert "invented words" not in str(raised.value)

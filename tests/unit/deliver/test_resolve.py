@@ -18,7 +18,7 @@ from connectors.records import (
 from jobs.deliver.resolve import UnconfirmedRequest
 from jobs.ledger.retention.erasure import erase_leads
 from jobs.ledger.schema import Attempt, Request
-from jobs.rules.reasons import Reason
+from jobs.rules.reasons import DestinationScope, Reason
 from tests import fakes
 from tests.builders import ACCOUNT, CREATED, GOOGLE, TARGET, changed, lead, route, rulebook, stops
 from tests.fakes import DONE, NIGHT, FakeSink
@@ -176,17 +176,53 @@ def test_pending_or_failed_resolution_is_tried_again(account, answer):
     assert 1 == account.resolve().asked
 
 
-def test_refused_resolution_stops_the_destination(account):
-    """Its other requests are not tried, and can still be resolved later."""
-    submitted(account)
-    account.put(lead("L-3"))
+def two_requests(account):
+    """Two requests that are due, each with a sale."""
+    submitted(account, 1)
+    account.put(lead("L-2"))
     account.prepare()
     account.deliver()
     account.clock.time += HALF_HOUR
-    done = saying(account, Misconfigured("token refused"))
 
-    assert (1, {GOOGLE: "token refused"}) == (done.asked, stops(done))
-    assert {"submitted"} == set(account.states.values())
+
+def test_one_refused_status_stops_neither_the_asking_nor_the_uploads(account):
+    """That request stays received and is named; the other is settled, and what is due goes out in the same night."""
+    two_requests(account)
+    account.put(lead("L-3"))
+    account.sink.tickets["request-1"].answers.extend([Misconfigured("NOT_FOUND")] * 2)
+    summary = account.night()
+
+    assert {"L-1": "submitted", "L-2": "accepted", "L-3": "submitted"} == account.states
+    assert ({}, 1) == (stops(summary), summary.exit_code)
+    assert {DestinationScope(GOOGLE): (1, ("request-1",), "NOT_FOUND")} == {
+        scope: (known["count"], known["requests"], known["answer"]) for scope, known in summary.missing_statuses.items()
+    }
+
+
+@pytest.mark.parametrize("answer", [StillPending("PROCESSING"), Transient("HTTP 503")])
+@pytest.mark.parametrize(("nights", "exit_code"), [(1, 0), (2, 1), (45, 1)])
+def test_status_that_does_not_come_is_told_two_nights_after_it_was_due(account, answer, nights, exit_code):
+    """With how many, since when and what came back instead, for as long as it is asked for."""
+    submitted(account, 1)
+    account.clock.time = NIGHT + nights * DAY - HALF_HOUR
+    account.sink.tickets["request-1"].answers.extend([answer] * 2)
+    summary = account.night()
+    said = str(answer) if isinstance(answer, Transient) else answer.answer
+    found = {"count": 1, "requests": ("request-1",), "age": nights * DAY - 2 * HALF_HOUR, "answer": said}
+
+    assert exit_code == summary.exit_code
+    assert ({DestinationScope(GOOGLE): found} if exit_code else {}) == summary.missing_statuses
+    assert {"L-1": "submitted"} == account.states
+
+
+def test_what_is_not_asked_for_want_of_a_turn_is_told_too(account):
+    """The platform's limit is the last that was heard of it."""
+    two_requests(account)
+    account.clock.time += 2 * DAY
+    account.sink.tickets["request-1"].answers.append(Transient("used up", retry_after=DAY))
+    done = account.resolve()
+
+    assert [("request-1", "used up"), ("request-2", "used up")] == [(each.ticket, each.answer) for each in done.missing]
 
 
 @pytest.mark.parametrize(("answer", "asked"), [(Transient("used up", retry_after=DAY), 1), (Transient("HTTP 503"), 2)])
@@ -210,7 +246,8 @@ def test_refused_resolution_does_not_affect_other_destinations(account):
     account.sinks["second"] = second
     account.book = rulebook(route(), route(destination="second"))
     submitted(account, 1)
-    saying(account, Misconfigured("token refused"))
+    account.sink.tickets["request-1"].answers.append(Misconfigured("token refused"))
+    account.resolve()
 
     assert ["submitted", "accepted"] == [row.state for row in account.rows()]
 
@@ -329,14 +366,14 @@ def test_requests_are_resolved_independently(account):
     assert ["received", "settled"] == [row.state for row in account.rows(Request)]
 
 
-def test_closed_transport_blocks_only_its_own_outcomes(account):
+def test_refused_status_of_a_former_transport_is_told_as_that(account):
     """Requests of the old transport cannot be resolved, while due deliveries go out by the new one."""
     submitted(account, 1)
     target = replace(TARGET, transport="google_ads_api")
     account.book = rulebook(route(target=target), rules_digest="another")
     account.put(lead("L-2"))
-    account.sink.status.append(Misconfigured("closed"))
+    account.sink.tickets["request-1"].answers.extend([Misconfigured("closed")] * 2)
     summary = account.night()
 
     assert {"L-1": "submitted", "L-2": "submitted"} == account.states
-    assert {"google_ads (before: 1234567890 by data_manager)": "closed"} == stops(summary)
+    assert ["google_ads (before: 1234567890 by data_manager)"] == list(map(str, summary.missing_statuses))

@@ -1,5 +1,7 @@
 """A failed night is retried at growing intervals until the account's next night is due."""
 
+import threading
+import time as time_of_machine
 from contextlib import nullcontext, suppress
 from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
@@ -12,7 +14,7 @@ from apscheduler.executors.debug import DebugExecutor
 
 from connectors.signals.liveness import LivenessReporter
 from jobs import scheduler
-from jobs.cancellation import StoppedBySignal
+from jobs.cancellation import StoppedBySignal, StopSignal
 from jobs.ledger import runs
 from jobs.ledger.runs import finish_run, open_locked_ledger
 from jobs.ledger.storage.sqlite_state import SqliteState
@@ -28,6 +30,7 @@ START = datetime(2026, 9, 10, 12, tzinfo=UTC)
 DUE = datetime(2026, 9, 11, 5, 30, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 QUIET = timedelta()
+PATIENCE = 20
 
 
 def asking(cancel_token, quiet=lambda: QUIET):
@@ -291,6 +294,70 @@ def test_clock_correction_does_not_interrupt_running_work(monkeypatch):
     ).run()
 
     assert ["read", "read", "begins missed night", "set right", "ended", "read", "read", "begins missed night"] == said
+
+
+class EndsAfterTheStop(Account):
+    """An account whose night goes on until a stop is requested, then ends as if it had not seen it."""
+
+    def __init__(self, clock, stop, outcome):
+        super().__init__(clock, works_from=START)
+        self.stop, self.outcome = stop, outcome
+
+    def run_night_if_due(self, *_, **__):
+        """End a little after the loop has seen the stop."""
+        threading.Timer(0.2, self.stop.request_graceful_stop, (15,)).start()
+        with suppress(StoppedBySignal):
+            self.stop.nap(PATIENCE)
+        time_of_machine.sleep(0.5)
+        return self.outcome
+
+
+@pytest.mark.parametrize("outcome", [TaskOutcome(START + HOUR), TaskOutcome(undone=True)], ids=["done", "undone"])
+def test_work_that_ends_after_a_stop_adds_nothing_and_lets_the_service_end(outcome, monkeypatch):
+    """With threads of its own, as the service has; work ends while the loop waits for it."""
+    clock, stop = FakeClock(START), StopSignal()
+    monkeypatch.setattr(clock, "sleep_until", lambda _: stop.nap(0.05))
+    nights = NightScheduler(
+        [EndsAfterTheStop(clock, stop, outcome)], clock, stop, at_once=1, liveness=LivenessReporter(environ={})
+    )
+    added, add = [], nights._add
+    monkeypatch.setattr(nights, "_add", lambda *job: (added.append(job[1]), add(*job)))
+    service = threading.Thread(target=nights.run, daemon=True)
+    service.start()
+    service.join(PATIENCE)
+
+    assert not service.is_alive()
+    assert ["night", "missed night"] == added
+
+
+class StoppedAsItEnds:
+    """An outcome at whose reading a stop arrives, and the loop begins to wait for the work."""
+
+    next_outcomes = START + HOUR
+
+    def __init__(self, stop):
+        self.stop = stop
+
+    @property
+    def undone(self):
+        """Be read while the loop shuts down."""
+        self.stop.request_graceful_stop(15)
+        time_of_machine.sleep(0.5)
+        return False
+
+
+def test_work_that_adds_its_next_task_just_as_a_stop_arrives_lets_the_service_end(monkeypatch):
+    """It had looked for a stop a moment before."""
+    clock, stop = FakeClock(START), StopSignal()
+    monkeypatch.setattr(clock, "sleep_until", lambda _: stop.nap(0.05))
+    account = Account(clock, works_from=START)
+    account.run_night_if_due = lambda *_, **__: StoppedAsItEnds(stop)
+    nights = NightScheduler([account], clock, stop, at_once=1, liveness=LivenessReporter(environ={}))
+    service = threading.Thread(target=nights.run, daemon=True)
+    service.start()
+    service.join(PATIENCE)
+
+    assert not service.is_alive()
 
 
 class Asked(Account):
