@@ -1454,6 +1454,20 @@ FAULTS = (
         "tests/unit/pull/test_inbox.py::test_a_flood_of_ids_that_do_not_exist_costs_a_night_a_few_requests",
     ),
     Fault(
+        "a receiver starts without Oplead's key",
+        "jobs/cli/oplead/serve.py",
+        '_SECRETS = ("token", "write")',
+        '_SECRETS = ("write",)',
+        "tests/e2e/test_webhooks.py::test_the_receiver_needs_no_key_of_oplead",
+    ),
+    Fault(
+        "the program's own secrets are handed to no address of the settings",
+        "jobs/settings/references.py",
+        "variable and variable[1].startswith(_OWN) and not self.reads_own",
+        "False",
+        "tests/unit/settings/test_references.py",
+    ),
+    Fault(
         "a receiver's limit counts events and not requests",
         "jobs/webhooks/receiver.py",
         "        hook.rate.count_more(len(events) - 1)\n",
