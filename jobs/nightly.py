@@ -17,7 +17,7 @@ from jobs.deliver.resolve import mark_interrupted_in_doubt, settle_received_requ
 from jobs.deliver.sender import SendingOptions, count_due, deliver, send_corrections
 from jobs.exit_codes import CommandError
 from jobs.ledger import reading_progress
-from jobs.ledger.leads import leads, starts, status_labels
+from jobs.ledger.leads import leads, reported_leads, starts, status_labels
 from jobs.ledger.outbox import outbox, requests
 from jobs.ledger.outbox.requests import RequestState
 from jobs.ledger.report import queries
@@ -257,6 +257,9 @@ def _conclude(run: RunContext, summary: RunSummary) -> RunSummary:
         if taken.read_to is not None:
             # Only now: whatever ends a run before it reports, the next one meets the same events.
             reading_progress.record_last_read_event(session, run.ledger.account, taken.inbox, taken.read_to)
+            reported_leads.forget_read_leads(session, run.ledger.account)
+        if not is_pass:
+            taken.missing = reported_leads.tell_missing_leads(session, run.ledger.account)
         summary.unknown_labels = unknown_labels(session, run.ledger.account, run.book.meanings.keys())
         count_states(session, run, summary)
     return summary

@@ -157,7 +157,7 @@ def find_fleet_database(written: str | None, environ: Mapping[str, str], folder:
         FleetAwayError: the secrets command failed; it may be asked again.
         UsageError: no database is named, or the address cannot be used.
     """
-    references = SecretReferenceResolver(environ, folder, read_env_file(folder))
+    references = SecretReferenceResolver(environ, folder, read_env_file(folder), reads_own=True)
     source, reference = _reference(written, environ)
     is_typed = source == OPTION and reference.startswith("postgres")
     try:

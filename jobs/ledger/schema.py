@@ -178,6 +178,21 @@ class InboxPlace(AccountKeyedRow, table=True):
     """The identity of that inbox: one made anew begins again."""
 
 
+class ReportedLeadRow(AccountKeyedRow, table=True):
+    """A lead that webhooks named and that was looked up, or is still to be, though the inbox may count as taken."""
+
+    __tablename__ = "reported_lead"
+    lead: str = Field(primary_key=True)
+    state: str
+    """A `LookupState` value."""
+    inbox: str
+    """The identity of the inbox."""
+    event: int
+    """The last event in it that was there when the lead was looked up."""
+    at: datetime
+    """When it was looked up, or first had to wait."""
+
+
 class BackfillPlace(AccountKeyedRow, table=True):
     """An interrupted backfill's position in the leads, independent of the nightly cursor."""
 

@@ -26,6 +26,7 @@ from jobs.ledger.schema import (
     LabelMove,
     LeadRow,
     LedgerRow,
+    ReportedLeadRow,
     Request,
     StatusChange,
     UnreadableLeadRow,
@@ -33,7 +34,7 @@ from jobs.ledger.schema import (
 )
 
 _OF_THE_MACHINERY = frozenset(
-    {"account", "lead", "event", "in_doubt_request", "estimate", "run", "delivery", "original"}
+    {"account", "lead", "event", "inbox", "in_doubt_request", "estimate", "run", "delivery", "original"}
     | {"user_data_answer", "personalization_answer", "assumed_consent"}
 )
 """Columns that say nothing of the person: they join rows, or are said in another way."""
@@ -54,6 +55,7 @@ def ledger_data_of_lead(session: Session, account: str, lead: LeadId) -> dict[st
         "deliveries": list(_deliveries(session, account, lead, evidence)),
         "excluded": _named(session, ExcludedTestLead, account, lead),
         "unreadable": _named(session, UnreadableLeadRow, account, lead),
+        "reported": _rows(session, ReportedLeadRow, account, lead),
         "forgotten_on": erasure.forgotten_among(session, account, [lead]).get(lead),
     }
 

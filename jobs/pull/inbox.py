@@ -4,15 +4,19 @@ The inbox is a second source of every lead's history: whenever a lead is stored,
 shows (`jobs.pull.ingest`). Here is only what makes sure that the leads with new events are read.
 """
 
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Self
 
 from sqlmodel import Session
 
-from connectors.records import LeadId, LeadPage
+from connectors.errors import KeyRefused, Misconfigured
+from connectors.language import _
+from connectors.records import Found, LeadId, LeadPage, UnreadableLead
 from jobs.ledger import reading_progress
-from jobs.ledger.leads import leads, status_labels
+from jobs.ledger.leads import reported_leads, status_labels
+from jobs.ledger.leads.reported_leads import NOT_FOUND, LookupState
 from jobs.ledger.outbox import outbox
 from jobs.ledger.report import queries
 from jobs.ledger.retention.erasure import forgotten_by_either
@@ -22,6 +26,12 @@ from jobs.webhooks.inbox_reader import InboxReader
 
 MANY = 5
 """So many leads, none of them found at once, suggest that their own pages are elsewhere."""
+UNKNOWN_A_NIGHT = 200
+"""So many leads that do not exist are looked up at most, of those that are reported and not on record."""
+_SHARED_FOR = timedelta(hours=12)
+"""The runs of so long share them: a night, and those by day."""
+_AT_ONCE = 20
+"""Leads not on record that are asked for before it is seen how many of them exist."""
 
 
 @dataclass(slots=True)
@@ -32,58 +42,104 @@ class NewEvents:
     to: int | None = None
     """The latest event as this began; None if there is no inbox that can be read."""
     unread: dict[LeadId, None] = field(default_factory=dict)
-    """The leads still to be read, in the order of their first event."""
+    """The leads still to be read: those on record first, each part in the order of their first event."""
+    unknown: Collection[LeadId] = frozenset()
+    """Those of them that are not on record: whoever reaches the receiver may report any id."""
+    lookups_left: int = 0
+    """How many more leads that do not exist may be looked up."""
 
     @classmethod
     def arrived_since_last_run(cls, run: RunContext, done: PullResult) -> Self:
         """Return the new events, counted in `done`.
 
         An inbox made anew, or restored to before those taken, is taken from its beginning, which adds nothing that is
-        on record.
+        on record. Leads that a run which ended early has read, and ids known not to exist, are not read again.
         """
         inbox, taken = run.deps.inbox, done.webhooks.read_to
         if (to := inbox.latest_event_id()) is None:
             return cls()
+        account, identity = run.ledger.account, inbox.identity()
         with run.ledger.read_transaction() as session:
-            place = reading_progress.last_read_inbox_event(session, run.ledger.account, inbox.identity())
+            place = reading_progress.last_read_inbox_event(session, account, identity)
             place = place if place <= to else 0
             taken = place if taken is None else taken
             after = taken if taken <= to else 0
             reported = inbox.leads_with_events(after=after, to=to)
-            forgotten = forgotten_by_either(session, run.ledger.account, run.ledger.place, reported)
-        done.webhooks.forgotten = len(forgotten)
-        unread = dict.fromkeys(lead for lead in reported if lead not in forgotten)
-        # A night's second reading counts no lead again: the place on record moves only as the night ends.
-        done.webhooks.leads = len(set(inbox.leads_with_events(after=place, to=to)) - forgotten.keys())
-        return cls(after, to, unread)
+            looked_up = reported_leads.looked_up_leads(session, account)
+            waiting = [lead for lead, row in looked_up.items() if row.state == LookupState.WAITING]
+            named = dict.fromkeys([*reported, *waiting])
+            forgotten = forgotten_by_either(session, account, run.ledger.place, named)
+            known = reported_leads.leads_on_record(session, account, named)
+        done.webhooks.forgotten = len(forgotten.keys() & reported.keys())
 
-    def mark_leads_read(self, page: LeadPage) -> None:
+        def is_to_be_read(lead: LeadId) -> bool:
+            row = looked_up.get(lead)
+            if row is not None and row.state == LookupState.READ:
+                return row.inbox != identity or row.event < reported[lead]
+            return lead in known or row is None or row.state not in NOT_FOUND
+
+        unread = [lead for lead in named if lead not in forgotten and is_to_be_read(lead)]
+        lately = [row for row in looked_up.values() if row.state in NOT_FOUND and row.at > run.now() - _SHARED_FOR]
+        # A night's second reading counts no lead again: the place on record moves only as the night ends.
+        done.webhooks.leads = len(inbox.leads_with_events(after=place, to=to).keys() - forgotten.keys())
+        return cls(
+            after,
+            to,
+            dict.fromkeys(sorted(unread, key=lambda lead: lead not in known)),
+            frozenset(unread) - known,
+            UNKNOWN_A_NIGHT - len(lately),
+        )
+
+    def mark_leads_read(self, session: Session, run: RunContext, page: LeadPage) -> None:
         """Note that the leads of a page were read, or found unreadable."""
-        for lead in (*(one.id for one in page.leads), *(one.id for one in page.unreadable)):
-            self.unread.pop(LeadId(lead or ""), None)
+        read = (*(one.id for one in page.leads), *(one.id for one in page.unreadable))
+        self.record_lookups(session, run, dict.fromkeys((LeadId(one or "") for one in read), LookupState.READ))
+
+    def record_lookups(self, session: Session, run: RunContext, found: dict[LeadId, LookupState]) -> None:
+        """Note what became of those leads that were to be read, in the transaction that stores them."""
+        found = {lead: state for lead, state in found.items() if lead in self.unread}
+        if found and self.to is not None:
+            inbox, at = run.deps.inbox.identity(), run.now()
+            reported_leads.record_lookups(session, run.ledger.account, found, inbox=inbox, event=self.to, at=at)
+        for lead in found:
+            self.unread.pop(lead)
 
     def read_remaining_leads(self, reading: DetailFetcher) -> FetchedDetails:
         """Read the leads still unread by their own pages; changed or not, they are stored, so that events are merged.
 
-        One that is gone or refused counts as read: whoever reaches the receiver may report any id.
+        One that is gone or refused counts as read. Of those that are not on record, only so many are looked up as the
+        budget allows; the others wait. Returns what became of those on record.
 
         Raises:
             KeyRefused: the source refuses the key. What was read so far is kept.
             Transient: the source kept failing. What was read so far is kept.
         """
-        fetch = DetailFetcher(
+        fetch = _ReportedLeadFetcher(
             reading.run,
             reading.done,
             reading.until,
             started=reading.started,
             ahead=reading.ahead,
             afresh=True,
-            passes_refused=True,
+            events=self,
         )
-        asked = fetch.read(list(self.unread))
+        asked = fetch.read([lead for lead in self.unread if lead not in self.unknown])
         for lead in asked.ids:
             self.unread.pop(lead, None)
+        if not self.unread.keys() - self.unknown:
+            self._look_up_unknown_leads(fetch)
         return asked
+
+    def _look_up_unknown_leads(self, fetch: DetailFetcher) -> None:
+        while (part := list(self.unread)[: min(_AT_ONCE, self.lookups_left)]) and self.lookups_left > 0:
+            asked = fetch.read(part)
+            self.lookups_left -= len(asked.ids) - len(asked.as_asked)
+            for lead in asked.ids:
+                self.unread.pop(lead, None)
+            if len(asked.ids) < len(part):
+                return
+        with fetch.run.ledger.write_transaction() as session:
+            self.record_lookups(session, fetch.run, dict.fromkeys(self.unread, LookupState.WAITING))
 
     def record_inbox_position(self, run: RunContext, done: PullResult) -> None:
         """Note how far the inbox was taken; once all its leads were read, also what was not understood in it."""
@@ -99,6 +155,40 @@ class NewEvents:
         taken.damaged = inbox.damaged_row_count
         if inbox.problem is not None:
             taken.read_to = None
+
+
+@dataclass(slots=True)
+class _ReportedLeadFetcher(DetailFetcher):
+    """Reads leads that webhooks reported, past those whose own page is refused: their ids may be made up."""
+
+    events: NewEvents = field(kw_only=True)
+
+    def _fetch(self, part: Sequence[LeadId]) -> Iterator[tuple[LeadId, Found]]:
+        """Yield what the source shows; never past a refused key."""
+        position = 0
+        while position < len(part):
+            try:
+                for one in self.run.deps.source.fetch_each(part[position:]):
+                    position += 1
+                    yield one
+            except KeyRefused:
+                raise
+            except Misconfigured as error:
+                lead = part[position]
+                position += 1
+                is_unknown = lead in self.events.unknown
+                why = _("its own page fails ({error})", error=error)
+                yield lead, None if is_unknown else UnreadableLead(lead, why)
+            else:
+                return
+
+    def _note_stored(self, session: Session, found: Sequence[tuple[LeadId, Found]]) -> None:
+        """Note which were read, and which do not exist; of one on record, the night decides whether it is gone."""
+        states = {lead: LookupState.MISSING if one is None else LookupState.READ for lead, one in found}
+        gone = {lead for lead, one in found if one is None and lead not in self.events.unknown}
+        self.events.record_lookups(
+            session, self.run, {lead: state for lead, state in states.items() if lead not in gone}
+        )
 
 
 def has_work(session: Session, account: str, inbox: InboxReader, *, now: datetime) -> bool:
@@ -126,9 +216,7 @@ def read_webhook_leads(run: RunContext, *, until: datetime, done: PullResult) ->
     events, now = NewEvents.arrived_since_last_run(run, done), run.now()
     try:
         asked = events.read_remaining_leads(DetailFetcher(run, done, until, started=now))
-        with run.ledger.read_transaction() as session:
-            known = leads.stored_lead_ids(session, run.ledger.account, asked.ids)
-        if not asked.as_asked and len(asked.ids) == len(known) >= MANY:
+        if not asked.as_asked and len(asked.ids) >= MANY:
             done.no_detail_pages = True
             events.unread |= dict.fromkeys(asked.ids)
     finally:

@@ -7,7 +7,6 @@ from datetime import datetime, timedelta
 from sqlmodel import Session
 
 from connectors.crm import ReceivedEvent
-from connectors.errors import KeyRefused, Misconfigured
 from connectors.language import N_, _
 from connectors.ports import ReadsExports
 from connectors.records import Found, Lead, LeadId, LeadPage, ListedLead, SubstituteLead, UnreadableLead
@@ -52,6 +51,8 @@ class WebhooksTaken:
     """Leads with new events that somebody asked to forget: they are not read."""
     left: int = 0
     """Those that could not be read in time; the next run reads them."""
+    missing: int = 0
+    """Leads that do not exist and nobody was told of yet; a night tells."""
     unknown: dict[str, int] = field(default_factory=dict)
     """Structures not understood and new, and how many events have each."""
     known_unknown: int = 0
@@ -69,6 +70,8 @@ class WebhooksTaken:
         found = [] if self.problem is None else [Message(MessageKind.INBOX_UNREADABLE, {"why": self.problem})]
         if self.stopped is not None:
             found.append(Message(MessageKind.REPORTED_UNREAD, {"count": self.left, "why": self.stopped}))
+        if self.missing:
+            found.append(Message(MessageKind.REPORTED_MISSING, {"count": self.missing}))
         if self.damaged:
             found.append(Message(MessageKind.INBOX_DAMAGED, {"count": self.damaged}))
         if self.unknown:
@@ -309,8 +312,6 @@ class DetailFetcher:
     """How far the source's clock is ahead of ours."""
     afresh: bool = False
     """Whether to store unchanged leads again, since their contact hashes may have been erased."""
-    passes_refused: bool = False
-    """Whether a lead whose page is refused only counts as unreadable; what named it may have made up its id."""
 
     def read(self, ids: Sequence[LeadId]) -> FetchedDetails:
         """Read leads in the given order until all are read, time is up or the source yields no more tonight.
@@ -332,27 +333,17 @@ class DetailFetcher:
     def _read(self, part: Sequence[LeadId], asked: FetchedDetails) -> None:
         began, heard, found = self.run.now(), self.run.deps.inbox.latest_event_id() or 0, []
         try:
-            for one in self._fetch_skipping_refused(part):
+            for one in self._fetch(part):
                 found.append(one)  # noqa: PERF402 - keeps what arrived before a failure
         finally:
             self._store(found, began, heard, asked)
 
-    def _fetch_skipping_refused(self, part: Sequence[LeadId]) -> Iterator[tuple[LeadId, Found]]:
-        """Yield what the source shows, past the leads that it refuses if they are passed; never past a refused key."""
-        position = 0
-        while position < len(part):
-            try:
-                for one in self.run.deps.source.fetch_each(part[position:]):
-                    position += 1
-                    yield one
-            except Misconfigured as error:
-                if not self.passes_refused or isinstance(error, KeyRefused):
-                    raise
-                lead = part[position]
-                position += 1
-                yield lead, UnreadableLead(lead, _("its own page fails ({error})", error=error))
-            else:
-                return
+    def _fetch(self, part: Sequence[LeadId]) -> Iterator[tuple[LeadId, Found]]:
+        """Yield what the source shows of leads."""
+        return self.run.deps.source.fetch_each(part)
+
+    def _note_stored(self, session: Session, found: Sequence[tuple[LeadId, Found]]) -> None:
+        """Note, in the transaction that stores them, what was found."""
 
     def _store(self, found: Sequence[tuple[LeadId, Found]], began: datetime, heard: int, asked: FetchedDetails) -> None:
         account = self.run.ledger.account
@@ -375,6 +366,7 @@ class DetailFetcher:
             when = self._read_times(began, heard)
             store_lead_page(session, self.run, page, when, self.done)
             leads.record_detail_fetch(session, account, [lead for lead, _ in found], at=self.started)
+            self._note_stored(session, found)
         asked.ids.extend(lead for lead, _ in found)
         asked.deleted.extend(lead for lead, one in found if one is None or lead in merged)
         asked.as_asked.extend(lead for lead, one in found if isinstance(one, Lead))

@@ -289,7 +289,7 @@ class _NightReading(_ListReading):
 
     def _save_page_cursor(self, session: Session, page: LeadPage) -> None:
         account = self.run.ledger.account
-        self.events.mark_leads_read(page)
+        self.events.mark_leads_read(session, self.run, page)
         if self.reads_by_details:
             excluded_leads.replace_excluded_lead_digests(
                 session, account, self.listed.values(), read_since=self.started

@@ -186,6 +186,7 @@ class MessageKind(StrEnum):
     NO_DETAIL_PAGES = auto()
     INBOX_UNREADABLE = auto()
     REPORTED_UNREAD = auto()
+    REPORTED_MISSING = auto()
     INBOX_DAMAGED = auto()
     UNKNOWN_WEBHOOKS = auto()
     NOT_ERASED = auto()

@@ -281,16 +281,16 @@ class PartialSettings:
 
 
 def load_partial(
-    path: Path, environ: Mapping[str, str], *, needed: Collection[str] = ()
+    path: Path, environ: Mapping[str, str], *, needed: Collection[str] = (), without: Collection[str] = ()
 ) -> PartialSettings | InvalidSettings:
     """Load what an unfinished file holds so far; never raises, whatever the file holds.
 
-    `needed` are the optional keys that must be valid if the file has them.
+    `needed` are the optional keys that must be valid if the file has them; keys of `oplead` in `without` are left out.
     """
     document = read_file(path)
     language = _language(document.tree)
     with using_language(chosen_language() or language):
-        return _load_partial(path, document, environ, language, needed=needed)
+        return _load_partial(path, document, environ, language, needed=needed, without=without)
 
 
 def _load_partial(
@@ -300,12 +300,16 @@ def _load_partial(
     language: Language | None,
     *,
     needed: Collection[str],
+    without: Collection[str],
 ) -> PartialSettings | InvalidSettings:
     tree, references = document.tree, SecretReferenceResolver(environ, path.parent, read_env_file(path.parent))
     env_file = references.used_env_file(text for _, text in texts_with_paths(tree))
     keys = tree if isinstance(tree, dict) else {}
+    if without and isinstance(oplead := keys.get("oplead"), dict):
+        keys = keys | {"oplead": {name: value for name, value in oplead.items() if name not in without}}
     required = {name: keys[name] for name in (*_REQUIRED, *needed) if name in keys and name != "state"}
     settings, findings = _validate(OpleadSection, document, required if keys else tree, references)
+    findings = [one for one in findings if one.path[:1] != ("oplead",) or not {*one.path[1:2]} & {*without}]
     if settings is None or findings:
         return InvalidSettings(document.problems(findings, path), env_file, language, _may_pass(findings, references))
     for name in _OPTIONAL:

@@ -349,7 +349,7 @@ class WebhookSettings(Strict):
     connections: PositiveInt = Field(default=200, le=10_000)
     """How many connections may be open at once."""
     per_minute: PositiveInt = Field(default=60_000, le=1_000_000)
-    """How many webhooks are taken a minute."""
+    """How many events of webhooks are taken a minute; one request may hold a hundred."""
 
     @model_validator(mode="after")
     def _secret_fits_an_address(self, info: ValidationInfo) -> Self:

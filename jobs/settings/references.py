@@ -108,6 +108,8 @@ def _value(written: str) -> str | None:
 
 MAX_SECRET_BYTES = MAX_KEY_FILE_BYTES = 65_536
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+_OWN = "OPLEAD_SYNC_"
+"""What the names of the variables begin with that the program itself reads."""
 _TYPEABLE = re.compile(r"[!-~]+")
 HOW_TO_REFER = N_("write ${VARIABLE} for an environment variable, or file:/path for a file that holds it")
 
@@ -127,6 +129,8 @@ class SecretReferenceResolver:
     """The fallback for variables missing from `environ`."""
     looks_up: bool = True
     """Whether to resolve secrets at all; if not, each keeps its reference as its value."""
+    reads_own: bool = False
+    """Whether the program's own variables may be read, such as the database's address: for its own purposes alone."""
     command: SecretsCommand = field(default_factory=SecretsCommand, repr=False, compare=False)
     """What is asked for variables that are nowhere else."""
 
@@ -137,6 +141,7 @@ class SecretReferenceResolver:
             ValueError: the secret is written out in the file, missing, empty, unreadable or malformed; the message
                 names the variable and never includes any part of the secret.
         """
+        self._refuse_own(text)
         if not self.looks_up:
             return text
         if variable := _VARIABLE.fullmatch(text.strip()):
@@ -162,6 +167,7 @@ class SecretReferenceResolver:
         Raises:
             ValueError: the path or the file is unusable.
         """
+        self._refuse_own(text)
         if not self.looks_up:
             return Path(text)
         path = self.path(text)
@@ -174,6 +180,7 @@ class SecretReferenceResolver:
         Raises:
             ValueError: the variable is missing or empty, or holds the key itself instead of its file's path.
         """
+        self._refuse_own(text)
         variable = _VARIABLE.fullmatch(text.strip())
         found = self._variable(variable[1]) if variable else text.strip().removeprefix("file:")
         source = self._source(variable[1]) if variable else "this"
@@ -188,6 +195,19 @@ class SecretReferenceResolver:
         named = {variable[1] for text in texts if (variable := _VARIABLE.fullmatch(text.strip()))}
         taken = sorted(name for name in named if name not in self.environ and self._value_in_env_file(name) is not None)
         return replace(self.env_file, taken=tuple(taken)) if self.env_file else None
+
+    def _refuse_own(self, text: str) -> None:
+        """Refuse to hand the program's own secrets to whatever address the settings name."""
+        variable = _VARIABLE.fullmatch(text.strip())
+        if variable and variable[1].startswith(_OWN) and not self.reads_own:
+            raise ValueError(
+                _(
+                    "{name} is for oplead-sync itself, and only `state` may refer to a variable that begins with "
+                    "{prefix}: put this secret into a variable of its own",
+                    name=variable[1],
+                    prefix=_OWN,
+                )
+            )
 
     def _variable(self, name: str) -> str:
         found = self.environ.get(name, self._value_in_env_file(name))

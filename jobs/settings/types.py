@@ -332,7 +332,7 @@ def _referred_url(reference: str, references: SecretReferenceResolver) -> str:
     A state is read without any other secret, so its address is looked up all the same.
     """
     try:
-        return _database_url(replace(references, looks_up=True).secret(reference))
+        return _database_url(replace(references, looks_up=True, reads_own=True).secret(reference))
     except SecretsCommandFailedError:
         raise
     except ValueError:

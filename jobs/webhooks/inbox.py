@@ -49,7 +49,7 @@ _WAITING = """
 SELECT (SELECT count(*) FROM {table} WHERE id > :after), (SELECT received_at FROM {table} ORDER BY id DESC LIMIT 1)
 """
 _LEADS = """
-SELECT lead FROM {table} WHERE id > :after AND id <= :to AND lead IS NOT NULL GROUP BY lead ORDER BY min(id)
+SELECT lead, max(id) FROM {table} WHERE id > :after AND id <= :to AND lead IS NOT NULL GROUP BY lead ORDER BY min(id)
 """
 _EVENTS = """
 SELECT id, received_at, kind, lead, label, at, appointment_at, structure, digest, is_unique
@@ -195,9 +195,9 @@ class Inbox(ABC):
         ((count, latest),) = self._rows(_WAITING, after=after)
         return WaitingEvents(count, datetime.fromisoformat(latest) if latest else None)
 
-    def leads_with_events(self, *, after: int, to: int) -> list[LeadId]:
-        """Return the leads with events after one place and up to another, in the order of their first one."""
-        return [LeadId(lead) for (lead,) in self._rows(_LEADS, after=after, to=to)]
+    def leads_with_events(self, *, after: int, to: int) -> dict[LeadId, int]:
+        """Return the leads with events after one place and up to another, by their first one, each with its last."""
+        return {LeadId(lead): int(last) for lead, last in self._rows(_LEADS, after=after, to=to)}
 
     def webhook_events_of(
         self, leads: Collection[LeadId], *, to: int | None = None

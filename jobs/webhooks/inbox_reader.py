@@ -34,9 +34,9 @@ class InboxReader:
         """Return the events after a place; None if there is no inbox that can be read."""
         return self._query_inbox(lambda inbox: inbox.count_waiting_events(after=after), None)
 
-    def leads_with_events(self, *, after: int, to: int) -> list[LeadId]:
-        """Return the leads with events after one place and up to another, in the order of their first one."""
-        return self._query_inbox(lambda inbox: inbox.leads_with_events(after=after, to=to), [])
+    def leads_with_events(self, *, after: int, to: int) -> Mapping[LeadId, int]:
+        """Return the leads with events after one place and up to another, by their first one, each with its last."""
+        return self._query_inbox(lambda inbox: inbox.leads_with_events(after=after, to=to), {})
 
     def webhook_events_of(self, leads: Collection[LeadId], *, to: int) -> Mapping[LeadId, Sequence[ReceivedEvent]]:
         """Return these leads' events up to a place, in the order of arrival."""

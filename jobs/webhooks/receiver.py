@@ -65,22 +65,26 @@ class HashedSecret:
 
 
 class IncomingRateLimit:
-    """A limit on how many requests an account takes per minute."""
+    """A limit on how many events an account takes per minute; a request counts as one until its events are known."""
 
     def __init__(self, per_minute: int, clock: Callable[[], float] = time.monotonic) -> None:
-        """Allow `per_minute` requests in each minute of `clock`, which counts seconds."""
+        """Allow `per_minute` events in each minute of `clock`, which counts seconds."""
         self._per_minute = per_minute
         self._clock = clock
         self._minute = -1
         self._count = 0
 
     def allows_one_more(self) -> bool:
-        """Count a request, and return whether it is still within the limit."""
+        """Count one, and return whether it is still within the limit."""
         minute = int(self._clock() // _A_MINUTE)
         if minute != self._minute:
             self._minute, self._count = minute, 0
         self._count += 1
         return self._count <= self._per_minute
+
+    def count_more(self, count: int) -> None:
+        """Count events that came with one that was allowed; the next request meets the limit, if there are too many."""
+        self._count += count
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +157,7 @@ class Receiver:
             events = await _parsed(hook, bytes(body))
         except ValueError:
             return HTTPStatus.BAD_REQUEST
+        hook.rate.count_more(len(events) - 1)
         return await self._store(hook, events)
 
     def _hook_for(self, request: Request) -> WebhookEndpoint | None:

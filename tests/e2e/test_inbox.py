@@ -122,6 +122,28 @@ def test_with_the_receiver_down_a_night_finds_what_can_be_known(company, receive
     assert Counter({("L-1", "appointment"): 1, ("L-1", "sale"): 1}) == Counter(company.taken())
 
 
+def test_ten_thousand_forged_ids_cost_the_night_minutes_and_not_hours(company, receiver):
+    """They arrive in 100 requests beside a real change, which is read; the sandbox's clock tells how long."""
+    with httpx.Client(base_url=f"http://127.0.0.1:{receiver.port}", timeout=30) as sender:
+        for part in range(100):
+            body = [
+                {"event": "lead.status_changed", "eventId": f"{part}-{number}", "leadId": f"9{part:03}{number:03}"}
+                | {"status": "Gagné"}
+                for number in range(100)
+            ]
+            assert 204 == sender.post(f"/hooks/{SECRET}", json=body).status_code
+    happen(company, *STEPS)
+    company.night(company.START + DAY)
+    asked, took = company.times("oplead", "/v1/leads/9"), company.clock.now() - (company.START + DAY)
+    code, said, _ = company.command("run", "--json")
+
+    assert 200 == len(asked)
+    assert took < timedelta(minutes=10)
+    assert TIMES == happened(company)
+    assert 10_003 == len(receiver.stored())
+    assert (0, True) == (code, bool(said))
+
+
 @pytest.mark.usefixtures("receiver")
 def test_an_appointment_is_a_conversion_beside_the_status(company):
     """Marketing lists the built-in label under a stage; the lead keeps its status."""

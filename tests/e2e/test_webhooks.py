@@ -142,6 +142,17 @@ def test_the_receiver_stops_when_asked(tmp_path):
     assert set() == {"grpc", "google.auth", "facebook_business", "connectors.sandbox"} & set(loaded.read_text().split())
 
 
+def test_the_receiver_needs_no_key_of_oplead(tmp_path):
+    """It faces the internet, and holds no more than the secret that senders know."""
+    receiver = ReceiverProcess(tmp_path)
+    del receiver.environ["OPLEAD_TOKEN"]
+    with receiver:
+        assert 204 == _post(receiver, body(1))
+        assert 0 == receiver.stop()[0]
+
+    assert ["L-1"] == receiver.stored()
+
+
 def test_one_receiver_serves_several_accounts(tmp_path):
     """Each secret opens its own account's inbox."""
     first, second = ReceiverProcess(tmp_path, account="one"), ReceiverProcess(tmp_path, account="two")

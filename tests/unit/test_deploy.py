@@ -230,11 +230,23 @@ def test_the_pages_change_all_that_ties_the_receiver_to_one_companys_checkout(pa
     assert tied <= set(changed)
     assert "/srv/oplead-sync" not in text
     assert tied - {"WorkingDirectory"} == {key for key, value in lines if not value}
-    same = ("User", "WorkingDirectory", "EnvironmentFile")
+    same = ("User", "WorkingDirectory")
     assert [worker[key] for key in same] == [changed[key] for key in same]
     program, *arguments = changed["ExecStart"].split()
     assert worker["ExecStart"].split()[0] == program
     known(arguments)
+
+
+def test_the_receiver_holds_no_key_of_oplead_and_writes_to_its_inbox_alone():
+    """It faces the internet; whoever takes it over finds the webhooks' secrets and no other."""
+    (receiver,) = (unit(path)["Service"] for path in UNITS if "receiver" in path.name)
+    others = [unit(path)["Service"] for path in UNITS if "receiver" not in path.name]
+
+    assert receiver["EnvironmentFile"] not in {each["EnvironmentFile"] for each in others}
+    assert "/srv/oplead-sync/config/inbox" == receiver["ReadWritePaths"]
+    assert "-/srv/oplead-sync/config/.env" == receiver["InaccessiblePaths"]
+    assert services()["worker"]["volumes"] != services()["receiver"]["volumes"]
+    assert not [each for each in services()["receiver"]["volumes"] if "secrets/accounts" in each or "data:" in each]
 
 
 @pytest.mark.parametrize("path", UNITS, ids=lambda path: path.stem)

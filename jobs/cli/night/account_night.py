@@ -27,7 +27,7 @@ from jobs.ledger.storage.database import remove_stale_copies
 from jobs.nightly import rehearse, run_night, run_validation_night
 from jobs.privacy.former_files import visit_former_files
 from jobs.privacy.retention import erase_by_age
-from jobs.privacy.webhook_events import erase_events_of_forgotten
+from jobs.privacy.webhook_events import erase_events_without_lead
 from jobs.reporting.page.leads.archive import monthly_lead_counter
 from jobs.reporting.run_report import Mode, Night
 from jobs.rules.delivery_state import DeliveryState
@@ -185,13 +185,13 @@ def _record_run_end(ledger: Ledger, summary: RunSummary, clock: Clock, night: da
 
 
 def erase_old(run: RunContext, settings: Settings, summary: RunSummary) -> None:
-    """Erase what has grown old, and events of forgotten leads, as a night's last step; add that to its summary.
+    """Erase what has grown old, and events of leads forgotten or never found, as a night's last step; add that to it.
 
     Never raises, so that the night's outcome is recorded and told.
     """
     steps: tuple[Callable[[], None], ...] = (
         lambda: _erase_by_age(run, settings, summary),
-        lambda: erase_events_of_forgotten(run.ledger, account_inbox(settings)),
+        lambda: erase_events_without_lead(run.ledger, account_inbox(settings), now=run.now()),
         lambda: visit_former_files(run.ledger),
     )
     for erase in steps:

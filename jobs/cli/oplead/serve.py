@@ -26,6 +26,8 @@ from jobs.wiring.inbox import inbox_location, shared_database
 if TYPE_CHECKING:  # few need its driver
     from jobs.ledger.storage.postgresql import SharedDatabase
 
+_SECRETS = ("token", "write")
+"""What of `oplead` only nights and commands need: whoever takes the receiver over finds no key of theirs."""
 _SHARED = ("listen", "connections", "seconds")
 _log = structlog.stdlib.get_logger()
 
@@ -55,7 +57,7 @@ def serve_webhooks(paths: Sequence[Path], *, json_wanted: bool) -> int:
 
 
 def _load_known(file: Path, environ: Mapping[str, str]) -> PartialSettings:
-    known = load_partial(file, environ, needed=("account", "webhooks", "state"))
+    known = load_partial(file, environ, needed=("account", "webhooks", "state"), without=_SECRETS)
     log_env_files([known.env_file])
     if isinstance(known, InvalidSettings):
         raise invalid_settings_error(known)

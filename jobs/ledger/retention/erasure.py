@@ -20,6 +20,7 @@ from jobs.ledger.schema import (
     ForgottenLead,
     LabelMove,
     LeadRow,
+    ReportedLeadRow,
     StatusChange,
     Transition,
     UnreadableLeadRow,
@@ -30,7 +31,7 @@ from jobs.rules.reasons import Reason
 
 _THEIRS = bulk.has_lead_among(col(Delivery.account), col(Delivery.lead))
 _THEIR_DELIVERIES = sqlalchemy.select(col(Delivery.id)).where(_THEIRS)
-_BY_LEAD = (DedupKey, ContactHash, ClickIdRow, ConsentAnswerRow, StatusChange, LabelMove)
+_BY_LEAD = (DedupKey, ContactHash, ClickIdRow, ConsentAnswerRow, StatusChange, LabelMove, ReportedLeadRow)
 _BY_ID = (UnreadableLeadRow, ExcludedTestLead, LeadRow)
 
 

@@ -396,6 +396,16 @@ MESSAGES: Mapping[MessageKind, tuple[MessagePart, ...]] = {
             )
         ),
     ),
+    MessageKind.REPORTED_MISSING: (
+        MessagePart(
+            N_(
+                "{count} lead that webhooks reported does not exist in Oplead, or this key may not read it: if nobody "
+                "deleted it there, somebody else knows the webhooks' secret; change it",
+                "{count} leads that webhooks reported do not exist in Oplead, or this key may not read them: if nobody "
+                "deleted them there, somebody else knows the webhooks' secret; change it",
+            )
+        ),
+    ),
     MessageKind.INBOX_DAMAGED: (
         MessagePart(
             N_(

@@ -37,7 +37,7 @@ def inbox(location):
 
 def stored(inbox):
     """The leads of the events in an inbox."""
-    return inbox.leads_with_events(after=0, to=inbox.latest_event_id())
+    return list(inbox.leads_with_events(after=0, to=inbox.latest_event_id()))
 
 
 def test_an_event_is_deleted_once_no_platform_would_accept_it(inbox):
@@ -93,7 +93,7 @@ def test_a_readers_place_outlives_what_it_has_read(inbox):
     inbox.append_events([won(3, later)])
 
     assert read_to == after
-    assert ["L-3"] == inbox.leads_with_events(after=read_to, to=inbox.latest_event_id())
+    assert ["L-3"] == list(inbox.leads_with_events(after=read_to, to=inbox.latest_event_id()))
 
 
 def test_a_lead_without_news_costs_no_query_of_its_own(tmp_path):
@@ -163,7 +163,7 @@ def test_erased_events_leave_a_readers_place(inbox):
     assert ["L-2", "L-3"] == stored(inbox)
     assert {} == inbox.webhook_events_of([LeadId("L-1")])
     assert 1 == inbox.append_events([won(1, NOW)])
-    assert ["L-1"] == inbox.leads_with_events(after=latest, to=inbox.latest_event_id())
+    assert ["L-1"] == list(inbox.leads_with_events(after=latest, to=inbox.latest_event_id()))
 
 
 def test_an_inbox_is_made_by_its_receiver_and_keeps_its_identity(location):

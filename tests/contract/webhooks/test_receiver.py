@@ -314,6 +314,16 @@ def test_an_account_takes_so_many_a_minute(running):
         assert [204, 204, 429, 204] == [*answers, receiver.post(WON)]
 
 
+def test_events_are_counted_and_not_requests(running):
+    """A request may hold a hundred; the one that passes the limit is taken, and no other."""
+    now = [0.0]
+    with running(rate=IncomingRateLimit(150, lambda: now[0])) as receiver:
+        many = b"[" + b",".join([EVENT] * 100) + b"]"
+        answers = [receiver.post(many) for _ in range(3)]
+
+        assert [204, 204, 429] == answers
+
+
 def test_bodies_share_a_bounded_memory(running, monkeypatch):
     """What would not fit is told to come again; what has been read leaves its place."""
     monkeypatch.setattr("jobs.webhooks.receiver._MEMORY", 5_000)

@@ -235,7 +235,7 @@ def test_a_move_that_is_killed_and_repeated_loses_and_doubles_nothing(database, 
             old.append_events([won(9, NOW)])
 
         there = Counter(stored(new))
-        later = new.leads_with_events(after=read_to, to=new.latest_event_id())
+        later = list(new.leads_with_events(after=read_to, to=new.latest_event_id()))
     expected = {"before the commit": [1, 2, 4, 5, 7, 8], "at the end": [2, 3, 4, 6, 7]}
     assert Counter(f"L-{number}" for number in expected.get(dies, range(2, 9))) == there
     assert ([] if dies == "at the end" else ["L-8"]) == later[-1:]

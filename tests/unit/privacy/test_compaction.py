@@ -45,7 +45,7 @@ def test_erased_events_leave_no_bytes_while_the_receiver_goes_on(tmp_path):
 
         receiver.append_events([received("L-2", 1)])
 
-        assert ["L-2"] == receiver.leads_with_events(after=0, to=99)
+        assert ["L-2"] == list(receiver.leads_with_events(after=0, to=99))
 
 
 def test_journal_that_somebody_reads_is_not_emptied(tmp_path):
@@ -66,6 +66,6 @@ def test_latest_event_stays_as_a_place_without_saying_whose_it_is(tmp_path):
 
         assert 3 == inbox.latest_event_id()
         assert {"L-2"} == inbox.webhook_events_of(["L-1", "L-2"]).keys()
-        assert ["L-2"] == inbox.leads_with_events(after=0, to=3)
+        assert ["L-2"] == list(inbox.leads_with_events(after=0, to=3))
         assert {} == inbox.count_unknown_event_structures(after=0, to=3)
         assert 1 == inbox.append_events([received("L-1", 2)])

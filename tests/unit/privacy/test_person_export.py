@@ -9,7 +9,7 @@ from jobs.reporting.presentation import as_json_value
 from tests.builders import ACCOUNT
 from tests.unit.ledger.retention.test_erasure import GONE, KEPT, about_leads, fill, row
 
-JOINED = ("account", "lead", "facts", "amount_paths")
+JOINED = ("account", "lead", "inbox", "facts", "amount_paths")
 """Columns that join rows, or are not kept as text."""
 
 

@@ -1,6 +1,7 @@
 """What webhooks have reported: every lead with news is read, before the inbox counts as taken."""
 
 import sqlite3
+from collections import Counter
 from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
@@ -14,9 +15,10 @@ from connectors.errors import KeyRefused, Misconfigured, Transient
 from connectors.records import LeadId, Moment, UnreadableLead
 from jobs.cancellation import StoppedBySignal
 from jobs.ledger.runs import INBOX, NIGHTLY, finish_run
-from jobs.ledger.schema import Cursor, Delivery, InboxPlace, LabelMove, LeadRow, Request, StatusChange
+from jobs.ledger.schema import Cursor, Delivery, InboxPlace, LabelMove, LeadRow, ReportedLeadRow, Request, StatusChange
 from jobs.nightly import run_night
-from jobs.pull.inbox import NewEvents, has_work
+from jobs.privacy.webhook_events import erase_events_without_lead
+from jobs.pull.inbox import UNKNOWN_A_NIGHT, NewEvents, has_work
 from jobs.pull.ingest import PullResult
 from jobs.rules.model import StatusTimeOrigin
 from jobs.run_context import NightStep, RunReadingScope, SyncMode, no_progress_display
@@ -472,7 +474,7 @@ def test_without_webhooks_no_inbox_is_opened():
     """Nothing is asked of the disk."""
     inbox = InboxReader()
 
-    assert (None, [], {}) == (
+    assert (None, {}, {}) == (
         inbox.latest_event_id(),
         inbox.leads_with_events(after=0, to=9),
         inbox.webhook_events_of([LeadId("L-1")], to=9),
@@ -821,3 +823,109 @@ def test_what_waits_in_the_inbox_can_be_told(account):
     assert (2, WON) == (inbox.count_waiting_events(after=0).count, inbox.count_waiting_events(after=0).received_at)
     assert 0 == inbox.count_waiting_events(after=2).count
     inbox.close()
+
+
+# ── ids that nobody has ──────────────────────────────────────────────────────────────────────────
+
+
+def flood(account, count, *, name="forged"):
+    """Have the receiver take events about leads that do not exist."""
+    deliver(account, *(received(f"{name}-{number}", "Gagné") for number in range(count)))
+
+
+@pytest.mark.parametrize("style", [SyncMode.SINCE, SyncMode.DETAILS])
+def test_a_flood_of_ids_that_do_not_exist_costs_a_night_a_few_requests(account, style):
+    """Leads on record come first, and a human is told how many do not exist."""
+    account.sync_window = replace(REACH, style=style)
+    flood(account, 1_000)
+    win(account, "L-1")
+    account.source.unlisted = {"L-1"}
+    summary = account.night()
+
+    forged = [lead for lead in account.source.asked if lead.startswith("forged")]
+    assert UNKNOWN_A_NIGHT == len(forged)
+    assert account.source.asked.index("L-1") < account.source.asked.index(forged[0])
+    assert ("gagne", WON, StatusTimeOrigin.WEBHOOK) == changes(account)[-1]
+    assert (1, [1_001]) == (summary.exit_code, place(account))
+    assert f"{UNKNOWN_A_NIGHT} leads that webhooks reported do not exist" in attention(summary)[0]
+
+
+def test_an_id_that_does_not_exist_is_asked_for_once(account):
+    """However often it is reported; each night asks for a few of those that wait."""
+    flood(account, UNKNOWN_A_NIGHT + 10)
+    account.night()
+    between_nights(account)
+    account.clock.time += DAY
+    deliver(account, *(received(f"forged-{number}", "Perdu") for number in range(UNKNOWN_A_NIGHT)))
+    summary = account.night()
+    asked = [lead for lead in account.source.asked if lead.startswith("forged")]
+
+    assert UNKNOWN_A_NIGHT + 10 == len(asked) == len(set(asked))
+    assert "10 leads that webhooks reported do not exist" in attention(summary)[0]
+    account.clock.time += DAY
+    assert 0 == account.night().exit_code
+
+
+def test_runs_between_nights_share_the_budget_and_leave_the_telling_to_the_night(account):
+    """A lead may show an instant after its webhook: the night's list decides."""
+    flood(account, 50)
+    deliver(account, received("L-new", "Nouveau"))
+    assert 0 == between_nights(account).exit_code
+    account.put(undated("L-new"))
+    flood(account, UNKNOWN_A_NIGHT, name="more")
+    between_nights(account)
+    asked = len([lead for lead in account.source.asked if not lead.startswith("L-")])
+    summary = account.night()
+
+    assert asked < UNKNOWN_A_NIGHT
+    assert asked == summary.pulled.webhooks.missing
+    assert "L-new" in {row.id for row in account.rows(LeadRow)}
+
+
+def test_a_stopped_night_keeps_what_it_has_looked_up(account):
+    """The next one goes on there, with known and unknown leads."""
+    flood(account, 60)
+    win(account, *(f"L-{number}" for number in range(3)))
+    account.source.unlisted = {f"L-{number}" for number in range(3)}
+    served, stops_at = account.source.fetch_each, 50
+
+    def fetch_each(ids):
+        for one in served(ids):
+            if len(account.source.asked) > stops_at:
+                raise StoppedBySignal(15)
+            yield one
+
+    account.source.fetch_each = fetch_each
+    with pytest.raises(StoppedBySignal):
+        account.night()
+    account.source.fetch_each = served
+    account.night()
+
+    again = Counter(account.source.asked)
+    assert 63 == len(again)
+    assert 1 >= len([lead for lead, times in again.items() if times > 1])
+
+
+def test_what_was_kept_of_ids_that_do_not_exist_goes_within_days(account):
+    """Looked up or not, in the inbox and in the ledger; an event about a lead on record stays."""
+    flood(account, UNKNOWN_A_NIGHT + 10)
+    win(account, "L-1")
+    account.night()
+    inbox = WebhookInboxFile(account.inbox)
+    for days, left in ((1, UNKNOWN_A_NIGHT + 11), (7, 2)):
+        account.clock.time += days * DAY
+        with account.hold() as ledger:
+            erase_events_without_lead(ledger, inbox, now=account.clock.now())
+        with closing(inbox.open_inbox_for_reading()) as reading:
+            ((count,),) = reading._rows("SELECT count(*) FROM {table}")
+        assert left >= count
+    assert [] == account.rows(ReportedLeadRow)
+    with closing(inbox.open_inbox_for_reading()) as reading:
+        assert {"L-1"} == reading.webhook_events_of(["L-1"]).keys()
+
+
+def test_more_ids_than_a_statement_takes_are_taken(account):
+    """A flood may name any number."""
+    flood(account, 40_000)
+
+    assert 1 == account.night().exit_code

@@ -55,6 +55,22 @@ def test_an_unusable_reference_is_refused_without_showing_it(references, written
     assert "tok" not in str(refusal.value)
 
 
+@pytest.mark.parametrize("secrets", [True, False])
+@pytest.mark.parametrize("place", ["oplead", "notify", "webhooks", "google_ads", "meta"])
+def test_the_programs_own_variables_are_for_state_alone(complaints, place, secrets):
+    """With a `base_url` of one's own, a token would send the database's address to a stranger."""
+    own = "'${OPLEAD_SYNC_DATABASE}'"
+    written = {
+        "oplead": f"{{ base_url: https://stranger.example, token: {own} }}",
+        "notify": f"[{own}]",
+        "webhooks": f"{{ secret: {own} }}",
+        "google_ads": f"{{ customer_id: 1234567890, credentials: {own} }}",
+        "meta": f"{{ dataset_id: '123', access_token: {own} }}",
+    }[place]
+
+    assert any("only `state` may refer" in line for line in complaints(secrets=secrets, **{place: written}))
+
+
 def test_settings_and_references_never_show_a_secret(loaded, references):
     """Neither printing nor dumping the settings shows a token."""
     answer = loaded(notify="['${NOTIFY_URL}']", ping="'${PING_URL}'")
