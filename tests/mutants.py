@@ -36,6 +36,27 @@ class Fault:
 
 FAULTS = (
     Fault(
+        "an e-mail address typed as a status is shown nowhere",
+        "connectors/oplead/parsing/lead_parser.py",
+        "if holds_contact(text):",
+        "if False:",
+        "tests/unit/oplead/test_lead_parser.py",
+    ),
+    Fault(
+        "a telephone number is no lead's id",
+        "connectors/oplead/parsing/lead_parser.py",
+        "if is_contact(text):",
+        "if False:",
+        "tests/unit/oplead/test_lead_parser.py",
+    ),
+    Fault(
+        "a telephone number in a UTM value is not kept",
+        "jobs/rules/extraction.py",
+        'if "@" in text or holds_contact(text):',
+        'if "@" in text:',
+        "tests/unit/pull/test_report_fields.py",
+    ),
+    Fault(
         "a refused row that a human can change is a task, a notice and an alarm alike",
         "jobs/alerts/incidents.py",
         "if tonight.rejected and (found.is_to_correct or are_many):",
