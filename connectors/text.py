@@ -1,5 +1,6 @@
 """Text for humans: strip control characters, format counts."""
 
+import re
 import unicodedata
 from urllib.parse import urlsplit
 
@@ -43,6 +44,24 @@ def remove_character_categories(text: str, *categories: str) -> str:
     if text.isascii():
         return text
     return "".join(character for character in text if unicodedata.category(character) not in categories)
+
+
+_EMAIL = re.compile(r"[^\s@]+@[^\s@]+\.[^\s@]+")
+_PHONE = re.compile(r"(?<!\d)(?:0[1-9]|\+[1-9]|00[1-9]\d|33(?: ?[67]| [1-9]))(?:[ .-]?\d){8,12}(?!\d)")
+"""With an area code, a country code, or the French one whose + an address has lost."""
+_PADDED = re.compile(r"0(?:0(?!33)|[1-589])\d+")
+"""A number that may be padded with zeros: no mobile phone's."""
+
+
+def holds_contact(text: str) -> bool:
+    """Whether a text holds an e-mail address, or a number written as telephone numbers are."""
+    return _EMAIL.search(text) is not None or _PHONE.search(text) is not None
+
+
+def is_contact(text: str) -> bool:
+    """Whether a text is an e-mail address or a telephone number, and can hardly be anything else."""
+    is_phone = _PHONE.fullmatch(text) is not None and _PADDED.fullmatch(text) is None
+    return is_phone or _EMAIL.fullmatch(text) is not None
 
 
 def masked_address(url: str) -> str:

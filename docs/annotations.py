@@ -296,8 +296,8 @@ NOTIFIED_WHEN: Mapping[IncidentKind, str] = {
     ),
     IncidentKind.HELD: "the volume guard holds what is due",
     IncidentKind.REJECTED: (
-        "more than 5 % and at least 5 were rejected, conversions and corrections counted separately; expected "
-        "rejections do not count"
+        "one was rejected that a human can change, or more than 5 % and at least 5 were, conversions and corrections "
+        "counted separately; expected rejections, such as a click that the platform does not know, do not count"
     ),
     IncidentKind.ACCEPTANCE: (
         "the share accepted is 20 points below the median, with at least 5 settled tonight and 7 nights to compare with"
@@ -318,4 +318,4 @@ NOTIFIED_WHEN: Mapping[IncidentKind, str] = {
     IncidentKind.ENDS: "a platform is about to retire the API version that this program uses",
     IncidentKind.UNREADABLE: "an incident on record was written by another version, or is damaged",
 }
-"""An anomaly's sentence says it."""
+"""The sentence of an anomaly or a finding says it."""

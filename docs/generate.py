@@ -22,7 +22,7 @@ from connectors.language import Language, _, _n, current_language, format_intege
 from connectors.oplead.options import CANDIDATES
 from jobs.reporting.page.tables import TABLES
 from jobs.reporting.wording.incidents import INCIDENTS
-from jobs.reporting.wording.messages import ANOMALY_TITLES, MESSAGES, NEW_LINE, MessagePart
+from jobs.reporting.wording.messages import ANOMALY_TITLES, FINDING_TITLES, MESSAGES, NEW_LINE, MessagePart
 from jobs.reporting.wording.platform_codes import PLATFORM_CODES, SETTINGS_CODES
 from jobs.reporting.wording.reasons import REASONS, STATES, StateAndReasonTexts
 from jobs.rules.delivery_state import DeliveryState
@@ -192,14 +192,14 @@ def _notifications(_about: str) -> DocumentTable:
     rows = (
         (f"*{_show(notice.title)}*", NOTIFIED_WHEN[kind], _show(notice.text))
         for kind, notice in INCIDENTS.items()
-        if kind is not IncidentKind.ANOMALY
+        if kind not in (IncidentKind.ANOMALY, IncidentKind.FINDING)
     )
     return ("notification", "when", "what it says"), rows
 
 
 def _anomalies(_about: str) -> DocumentTable:
     return ("notification", "what it says"), (
-        (f"*{_(title)}*", _show(MESSAGES[message])) for message, title in ANOMALY_TITLES.items()
+        (f"*{_(title)}*", _show(MESSAGES[message])) for message, title in {**ANOMALY_TITLES, **FINDING_TITLES}.items()
     )
 
 

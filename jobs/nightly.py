@@ -10,7 +10,7 @@ from sqlmodel import Session, select
 
 from connectors.errors import Misconfigured, Transient, WrongClock
 from connectors.language import _
-from connectors.records import DestinationId
+from connectors.records import DestinationId, OutcomeClass
 from jobs.alerts.platform_statements import read_platform_statements
 from jobs.alerts.review import review_run, unknown_labels
 from jobs.deliver.resolve import mark_interrupted_in_doubt, settle_received_requests
@@ -275,6 +275,7 @@ def count_states(session: Session, run: RunContext, summary: RunSummary) -> None
     summary.unconfirmed = outbox.count_moves_to_state(session, run.ledger, DeliveryState.UNCONFIRMED)
     if not summary.only_validated:
         summary.put_off = outbox.leads_deferred_again(session, run.ledger)
+    rejected = outbox.unexpected_rejections(session, run.ledger)
     summary.rejected = [
         (
             row.lead,
@@ -282,8 +283,13 @@ def count_states(session: Session, run: RunContext, summary: RunSummary) -> None
             DestinationScope(DestinationId(row.destination), row.is_correction),
             row.code or "",
         )
-        for row in outbox.unexpected_rejections(session, run.ledger)
+        for row in rejected
     ]
+    for (lead, _conversion, scope, _code), row in zip(summary.rejected, rejected, strict=True):
+        # Nobody can mend a click that the platform does not know; a conversion to correct that it does not know, the
+        # settings may.
+        if row.outcome != OutcomeClass.DROP or row.is_correction:
+            summary.to_correct.setdefault(scope, []).append(lead)
     summary.standing = outbox.count_by_state(session, run.ledger.account)
 
 

@@ -20,6 +20,8 @@ class RunFindings:
 
     renames: list[Message] = field(default_factory=list)
     """Status renames detected tonight."""
+    renames_before: list[Message] = field(default_factory=list)
+    """Earlier ones whose new name no setting has."""
     anomalies: list[Anomaly] = field(default_factory=list)
     """What keeps conversions from being sent, one per cause; repeated for as long as it lasts."""
     unreadable: int = 0
@@ -37,6 +39,17 @@ class RunFindings:
             *self.renames,
             *(each.message for each in self.anomalies),
             *count_message(MessageKind.UNREADABLE, self.unreadable),
+            *count_message(MessageKind.UNKNOWN_STATUSES, clicks),
+        ]
+
+    @property
+    def standing(self) -> list[Message]:
+        """Return what needs a human as long as it lasts, whenever it was reported, except anomalies."""
+        clicks = sum(clicks for _, _, clicks in (*self.labels, *self.labels_before))
+        return [
+            *self.renames,
+            *self.renames_before,
+            *count_message(MessageKind.UNREADABLE, self.unreadable + self.unreadable_before),
             *count_message(MessageKind.UNKNOWN_STATUSES, clicks),
         ]
 

@@ -10,6 +10,7 @@ from jobs.ledger.retention.retention import ErasedByAge
 from jobs.plan.planner import PlanningResult
 from jobs.plan.volume_guard import ExcessVolume
 from jobs.pull.ingest import PullResult
+from jobs.rules.incident import Incident
 from jobs.rules.reasons import Cause, DestinationScope, Message, MessageKind, StopCause
 from jobs.run_context import RunReadingScope
 from jobs.run_findings import LabelCount, RunFindings, count_message
@@ -44,6 +45,8 @@ class RunSummary:
     """Deliveries and corrections given up tonight."""
     rejected: list[tuple[str, str, DestinationScope, str]] = field(default_factory=list)
     """Lead, conversion, destination (or its corrections) and platform code of each unexpected rejection."""
+    to_correct: dict[DestinationScope, list[str]] = field(default_factory=dict)
+    """The lead of each of those that a human can change, by destination (or its corrections)."""
     put_off: list[str] = field(default_factory=list)
     """The lead of each delivery that its platform put off tonight and in an earlier run."""
     erased: ErasedByAge = field(default_factory=ErasedByAge)
@@ -56,6 +59,8 @@ class RunSummary:
     """Deliveries due for a check but not checked, by conversion, destination, state and stopped scope."""
     standing: Counter[tuple[str, str, str, Cause]] = field(default_factory=Counter)
     """All deliveries after the night, by conversion, destination, state and reason."""
+    opened: tuple[Incident, ...] = ()
+    """The incidents that this run opened."""
 
     @property
     def stopped_scopes(self) -> dict[DestinationScope, StopCause]:
@@ -64,10 +69,12 @@ class RunSummary:
 
     @property
     def rejection_messages(self) -> list[Message]:
-        """Return a message about unexpected rejections."""
-        unexpected = self.delivered.unexpected + self.corrected.unexpected + self.resolved.unexpected
-        message = MessageKind.WOULD_BE_REJECTED if self.only_validated else MessageKind.REJECTED
-        return count_message(message, unexpected, leads=tuple(dict.fromkeys(lead for lead, *_ in self.rejected)))
+        """Return a message about the rejections that a human can mend; about every unexpected one if only validated."""
+        if self.only_validated:
+            leads = tuple(dict.fromkeys(lead for lead, *_ in self.rejected))
+            return count_message(MessageKind.WOULD_BE_REJECTED, self.delivered.unexpected, leads=leads)
+        rejected = [lead for leads in self.to_correct.values() for lead in leads]
+        return count_message(MessageKind.REJECTED, len(rejected), leads=tuple(dict.fromkeys(rejected)))
 
     @property
     def excess_volumes(self) -> list[Message]:
@@ -92,6 +99,19 @@ class RunSummary:
         return found
 
     @property
+    def findings(self) -> list[Message]:
+        """Return what no other kind of incident tells, as long as it lasts."""
+        return [*self._put_off, *self._held_after_restore, *self.pulled.attention, *self.review.standing]
+
+    @property
+    def _put_off(self) -> list[Message]:
+        return count_message(MessageKind.PUT_OFF, len(self.put_off), leads=tuple(dict.fromkeys(self.put_off)))
+
+    @property
+    def _held_after_restore(self) -> list[Message]:
+        return count_message(MessageKind.HELD_AFTER_RESTORE, self.held_after_restore)
+
+    @property
     def attention(self) -> list[Message]:
         """Return what needs a human's attention."""
         requests = tuple(
@@ -111,9 +131,9 @@ class RunSummary:
                 for scope, known in self.missing_statuses.items()
             ),
             *count_message(MessageKind.IN_DOUBT, self.in_doubt - asked),
-            *count_message(MessageKind.PUT_OFF, len(self.put_off), leads=tuple(dict.fromkeys(self.put_off))),
+            *self._put_off,
             *count_message(MessageKind.IN_DOUBT_ASKS, asked),
-            *count_message(MessageKind.HELD_AFTER_RESTORE, self.held_after_restore),
+            *self._held_after_restore,
             *self.pulled.attention,
             *self.review.attention,
             *([self.erased.problem] if self.erased.problem else []),
@@ -124,4 +144,4 @@ class RunSummary:
         """Return 0 if done, 1 if done but a human is needed, 3 if the source or a destination stopped."""
         if self.source_stopped or self.stopped_scopes:
             return 3
-        return 1 if self.attention else 0
+        return 1 if self.attention or self.opened else 0

@@ -36,6 +36,55 @@ class Fault:
 
 FAULTS = (
     Fault(
+        "an e-mail address typed as a status is shown nowhere",
+        "connectors/oplead/parsing/lead_parser.py",
+        "if holds_contact(text):",
+        "if False:",
+        "tests/unit/oplead/test_lead_parser.py",
+    ),
+    Fault(
+        "a telephone number is no lead's id",
+        "connectors/oplead/parsing/lead_parser.py",
+        "if is_contact(text):",
+        "if False:",
+        "tests/unit/oplead/test_lead_parser.py",
+    ),
+    Fault(
+        "a telephone number in a UTM value is not kept",
+        "jobs/rules/extraction.py",
+        'if "@" in text or holds_contact(text):',
+        'if "@" in text:',
+        "tests/unit/pull/test_report_fields.py",
+    ),
+    Fault(
+        "a refused row that a human can change is a task, a notice and an alarm alike",
+        "jobs/alerts/incidents.py",
+        "if tonight.rejected and (found.is_to_correct or are_many):",
+        "if tonight.rejected and are_many:",
+        "tests/unit/alerts/test_incidents.py",
+    ),
+    Fault(
+        "every alarm of a night has an incident",
+        "jobs/alerts/incidents.py",
+        "yield from map(_finding_incident, summary.findings)",
+        "yield from ()",
+        "tests/unit/alerts/test_incidents.py",
+    ),
+    Fault(
+        "a dead click ends no night with 1",
+        "jobs/nightly.py",
+        "if row.outcome != OutcomeClass.DROP or row.is_correction:",
+        "if True:",
+        "tests/unit/jobs/test_nightly.py",
+    ),
+    Fault(
+        "an incident that opens ends the run with 1",
+        "jobs/run_summary.py",
+        "return 1 if self.attention or self.opened else 0",
+        "return 1 if self.attention else 0",
+        "tests/unit/alerts/test_incidents.py",
+    ),
+    Fault(
         "on PostgreSQL, no account sees another one's rows",
         "jobs/ledger/storage/postgresql_tables.py",
         'f"ALTER TABLE {name} ENABLE ROW LEVEL SECURITY",',

@@ -13,6 +13,8 @@
   // What a click id looks like, as connectors/oplead/click_ids.py reads it.
   var PLAUSIBLE = /^(?=.*[a-z])[\w.-]{5,511}[\w-]$/i;
   var NO_ID = /^(cnl_|fb\.\d|(\d+(\.\d+)?e\d+|undefined|unknown|inconnu|not[-_]set|[\da-f]{8}-([\da-f]{4}-){3}[\da-f]{12})$)/i;
+  // An e-mail address or a telephone number, as connectors/text.py knows them.
+  var CONTACT = /@|(^|\D)(0[1-9]|(\+|00)[1-9]|33( ?[67]| [1-9]))([ .-]?\d){8,12}(?!\d)/;
   var FORMS = {
     fbc: /^fb\.[0-2]\.\d{13}\.(?!\d+$)[\w.-]{5,511}[\w-]$/,
     fbp: /^fb\.[0-2]\.\d{13}\.\d{1,20}$/,
@@ -73,7 +75,7 @@
     var utm = ['', '', ''];
     new URLSearchParams(url.split('#')[0].replace(/\?/g, '&')).forEach(function (value, name) {
       name = name.toLowerCase();
-      if (UTM.includes(name) && !value.includes('@')) utm[UTM.indexOf(name)] = value.replace(/\s/g, ' ').trim().slice(0, 150);
+      if (UTM.includes(name) && !CONTACT.test(value)) utm[UTM.indexOf(name)] = value.replace(/\s/g, ' ').trim().slice(0, 150);
       if (KINDS.includes(name) && !FORMS[name]) put(found, name, value, at);
     });
     put(found, 'utm', utm, at);

@@ -16,7 +16,7 @@ from jobs.alerts.review import FEWEST
 from jobs.ledger.nights import NightNumbers
 from jobs.ledger.report.queries import QualifiedConversion
 from jobs.rules.incident import Incident, IncidentId, IncidentKind
-from jobs.rules.reasons import AnomalyIdentity, AnomalyKind, DestinationScope
+from jobs.rules.reasons import AnomalyIdentity, AnomalyKind, DestinationScope, Message
 from jobs.run_context import RunReadingScope
 from jobs.run_summary import RunSummary
 from jobs.settings.schema import NotificationThresholds
@@ -46,6 +46,8 @@ class DestinationHistory:
     """Whether a human decides what happens after a lost answer."""
     rejected_leads: tuple[str, ...] = ()
     rejected_codes: tuple[str, ...] = ()
+    is_to_correct: bool = False
+    """Whether a human can change one of the rejections."""
 
     @property
     def usual_sends(self) -> float | None:
@@ -102,6 +104,7 @@ def detect_incidents(facts: NightFacts, when: NotificationThresholds) -> Iterato
             yield from _find_unusual_night_numbers(found, facts, when)
     for anomaly in summary.review.anomalies:
         yield Incident(IncidentId(IncidentKind.ANOMALY, anomaly.cause), {"anomaly": anomaly.message})
+    yield from map(_finding_incident, summary.findings)
     if summary.erased.problem:
         yield Incident(IncidentId(IncidentKind.NOT_ERASED), {"why": summary.erased.problem})
     for version in sorted(facts.versions, key=lambda each: each.name):
@@ -117,6 +120,14 @@ def _find_blocked_scopes(summary: RunSummary) -> Iterator[Incident]:
         yield Incident(IncidentId(IncidentKind.STATUS_MISSING, scope), known)
     for scope, excess in summary.held.items():
         yield Incident(IncidentId(IncidentKind.HELD, scope), {"why": excess.message})
+
+
+def _finding_incident(finding: Message) -> Incident:
+    # Two statuses may be renamed in one night. Leads that are named stand where `forget` finds them.
+    after, leads = finding.values.get("after"), finding.values.get("leads")
+    named = {"leads": leads} if isinstance(leads, tuple) else {}
+    identity = IncidentId(IncidentKind.FINDING, f"{finding.id}:{after}" if after else str(finding.id))
+    return Incident(identity, {"finding": finding.without_leads, **named})
 
 
 def _expiring(facts: NightFacts, when: NotificationThresholds) -> Iterator[Incident]:
@@ -144,7 +155,8 @@ def _find_outcome_incidents(found: DestinationHistory, when: NotificationThresho
         yield Incident(IncidentId(IncidentKind.IN_DOUBT, found.scope), values)
     if tonight.unconfirmed:
         yield Incident(IncidentId(IncidentKind.UNCONFIRMED, found.scope), {"count": tonight.unconfirmed})
-    if tonight.rejected >= when.rejected_at_least and _is_above(tonight, when):
+    are_many = tonight.rejected >= when.rejected_at_least and _is_above(tonight, when)
+    if tonight.rejected and (found.is_to_correct or are_many):
         values = {
             "rejected": tonight.rejected,
             "settled": tonight.settled_count,
@@ -204,8 +216,8 @@ def is_incident_over(cause: IncidentId, facts: NightFacts, when: NotificationThr
             return tonight is None or tonight.sent > 0
         case IncidentKind.NOT_ERASED:
             return facts.summary.reading is RunReadingScope.EVERYTHING  # only a night erases
-        case IncidentKind.ANOMALY:
-            return _has_anomaly_cleared(cause.about, facts)
+        case IncidentKind.FINDING | IncidentKind.ANOMALY:
+            return _has_finding_cleared(cause.about, facts)
         case (
             IncidentKind.EXPIRING
             | IncidentKind.HELD
@@ -220,7 +232,9 @@ def is_incident_over(cause: IncidentId, facts: NightFacts, when: NotificationThr
     assert_never(cause.kind)
 
 
-def _has_anomaly_cleared(cause: object, facts: NightFacts) -> bool:
+def _has_finding_cleared(cause: object, facts: NightFacts) -> bool:
+    if isinstance(cause, str):
+        return facts.summary.reading is RunReadingScope.EVERYTHING and facts.summary.source_stopped is None
     if facts.summary.reading is RunReadingScope.WEBHOOKS:
         return False  # it looks for none
     if not isinstance(cause, AnomalyIdentity):

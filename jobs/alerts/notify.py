@@ -188,6 +188,7 @@ def _destinations(
             in_doubt=in_doubt[scope],
             asks_a_human=scope.destination in book.ask_when_lost,
             rejected_leads=tuple(dict.fromkeys(lead for lead, _ in rejected)),
+            is_to_correct=scope in summary.to_correct,
             rejected_codes=tuple(code for code, _ in Counter(code for _, code in rejected).most_common(_CODES)),
         )
 

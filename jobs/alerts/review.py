@@ -72,6 +72,11 @@ def review_run(
     return RunFindings(
         anomalies=[] if planned is None else _anomalies_tonight(session, ledger, book, planned, now=now),
         renames=[_renamed(session, ledger.account, each, book.meanings) for each in tonight],
+        renames_before=[
+            _renamed(session, ledger.account, each, book.meanings)
+            for each in found
+            if each not in tonight and each.after not in book.meanings
+        ],
         unreadable=unreadable,
         unreadable_before=unreadable_before,
         labels=_respell_label_counts(session, ledger.account, (each for each in unknown if each[0] in new)),

@@ -22,6 +22,7 @@ _ABOUT: Mapping[IncidentKind, type] = {
     IncidentKind.SOURCE: NoneType,
     IncidentKind.NOT_ERASED: NoneType,
     IncidentKind.ENDS: str,
+    IncidentKind.FINDING: str,
     IncidentKind.ANOMALY: AnomalyIdentity,
 }
 """What incidents are about that concern no scope."""

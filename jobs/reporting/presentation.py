@@ -15,8 +15,10 @@ from zoneinfo import ZoneInfo
 
 from connectors.language import Language, _, in_english, using_language
 from connectors.text import strip_control_characters
-from jobs.reporting.sentences import message_in_words, value_in_words
+from jobs.alerts.notify import OpenIncident
+from jobs.reporting.sentences import incident_notice, message_in_words, value_in_words
 from jobs.reporting.wording.messages import ANOMALY_TITLES
+from jobs.rules.incident import Incident
 from jobs.rules.reasons import Anomaly, DestinationScope, Message, StopCause
 
 
@@ -49,6 +51,10 @@ def _json(value: object) -> object:
         case Anomaly():
             title = _(ANOMALY_TITLES[value.message.id])
             return {"cause": _json(value.cause), "sentence": message_in_words(value.message), "title": title}
+        case Incident():
+            return incident_notice(value).title
+        case OpenIncident():
+            return _open_incident(value)
         case Message() | StopCause() | DestinationScope():
             return value_in_words(value)
         case Counter():
@@ -61,6 +67,12 @@ def _json(value: object) -> object:
             return [_json(each) for each in value]
     is_record = is_dataclass(value) and not isinstance(value, type)
     return _json(fields_as_dict(value)) if is_record else _scalar(value)
+
+
+def _open_incident(one: OpenIncident) -> object:
+    notice = incident_notice(one.incident)
+    said = {"title": notice.title, "text": notice.text}
+    return _json({"cause": one.incident.id, **said, "since": one.since, "is_new": one.is_new})
 
 
 def fields_as_dict(record: Any) -> dict[str, object]:

@@ -11,14 +11,12 @@ from rich.markup import escape
 
 from connectors.language import (
     N_,
-    Language,
     Plural,
     _,
     _n,
     format_day,
     format_integer,
     join_with_semicolons,
-    using_language,
 )
 from jobs.alerts.notify import OpenIncident
 from jobs.deliver.transactions import SendingResult
@@ -155,17 +153,22 @@ def print_night(console: Console, account: AccountPresentation, night: Night) ->
         console, "", [(_("still open"), message_in_words(each)) for each in summary.review.still_valid_messages]
     )
     print_what_needs_humans(console, _night_needs_human_lines(night))
-    notices = [
+    print_notices(console, account, night.notices or ())
+    if night.brief is not None:
+        console.print()
+        print_brief(console, account, night.brief)
+
+
+def print_notices(console: Console, account: AccountPresentation, notices: Sequence[OpenIncident]) -> None:
+    """Print each open incident, and since when it is open."""
+    lines = [
         (
             _("new") if one.is_new else _("since {day}", day=format_day(one.since.astimezone(account.zone).date())),
             incident_notice(one.incident).title,
         )
-        for one in night.notices or ()
+        for one in notices
     ]
-    print_section(console, _("[bold]Notices[/bold]"), notices)
-    if night.brief is not None:
-        console.print()
-        print_brief(console, account, night.brief)
+    print_section(console, _("[bold]Notices[/bold]"), lines)
 
 
 def _nothing_moved_sentence(night: Night) -> str:
@@ -230,7 +233,10 @@ def report_lines(night: Night) -> list[tuple[str, str]]:
 def night_json(night: Night, currency: str) -> dict[str, object]:
     """Return the whole summary, to be printed as one JSON object."""
     summary = night.summary
-    return fields_as_dict(summary) | {
+    fields = fields_as_dict(summary)
+    for told_elsewhere in ("to_correct", "opened"):
+        del fields[told_elsewhere]
+    return fields | {
         "mode": night.mode,
         "rehearsed": night.mode is not Mode.RUN,
         "ended_at": night.ended_at,
@@ -238,17 +244,9 @@ def night_json(night: Night, currency: str) -> dict[str, object]:
         "stopped": summary.stopped_scopes,
         "attention": summary.attention,
         "deliveries": night.tallies,
-        "notices": [_notice_json(one) for one in night.notices or ()],
+        "notices": night.notices or (),
         "exit_code": summary.exit_code,
     }
-
-
-def _notice_json(one: OpenIncident) -> dict[str, object]:
-    """Return a notice in English."""
-    with using_language(Language.ENGLISH):
-        notice = incident_notice(one.incident)
-    said = {"title": notice.title, "text": notice.text}
-    return {"cause": one.incident.id, **said, "since": one.since, "is_new": one.is_new}
 
 
 def count_deliveries_moved_to(summary: RunSummary, state: DeliveryState) -> int:
@@ -401,7 +399,8 @@ def _unreadable(summary: RunSummary) -> list[str]:
 
 def what_needs_a_human(summary: RunSummary) -> list[str]:
     """Return what needs a human, one sentence each, starting with what stopped."""
-    return [*stop_lines(summary.source_stopped, summary.stopped_scopes), *map(message_in_words, summary.attention)]
+    found = [*stop_lines(summary.source_stopped, summary.stopped_scopes), *map(message_in_words, summary.attention)]
+    return found or [incident_notice(each).title for each in summary.opened]
 
 
 def print_what_needs_humans(console: Console, lines: Sequence[str]) -> None:

@@ -19,7 +19,7 @@ from connectors.language import (
     translated,
 )
 from jobs.reporting.wording.incidents import INCIDENTS, IncidentTexts
-from jobs.reporting.wording.messages import ANOMALY_TITLES, MESSAGES, STOPS, MessagePart
+from jobs.reporting.wording.messages import ANOMALY_TITLES, FINDING_TITLES, MESSAGES, STOPS, MessagePart
 from jobs.reporting.wording.platform_codes import DATA_MANAGER, LOCAL, PLATFORM_CODES, SETTINGS_CODES
 from jobs.reporting.wording.reasons import NOTHING, REASONS, STATES, StateAndReasonTexts
 from jobs.rules.delivery_state import DeliveryState
@@ -224,11 +224,15 @@ def incident_notice(incident: Incident) -> Notice:
 
 
 def _notice(incident: Incident, texts: IncidentTexts) -> Notice:
-    about, anomaly = incident.id.about, incident.values.get("anomaly")
+    about, anomaly, finding = incident.id.about, incident.values.get("anomaly"), incident.values.get("finding")
     values = {"about": about, **incident.values}
     if isinstance(anomaly, Message):
         text = message_in_words(anomaly)
         values |= {"title": _(ANOMALY_TITLES[anomaly.id]), "anomaly": f"{text[0].upper()}{text[1:]}"}
+    if isinstance(finding, Message):
+        leads = {name: incident.values[name] for name in ("leads",) if name in incident.values}
+        text = message_in_words(Message(finding.id, {**finding.values, **leads}))
+        values |= {"title": _(FINDING_TITLES[finding.id]), "finding": f"{text[0].upper()}{text[1:]}"}
     if isinstance(about, DestinationScope):
         values |= {"where": about.destination, "corrections": about.corrections}
     return Notice(_fill(texts.title, values), _fill(texts.text, values))

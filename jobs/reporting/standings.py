@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from jobs.alerts.notify import OpenIncident
 from jobs.ledger.outbox.consents import DeliveryConsent, RecordedConsentAnswer
 from jobs.ledger.report.queries import AwaitedOutcomes, DeliveryStanding, RequestOfDelivery, StateCount
 from jobs.ledger.retention.retention import RetentionTotals
@@ -55,6 +56,8 @@ class StatusReport:
     """Statuses renamed in Oplead whose new names no setting has."""
     left: RetentionTotals | None = None
     """What has left the ledger, and is not counted above; None if nothing has."""
+    notices: tuple[OpenIncident, ...] = ()
+    """The open incidents."""
     overdue: bool = False
     """Whether leads that should have left more than a week ago are still on record."""
 

@@ -21,7 +21,7 @@ from jobs.reporting.console import (
     never_wrap_column,
     print_section,
 )
-from jobs.reporting.page.brief import Brief, print_brief
+from jobs.reporting.page.brief import Brief, print_brief, task_line
 from jobs.reporting.presentation import AccountPresentation
 from jobs.reporting.sentences import explain_state, message_in_words, reason_or_state_code, short_reason_for_state
 from jobs.reporting.standings import LastRun, MatchingDeliveries, StatusReport
@@ -149,6 +149,7 @@ def print_status(
     console.print(f"[bold]{account.name}[/bold] · {now} ({account.zone.key})")
     if brief is not None:
         print_brief(console, account, brief)
+        print_section(console, _("[bold]What needs doing[/bold]"), bulleted(map(task_line, brief.tasks)))
         console.print()
     lines = [(_("last run"), _run(account, status.run)), (_("next"), _next_actions_text(account, status))]
     if status.awaited.requests:

@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from connectors.records import ClickIdKind, Contact, DestinationId, Identifier, Lead, Utm
-from connectors.text import strip_control_characters, tidy_text
+from connectors.text import holds_contact, strip_control_characters, tidy_text
 from jobs.rules.labels import describe_text_shape, normalise_text
 from jobs.rules.model import (
     Amount,
@@ -293,8 +293,8 @@ _FEWEST_DIGITS = 9
 
 
 def _shows(contact: Contact, text: str) -> bool:
-    """Whether a text holds an e-mail address, or this contact's phone number or full name."""
-    if "@" in text:
+    """Whether a text holds an e-mail address, a phone number, or this contact's full name."""
+    if "@" in text or holds_contact(text):
         return True
     digits = _NO_DIGIT.sub("", text)
     if len(digits) >= _FEWEST_DIGITS:

@@ -21,6 +21,8 @@ class IncidentKind(StrEnum):
     ACCEPTANCE = "acceptance"
     NOTHING_SENT = "nothing_sent"
     ANOMALY = "anomaly"
+    FINDING = "finding"
+    """A message of the night that no other kind tells."""
     NOT_ERASED = "not_erased"
     ENDS = "ends"
     UNREADABLE = "unreadable"
@@ -33,7 +35,9 @@ class IncidentId:
 
     kind: IncidentKind
     about: DestinationScope | AnomalyIdentity | str | None = None
-    """None for `SOURCE` and `NOT_ERASED`, a version name for `ENDS`, a cause for `ANOMALY`, otherwise a scope.
+    """None for `SOURCE` and `NOT_ERASED`, a cause for `ANOMALY`, otherwise a scope.
+
+    For `ENDS` a version name, for `FINDING` its message, with the status that it names.
 
     For `UNREADABLE`, its text as stored.
     """

@@ -201,6 +201,13 @@ class Message:
     id: MessageKind
     values: Mapping[str, object] = field(default_factory=dict)
 
+    @property
+    def without_leads(self) -> "Message":
+        """The message without the leads that it names, which may be forgotten later."""
+        # Where leads are counted only, that is a number.
+        named = "leads" if isinstance(self.values.get("leads"), tuple) else None
+        return Message(self.id, {name: value for name, value in self.values.items() if name != named})
+
 
 class AnomalyKind(StrEnum):
     """What keeps conversions from being sent without an error."""

@@ -1,5 +1,6 @@
 """Notices from the installed command: once per cause, again when it returns, and never with personal data."""
 
+import html
 import json
 from datetime import timedelta
 from zoneinfo import ZoneInfo
@@ -7,6 +8,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from connectors.language import format_day, format_time
+from tests.e2e.support.company import CUSTOMER, gclid
 from tests.e2e.support.receiver import receiving
 
 DAY = timedelta(days=1)
@@ -225,3 +227,64 @@ def test_check_refuses_an_unsupported_notice_address(told, receiver):
     assert "pipeline.yaml:1:" in out
     assert "notify.0: the address found here cannot take messages" in out
     assert "t0ken" not in out + err
+
+
+# ── one list on every screen ─────────────────────────────────────────────────────────────────────
+
+
+def later_click(company, number):
+    """Have Google know a lead's click at a time after its appointment, which it then refuses."""
+    clicked_at = {"clicked_at": (company.START + 20 * DAY).isoformat(), "customer": CUSTOMER}
+    company.platform.register_clicks({gclid(number): clicked_at})
+
+
+@pytest.fixture
+def reported(told):
+    """The same company, whose nights write the report's page."""
+    told.settings |= {"language": "en", "report": {"folder": "reports"}}
+    return told
+
+
+def page(company):
+    """The text of the report's page."""
+    (file,) = (company.directory / "run" / "reports").glob("*.html")
+    return html.unescape(file.read_text(encoding="utf-8"))
+
+
+def test_a_night_with_refused_rows_names_the_same_things_everywhere(reported, receiver):
+    """Its output, JSON, page, `status` and notices: what somebody must act on is the same list."""
+    reported.serve(*(appointment(reported, number, day=0) for number in (1, 2)))
+    later_click(reported, 1)
+    later_click(reported, 2)
+    night(reported, 0)
+    reported.sandbox.oplead.put("L-9", reported.lead(9) | {"createdAt": "somewhen"})
+    code, out, _ = night(reported, 1, "--json")
+    told_by_json = {each["title"] for each in json.loads(out)["notices"]}
+    shown_page, (_, status, _) = page(reported), reported.command("status")
+    _, standing, _ = reported.command("status", "--json")
+
+    assert 1 == code
+    assert {"google_ads rejects 100 % of what it settles", "Leads that cannot be read"} == told_by_json
+    assert told_by_json == set(receiver.titles) == {each["title"] for each in json.loads(standing)["notices"]}
+    for title in told_by_json:
+        assert title in shown_page
+        assert title in status
+
+    code, out, _ = night(reported, 2)
+
+    assert 0 == code
+    assert "A human is needed" not in out
+    for title in told_by_json:
+        assert title in out
+
+
+def test_dead_clicks_call_nobody(reported, receiver):
+    """One each night is how ads are; a human can change nothing about it."""
+    codes = []
+    for number in range(3):
+        reported.sandbox.oplead.put(f"L-{number}", appointment(reported, number, day=number))
+        codes.append(night(reported, number)[0])
+    codes.append(night(reported, 3)[0])
+
+    assert [0] * 4 == codes
+    assert [] == receiver.titles

@@ -26,7 +26,7 @@ from connectors.oplead.parsing.fields import (
     text_of,
 )
 from connectors.records import ClickId, Contact, Lead, LeadId, Moment, StatusEntry, Utm
-from connectors.text import strip_control_characters
+from connectors.text import holds_contact, is_contact, strip_control_characters
 
 _ENTRY_STATUS = ("status", "newStatus", "toStatus", "statusLabel", "statut")
 _ENTRY_LABEL = (*_ENTRY_STATUS, "label", "name", "to", "state")
@@ -245,6 +245,8 @@ def as_lead_id(value: object) -> LeadId | None:
     text = text_of(value) if isinstance(value, str | Decimal) else None
     if text is None or len(text) > _LONGEST_ID or not text.isprintable() or text in {".", ".."}:
         return None
+    if is_contact(text):  # an id is shown, logged and kept
+        return None
     return LeadId(text)
 
 
@@ -295,9 +297,11 @@ def _has_container(item: Mapping[str, object], path: str) -> bool:
 
 
 def clean_label(text: str | None) -> str | None:
-    """Return a status fit to store and display: without control characters, and truncated."""
+    """Return a status fit to store and display: short, without control characters; contact data by its shape."""
     if text is None:
         return None
+    if holds_contact(text):
+        return f"<{shape(text)}>"
     return _shortened(strip_control_characters(text).strip(), _LONGEST_LABEL) or None
 
 

@@ -10,9 +10,10 @@ from sqlmodel import Session
 
 from connectors.language import _
 from connectors.ports import Clock
+from jobs.alerts.notify import OpenIncident
 from jobs.cancellation import StopSignal, never_cancelled
 from jobs.cli.night.account_hold import expect_no_other_state, expect_state_exists, hold_account_for_run
-from jobs.cli.night.after_a_night import notify, ping_with_outcome, send_weekly_summary, write_report
+from jobs.cli.night.after_a_night import find_incidents, notify, ping_with_outcome, send_weekly_summary, write_report
 from jobs.cli.night.lead_search import search_leads_in_doubt
 from jobs.exit_codes import UsageError
 from jobs.ledger.report import queries
@@ -103,7 +104,8 @@ def do_night(
             summary = run_night(run, wait=options.wait)
             erase_old(run, settings, summary)
             night = night or summary.started_at.astimezone(settings.zone).date()
-            done = notify(ledger, book, deps, settings, _record_run_end(ledger, summary, opened, night))
+            standing = find_incidents(ledger, book, deps, settings, summary)
+            done = notify(ledger, book, deps, settings, _record_run_end(ledger, summary, opened, night, standing))
             # Before the page: it takes a while, and whatever becomes of it, the night is done.
             ping(done.summary.exit_code)
             done = replace(done, brief=write_report(ledger, book, settings, now=done.ended_at))
@@ -129,7 +131,8 @@ def work_between_nights(
         hold_account_for_run(settings, account_state(settings), _BETWEEN_NIGHTS[reading], clock) as ledger,
     ):
         summary = run_night(RunContext(ledger, book, replace(deps, watch=watch)), reading=reading)
-        return notify(ledger, book, deps, settings, _record_run_end(ledger, summary, clock, None))
+        standing = find_incidents(ledger, book, deps, settings, summary)
+        return notify(ledger, book, deps, settings, _record_run_end(ledger, summary, clock, None, standing))
 
 
 def process_webhook_inbox(settings: Settings, *, watch: ProgressDisplay, stop: StopSignal) -> Night:
@@ -175,13 +178,19 @@ def rehearse_or_validate_night(
     return Night(summary, now, queries.sort_state_counts(shown), options.mode)
 
 
-def _record_run_end(ledger: Ledger, summary: RunSummary, clock: Clock, night: date | None) -> Night:
+def _record_run_end(
+    ledger: Ledger,
+    summary: RunSummary,
+    clock: Clock,
+    night: date | None,
+    standing: tuple[OpenIncident, ...] | None,
+) -> Night:
     """Record a run's end and return its result."""
     now = clock.now()
     finish_run(ledger, summary.exit_code, night=night, now=now)
     with ledger.read_transaction() as session:
         moved = queries.count_by_state_and_reason(session, ledger.account, now=now, run=ledger.run)
-    return Night(summary, now, moved)
+    return Night(summary, now, moved, notices=standing)
 
 
 def erase_old(run: RunContext, settings: Settings, summary: RunSummary) -> None:

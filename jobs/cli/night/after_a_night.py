@@ -2,14 +2,13 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
 from datetime import date, datetime
 from functools import partial
 
 import structlog
 
 from connectors.language import Language, _, using_language
-from jobs.alerts.notify import send_undelivered_notices, update_incidents
+from jobs.alerts.notify import OpenIncident, send_undelivered_notices, update_incidents
 from jobs.alerts.weekly import WeeklySummaryMessage, day_due, send_summary
 from jobs.cli.output import failure_from_error
 from jobs.exit_codes import Exit
@@ -20,7 +19,7 @@ from jobs.ledger.runs import (
 from jobs.metrics import run_metrics, write_metrics
 from jobs.reporting.page.brief import Brief
 from jobs.reporting.run_report import Night
-from jobs.reporting.sentences import message_in_words, recorded_notice, stop_sentence
+from jobs.reporting.sentences import incident_notice, message_in_words, recorded_notice, stop_sentence
 from jobs.run_context import Deps, RunReadingScope
 from jobs.run_summary import RunSummary
 from jobs.settings import Settings
@@ -30,15 +29,30 @@ from jobs.wiring.night import configured_dead_mans_switch, notice_recipients
 _log = structlog.stdlib.get_logger()
 
 
+def find_incidents(
+    ledger: Ledger, book: Rulebook, deps: Deps, settings: Settings, summary: RunSummary
+) -> tuple[OpenIncident, ...] | None:
+    """Open and clear incidents, and add those opened to the summary: they decide its exit code; return the open ones.
+
+    Never raises, so that the night's outcome is recorded and told.
+    """
+    try:
+        now, when = deps.clock.now(), settings.notify_when
+        standing = update_incidents(ledger, book, deps.sinks, summary, when, now=now)
+    except Exception:  # noqa: BLE001
+        _log.warning(_("the incidents could not be brought up to date"), exc_info=True)
+        return None
+    summary.opened = tuple(one.incident for one in standing if one.is_new)
+    return standing
+
+
 def notify(ledger: Ledger, book: Rulebook, deps: Deps, settings: Settings, night: Night) -> Night:
-    """Notify people and write metrics about a recorded night; return the night with its incidents.
+    """Notify people and write metrics about a recorded night, and return it.
 
     Never raises, so that a failed notification does not change the night's outcome.
     """
     try:
-        now, when = deps.clock.now(), settings.notify_when
-        standing = update_incidents(ledger, book, deps.sinks, night.summary, when, now=now)
-        night = replace(night, notices=standing)
+        now = deps.clock.now()
         notice_of, recipients = partial(recorded_notice, zone=book.zone), notice_recipients(settings)
         for address, title in send_undelivered_notices(ledger, recipients, notice_of=notice_of, now=now):
             _log.warning(_("a notice was not taken, and is tried again by the next run"), address=address, notice=title)
@@ -130,11 +144,8 @@ def why_human_is_needed(summary: RunSummary) -> str | None:
     if summary.source_stopped:
         return stop_sentence(summary.source_stopped)
     stops = [f"{where}: {stop_sentence(why)}" for where, why in summary.stopped_scopes.items()]
-    without_leads = (
-        replace(each, values={name: value for name, value in each.values.items() if name != "leads"})
-        for each in summary.attention
-    )
-    return next(iter([*stops, *map(message_in_words, without_leads)]), None)
+    messages = [message_in_words(each.without_leads) for each in summary.attention]
+    return next(iter([*stops, *messages, *(incident_notice(each).title for each in summary.opened)]), None)
 
 
 _ENDED = {
@@ -157,6 +168,8 @@ def _log_night(summary: RunSummary) -> None:
         _log.error("destination stopped", destination=str(where), why=stop_sentence(why))
     for message in summary.attention:
         _log.warning("a human is needed", why=message_in_words(message))
+    for incident in summary.opened:
+        _log.warning("an incident was opened", title=incident_notice(incident).title)
     _log.info(
         _ENDED[summary.reading],
         run=summary.run,

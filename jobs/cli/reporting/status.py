@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from connectors.language import _
+from jobs.alerts.notify import open_incidents
 from jobs.alerts.review import current_anomalies, unknown_labels
 from jobs.cli.accounts import presentation_of_account, reading_settings
 from jobs.cli.state import StateView, open_view
@@ -61,6 +62,7 @@ def show_status(file: Path, *, json_wanted: bool) -> int:
                     if row.after not in book.meanings
                 ),
                 left=retention.retention_totals(session, account),
+                notices=open_incidents(session, account),
                 overdue=retention.has_lead_overdue_for_erasure(
                     session, account, before=view.now - lead_retention_period(settings.retention, book), now=view.now
                 ),

@@ -166,13 +166,16 @@ def weekly_notice(facts: ReportFacts) -> Notice:
     lines += (_("{name}: {number}", name=name, number=number) for name, number in numbers)
     if tasks:
         lines += ["", _("What needs doing:")]
-        lines += (
-            f"- {_(URGENCY[task.level])} · {_(RESPONSIBLE[task.who])} · {task.title}" for task in tasks[:MOST_TASKS]
-        )
+        lines += (f"- {task_line(task)}" for task in tasks[:MOST_TASKS])
     more = len(tasks) - MOST_TASKS
     if more > 0:
         lines.append(_n("… and {count} more", "… and {count} more", more))
     return Notice(_("the week to {day}", day=last), "\n".join(lines))
+
+
+def task_line(task: ActionItem) -> str:
+    """Return a task in one line: when, by whom, and what."""
+    return f"{_(URGENCY[task.level])} · {_(RESPONSIBLE[task.who])} · {task.title}"
 
 
 _STYLES = {Level.GREEN: "bold green", Level.AMBER: "bold yellow", Level.RED: "bold red"}

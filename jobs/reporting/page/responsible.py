@@ -6,7 +6,7 @@ from typing import assert_never
 from jobs.reporting.details import UNKNOWN_KIND, strip_shape_from_detail
 from jobs.reporting.page.facts import Level, ResponsibleParty
 from jobs.rules.incident import IncidentId, IncidentKind
-from jobs.rules.reasons import AnomalyIdentity, AnomalyKind, Reason
+from jobs.rules.reasons import AnomalyIdentity, AnomalyKind, MessageKind, Reason
 
 RESPONSIBLE: Mapping[Reason, ResponsibleParty | None] = {
     Reason.STAGE_NOT_REACHED: None,
@@ -87,6 +87,16 @@ def level_of_incident(kind: IncidentKind) -> Level:
     return Level.RED if kind in _URGENT else Level.AMBER
 
 
+_FINDINGS = {
+    MessageKind.UNREADABLE: ResponsibleParty.OPLEAD_USERS,
+    MessageKind.UNKNOWN_STATUSES: ResponsibleParty.MARKETING,
+    MessageKind.RENAMED_WITHIN_STAGE: ResponsibleParty.MARKETING,
+    MessageKind.RENAMED_TO_KNOWN: ResponsibleParty.MARKETING,
+    MessageKind.RENAMED_TO_UNKNOWN: ResponsibleParty.MARKETING,
+    MessageKind.RENAMED_BETWEEN_UNKNOWN: ResponsibleParty.MARKETING,
+}
+
+
 def who_mends_incident(incident: IncidentId) -> ResponsibleParty:
     """Return who can end an incident."""
     match incident.kind:
@@ -104,6 +114,8 @@ def who_mends_incident(incident: IncidentId) -> ResponsibleParty:
             | IncidentKind.UNREADABLE
         ):
             return ResponsibleParty.OPERATOR
+        case IncidentKind.FINDING:
+            return _FINDINGS.get(MessageKind(str(incident.about).partition(":")[0]), ResponsibleParty.OPERATOR)
         case IncidentKind.ANOMALY:
             about = incident.about
             return who_mends_anomaly(about) if isinstance(about, AnomalyIdentity) else ResponsibleParty.MARKETING

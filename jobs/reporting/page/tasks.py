@@ -17,12 +17,21 @@ from jobs.reporting.page.facts import EXPIRES_WITHIN, ActionItem, Level, Recover
 from jobs.reporting.page.responsible import level_of_incident, who_mends_anomaly, who_mends_incident
 from jobs.reporting.page.words import why_held_back
 from jobs.reporting.sentences import incident_notice, message_in_words
-from jobs.reporting.wording.messages import ANOMALY_TITLES
+from jobs.reporting.wording.messages import ANOMALY_TITLES, FINDING_TITLES
+from jobs.rules.incident import IncidentKind
 from jobs.rules.labels import normalise_label
-from jobs.rules.reasons import Anomaly
+from jobs.rules.reasons import Anomaly, MessageKind
 from jobs.settings.compile import Rulebook
 
 _URGENCY = (Level.RED, Level.AMBER, Level.GREEN)
+_READ_FROM_LEADS = tuple(
+    f"{kind}"
+    for kind in (
+        *(MessageKind.UNREADABLE, MessageKind.UNKNOWN_STATUSES),
+        *(MessageKind.RENAMED_TO_UNKNOWN, MessageKind.RENAMED_BETWEEN_UNKNOWN),
+    )
+)
+"""Findings whose task is read from the leads on record, under the same title: it ends as soon as they are mended."""
 _ENDED_WELL = (Exit.DONE, Exit.ATTENTION)
 
 
@@ -85,7 +94,8 @@ def _incidents(
 ) -> Iterator[ActionItem]:
     known = set()
     for cause, row in recorded_incidents(session, book.account).items():
-        if row.cleared_at is None:
+        is_read_from_leads = cause.kind is IncidentKind.FINDING and str(cause.about).startswith(_READ_FROM_LEADS)
+        if row.cleared_at is None and not is_read_from_leads:
             known.add(cause.about)
             notice = incident_notice(incident_from_row(row))
             who = who_mends_incident(cause)
@@ -129,7 +139,7 @@ def _leads(session: Session, book: Rulebook, now: datetime) -> Iterator[ActionIt
         yield ActionItem(
             Level.AMBER,
             ResponsibleParty.MARKETING,
-            _("Statuses that the settings do not name"),
+            _(FINDING_TITLES[MessageKind.UNKNOWN_STATUSES]),
             _n(
                 "{count} lead has such a status: {names}.",
                 "{count} leads have such a status: {names}.",
@@ -148,7 +158,7 @@ def _leads(session: Session, book: Rulebook, now: datetime) -> Iterator[ActionIt
             yield ActionItem(
                 Level.AMBER,
                 ResponsibleParty.MARKETING,
-                _("A status was renamed in Oplead"),
+                _(FINDING_TITLES[MessageKind.RENAMED_TO_UNKNOWN]),
                 _(
                     "“{before}” seems to be called “{after}” now: write the new name in the settings.",
                     before=before,
@@ -162,7 +172,7 @@ def _leads(session: Session, book: Rulebook, now: datetime) -> Iterator[ActionIt
         yield ActionItem(
             Level.AMBER,
             ResponsibleParty.OPLEAD_USERS,
-            _("Leads that cannot be read"),
+            _(FINDING_TITLES[MessageKind.UNREADABLE]),
             _n("{count} lead could not be read.", "{count} leads could not be read.", count)
             + " "
             + _("Correct them in Oplead; the report says which ones and why, under “Coverage”."),

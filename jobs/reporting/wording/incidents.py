@@ -243,6 +243,7 @@ INCIDENTS: Mapping[IncidentKind, IncidentTexts] = {
         (MessagePart("{title}"),),
         (MessagePart("{anomaly}"), NEW_LINE, MessagePart(N_("`oplead-sync status` shows where everything stands."))),
     ),
+    IncidentKind.FINDING: IncidentTexts((MessagePart("{title}"),), (MessagePart("{finding}."),)),
     IncidentKind.NOT_ERASED: IncidentTexts(
         (MessagePart(N_("What should be erased is still there")),),
         (MessagePart("{why}."), NEW_LINE, MessagePart(N_("Until then it is kept longer than `retention` says."))),

@@ -441,3 +441,23 @@ ANOMALY_TITLES: Mapping[MessageKind, str] = {
     MessageKind.AMOUNT_NEVER_SEEN: N_("Conversions are held back"),
     MessageKind.AMOUNT_EMPTY: N_("Amounts may be missing"),
 }
+
+FINDING_TITLES: Mapping[MessageKind, str] = {
+    **dict.fromkeys(
+        (
+            *(MessageKind.RENAMED_WITHIN_STAGE, MessageKind.RENAMED_TO_KNOWN),
+            *(MessageKind.RENAMED_TO_UNKNOWN, MessageKind.RENAMED_BETWEEN_UNKNOWN),
+        ),
+        N_("A status was renamed in Oplead"),
+    ),
+    MessageKind.UNREADABLE: N_("Leads that cannot be read"),
+    MessageKind.UNKNOWN_STATUSES: N_("Statuses that the settings do not name"),
+    MessageKind.PUT_OFF: N_("Put off by the platform again"),
+    MessageKind.SUSPICIOUSLY_MISSING: N_("Many leads are no longer there"),
+    MessageKind.UNREAD: N_("Leads that were not read"),
+    MessageKind.NO_DETAIL_PAGES: N_("Leads without a page of their own"),
+    MessageKind.INBOX_UNREADABLE: N_("The webhooks' inbox cannot be read"),
+    MessageKind.REPORTED_UNREAD: N_("Leads that webhooks reported were not read"),
+    MessageKind.INBOX_DAMAGED: N_("The webhooks' inbox is damaged"),
+    MessageKind.UNKNOWN_WEBHOOKS: N_("Webhooks that are not understood"),
+}

@@ -309,6 +309,15 @@ def test_tags_hold_no_address_and_are_bounded(visitor):
     )
 
 
+def test_tags_hold_no_telephone_number(visitor):
+    """However it is written; a campaign's number is none."""
+    visitor.goes_to("/?utm_source=%2B33+6+12+34+56+78&utm_medium=sms+0612345678&utm_campaign=21345678901")
+
+    assert ("", "", "21345678901") == tuple(
+        visitor.fields()[f"utm_{name}"] for name in ("source", "medium", "campaign")
+    )
+
+
 def test_tags_reach_the_form_character_for_character(visitor):
     """Markup, separators and letters of any alphabet are text; a space of any kind and a line's end are a space."""
     told = ('"><script>document.title=1</script>', "a;b&c=d?e", "Été\xa0100\u202f% –\n夏")

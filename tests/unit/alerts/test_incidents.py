@@ -18,7 +18,8 @@ from jobs.ledger.nights import NightNumbers
 from jobs.ledger.report.queries import QualifiedConversion
 from jobs.plan.volume_guard import ExcessVolume
 from jobs.reporting.sentences import incident_notice
-from jobs.rules.incident import IncidentId, IncidentKind
+from jobs.reporting.wording.messages import FINDING_TITLES
+from jobs.rules.incident import Incident, IncidentId, IncidentKind
 from jobs.rules.reasons import (
     Anomaly,
     AnomalyIdentity,
@@ -31,6 +32,7 @@ from jobs.rules.reasons import (
     StopKind,
 )
 from jobs.run_context import RunReadingScope
+from jobs.run_findings import LabelCount
 from jobs.run_summary import RunSummary
 from jobs.settings.schema import NotificationThresholds
 from tests.builders import PARIS
@@ -455,3 +457,59 @@ def test_runs_of_one_date_are_one_night():
     assert (NightNumbers(5), (NightNumbers(2), NightNumbers(7, 2)), (NightNumbers(2),)) == numbers_by_night(
         runs, did, today
     )
+
+
+# ── one list ─────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_one_rejection_that_a_human_can_change_is_an_incident():
+    """The alarm needs no share of rejections, and neither does the task."""
+    numbers = NightNumbers(sent=100, accepted=99, rejected=1)
+
+    assert not found(**at(tonight=numbers))
+    assert [(IncidentKind.REJECTED, GOOGLE)] == list(found(**at(tonight=numbers, is_to_correct=True)))
+
+
+@pytest.mark.parametrize("kind", FINDING_TITLES)
+def test_each_finding_has_a_notice_that_names_its_status_or_count(kind):
+    """Its title is the page's task."""
+    values = {"count": 3, "before": "Gagné", "after": "Signé", "leads": 3, "why": "x", "structures": ("a",)}
+    values |= {"leads": ("L-1", "L-2")} if kind is MessageKind.PUT_OFF else {}
+    night = facts()
+    night.summary.review.renames = [Message(kind, values)]
+    (incident,) = detect_incidents(night, WHEN)
+
+    assert FINDING_TITLES[kind] == incident_notice(incident).title
+    assert incident_notice(incident).text
+
+
+def test_every_alarm_of_a_night_has_an_incident():
+    """What was read, what was put off, and what the review found: each ends a night with 1 and opens an incident."""
+    night = facts()
+    night.summary.put_off = ["L-1"]
+    night.summary.pulled.suspicious = 7
+    night.summary.pulled.webhooks.damaged = 1
+    night.summary.review.unreadable, night.summary.review.labels = 2, [LabelCount("Vendu", 3, 2)]
+    incidents = list(detect_incidents(night, WHEN))
+
+    assert len(night.summary.attention) == len(incidents) == 5
+    assert all(incident_notice(each).title in FINDING_TITLES.values() for each in incidents)
+    assert ("L-1",) == incidents[0].values["leads"]
+
+
+def test_a_finding_is_over_once_a_night_that_read_everything_does_not_find_it():
+    """A run between nights shows nothing."""
+    cause = IncidentId(IncidentKind.FINDING, "suspiciously_missing")
+
+    assert is_incident_over(cause, facts(), WHEN)
+    assert not is_incident_over(cause, facts(reading=RunReadingScope.WEBHOOKS), WHEN)
+    assert not is_incident_over(cause, facts(source_stopped=REVOKED), WHEN)
+
+
+def test_an_incident_that_opens_ends_the_run_with_1():
+    """A drop in acceptance is found by its history alone: no message of the night tells it."""
+    night = facts().summary
+    assert 0 == night.exit_code
+    night.opened = (Incident(IncidentId(IncidentKind.ENDS, "v26"), {}),)
+
+    assert 1 == night.exit_code

@@ -137,6 +137,7 @@ def test_failing_notices_and_metrics_do_not_change_the_night(monkeypatch, tmp_pa
 def test_why_a_human_is_needed_names_no_lead(about):
     """A fleet keeps it for months, and the lead may be forgotten meanwhile."""
     said = Message(about, {"count": 2, "leads": ("L-1", "L-2")})
-    why = after_a_night.why_human_is_needed(SimpleNamespace(source_stopped=None, stopped_scopes={}, attention=[said]))
+    summary = SimpleNamespace(source_stopped=None, stopped_scopes={}, attention=[said], opened=())
+    why = after_a_night.why_human_is_needed(summary)
 
     assert (True, False) == (why.startswith("2 "), "L-1" in why)

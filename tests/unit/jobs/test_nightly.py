@@ -58,7 +58,7 @@ def test_withheld_deliveries_alone_exit_with_0(account):
         (OutcomeClass.DEFER, 0),
         (OutcomeClass.EXPIRED, 0),
         (OutcomeClass.DROP_EXPECTED, 0),
-        (OutcomeClass.DROP, 1),
+        (OutcomeClass.DROP, 0),
         (OutcomeClass.FIX_DATA, 1),
         (OutcomeClass.DUPLICATE, 1),
         (OutcomeClass.UNKNOWN, 1),
@@ -98,7 +98,7 @@ def test_partly_refused_outcomes_exit_with_1(account):
 
 def test_rejection_raises_an_alarm_only_on_its_own_night(account):
     """The next night has nothing new to report."""
-    answering(account, Outcome(OutcomeClass.DROP, "X"))
+    answering(account, Outcome(OutcomeClass.FIX_DATA, "X"))
     account.put(lead())
 
     assert [1, 0] == [account.night().exit_code, account.night().exit_code]

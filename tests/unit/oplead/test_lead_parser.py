@@ -340,3 +340,21 @@ def test_only_the_existence_of_an_appointment_is_kept(value, expected):
 
     assert expected is parse(fields=fields, rdv={"date": value}).has_appointment
     assert not parse(rdv={"date": value}).has_appointment
+
+
+@pytest.mark.parametrize("typed", ["jean.dupont@exemple.fr", "à rappeler au 06 12 34 56 78"])
+def test_contact_data_typed_as_a_status_is_shown_by_its_shape_only(typed):
+    """In the current status and in the history alike: it is stored, and shown in reports."""
+    lead = parse(status=typed, statusHistory=[{"status": typed, "date": "2026-07-05"}])
+
+    assert lead.label.startswith("<text, ")
+    assert {lead.label} == {entry.label for entry in lead.history}
+
+
+@pytest.mark.parametrize("value", ["jean.dupont@exemple.fr", "0612345678", "+33 6 12 34 56 78"])
+def test_contact_data_is_no_lead_id(value):
+    """An id is shown and logged: such a lead is told as unreadable, by the shape of its id."""
+    with pytest.raises(UnreadableLeadError) as refused:
+        parser().read_id({"id": value})
+
+    assert value not in str(refused.value)

@@ -32,6 +32,9 @@ def test_utm_fields_are_kept_with_the_lead(account):
         ("PETIT Léa", "<text, 9 characters>"),
         ("Petit prix", "Petit prix"),
         ("12345678901", "12345678901"),
+        # Another person's: whoever recommended the company.
+        ("parrain 07 98 76 54 32", "<text, 22 characters>"),
+        ("+33798765432", "<text, 12 characters>"),
     ],
 )
 def test_contact_data_in_a_utm_field_is_not_kept(account, text, kept):

@@ -329,7 +329,8 @@ def test_every_reason_has_someone_or_nobody_responsible():
 def test_every_incident_has_a_level_and_someone_responsible(kind):
     """An open incident is never green."""
     assert level_of_incident(kind) in (Level.AMBER, Level.RED)
-    assert isinstance(who_mends_incident(IncidentId(kind)), ResponsibleParty)
+    about = "unread" if kind is IncidentKind.FINDING else None
+    assert isinstance(who_mends_incident(IncidentId(kind, about)), ResponsibleParty)
 
 
 def test_who_mends_an_anomaly():

@@ -40,7 +40,7 @@ from jobs.reporting.standings import Explanation, LastRun, LeadConversionStandin
 from jobs.reporting.status_report import print_delivery_list, print_states, print_status
 from jobs.reporting.wording.reasons import REASONS
 from jobs.rules.delivery_state import DeliveryState
-from jobs.rules.reasons import Reason, StopCause, StopKind
+from jobs.rules.reasons import DestinationScope, Reason, StopCause, StopKind
 from jobs.run_findings import LabelCount
 from jobs.run_summary import RunSummary
 
@@ -243,6 +243,7 @@ def test_expected_rejections_are_reported_separately():
 
     summary.resolved.moved["sale", "google_ads", DeliveryState.REJECTED, "INVALID_GCLID"] = 1
     summary.resolved.unexpected = 1
+    summary.to_correct = {DestinationScope("google_ads"): ["L-1"]}
 
     assert "4 rejected (3 of them to be expected: no such click)" == answers_line(summary)
     assert 1 == summary.exit_code
