@@ -4,10 +4,12 @@ from collections import Counter
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from connectors.records import DestinationId
 from jobs.deliver.resolve import ResolvingResult
 from jobs.deliver.transactions import SendingResult
 from jobs.ledger.retention.retention import ErasedByAge
 from jobs.plan.planner import PlanningResult
+from jobs.plan.twin_guard import ChangedIds, twins_message
 from jobs.plan.volume_guard import ExcessVolume
 from jobs.pull.ingest import PullResult
 from jobs.rules.reasons import Cause, DestinationScope, Message, MessageKind, StopCause
@@ -30,8 +32,8 @@ class RunSummary:
     """Results of sending corrections."""
     resolved: ResolvingResult = field(default_factory=ResolvingResult)
     review: RunFindings = field(default_factory=RunFindings)
-    held: dict[DestinationScope, ExcessVolume] = field(default_factory=dict)
-    """Scopes that the volume guard holds until a human approves."""
+    held: dict[DestinationScope, ExcessVolume | ChangedIds] = field(default_factory=dict)
+    """Scopes that are held until a human approves, or says which leads are the same."""
     source_stopped: StopCause | None = None
     unknown_labels: list[LabelCount] = field(default_factory=list)
     """Labels in no stage and not in `ignored_statuses`."""
@@ -76,6 +78,16 @@ class RunSummary:
         ]
 
     @property
+    def twin_messages(self) -> list[Message]:
+        """Return a message about new twins at destinations that are not held for them."""
+        twins = {at: count for at, count in self.planned.twins.items() if not self._is_held_for_ids(at[0])}
+        pairs = tuple(dict.fromkeys(pair for _, pair in twins))
+        return [twins_message(MessageKind.POSSIBLE_TWINS, sum(twins.values()), pairs)] if twins else []
+
+    def _is_held_for_ids(self, destination: DestinationId) -> bool:
+        return isinstance(self.held.get(DestinationScope(destination)), ChangedIds)
+
+    @property
     def attention(self) -> list[Message]:
         """Return what needs a human's attention."""
         requests = tuple(
@@ -89,6 +101,7 @@ class RunSummary:
         return [
             *self.rejection_messages,
             *self.excess_volumes,
+            *self.twin_messages,
             *count_message(MessageKind.UNCONFIRMED, self.unconfirmed, requests=requests),
             *count_message(MessageKind.IN_DOUBT, self.in_doubt - asked),
             *count_message(MessageKind.PUT_OFF, len(self.put_off), leads=tuple(dict.fromkeys(self.put_off))),

@@ -15,6 +15,8 @@ from connectors.records import ApiVersion
 from jobs.alerts.review import FEWEST
 from jobs.ledger.nights import NightNumbers
 from jobs.ledger.report.queries import QualifiedConversion
+from jobs.plan.twin_guard import ChangedIds
+from jobs.plan.volume_guard import ExcessVolume
 from jobs.rules.incident import Incident, IncidentId, IncidentKind
 from jobs.rules.reasons import AnomalyIdentity, AnomalyKind, DestinationScope
 from jobs.run_context import RunReadingScope
@@ -97,7 +99,7 @@ def detect_incidents(facts: NightFacts, when: NotificationThresholds) -> Iterato
         yield Incident(IncidentId(IncidentKind.STOPPED, scope), {"why": stop})
     yield from _expiring(facts, when)
     for scope, excess in summary.held.items():
-        yield Incident(IncidentId(IncidentKind.HELD, scope), {"why": excess.message})
+        yield Incident(IncidentId(IncidentKind.HELD, scope), {"why": excess.message, "ids": not _is_excess(excess)})
     for found in facts.destinations:
         yield from _find_outcome_incidents(found, when)
         # The number of corrections in a night, and how they fare, predict nothing about the next night.
@@ -125,10 +127,15 @@ def _expiring(facts: NightFacts, when: NotificationThresholds) -> Iterator[Incid
                 "later": len(times) - len(soon),
                 "first": soon[0],
                 "last": soon[-1].date(),
-                "held": scope in held,
+                "held": _is_excess(held.get(scope)),
                 "why": stopped.get(scope) or held[scope].message,
             }
             yield Incident(IncidentId(IncidentKind.EXPIRING, scope), values)
+
+
+def _is_excess(held: ExcessVolume | ChangedIds | None) -> bool:
+    """Whether a scope is held by the volume guard."""
+    return isinstance(held, ExcessVolume)
 
 
 def _find_outcome_incidents(found: DestinationHistory, when: NotificationThresholds) -> Iterator[Incident]:

@@ -124,6 +124,7 @@ def read_webhook_leads(run: RunContext, *, until: datetime, done: PullResult) ->
         Transient: the source kept failing. What was read so far is kept; the next run reads the rest.
     """
     events, now = NewEvents.arrived_since_last_run(run, done), run.now()
+    done.shown_since = now
     try:
         asked = events.read_remaining_leads(DetailFetcher(run, done, until, started=now))
         with run.ledger.read_transaction() as session:

@@ -103,6 +103,10 @@ class PullResult:
     """Leads that seem deleted, but are too many to be believed."""
     unread: int = 0
     """Leads to read by their own pages for which the list left no time at all."""
+    shown_since: datetime | None = None
+    """When the reading began, by the source's clock: it did not show what was last seen before. None if nothing was."""
+    shows_all: bool = False
+    """Whether it showed every lead that there is, so that the others are gone."""
     complete: bool = False
     """False if the time budget ended the pull early; the next one resumes there."""
     moved: bool = False

@@ -34,6 +34,8 @@ class Reason(StrEnum):
     DUE = "due"
     EXCESS_VOLUME = "excess_volume"
     """Held by the volume guard."""
+    IDS_CHANGED = "ids_changed"
+    """Held with its destination, because ids of leads seem to have changed."""
     CLICK_TOO_RECENT = "click_too_recent"
     NOON_AWAITED = "noon_awaited"
     VALUE_AWAITED = "value_awaited"
@@ -54,6 +56,8 @@ class Reason(StrEnum):
     """The reported time is impossible."""
     TO_BE_READ_AGAIN = "to_be_read_again"
     COUNTED_ALREADY = "counted_already"
+    POSSIBLE_TWIN = "possible_twin"
+    """Its lead looks like another that it counted for, and whose id has vanished."""
     EXCLUDED = "excluded"
     NOT_CONFIGURED = "not_configured"
     SENDING = "sending"
@@ -78,6 +82,11 @@ class Reason(StrEnum):
     PARTLY_REFUSED = "partly_refused"
     MISCOUNTED = "miscounted"
 
+
+NAMING_ANOTHER_LEAD = frozenset({Reason.COUNTED_ALREADY, Reason.POSSIBLE_TWIN})
+"""Reasons whose detail is the id of the lead that counts instead."""
+HELD_FOR_A_HUMAN = frozenset({Reason.EXCESS_VOLUME, Reason.IDS_CHANGED})
+"""Reasons for which what is due is held, destination by destination."""
 
 PlatformCode = NewType("PlatformCode", str)
 """A platform's own code, verbatim; empty where the state is enough."""
@@ -165,6 +174,8 @@ class MessageKind(StrEnum):
     WOULD_BE_REJECTED = auto()
     EXCESS_VOLUME = auto()
     HELD_THERE = auto()
+    IDS_CHANGED = auto()
+    POSSIBLE_TWINS = auto()
     UNCONFIRMED = auto()
     UNRESOLVED_REQUEST = auto()
     IN_DOUBT = auto()

@@ -35,7 +35,7 @@ from jobs.ledger.schema import (
 )
 from jobs.rules.delivery_state import FROZEN, OPEN, DeliveryKind, DeliveryState, check_delivery_move
 from jobs.rules.model import delivery_key
-from jobs.rules.reasons import Cause, DestinationScope, PlatformCode, Reason
+from jobs.rules.reasons import HELD_FOR_A_HUMAN, Cause, DestinationScope, PlatformCode, Reason
 
 WITH_REASON = OPEN | {
     DeliveryState.SKIPPED,
@@ -289,7 +289,7 @@ def is_any_due(session: Session, account: str, *, now: datetime) -> bool:
     due = select(Delivery.id).where(
         Delivery.account == account,
         Delivery.state == DeliveryState.PENDING,
-        col(Delivery.reason).is_distinct_from(Reason.EXCESS_VOLUME),
+        func.coalesce(Delivery.reason, "").not_in(HELD_FOR_A_HUMAN),
         *_send_time_reached(now),
     )
     return session.exec(due.limit(1)).first() is not None
@@ -509,22 +509,22 @@ def count_volume_guarded(session: Session, due: DueFilter) -> int:
     return session.exec(select(func.count()).where(*due.conditions(), due.is_volume_guarded())).one()
 
 
-def hold_volume_guarded(session: Session, due: DueFilter) -> None:
+def hold_volume_guarded(session: Session, due: DueFilter, reason: Reason) -> None:
     """Hold what `count_volume_guarded` counts until a human releases it."""
     session.exec(
         update(Delivery)
         .where(*due.conditions(), due.is_volume_guarded())
-        .values(reason=Reason.EXCESS_VOLUME, detail=None)
+        .values(reason=reason, detail=None)
         .execution_options(synchronize_session=False)
     )
 
 
 def release_held(session: Session, account: str) -> None:
-    """Release everything held by the volume guard."""
+    """Release everything that was held with its destination."""
     held = (
         col(Delivery.account) == account,
         col(Delivery.state) == DeliveryState.PENDING,
-        col(Delivery.reason) == Reason.EXCESS_VOLUME,
+        col(Delivery.reason).in_(HELD_FOR_A_HUMAN),
     )
     session.exec(update(Delivery).where(*held).values(reason=Reason.DUE))
 

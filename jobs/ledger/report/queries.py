@@ -40,7 +40,7 @@ from jobs.ledger.schema import (
 )
 from jobs.rules.delivery_state import DeliveryState
 from jobs.rules.model import ConsentAnswer
-from jobs.rules.reasons import Cause, Reason
+from jobs.rules.reasons import HELD_FOR_A_HUMAN, Cause, Reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +167,7 @@ def count_by_state_and_reason(
     first: dict[_Alike, datetime] = {}
     for state, conversion, destination, reason, code, twice, held_for, waits, count, worth_cents, opens_at in rows:
         cause = cause_from_columns(state, reason, code, may_count_twice=twice)
-        if state == DeliveryState.PENDING and reason != Reason.EXCESS_VOLUME and not waits:
+        if state == DeliveryState.PENDING and reason not in HELD_FOR_A_HUMAN and not waits:
             cause = Reason.DUE
         key = (conversion, destination, DeliveryState(state), cause, Reason(held_for) if held_for else None)
         counts[key] += count
@@ -212,7 +212,7 @@ def deliveries_in_states(
 
 def current_reason(row: Delivery, now: datetime) -> Cause:
     """Return why a delivery is in its state; `due` if it goes out next."""
-    if row.state == DeliveryState.PENDING and row.reason != Reason.EXCESS_VOLUME:
+    if row.state == DeliveryState.PENDING and row.reason not in HELD_FOR_A_HUMAN:
         due_at = due_time(row)
         if due_at is None or due_at <= now:
             return Reason.DUE

@@ -20,16 +20,17 @@ from jobs.ledger.schema import (
     ForgottenLead,
     LabelMove,
     LeadRow,
+    LeadToldApart,
     StatusChange,
     Transition,
     UnreadableLeadRow,
     is_correction,
 )
-from jobs.rules.reasons import Reason
+from jobs.rules.reasons import NAMING_ANOTHER_LEAD
 
 _THEIRS = bulk.has_lead_among(col(Delivery.account), col(Delivery.lead))
 _THEIR_DELIVERIES = sqlalchemy.select(col(Delivery.id)).where(_THEIRS)
-_BY_LEAD = (DedupKey, ContactHash, ClickIdRow, ConsentAnswerRow, StatusChange, LabelMove)
+_BY_LEAD = (DedupKey, ContactHash, ClickIdRow, ConsentAnswerRow, StatusChange, LabelMove, LeadToldApart)
 _BY_ID = (UnreadableLeadRow, ExcludedTestLead, LeadRow)
 
 
@@ -73,7 +74,7 @@ def erase_mentions(session: Session, account: str, ids: Collection[LeadId]) -> N
     for model in (Delivery, Transition):
         theirs = bulk.has_lead_among(col(model.account), col(model.detail))
         of_duplicates = sqlalchemy.update(bulk.table_of(model)).where(
-            theirs, col(model.reason) == Reason.COUNTED_ALREADY
+            theirs, col(model.reason).in_(NAMING_ANOTHER_LEAD)
         )
         bulk.change_rows(session, of_duplicates.values(detail=None), account, ids)
     session.expire_all()

@@ -268,7 +268,7 @@ def test_delivery_held_by_the_volume_guard_until_expiry_says_so(account):
         new = outbox.DueFilter(
             account=ledger.account, destination=GOOGLE, now=account.clock.now(), conversions={"sale"}
         )
-        outbox.hold_volume_guarded(session, new)
+        outbox.hold_volume_guarded(session, new, Reason.EXCESS_VOLUME)
     account.clock.time = CREATED + timedelta(days=91)
     account.prepare()
     (row,) = account.rows()
