@@ -294,7 +294,7 @@ NOTIFIED_WHEN: Mapping[IncidentKind, str] = {
     IncidentKind.EXPIRING: (
         "their destination is stopped or held, and their window closes within three days of the next night"
     ),
-    IncidentKind.HELD: "the volume guard holds what is due",
+    IncidentKind.HELD: "the volume guard, or changed ids of leads, hold what is due",
     IncidentKind.REJECTED: (
         "one was rejected that a human can change, or more than 5 % and at least 5 were, conversions and corrections "
         "counted separately; expected rejections, such as a click that the platform does not know, do not count"

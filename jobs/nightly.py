@@ -30,9 +30,11 @@ from jobs.plan.planner import (
     plan,
     with_missing_value_guard,
 )
+from jobs.plan.twin_guard import apply_twin_answer, hold_changed_ids
 from jobs.plan.volume_guard import hold_excess_volume, hold_sent_before_restore
 from jobs.pull.exported_file import open_newest_export
 from jobs.pull.inbox import read_webhook_leads
+from jobs.pull.originals import ask_for_originals
 from jobs.pull.sync import check_clock_plausible, pull
 from jobs.rules.delivery_state import DeliveryState
 from jobs.rules.reasons import DestinationScope, StopCause, StopKind
@@ -160,10 +162,12 @@ def _read(run: RunContext, reading: RunReadingScope = RunReadingScope.EVERYTHING
     summary.reading = reading
     if reading is not RunReadingScope.NOTHING:
         with run.deps.watch(NightStep.PULL, summary), recording_source_failures(run, summary):
+            until = run.now() + run.deps.sync_window.budget
             if reading is RunReadingScope.EVERYTHING:
-                _pull(run, summary)
+                _pull(run, summary, until)
             else:
-                read_webhook_leads(run, until=run.now() + run.deps.sync_window.budget, done=summary.pulled)
+                read_webhook_leads(run, until=until, done=summary.pulled)
+            ask_for_originals(run, until=until, done=summary.pulled)
     return summary
 
 
@@ -176,7 +180,7 @@ def begin_run(run: RunContext) -> RunSummary:
     now = run.now()
     summary = RunSummary(run.ledger.account, run.ledger.run, now)
     with run.ledger.write_transaction() as session:
-        apply_settings_to_ledger(session, run.book, now=now)
+        apply_settings_to_ledger(session, run.book, now=now, takes_other_ids=run.deps.twins is not None)
         summary.recovered = mark_interrupted_in_doubt(session, run.ledger, now=now)
     return summary
 
@@ -203,7 +207,7 @@ def recording_source_failures(run: RunContext, summary: RunSummary) -> Iterator[
         raise
 
 
-def _pull(run: RunContext, summary: RunSummary) -> None:
+def _pull(run: RunContext, summary: RunSummary, until: datetime) -> None:
     """Read changed leads; read everything a second time if a label appeared that the first reading couldn't resolve.
 
     Both readings share one night's time and request budget. In `details` mode there is no second reading: every lead
@@ -212,7 +216,6 @@ def _pull(run: RunContext, summary: RunSummary) -> None:
     """
     window, done = run.deps.sync_window, summary.pulled
     open_newest_export(run)
-    until = run.now() + window.budget
     pull(run, until=until, done=done)
     if not done.complete or window.style is SyncMode.DETAILS:
         return
@@ -238,11 +241,12 @@ def _plan(run: RunContext, summary: RunSummary) -> tuple[RunContext, datetime]:
         if summary.reading is RunReadingScope.EVERYTHING:
             update_estimates(run)
         run = with_missing_value_guard(run)
-        summary.planned = plan(run)
+        summary.planned = plan(run, shown_since=summary.pulled.shown_since)
+        apply_twin_answer(run, summary.planned)
         plan_adjustments(run)
         erase_unusable_personal_data(run)
         decided_at = run.now()
-        summary.held = hold_excess_volume(run, now=decided_at)
+        summary.held = {**hold_excess_volume(run, now=decided_at), **hold_changed_ids(run, now=decided_at)}
         summary.held_after_restore = hold_sent_before_restore(run)
     return run, decided_at
 
@@ -300,12 +304,15 @@ class RenamedIdError(CommandError):
     """An id vanished while a new one goes to the same place, or an old id is reused; the message has the fix."""
 
 
-def apply_settings_to_ledger(session: Session, book: Rulebook, *, now: datetime) -> None:
+def apply_settings_to_ledger(session: Session, book: Rulebook, *, now: datetime, takes_other_ids: bool = False) -> None:
     """Apply the settings to the ledger: renamed conversions, starts, and which leads to read or plan again.
+
+    `takes_other_ids` is whether a person said what becomes of leads whose ids are read from another field.
 
     Raises:
         RenamedError: an id vanished and a new one takes its place undeclared, or a new id was used before.
     """
+    _refuse_other_lead_ids(session, book, takes_other_ids=takes_other_ids)
     on_record = starts.recorded_conversion_ids(session, book.account)
     unknown = {route.conversion for route in book.routes} - on_record
     for new, old in book.was.items():
@@ -351,6 +358,25 @@ def _refuse_renamed(session: Session, book: Rulebook, unknown: Collection[str]) 
                 new=new,
             )
         )
+
+
+def _refuse_other_lead_ids(session: Session, book: Rulebook, *, takes_other_ids: bool) -> None:
+    """Refuse another field for the leads' ids, under which all would be new and everything sent again."""
+    row = session.get(ConfigDigest, (book.account, _LEAD_ID))
+    if row is not None and row.digest != book.lead_id_paths and not takes_other_ids:
+        raise RenamedIdError(
+            _(
+                "`oplead.fields.id` was {old} and is {new}: a lead's id is permanent, for it is by this id that the "
+                "ledger knows what was sent. Write the old one again. If these are the same leads under other ids, run "
+                "`oplead-sync run --same-leads` once; if they are others, `run --other-leads`.",
+                old=row.digest or _("not set"),
+                new=book.lead_id_paths or _("not set"),
+            )
+        )
+    session.merge(ConfigDigest(account=book.account, kind=_LEAD_ID, digest=book.lead_id_paths))
+
+
+_LEAD_ID = "lead_id"
 
 
 def _adopt_digests(session: Session, book: Rulebook, *, anew: bool) -> None:

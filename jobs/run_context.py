@@ -69,6 +69,13 @@ class SyncMode(StrEnum):
     """The list only shows which leads exist; their data is on their own pages."""
 
 
+class TwinAnswer(StrEnum):
+    """What a person says of conversions that are held as possible twins, and of another field for the leads' ids."""
+
+    SAME = "same_leads"
+    OTHER = "other_leads"
+
+
 @dataclass(frozen=True, slots=True)
 class PullOptions:
     """How far a pull reaches."""
@@ -92,6 +99,8 @@ class Deps:
     sync_window: PullOptions
     accept_volume: bool = False
     """Whether a human approved tonight's excess volume."""
+    twins: TwinAnswer | None = None
+    """What a person said of twins, if they did."""
     accept_file: bool = False
     """Whether a human approved a file with far fewer leads or fewer columns than the last one."""
     cancel_token: CancelToken = never_cancelled

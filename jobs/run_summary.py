@@ -4,10 +4,12 @@ from collections import Counter
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from connectors.records import DestinationId
 from jobs.deliver.resolve import ResolvingResult
 from jobs.deliver.transactions import SendingResult
 from jobs.ledger.retention.retention import ErasedByAge
 from jobs.plan.planner import PlanningResult
+from jobs.plan.twin_guard import ChangedIds, twins_message
 from jobs.plan.volume_guard import ExcessVolume
 from jobs.pull.ingest import PullResult
 from jobs.rules.incident import Incident
@@ -31,8 +33,8 @@ class RunSummary:
     """Results of sending corrections."""
     resolved: ResolvingResult = field(default_factory=ResolvingResult)
     review: RunFindings = field(default_factory=RunFindings)
-    held: dict[DestinationScope, ExcessVolume] = field(default_factory=dict)
-    """Scopes that the volume guard holds until a human approves."""
+    held: dict[DestinationScope, ExcessVolume | ChangedIds] = field(default_factory=dict)
+    """Scopes that are held until a human approves, or says which leads are the same."""
     source_stopped: StopCause | None = None
     unknown_labels: list[LabelCount] = field(default_factory=list)
     """Labels in no stage and not in `ignored_statuses`."""
@@ -101,7 +103,13 @@ class RunSummary:
     @property
     def findings(self) -> list[Message]:
         """Return what no other kind of incident tells, as long as it lasts."""
-        return [*self._put_off, *self._held_after_restore, *self.pulled.attention, *self.review.standing]
+        return [
+            *self.twin_messages,
+            *self._put_off,
+            *self._held_after_restore,
+            *self.pulled.attention,
+            *self.review.standing,
+        ]
 
     @property
     def _put_off(self) -> list[Message]:
@@ -110,6 +118,16 @@ class RunSummary:
     @property
     def _held_after_restore(self) -> list[Message]:
         return count_message(MessageKind.HELD_AFTER_RESTORE, self.held_after_restore)
+
+    @property
+    def twin_messages(self) -> list[Message]:
+        """Return a message about new twins at destinations that are not held for them."""
+        twins = {at: count for at, count in self.planned.twins.items() if not self._is_held_for_ids(at[0])}
+        pairs = tuple(dict.fromkeys(pair for _, pair in twins))
+        return [twins_message(MessageKind.POSSIBLE_TWINS, sum(twins.values()), pairs)] if twins else []
+
+    def _is_held_for_ids(self, destination: DestinationId) -> bool:
+        return isinstance(self.held.get(DestinationScope(destination)), ChangedIds)
 
     @property
     def attention(self) -> list[Message]:
@@ -125,6 +143,7 @@ class RunSummary:
         return [
             *self.rejection_messages,
             *self.excess_volumes,
+            *self.twin_messages,
             *count_message(MessageKind.UNCONFIRMED, self.unconfirmed, requests=requests),
             *(
                 Message(MessageKind.STATUS_MISSING, {"scope": scope, **known})

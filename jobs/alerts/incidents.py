@@ -15,6 +15,8 @@ from connectors.records import ApiVersion
 from jobs.alerts.review import FEWEST
 from jobs.ledger.nights import NightNumbers
 from jobs.ledger.report.queries import QualifiedConversion
+from jobs.plan.twin_guard import ChangedIds
+from jobs.plan.volume_guard import ExcessVolume
 from jobs.rules.incident import Incident, IncidentId, IncidentKind
 from jobs.rules.reasons import AnomalyIdentity, AnomalyKind, DestinationScope, Message
 from jobs.run_context import RunReadingScope
@@ -119,7 +121,7 @@ def _find_blocked_scopes(summary: RunSummary) -> Iterator[Incident]:
     for scope, known in summary.missing_statuses.items():
         yield Incident(IncidentId(IncidentKind.STATUS_MISSING, scope), known)
     for scope, excess in summary.held.items():
-        yield Incident(IncidentId(IncidentKind.HELD, scope), {"why": excess.message})
+        yield Incident(IncidentId(IncidentKind.HELD, scope), {"why": excess.message, "ids": not _is_excess(excess)})
 
 
 def _finding_incident(finding: Message) -> Incident:
@@ -142,10 +144,15 @@ def _expiring(facts: NightFacts, when: NotificationThresholds) -> Iterator[Incid
                 "later": len(times) - len(soon),
                 "first": soon[0],
                 "last": soon[-1].date(),
-                "held": scope in held,
+                "held": _is_excess(held.get(scope)),
                 "why": stopped.get(scope) or held[scope].message,
             }
             yield Incident(IncidentId(IncidentKind.EXPIRING, scope), values)
+
+
+def _is_excess(held: ExcessVolume | ChangedIds | None) -> bool:
+    """Whether a scope is held by the volume guard."""
+    return isinstance(held, ExcessVolume)
 
 
 def _find_outcome_incidents(found: DestinationHistory, when: NotificationThresholds) -> Iterator[Incident]:

@@ -173,6 +173,11 @@ def run(
     accept_file: Annotated[
         bool, typer.Option("--accept-file", help="Read an export with far fewer leads or columns than the last one.")
     ] = False,
+    same_leads: Annotated[
+        bool,
+        typer.Option("--same-leads", help="Leads held as possibly the same under new ids are: send nothing again."),
+    ] = False,
+    other_leads: Annotated[bool, typer.Option("--other-leads", help="They are other leads: send theirs too.")] = False,
     first_run: FirstRun = False,
     inbox: Annotated[
         bool, typer.Option("--inbox", help="Between nights: read only the leads that webhooks have reported.")
@@ -187,6 +192,7 @@ def run(
     from jobs.cli.night.account_night import RunOptions  # noqa: PLC0415
     from jobs.cli.night.run import run_accounts  # noqa: PLC0415
     from jobs.reporting.run_report import Mode  # noqa: PLC0415
+    from jobs.run_context import TwinAnswer  # noqa: PLC0415
 
     waits = _parse_wait_option(wait)
     if dry_run and validate_only:
@@ -195,10 +201,13 @@ def run(
         raise typer.BadParameter(_("nothing is sent, so there is nothing to wait for"), param_hint="--wait")
     if (dry_run or validate_only) and first_run:
         raise typer.BadParameter(_("nothing is kept, so no state is made"), param_hint="--first-run")
-    if inbox and (dry_run or validate_only or waits or accept_volume or first_run):
+    if same_leads and other_leads:
+        raise typer.BadParameter(_("choose one: they are the same leads or others"), param_hint="--same-leads")
+    twins = TwinAnswer.SAME if same_leads else TwinAnswer.OTHER if other_leads else None
+    if inbox and (dry_run or validate_only or waits or accept_volume or twins or first_run):
         raise typer.BadParameter(_("this is no whole night: use it alone"), param_hint="--inbox")
     mode = Mode.REHEARSAL if dry_run else Mode.VALIDATION if validate_only else Mode.RUN
-    options = RunOptions(mode, waits, accept_volume, accept_file, first_run, inbox_only=inbox)
+    options = RunOptions(mode, waits, accept_volume, accept_file, twins, first_run, inbox_only=inbox)
     return run_accounts(config, options, at_once=at_once, json_wanted=json)
 
 

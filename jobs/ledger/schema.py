@@ -213,7 +213,7 @@ class ConfigDigest(AccountKeyedRow, table=True):
 
     __tablename__ = "config_digest"
     kind: str = Field(primary_key=True)
-    """`extraction` (what is read from a lead) or `rules` (what is decided from it)."""
+    """`extraction` (what is read from a lead), `rules` (what is decided from it) or `lead_id` (the paths of its id)."""
     digest: str
 
 
@@ -408,6 +408,14 @@ class ContactHash(AccountKeyedRow, table=True):
     destination: str = Field(primary_key=True)
     kind: str = Field(primary_key=True)
     sha256: str = Field(primary_key=True)
+
+
+class LeadToldApart(AccountKeyedRow, table=True):
+    """A lead of which a person said that it is another one than that whose click it shares."""
+
+    __tablename__ = "lead_told_apart"
+    __table_args__ = (_of_lead(),)
+    lead: str = Field(primary_key=True)
 
 
 class ConsentAnswerRow(LedgerRow, table=True):

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
@@ -13,9 +13,10 @@ from sqlmodel import Session
 from connectors.records import ClickIdKind, DeliveryKey, DestinationId, LeadId, OutcomeClass
 from jobs.ledger import bulk
 from jobs.ledger.leads import leads, starts
-from jobs.ledger.outbox import deduplication, outbox
+from jobs.ledger.outbox import deduplication, outbox, twins
 from jobs.ledger.outbox.deduplication import DedupCandidateLead, DedupCandidates, DuplicatePrecedence
 from jobs.ledger.outbox.outbox import DeliveriesOfLeads, DeliveryMove
+from jobs.ledger.outbox.twins import Place, Twin
 from jobs.ledger.report import queries
 from jobs.ledger.schema import Delivery, DeliveryRecord
 from jobs.plan.expected_values import with_latest_estimates
@@ -90,14 +91,18 @@ class PlanningResult:
     """By conversion, how many became pending with a click another counting lead shares; reported, not blocked."""
     filtered_out: Counter[tuple[str, str]] = field(default_factory=Counter)
     """By conversion and destination, how many leads reached the stage after its start but are excluded by `where`."""
+    twins: dict[tuple[DestinationId, Twin], int] = field(default_factory=dict)
+    """By destination and pair of leads, how many conversions were newly held as possible twins."""
 
 
-def plan(run: RunContext) -> PlanningResult:
+def plan(run: RunContext, *, shown_since: datetime | None = None) -> PlanningResult:
     """Plan every lead that changed, whose open delivery ran out of time or whose rules changed; update its deliveries.
 
+    Leads that were not shown since `shown_since` are not known to exist still; with None, none is.
     `run` must have been `with_missing_value_guard` since leads were last read.
     """
     account, now = run.ledger.account, run.now()
+    shown_since = shown_since or now
     with ExitStack() as stack:
         once = [route for route in run.book.routes if route.once is not None]
         candidates = {
@@ -112,8 +117,8 @@ def plan(run: RunContext) -> PlanningResult:
                 and (route.expected_value is None or route.expected_value.value is not None)
             }
             routes = {route.conversion_destination_pair for route in run.book.routes}
-            leads.flag_released_for_planning(session, account, routes, with_value=with_value)
-            planner = _Planner(run, starts.load_counting_starts(session, account), now, candidates)
+            leads.flag_released_for_planning(session, account, routes, with_value=with_value, shown_since=shown_since)
+            planner = _Planner(run, starts.load_counting_starts(session, account), now, candidates, shown_since)
         with run.ledger.read_transaction() as session:
             planner.find_duplicates(session)
         planning = True
@@ -165,7 +170,10 @@ class _Planner:
     now: datetime
     candidates: Mapping[tuple[str, DestinationId], DedupCandidates]
     """Tonight's duplicate leads, by conversion and destination, where a conversion counts once per click or person."""
+    shown_since: datetime
     done: PlanningResult = field(default_factory=PlanningResult)
+    originals: Mapping[Place, LeadId] = field(default_factory=dict)
+    """Of the leads being planned, the conversions that may be twins, and the vanished leads that they counted for."""
     last: LeadId | None = None
     """The last lead planned; each batch starts after it, so that leads waiting before it aren't scanned again."""
 
@@ -225,11 +233,18 @@ class _Planner:
         """Every lead to be planned, with its conversions and the deduplication keys on record, in batches."""
         account, after = self.run.ledger.account, None
         while ids := leads.leads_to_plan(session, account, limit=LEADS_AT_ONCE, after=after):
-            facts = leads.load_lead_facts(session, account, ids)
+            facts = self._load_facts(session, ids)
             existing = outbox.deliveries_of_leads(session, account, ids).conversions
             stored = deduplication.dedup_keys_of_leads(session, account, ids)
             yield from ((facts[lead], existing.get(lead, []), stored) for lead in ids)
             after = ids[-1]
+
+    def _load_facts(self, session: Session, ids: Collection[LeadId]) -> Mapping[LeadId, LeadFacts]:
+        account = self.run.ledger.account
+        facts = leads.load_lead_facts(session, account, ids)
+        clicks = {lead.id: lead.click_ids for lead in facts.values()}
+        self.originals = twins.find_originals(session, account, clicks, shown_since=self.shown_since)
+        return facts
 
     def plan_some(self, session: Session) -> bool:
         """Plan the next leads; return False when none is left."""
@@ -237,7 +252,7 @@ class _Planner:
         ids = leads.leads_to_plan(session, account, limit=LEADS_AT_ONCE, after=self.last)
         if not ids:
             return False
-        facts = leads.load_lead_facts(session, account, ids)
+        facts = self._load_facts(session, ids)
         known = outbox.deliveries_of_leads(session, account, ids)
         changes = _Changes()
         for lead in ids:
@@ -258,6 +273,7 @@ class _Planner:
             if decision.reason is Reason.WHERE_DOES_NOT_MATCH and lead.fresh:
                 self._count_filtered_out(route, lead, DeliveryKey(delivery.key))
             if state is not None:
+                self._count_new_twin(delivery, decision)
                 changes.moves.append(
                     update_delivery_from_decision(delivery, route=route, decision=decision, state=state)
                 )
@@ -271,9 +287,13 @@ class _Planner:
         """Decide one route; also return the delivery's next state, None to leave it alone."""
         decision = decide_route(route, lead, self.starts[route.conversion_destination_pair], delivery, now=self.now)
         candidates = self.candidates.get(route.conversion_destination_pair)
-        rival = None if candidates is None else candidates.lead_counting_instead(lead.id)
+        rival, reason = (
+            None if candidates is None else candidates.lead_counting_instead(lead.id),
+            Reason.COUNTED_ALREADY,
+        )
+        if rival is None and delivery.state not in COUNTING:
+            rival, reason = self.originals.get((lead.id, *route.conversion_destination_pair)), Reason.POSSIBLE_TWIN
         if rival is not None and isinstance(decision, Decision) and decision.state is DeliveryState.PENDING:
-            reason = Reason.COUNTED_ALREADY
             decision = Decision(DeliveryState.WITHHELD, reason, decision.entry, decision.closes_at, rival)
         sent_before = was_sent(route, lead, existing, self.run.book.routes)
         if not isinstance(delivery, Delivery):
@@ -283,6 +303,11 @@ class _Planner:
         if sent_before:
             decision = NoSuchConversion(Reason.SENT_ELSEWHERE)
         return decision, next_delivery_state(self._current_delivery_status(delivery, decision, route, lead), decision)
+
+    def _count_new_twin(self, delivery: DeliveryRecord, decision: Decision | NoSuchConversion) -> None:
+        if decision.reason is Reason.POSSIBLE_TWIN and delivery.reason != Reason.POSSIBLE_TWIN:
+            pair = DestinationId(delivery.destination), Twin(delivery.lead, decision.detail or "")
+            self.done.twins[pair] = self.done.twins.get(pair, 0) + 1
 
     def _count_filtered_out(self, route: ConversionRoute, lead: LeadFacts, key: DeliveryKey) -> None:
         start = self.starts[route.conversion_destination_pair]

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 from jobs.ledger import runs
 from jobs.ledger.outbox import outbox, requests
 from jobs.ledger.outbox.outbox import DueFilter
-from jobs.rules.reasons import DestinationScope, Message, MessageKind
+from jobs.rules.reasons import DestinationScope, Message, MessageKind, Reason
 from jobs.run_context import RunContext
 
 NIGHTS = 28
@@ -104,7 +104,7 @@ def hold_excess_volume(run: RunContext, *, now: datetime) -> dict[DestinationSco
             excess = excess_volume(due, nights, max_per_run=limit, what=what)
             if excess is not None:
                 found[DestinationScope(destination, corrections)] = excess
-                outbox.hold_volume_guarded(session, new)
+                outbox.hold_volume_guarded(session, new, Reason.EXCESS_VOLUME)
     return found
 
 

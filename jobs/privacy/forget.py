@@ -17,8 +17,8 @@ from jobs.ledger.retention import erasure, monthly
 from jobs.ledger.retention.monthly import CountByMonth
 from jobs.ledger.runs import Ledger
 from jobs.ledger.schema import Attempt, Delivery, ExcludedTestLead, LeadRow, Request, UnreadableLeadRow, stored_row_id
-from jobs.rules.delivery_state import FROZEN, OPEN, DeliveryState, state_once_forgotten
-from jobs.rules.reasons import Reason
+from jobs.rules.delivery_state import OPEN, SENT, DeliveryState, state_once_forgotten
+from jobs.rules.reasons import NAMING_ANOTHER_LEAD, Reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,10 +156,6 @@ def _end_what_is_under_way(session: Session, ledger: Ledger, ids: Collection[Lea
     session.flush()
 
 
-_SENT = FROZEN | {DeliveryState.ACCEPTED, DeliveryState.UNCONFIRMED}
-"""States in which a platform has it, or may have it."""
-
-
 def _duplicates_of_sent(session: Session, account: str, ids: Collection[LeadId]) -> list[Delivery]:
     """Return other leads' conversions that were held back because one of these leads' counts instead.
 
@@ -172,12 +168,12 @@ def _duplicates_of_sent(session: Session, account: str, ids: Collection[LeadId])
         col(sent.conversion) == col(Delivery.conversion),
         col(sent.destination) == col(Delivery.destination),
         col(sent.original).is_(None),
-        col(sent.state).in_(_SENT),
+        col(sent.state).in_(SENT),
     )
     held_back = (
         Delivery.account == account,
         Delivery.state == DeliveryState.WITHHELD,
-        Delivery.reason == Reason.COUNTED_ALREADY,
+        col(Delivery.reason).in_(NAMING_ANOTHER_LEAD),
         col(Delivery.detail).in_(ids),
         col(Delivery.lead).not_in(ids),
     )

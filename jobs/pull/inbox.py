@@ -4,23 +4,22 @@ The inbox is a second source of every lead's history: whenever a lead is stored,
 shows (`jobs.pull.ingest`). Here is only what makes sure that the leads with new events are read.
 """
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Self
 
 from sqlmodel import Session
 
-from connectors.errors import KeyRefused, Misconfigured
-from connectors.language import _
-from connectors.records import Found, LeadId, LeadPage, UnreadableLead
+from connectors.errors import Misconfigured
+from connectors.records import Found, LeadId, LeadPage
 from jobs.ledger import reading_progress
 from jobs.ledger.leads import reported_leads, status_labels
 from jobs.ledger.leads.reported_leads import NOT_FOUND, LookupState
 from jobs.ledger.outbox import outbox
 from jobs.ledger.report import queries
 from jobs.ledger.retention.erasure import forgotten_by_either
-from jobs.pull.ingest import DetailFetcher, FetchedDetails, PullResult
+from jobs.pull.ingest import DetailFetcher, FetchedDetails, PastRefusedFetcher, PullResult
 from jobs.run_context import RunContext
 from jobs.webhooks.inbox_reader import InboxReader
 
@@ -158,29 +157,13 @@ class NewEvents:
 
 
 @dataclass(slots=True)
-class _ReportedLeadFetcher(DetailFetcher):
-    """Reads leads that webhooks reported, past those whose own page is refused: their ids may be made up."""
+class _ReportedLeadFetcher(PastRefusedFetcher):
+    """Reads leads that webhooks reported; whoever reaches the receiver may have made up their ids."""
 
     events: NewEvents = field(kw_only=True)
 
-    def _fetch(self, part: Sequence[LeadId]) -> Iterator[tuple[LeadId, Found]]:
-        """Yield what the source shows; never past a refused key."""
-        position = 0
-        while position < len(part):
-            try:
-                for one in self.run.deps.source.fetch_each(part[position:]):
-                    position += 1
-                    yield one
-            except KeyRefused:
-                raise
-            except Misconfigured as error:
-                lead = part[position]
-                position += 1
-                is_unknown = lead in self.events.unknown
-                why = _("its own page fails ({error})", error=error)
-                yield lead, None if is_unknown else UnreadableLead(lead, why)
-            else:
-                return
+    def _refused(self, lead: LeadId, error: Misconfigured) -> Found:
+        return None if lead in self.events.unknown else super(_ReportedLeadFetcher, self)._refused(lead, error)
 
     def _note_stored(self, session: Session, found: Sequence[tuple[LeadId, Found]]) -> None:
         """Note which were read, and which do not exist; of one on record, the night decides whether it is gone."""
@@ -214,6 +197,7 @@ def read_webhook_leads(run: RunContext, *, until: datetime, done: PullResult) ->
         Transient: the source kept failing. What was read so far is kept; the next run reads the rest.
     """
     events, now = NewEvents.arrived_since_last_run(run, done), run.now()
+    done.shown_since = now
     try:
         asked = events.read_remaining_leads(DetailFetcher(run, done, until, started=now))
         if not asked.as_asked and len(asked.ids) >= MANY:

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from sqlmodel import Session
 
 from connectors.crm import ReceivedEvent
+from connectors.errors import KeyRefused, Misconfigured
 from connectors.language import N_, _
 from connectors.ports import ReadsExports
 from connectors.records import Found, Lead, LeadId, LeadPage, ListedLead, SubstituteLead, UnreadableLead
@@ -106,6 +107,10 @@ class PullResult:
     """Leads that seem deleted, but are too many to be believed."""
     unread: int = 0
     """Leads to read by their own pages for which the list left no time at all."""
+    shown_since: datetime | None = None
+    """When the reading began, by the source's clock: it did not show what was last seen before. None if nothing was."""
+    shows_all: bool = False
+    """Whether it showed every lead that there is, so that the others are gone."""
     complete: bool = False
     """False if the time budget ended the pull early; the next one resumes there."""
     moved: bool = False
@@ -391,3 +396,28 @@ class DetailFetcher:
         forgotten = forgotten_by_either(session, account, self.run.ledger.place, named)
         on_record = leads.stored_lead_ids(session, account, named) | forgotten.keys()
         return {lead: other for lead, other in others.items() if {lead, other} <= on_record}
+
+
+@dataclass(slots=True)
+class PastRefusedFetcher(DetailFetcher):
+    """Reads single leads, past those whose own page is refused, but never past a refused key."""
+
+    def _fetch(self, part: Sequence[LeadId]) -> Iterator[tuple[LeadId, Found]]:
+        position = 0
+        while position < len(part):
+            try:
+                for one in self.run.deps.source.fetch_each(part[position:]):
+                    position += 1
+                    yield one
+            except KeyRefused:
+                raise
+            except Misconfigured as error:
+                lead = part[position]
+                position += 1
+                yield lead, self._refused(lead, error)
+            else:
+                return
+
+    def _refused(self, lead: LeadId, error: Misconfigured) -> Found:
+        """Return what a lead counts as whose page is refused."""
+        return UnreadableLead(lead, _("its own page fails ({error})", error=error))

@@ -45,10 +45,16 @@ def pull(run: RunContext, *, until: datetime, done: PullResult) -> None:
     reading = _NightReading(run, done, until, started=run.now())
     reading.events = NewEvents.arrived_since_last_run(run, done)
     try:
-        if not reading.read_list(*reading.begin_or_resume()):
+        try:
+            is_read = reading.read_list(*reading.begin_or_resume())
+        finally:
+            done.shown_since = reading.started
+        if not is_read:
             reading.hold_merges()
             return
         began, is_whole = reading.finish()
+        if began is not None and is_whole and not (reading.reads_by_details or done.moved):
+            done.shown_since, done.shows_all = began, True
         reading.read_remaining_webhook_leads()
         if reading.reads_by_details:
             done.complete = reading.reread_relevant_leads()

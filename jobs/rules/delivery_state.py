@@ -65,13 +65,16 @@ ENTRY = frozenset({_S.SKIPPED, _S.PENDING, _S.WITHHELD, _S.EXPIRED, _S.CANCELLED
 FROZEN = frozenset({_S.IN_FLIGHT, _S.SUBMITTED, _S.IN_DOUBT})
 """States in which the platform may hold the bytes, so they must not change."""
 
+SENT = frozenset({*FROZEN, _S.ACCEPTED, _S.UNCONFIRMED})
+"""States in which a platform has it, or may have it."""
+
 OPEN = frozenset({_S.PENDING, _S.WITHHELD})
 """States in which a delivery follows the lead's latest data."""
 
 NOT_OUT = frozenset({_S.SKIPPED, *OPEN, _S.REJECTED, _S.CANCELLED})
 """States in which the platform doesn't have the conversion from us, but may still get it."""
 
-COUNTING = frozenset({_S.PENDING, *FROZEN, _S.ACCEPTED, _S.UNCONFIRMED})
+COUNTING = frozenset({_S.PENDING, *SENT})
 """States in which the conversion counts: it will be sent, or the platform may have it."""
 
 

@@ -36,6 +36,8 @@ class Reason(StrEnum):
     """Held by the volume guard."""
     AFTER_RESTORE = "after_restore"
     """It may have been sent before the state was restored from a backup."""
+    IDS_CHANGED = "ids_changed"
+    """Held with its destination, because ids of leads seem to have changed."""
     CLICK_TOO_RECENT = "click_too_recent"
     NOON_AWAITED = "noon_awaited"
     VALUE_AWAITED = "value_awaited"
@@ -56,6 +58,8 @@ class Reason(StrEnum):
     """The reported time is impossible."""
     TO_BE_READ_AGAIN = "to_be_read_again"
     COUNTED_ALREADY = "counted_already"
+    POSSIBLE_TWIN = "possible_twin"
+    """Its lead looks like another that it counted for, and whose id has vanished."""
     EXCLUDED = "excluded"
     NOT_CONFIGURED = "not_configured"
     SENDING = "sending"
@@ -81,7 +85,9 @@ class Reason(StrEnum):
     MISCOUNTED = "miscounted"
 
 
-HELD_FOR_A_HUMAN = (Reason.EXCESS_VOLUME, Reason.AFTER_RESTORE)
+NAMING_ANOTHER_LEAD = frozenset({Reason.COUNTED_ALREADY, Reason.POSSIBLE_TWIN})
+"""Reasons whose detail is the id of the lead that counts instead."""
+HELD_FOR_A_HUMAN = frozenset({Reason.EXCESS_VOLUME, Reason.IDS_CHANGED, Reason.AFTER_RESTORE})
 """Why what is pending and due does not go out until a human says so."""
 
 PlatformCode = NewType("PlatformCode", str)
@@ -170,6 +176,8 @@ class MessageKind(StrEnum):
     WOULD_BE_REJECTED = auto()
     EXCESS_VOLUME = auto()
     HELD_THERE = auto()
+    IDS_CHANGED = auto()
+    POSSIBLE_TWINS = auto()
     UNCONFIRMED = auto()
     UNRESOLVED_REQUEST = auto()
     STATUS_MISSING = auto()

@@ -49,6 +49,8 @@ class Rulebook:
     """Maps each normalised label to its stage, or to `IGNORED`."""
     extraction_digest: str
     rules_digest: str
+    lead_id_paths: str = ""
+    """Where a lead's id stands, as written; empty where nothing is."""
     ask_when_lost: frozenset[DestinationId] = frozenset()
     """Destinations where a human decides whether to resend a request whose response was lost."""
     max_per_run: Mapping[DestinationId, int] = field(default_factory=dict)
@@ -182,6 +184,7 @@ def compile_rules(settings: Settings, limits: AllLimits) -> Rulebook:
         meanings={normalise_listed_label(label): place for place, listed in labels.items() for label in listed},
         extraction_digest=extraction_digest(settings),
         rules_digest=rules_digest(settings),
+        lead_id_paths=", ".join(settings.oplead.fields.id or ()),
         ask_when_lost=frozenset(DestinationId(meta.id) for meta in settings.meta if meta.in_doubt == "ask"),
         max_per_run={
             DestinationId(one.id): one.max_per_run

@@ -117,7 +117,7 @@ class FieldSettings(Strict):
     """
 
     id: Paths | None = None
-    """The lead's id."""
+    """The lead's id. Permanent: the ledger knows by it what was sent, so another one is refused."""
     created_at: Paths | None = None
     """When the lead was created."""
     updated_at: Paths | None = None

@@ -33,7 +33,7 @@ from jobs.reporting.page.leads.archive import monthly_lead_counter
 from jobs.reporting.run_report import Mode, Night
 from jobs.rules.delivery_state import DeliveryState
 from jobs.rules.reasons import Message, MessageKind
-from jobs.run_context import Deps, ProgressDisplay, RunContext, RunReadingScope, no_progress_display
+from jobs.run_context import Deps, ProgressDisplay, RunContext, RunReadingScope, TwinAnswer, no_progress_display
 from jobs.run_summary import RunSummary
 from jobs.settings import Settings
 from jobs.wiring.account import account_inbox, open_clock
@@ -56,6 +56,8 @@ class RunOptions:
     """Whether to override the volume guard."""
     accept_file: bool = False
     """Whether to read a file with far fewer leads or fewer columns than the last one."""
+    twins: TwinAnswer | None = None
+    """What a person says of leads that look like others whose ids have vanished."""
     first_run: bool = False
     """Whether the account has never run, so that its state is created."""
     others: frozenset[str] | None = frozenset()
@@ -116,7 +118,9 @@ def do_night(
 
 
 def _night_deps(deps: Deps, options: RunOptions, watch: ProgressDisplay) -> Deps:
-    return replace(deps, accept_volume=options.accept_volume, accept_file=options.accept_file, watch=watch)
+    return replace(
+        deps, accept_volume=options.accept_volume, twins=options.twins, accept_file=options.accept_file, watch=watch
+    )
 
 
 _BETWEEN_NIGHTS = {RunReadingScope.NOTHING: RESOLVING, RunReadingScope.WEBHOOKS: INBOX}

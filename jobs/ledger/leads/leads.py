@@ -2,7 +2,7 @@
 
 import json
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 
@@ -52,7 +52,7 @@ from jobs.rules.model import (
     StatusTimeOrigin,
     UnreadableAmount,
 )
-from jobs.rules.reasons import Reason
+from jobs.rules.reasons import NAMING_ANOTHER_LEAD, Reason
 
 _ERASED_AT_ONCE = 1_000
 """Click ids per statement."""
@@ -65,6 +65,7 @@ _READ_AT = case(
 
 _OF_LEADS = bulk.has_lead_among(col(LeadRow.account), col(LeadRow.id))
 _DIGESTS = sqlalchemy.select(col(LeadRow.id), col(LeadRow.digest)).where(_OF_LEADS, col(LeadRow.deleted_at).is_(None))
+_ASKED = sqlalchemy.select(col(LeadRow.id), col(LeadRow.asked_at)).where(_OF_LEADS)
 _CREATED = sqlalchemy.select(col(LeadRow.id), col(LeadRow.created_at)).where(_OF_LEADS)
 
 _PLANNED = (
@@ -158,6 +159,11 @@ def flag_all_for_planning(session: Session, account: str) -> None:
     session.exec(update(LeadRow).where(col(LeadRow.account) == account).values(to_plan=True))
 
 
+def flag_for_planning(session: Session, account: str, ids: Collection[str]) -> None:
+    """Flag these leads for planning."""
+    _update(session, account, [LeadId(lead) for lead in ids], to_plan=True)
+
+
 def flag_expired_for_planning(session: Session, account: str, *, now: datetime) -> None:
     """Flag for planning the leads whose open conversions have expired, and for a check those whose corrections have."""
     expired = (col(Delivery.state).in_(OPEN), col(Delivery.expires_at) < now)
@@ -166,16 +172,22 @@ def flag_expired_for_planning(session: Session, account: str, *, now: datetime) 
 
 
 _WITHOUT_VALUE = (Reason.VALUE_NEVER_SEEN, Reason.VALUE_NOT_ESTIMATED)
-_RELEASABLE = (Reason.COUNTED_ALREADY, *_WITHOUT_VALUE)
+_RELEASABLE = (*NAMING_ANOTHER_LEAD, *_WITHOUT_VALUE)
 
 
 def flag_released_for_planning(
-    session: Session, account: str, routes: Collection[tuple[str, str]], *, with_value: Collection[str]
+    session: Session,
+    account: str,
+    routes: Collection[tuple[str, str]],
+    *,
+    with_value: Collection[str],
+    shown_since: datetime,
 ) -> None:
     """Flag for planning the leads with deliveries whose reason to be withheld may be gone, though they didn't change.
 
     Of the conversions and destinations in `routes`, these are duplicates of a lead that no longer counts or is itself
-    to be planned, and deliveries of conversions that now have a value: no lead had one, or there was no estimate.
+    to be planned, twins of one that no longer counts or was shown again since `shown_since`, and deliveries of
+    conversions that now have a value: no lead had one, or there was no estimate.
     """
     # Each column of an index is named, so that of all that is withheld, no other rows are read.
     conversions, destinations = {conversion for conversion, _ in routes}, {destination for _, destination in routes}
@@ -195,11 +207,12 @@ def flag_released_for_planning(
         col(rival.original).is_(None),
         col(rival.state).in_(COUNTING),
     )
-    is_to_plan = exists().where(
-        col(rival_lead.account) == account, col(rival_lead.id) == col(Delivery.detail), col(rival_lead.to_plan)
-    )
+    is_rival = and_(col(rival_lead.account) == account, col(rival_lead.id) == col(Delivery.detail))
+    is_to_plan = exists().where(is_rival, col(rival_lead.to_plan))
+    is_shown = exists().where(is_rival, col(rival_lead.deleted_at).is_(None), col(rival_lead.seen_at) >= shown_since)
     released = or_(
         and_(col(Delivery.reason) == Reason.COUNTED_ALREADY, or_(~counts, is_to_plan)),
+        and_(col(Delivery.reason) == Reason.POSSIBLE_TWIN, or_(~counts, is_shown)),
         and_(col(Delivery.reason).in_(_WITHOUT_VALUE), col(Delivery.conversion).in_(with_value)),
     )
     _flag(session, account, *withheld, released, to_plan=True)
@@ -312,6 +325,20 @@ def _is_worth_reading(account: str, since: datetime) -> ColumnElement[bool]:
         ClickIdRow.account == account, col(ClickIdRow.kind).in_(ClickIdKind), ClickIdRow.clicked_at >= since, WHOLE
     )
     return and_(col(LeadRow.deleted_at).is_(None), col(LeadRow.id).in_(union(created, clicked, _with_open(account))))
+
+
+def has_vanished(account: str, shown_since: datetime) -> ColumnElement[bool]:
+    """Match leads that are not known to exist still: none was shown, even as unreadable, since the reading began.
+
+    Absence alone proves nothing where a reading may have missed leads: whoever concludes from it asks for them first.
+    """
+    return or_(col(LeadRow.deleted_at).is_not(None), _not_listed_since(account, shown_since))
+
+
+def not_asked_since(session: Session, account: str, ids: Iterable[LeadId], since: datetime) -> list[LeadId]:
+    """Return which of these leads no reading has asked for by their own pages since then."""
+    rows = bulk.select_rows(session, _ASKED, account, list(ids))
+    return [LeadId(row.id) for row in rows if row.asked_at is None or row.asked_at < since]
 
 
 def _not_listed_since(account: str, since: datetime) -> ColumnElement[bool]:

@@ -513,12 +513,12 @@ def count_volume_guarded(session: Session, due: DueFilter) -> int:
     return session.exec(select(func.count()).where(*due.conditions(), due.is_volume_guarded())).one()
 
 
-def hold_volume_guarded(session: Session, due: DueFilter) -> None:
+def hold_volume_guarded(session: Session, due: DueFilter, reason: Reason) -> None:
     """Hold what `count_volume_guarded` counts until a human releases it."""
     session.exec(
         update(Delivery)
         .where(*due.conditions(), due.is_volume_guarded())
-        .values(reason=Reason.EXCESS_VOLUME, detail=None)
+        .values(reason=reason, detail=None)
         .execution_options(synchronize_session=False)
     )
 

@@ -20,6 +20,7 @@ from jobs.ledger.schema import (
     ForgottenLead,
     LabelMove,
     LeadRow,
+    LeadToldApart,
     ReportedLeadRow,
     StatusChange,
     Transition,
@@ -27,11 +28,20 @@ from jobs.ledger.schema import (
     is_correction,
 )
 from jobs.ledger.storage.forgotten_place import ForgottenPlace
-from jobs.rules.reasons import Reason
+from jobs.rules.reasons import NAMING_ANOTHER_LEAD
 
 _THEIRS = bulk.has_lead_among(col(Delivery.account), col(Delivery.lead))
 _THEIR_DELIVERIES = sqlalchemy.select(col(Delivery.id)).where(_THEIRS)
-_BY_LEAD = (DedupKey, ContactHash, ClickIdRow, ConsentAnswerRow, StatusChange, LabelMove, ReportedLeadRow)
+_BY_LEAD = (
+    DedupKey,
+    ContactHash,
+    ClickIdRow,
+    ConsentAnswerRow,
+    StatusChange,
+    LabelMove,
+    LeadToldApart,
+    ReportedLeadRow,
+)
 _BY_ID = (UnreadableLeadRow, ExcludedTestLead, LeadRow)
 
 
@@ -75,7 +85,7 @@ def erase_mentions(session: Session, account: str, ids: Collection[LeadId]) -> N
     for model in (Delivery, Transition):
         theirs = bulk.has_lead_among(col(model.account), col(model.detail))
         of_duplicates = sqlalchemy.update(bulk.table_of(model)).where(
-            theirs, col(model.reason) == Reason.COUNTED_ALREADY
+            theirs, col(model.reason).in_(NAMING_ANOTHER_LEAD)
         )
         bulk.change_rows(session, of_duplicates.values(detail=None), account, ids)
     session.expire_all()

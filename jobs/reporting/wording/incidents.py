@@ -80,7 +80,10 @@ INCIDENTS: Mapping[IncidentKind, IncidentTexts] = {
         ),
     ),
     IncidentKind.HELD: IncidentTexts(
-        (MessagePart(N_("{about}: far more than usual is held")),),
+        (
+            MessagePart(N_("{about}: far more than usual is held"), lacking="ids"),
+            MessagePart(N_("{about}: held, as ids of leads have changed"), given="ids"),
+        ),
         (
             MessagePart("{why}."),
             NEW_LINE,

@@ -227,6 +227,30 @@ MESSAGES: Mapping[MessageKind, tuple[MessagePart, ...]] = {
             given="corrections since the last night",
         ),
     ),
+    MessageKind.IDS_CHANGED: (
+        MessagePart(
+            N_(
+                "{count} new conversion is held, and all else that is due there: its lead looks like one that counted "
+                "already, whose id has vanished from Oplead: {pairs}. Are they the same leads under new ids? Then run "
+                "`run --same-leads`; if they are others, `run --other-leads`",
+                "{count} new conversions are held, and all else that is due there: their leads look like some that "
+                "counted already, whose ids have vanished from Oplead: {pairs}. Are they the same leads under new ids? "
+                "Then run `run --same-leads`; if they are others, `run --other-leads`",
+            )
+        ),
+    ),
+    MessageKind.POSSIBLE_TWINS: (
+        MessagePart(
+            N_(
+                "{count} new conversion is held: its lead looks like one that counted already, whose id has vanished "
+                "from Oplead: {pairs}. Are they the same lead under a new id? Then run `run --same-leads`; if they are "
+                "others, `run --other-leads`",
+                "{count} new conversions are held: their leads look like some that counted already, whose ids have "
+                "vanished from Oplead: {pairs}. Are they the same leads under new ids? Then run `run --same-leads`; if "
+                "they are others, `run --other-leads`",
+            )
+        ),
+    ),
     MessageKind.HELD_THERE: (MessagePart(N_("{scope}: {excess}")),),
     MessageKind.UNCONFIRMED: (
         MessagePart(

@@ -54,6 +54,10 @@ class TranslatedTexts(Mapping[Key, StateAndReasonTexts]):
 ZERO_MAY_BE_FINAL = N_("Google's help calls a value of 0 final: check in Google Ads whether this one rose again.")
 """For a value that was set to 0 and then restored: https://support.google.com/google-ads/answer/7686447."""
 
+_SAY_WHICH = N_(
+    "Compare the two leads in Oplead. If they are one, run `oplead-sync run --same-leads` once, and nothing counts "
+    "twice; if they are two, run `oplead-sync run --other-leads`."
+)
 _LOOK_IT_UP = N_("Look the request up in the platform's diagnostics; it is not sent again.")
 
 REASONS: Mapping[Reason, StateAndReasonTexts] = TranslatedTexts(
@@ -96,7 +100,10 @@ REASONS: Mapping[Reason, StateAndReasonTexts] = TranslatedTexts(
         ),
         Reason.ALREADY_SENT: StateAndReasonTexts(
             N_("sent by other means"),
-            N_("`backfill --already-sent` says that the platform has it by other means."),
+            N_(
+                "Someone said that the platform has it: by other means (`backfill --already-sent`), or under the "
+                "lead's former id (`run --same-leads`)."
+            ),
             N_("Nothing to do: it must not count twice."),
         ),
         Reason.UNDONE: StateAndReasonTexts(
@@ -145,6 +152,14 @@ REASONS: Mapping[Reason, StateAndReasonTexts] = TranslatedTexts(
                 "write `in_doubt: resend` under `meta`; to settle leads as sent, "
                 "`oplead-sync backfill --already-sent FILE`."
             ),
+        ),
+        Reason.IDS_CHANGED: StateAndReasonTexts(
+            N_("held: lead ids have changed"),
+            N_(
+                "Many new conversions look like those of leads whose ids have vanished from Oplead, so nothing new "
+                "goes to this destination."
+            ),
+            _SAY_WHICH,
         ),
         Reason.CLICK_TOO_RECENT: StateAndReasonTexts(
             N_("click too recent"),
@@ -230,6 +245,14 @@ REASONS: Mapping[Reason, StateAndReasonTexts] = TranslatedTexts(
             N_("will be read again"),
             N_("The settings now need other fields of the lead, which has not been read again yet."),
             N_("Nothing to do; the next full read of Oplead settles it."),
+        ),
+        Reason.POSSIBLE_TWIN: StateAndReasonTexts(
+            N_("same lead under another id?"),
+            N_(
+                "It counted already for another lead with the same click, whose id has vanished from Oplead: this may "
+                "be the same lead under a new id."
+            ),
+            _SAY_WHICH,
         ),
         Reason.COUNTED_ALREADY: StateAndReasonTexts(
             N_("already counted"),

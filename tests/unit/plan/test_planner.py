@@ -9,6 +9,7 @@ import pytest
 from connectors.records import ClickId, ClickIdKind, Moment, Outcome, OutcomeClass, StatusEntry
 from jobs.ledger.outbox import backfill_and_retry, outbox
 from jobs.ledger.report import queries
+from jobs.rules.reasons import Reason
 from jobs.run_context import SyncMode
 from tests.builders import CREATED, GOOGLE, START, TARGET, WON, changed, from_field, lead, route, rulebook
 from tests.fakes import NIGHT, FakeSink
@@ -268,7 +269,7 @@ def test_delivery_held_by_the_volume_guard_until_expiry_says_so(account):
         new = outbox.DueFilter(
             account=ledger.account, destination=GOOGLE, now=account.clock.now(), conversions={"sale"}
         )
-        outbox.hold_volume_guarded(session, new)
+        outbox.hold_volume_guarded(session, new, Reason.EXCESS_VOLUME)
     account.clock.time = CREATED + timedelta(days=91)
     account.prepare()
     (row,) = account.rows()

@@ -6,7 +6,7 @@ from alembic import op
 from jobs.ledger.column_types import WHOLE, StoredText
 from jobs.ledger.times import StoredTime
 
-revision, down_revision = "0020", "0012"
+revision, down_revision = "0020", "0019"
 branch_labels = depends_on = None
 
 TEXT = StoredText()

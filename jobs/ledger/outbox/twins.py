@@ -1,0 +1,148 @@
+"""Twins: conversions of leads that look like others which counted under ids that have vanished since."""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from datetime import datetime
+from typing import NamedTuple
+
+import sqlalchemy
+from sqlalchemy import exists, func
+from sqlalchemy.orm import aliased
+from sqlmodel import Session, col, select
+
+from connectors.records import LeadId
+from jobs.ledger import bulk
+from jobs.ledger.leads import leads
+from jobs.ledger.runs import Ledger
+from jobs.ledger.schema import ClickIdRow, Delivery, LeadRow, LeadToldApart, is_conversion, matches_delivery_kind
+from jobs.rules.delivery_state import COUNTING, SENT, DeliveryState
+from jobs.rules.model import KnownClickId
+from jobs.rules.reasons import Reason
+from jobs.rules.twins import OF_A_CLICK, ClickMark, click_marks
+
+Place = tuple[str, str, str]
+"""A lead, a conversion and a destination."""
+AT_ONCE = 200
+"""Leads looked at, or deliveries, at once."""
+
+_HOLDERS = sqlalchemy.select(col(ClickIdRow.lead), col(ClickIdRow.kind), col(ClickIdRow.value)).where(
+    bulk.has_lead_among(col(ClickIdRow.account), col(ClickIdRow.value)),
+    # Named one by one, as the index begins with the kind.
+    col(ClickIdRow.kind).in_(sorted(OF_A_CLICK)),
+)
+_CLICKS = sqlalchemy.select(col(ClickIdRow.lead), col(ClickIdRow.kind), col(ClickIdRow.value)).where(
+    bulk.has_lead_among(col(ClickIdRow.account), col(ClickIdRow.lead))
+)
+_TOLD_APART = sqlalchemy.select(col(LeadToldApart.lead)).where(
+    bulk.has_lead_among(col(LeadToldApart.account), col(LeadToldApart.lead))
+)
+_TELL_APART = bulk.insert_missing_into(LeadToldApart)
+
+
+def find_originals(
+    session: Session, account: str, clicks: Mapping[LeadId, Iterable[KnownClickId]], *, shown_since: datetime
+) -> dict[Place, LeadId]:
+    """Return, for each conversion of these leads that may be a twin, the vanished lead under whose id it counted.
+
+    Those that a person has told apart from the others are nobody's twins.
+    """
+    of_leads: defaultdict[ClickMark, list[LeadId]] = defaultdict(list)
+    for lead, known in clicks.items():
+        for mark in click_marks(known):
+            of_leads[mark].append(lead)
+    alike: defaultdict[LeadId, set[LeadId]] = defaultdict(set)
+    for other, kind, value in bulk.select_rows(session, _HOLDERS, account, sorted({value for _, value in of_leads})):
+        alike[other].update(lead for lead in of_leads.get((kind, value), ()) if lead != other)
+    alike = defaultdict(set, {other: found for other, found in alike.items() if found})
+    if not alike:
+        return {}
+    concerned = set().union(*alike.values())
+    told_apart = {row.lead for row in bulk.select_rows(session, _TOLD_APART, account, sorted(concerned))}
+    rows = bulk.select_rows(session, _counted_and_vanished(account, shown_since), account, sorted(alike))
+    return {
+        (lead, conversion, destination): LeadId(other)
+        for other, conversion, destination in rows
+        for lead in alike[other] - told_apart
+    }
+
+
+def _counted_and_vanished(account: str, shown_since: datetime) -> sqlalchemy.Select[str, str, str]:
+    gone = sqlalchemy.select(col(LeadRow.id)).where(
+        bulk.has_lead_among(col(LeadRow.account), col(LeadRow.id)), leads.has_vanished(account, shown_since)
+    )
+    return sqlalchemy.select(col(Delivery.lead), col(Delivery.conversion), col(Delivery.destination)).where(
+        bulk.has_lead_among(col(Delivery.account), col(Delivery.lead)),
+        # No bare column, or SQLite searches everything in these states instead of the leads' few deliveries.
+        col(Delivery.state).concat("").in_(COUNTING),
+        is_conversion(),
+        col(Delivery.lead).in_(gone),
+    )
+
+
+def originals_to_ask_for(session: Session, account: str, *, shown_since: datetime) -> list[LeadId]:
+    """Return the leads that only their own pages can tell to exist still, and whose twins are about to be judged."""
+    wanted: dict[LeadId, None] = {}
+    after: LeadId | None = None
+    while ids := leads.leads_to_plan(session, account, limit=AT_ONCE, after=after):
+        clicks: defaultdict[LeadId, list[KnownClickId]] = defaultdict(list)
+        for lead, kind, value in bulk.select_rows(session, _CLICKS, account, ids):
+            clicks[lead].append(KnownClickId(kind, value, shown_since, estimated=True))
+        found = find_originals(session, account, clicks, shown_since=shown_since)
+        if found:
+            counting = _places_that_count(session, account, sorted({lead for lead, _, _ in found}))
+            wanted |= dict.fromkeys(found[place] for place in found.keys() - counting)
+        after = ids[-1]
+    return sorted(leads.not_asked_since(session, account, wanted, shown_since))
+
+
+def _places_that_count(session: Session, account: str, ids: Collection[str]) -> set[Place]:
+    mine = (Delivery.account == account, col(Delivery.lead).in_(ids), col(Delivery.state).concat("").in_(COUNTING))
+    return set(session.exec(select(Delivery.lead, Delivery.conversion, Delivery.destination).where(*mine)))
+
+
+class Twin(NamedTuple):
+    """A lead whose conversion is held, and the vanished one whose it may be."""
+
+    lead: str
+    original: str
+
+
+def count_twins(session: Session, account: str, destination: str) -> int:
+    """Count the conversions that are held at a destination as possible twins."""
+    return session.exec(select(func.count()).where(*_held(account), Delivery.destination == destination)).one()
+
+
+def twins_at(session: Session, account: str, destination: str, *, limit: int) -> list[Twin]:
+    """Return the first of the pairs of leads of which one is held at a destination."""
+    pairs = select(Delivery.lead, Delivery.detail).where(*_held(account), Delivery.destination == destination)
+    rows = session.exec(pairs.distinct().order_by(col(Delivery.lead)).limit(limit))
+    return [Twin(lead, original or "") for lead, original in rows]
+
+
+def twins_of_sent(session: Session, account: str, *, after: int) -> list[Delivery]:
+    """Return the next held conversions, by id, that platforms have, or may have, under the vanished ids."""
+    sent = aliased(Delivery)
+    was_sent = exists().where(
+        col(sent.account) == account,
+        col(sent.lead) == col(Delivery.detail),
+        col(sent.conversion) == col(Delivery.conversion),
+        col(sent.destination) == col(Delivery.destination),
+        col(sent.original).is_(None),
+        col(sent.state).in_(SENT),
+    )
+    rows = select(Delivery).where(*_held(account), was_sent, col(Delivery.id) > after)
+    return list(session.exec(rows.order_by(col(Delivery.id)).limit(AT_ONCE)))
+
+
+def tell_twins_apart(session: Session, ledger: Ledger) -> None:
+    """Record that the leads whose conversions are held are others than those that vanished; they are to be planned."""
+    ids = list(session.exec(select(Delivery.lead).where(*_held(ledger.account)).distinct()))
+    bulk.write_rows(session, _TELL_APART, [{"account": ledger.account, "lead": lead} for lead in ids])
+    leads.flag_for_planning(session, ledger.account, ids)
+
+
+def _held(account: str) -> Iterator[sqlalchemy.ColumnElement[bool]]:
+    yield col(Delivery.account) == account
+    yield col(Delivery.state) == DeliveryState.WITHHELD
+    yield matches_delivery_kind(corrections=False)
+    yield col(Delivery.reason) == Reason.POSSIBLE_TWIN

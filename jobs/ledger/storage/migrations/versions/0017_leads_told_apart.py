@@ -1,0 +1,24 @@
+"""Which leads a person told apart from others whose clicks they share, so that nothing asks about them again."""
+
+import sqlalchemy as sa
+from alembic import op
+
+from jobs.ledger.column_types import StoredText
+
+revision, down_revision = "0017", "0012"
+branch_labels = depends_on = None
+
+TEXT = StoredText()
+
+
+def upgrade():
+    """Create the table."""
+    op.create_table(
+        "lead_told_apart",
+        sa.Column("account", TEXT, nullable=False),
+        sa.Column("lead", TEXT, nullable=False),
+        sa.ForeignKeyConstraint(
+            ["account", "lead"], ["lead.account", "lead.id"], name="fk_lead_told_apart_account_lead_lead"
+        ),
+        sa.PrimaryKeyConstraint("account", "lead", name="pk_lead_told_apart"),
+    )

@@ -1,0 +1,94 @@
+"""Holds a destination whose new conversions look like those of leads that vanished, until a person says who is who."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import assert_never
+
+from connectors.records import DestinationId
+from jobs.ledger.outbox import outbox, twins
+from jobs.ledger.outbox.outbox import DueFilter
+from jobs.ledger.outbox.twins import Twin
+from jobs.ledger.schema import stored_row_id
+from jobs.plan.planner import PlanningResult, plan
+from jobs.rules.reasons import DestinationScope, Message, MessageKind, Reason
+from jobs.rules.twins import have_ids_changed
+from jobs.run_context import RunContext, TwinAnswer
+
+NAMED = 10
+"""How many pairs a message names."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChangedIds:
+    """So many conversions of leads under other ids that a whole destination is held."""
+
+    twins: int
+    due: int
+    """How many others are due there."""
+    pairs: tuple[Twin, ...]
+    """The first pairs of leads."""
+
+    @property
+    def message(self) -> Message:
+        """The message for people."""
+        return twins_message(MessageKind.IDS_CHANGED, self.twins, self.pairs)
+
+
+def twins_message(kind: MessageKind, count: int, pairs: tuple[Twin, ...]) -> Message:
+    """Return a message about twins that names pairs of leads, each with the one that vanished."""
+    return Message(kind, {"count": count, "pairs": tuple(f"{lead} ({original})" for lead, original in pairs[:NAMED])})
+
+
+def apply_twin_answer(run: RunContext, planned: PlanningResult) -> None:
+    """Do with all that is held as possible twins what a person said in this run, if they did.
+
+    The same leads: what was sent under the vanished ids is settled as already sent. What only waits there is not, or
+    it would be lost with them. Others: they are planned again, and from now on nobody's twins.
+    """
+    match run.deps.twins:
+        case None:
+            return
+        case TwinAnswer.SAME:
+            _settle_twins(run)
+        case TwinAnswer.OTHER:
+            with run.ledger.write_transaction() as session:
+                twins.tell_twins_apart(session, run.ledger)
+            plan(run)
+        case _:
+            assert_never(run.deps.twins)
+    planned.twins.clear()
+
+
+def _settle_twins(run: RunContext) -> None:
+    last, now = 0, run.now()
+    while True:
+        with run.ledger.write_transaction() as session:
+            found = twins.twins_of_sent(session, run.ledger.account, after=last)
+            if not found:
+                return
+            last = stored_row_id(found[-1])
+            for row in found:
+                outbox.mark_sent_elsewhere(session, run.ledger, row, now=now)
+
+
+def hold_changed_ids(run: RunContext, *, now: datetime) -> dict[DestinationScope, ChangedIds]:
+    """Hold what is due at each destination where twins show that ids have changed, and return those scopes.
+
+    Once ids have changed, conversions that nothing gives away as twins may be some too.
+    """
+    found: dict[DestinationScope, ChangedIds] = {}
+    with run.ledger.write_transaction() as session:
+        for destination in run.deps.sinks:
+            count = twins.count_twins(session, run.ledger.account, destination)
+            due = _due_at(run, destination, now)
+            others = outbox.count_volume_guarded(session, due) if count else 0
+            if have_ids_changed(count, others):
+                pairs = tuple(twins.twins_at(session, run.ledger.account, destination, limit=NAMED))
+                found[DestinationScope(destination)] = ChangedIds(count, others, pairs)
+                outbox.hold_volume_guarded(session, due, Reason.IDS_CHANGED)
+    return found
+
+
+def _due_at(run: RunContext, destination: DestinationId, now: datetime) -> DueFilter:
+    conversions = {route.conversion for route in run.book.routes_to_destination(destination)}
+    return DueFilter(account=run.ledger.account, destination=destination, now=now, conversions=conversions)

@@ -1,0 +1,32 @@
+"""Whether leads look like one lead under two ids, and when so many do that ids must have changed. Pure."""
+
+from collections.abc import Iterable
+
+from connectors.records import ClickIdKind
+from jobs.rules.extraction import ERASED, erased_click_id_hash
+from jobs.rules.model import KnownClickId
+
+OF_A_CLICK = frozenset(ClickIdKind) - {ClickIdKind.FBP}
+"""Kinds that identify a click, and not a browser."""
+FEWEST_TWINS = 5
+"""Fewer twins may be chance."""
+TWINS_IN = 5
+"""With one twin in so many of tonight's conversions, ids have changed."""
+
+ClickMark = tuple[str, str]
+"""The kind of a click id, and its value or what is kept of it."""
+
+
+def click_marks(clicks: Iterable[KnownClickId]) -> frozenset[ClickMark]:
+    """Return how another lead with one of these clicks may have it on record: whole, or erased but for its hash."""
+    return frozenset(
+        (click.kind, value)
+        for click in clicks
+        if click.kind in OF_A_CLICK
+        for value in (click.value, *(() if click.value.startswith(ERASED) else (erased_click_id_hash(click.value),)))
+    )
+
+
+def have_ids_changed(twins: int, due: int) -> bool:
+    """Return whether so many twins, beside what else is due, mean that ids changed for all leads."""
+    return twins >= FEWEST_TWINS and TWINS_IN * twins >= twins + due

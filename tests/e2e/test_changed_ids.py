@@ -1,0 +1,164 @@
+"""Lead ids that change: what was sent under the old ones is not counted again until a person says who is who."""
+
+from datetime import timedelta
+
+import pytest
+
+on_both = pytest.mark.parametrize("state_in", ["file", pytest.param("database", marks=pytest.mark.exhaustive)])
+DAY = timedelta(days=1)
+LEADS = range(1, 9)
+
+
+def sold(company, number, **more):
+    """A lead with an appointment and a sale to send, and an id of another kind in a field of its own."""
+    one = company.lead(number, ("Gagné", company.START - DAY), **more)
+    return one | {"uuid": f"u{number}-4b7f"}
+
+
+def renumber(company, numbers):
+    """Have Oplead show these leads, as they were, under new ids."""
+    for number in numbers:
+        company.sandbox.oplead.delete_lead(f"L-{number}")
+        company.serve(sold(company, number) | {"id": f"N-{number}"})
+
+
+def first_night(company):
+    """Send eight leads' conversions and learn what became of them."""
+    company.serve(*(sold(company, number) for number in LEADS))
+    company.night()
+    company.later()
+    assert both(f"L-{number}" for number in LEADS) == sorted(company.taken())
+
+
+def both(leads):
+    """An appointment and a sale of each of these leads."""
+    return sorted((lead, conversion) for lead in leads for conversion in ("appointment", "sale"))
+
+
+def spoken(out):
+    """What was printed, on one line."""
+    return " ".join(out.split())
+
+
+@pytest.fixture
+def dated(company):
+    """A company whose first night is over."""
+    first_night(company)
+    company.clock.advance(company.clock.now() + timedelta(hours=6))
+    return company
+
+
+# ── another field ────────────────────────────────────────────────────────────────────────────────
+
+
+def test_another_id_field_is_refused_until_a_person_says_what_it_means(dated):
+    """Nothing is read or sent, and the message names the old field and both answers."""
+    dated.settings["oplead"] = {"fields": {"id": "uuid"}}
+    asked = len(dated.arrivals)
+
+    code, _, complaint = dated.command("run")
+
+    assert 2 == code
+    assert all(word in complaint for word in ("oplead.fields.id", "--same-leads", "--other-leads"))
+    assert [] == [server for server, _, _ in dated.arrivals[asked:] if server != "clock"]
+
+
+@on_both
+def test_same_leads_takes_another_id_field_without_sending_anything_again(dated):
+    """All are settled as already sent, in the run that is told, and later nights need no word."""
+    dated.settings["oplead"] = {"fields": {"id": "uuid"}}
+
+    code, _, _ = dated.command("run", "--same-leads")
+    dated.later(DAY)
+
+    assert 0 == code
+    assert both(f"L-{number}" for number in LEADS) == sorted(dated.taken())
+    assert {"already_sent"} == {row.reason for row in dated.deliveries().values() if row.lead.startswith("u")}
+
+
+# ── another number ───────────────────────────────────────────────────────────────────────────────
+
+
+@on_both
+def test_renumbered_leads_are_held_and_named(dated):
+    """Exit code 1, with their number and pairs; new leads of that destination wait too, and nothing counts twice."""
+    renumber(dated, LEADS)
+    dated.serve(sold(dated, 20))
+
+    dated.later(DAY)
+    code, out, _ = dated.command("run")
+
+    assert 1 == code
+    assert "N-1 (L-1)" in spoken(out)
+    assert both(f"L-{number}" for number in LEADS) == sorted(dated.taken())
+    assert {"possible_twin"} == {row.reason for row in dated.deliveries().values() if row.lead.startswith("N")}
+    assert {("pending", "ids_changed")} == {
+        (row.state, row.reason) for row in dated.deliveries().values() if row.lead == "L-20"
+    }
+
+
+def test_half_of_the_leads_renumbered_are_held_as_all_are(dated):
+    """The others stand as they were."""
+    renumber(dated, range(1, 6))
+
+    code = dated.later(DAY).exit_code
+
+    assert 1 == code
+    assert both(f"L-{number}" for number in LEADS) == sorted(dated.taken())
+    assert both(f"N-{number}" for number in range(1, 6)) == sorted(
+        name for name, row in dated.deliveries().items() if row.reason == "possible_twin"
+    )
+
+
+def test_same_leads_settles_renumbered_ones_and_lets_the_others_go(dated):
+    """One answer is enough: later nights are silent and send what is new."""
+    renumber(dated, LEADS)
+    dated.serve(sold(dated, 20))
+    dated.later(DAY)
+
+    code, _, _ = dated.command("run", "--same-leads")
+    after = dated.later(DAY)
+
+    assert (0, 0) == (code, after.exit_code)
+    assert both([*(f"L-{number}" for number in LEADS), "L-20"]) == sorted(dated.taken())
+
+
+def test_other_leads_sends_them(dated):
+    """A person knows that these are other leads; `explain` told why they waited."""
+    renumber(dated, LEADS)
+    dated.later(DAY)
+    _, explained, _ = dated.command("explain", "N-1")
+
+    dated.command("run", "--other-leads")
+    dated.later()
+
+    assert "L-1" in spoken(explained)
+    assert both(f"{kind}-{number}" for kind in "LN" for number in LEADS) == sorted(dated.taken())
+
+
+@pytest.mark.parametrize("renumbered", [1, 2])
+def test_few_renumbered_leads_hold_themselves_only(dated, renumbered):
+    """Fewer than five: they are told of, and what else is due goes out."""
+    renumber(dated, range(1, renumbered + 1))
+    dated.serve(sold(dated, 20))
+
+    dated.later(DAY)
+    first, _, _ = dated.command("run", "--dry-run")
+    dated.later()
+
+    assert 0 == first
+    assert both([*(f"L-{number}" for number in LEADS), "L-20"]) == sorted(dated.taken())
+
+
+# ── two leads of one click ───────────────────────────────────────────────────────────────────────
+
+
+def test_second_lead_of_a_couple_counts_while_the_first_is_there(dated):
+    """They share a click, and Oplead shows both."""
+    dated.serve(sold(dated, 20, clicks=f"gclid={dated.gclid(1)}"))
+
+    code = dated.later(DAY).exit_code
+    dated.later()
+
+    assert 0 == code
+    assert both([*(f"L-{number}" for number in LEADS), "L-20"]) == sorted(dated.taken())

@@ -1,0 +1,226 @@
+"""A conversion that counted under an id that has vanished is held back, however leads are read."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from connectors.errors import Transient
+from connectors.records import ClickId, ClickIdKind, Moment, StatusEntry
+from jobs.nightly import RenamedIdError, run_night
+from jobs.rules.extraction import erased_click_id_hash
+from jobs.rules.reasons import DestinationScope
+from jobs.rules.twins import click_marks, have_ids_changed
+from jobs.run_context import RunReadingScope, SyncMode, TwinAnswer
+from tests.builders import GOOGLE, REACH, attention, click, from_field, lead, route, rulebook
+from tests.fakes import NIGHT
+
+DAY = timedelta(days=1)
+SHARED = (ClickId(ClickIdKind.GCLID, "gclid-shared"),)
+HELD = ("withheld", "possible_twin")
+
+
+def night(account, **more):
+    """Run one night a day later, and return its summary."""
+    account.clock.time += DAY
+    with account.hold() as ledger:
+        return run_night(account.run(ledger, **more))
+
+
+def updated(name, account, **more):
+    """Return a won lead that Oplead calls changed just now, with a click that others have too."""
+    return lead(name, click_ids=SHARED, **{"updated_at": account.clock.now() + DAY - timedelta(hours=1)} | more)
+
+
+def stands(account, name):
+    """Return the state and the reason of a lead's conversion."""
+    return account.states[name], account.reasons[name]
+
+
+# ── the rule ─────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("twins", "due", "changed"),
+    [(0, 0, False), (4, 0, False), (5, 0, True), (5, 20, True), (5, 21, False), (50, 200, True), (50, 201, False)],
+)
+def test_ids_have_changed_when_five_twins_are_a_fifth(twins, due, changed):
+    """Fewer may be chance."""
+    assert changed is have_ids_changed(twins, due)
+
+
+def test_browsers_are_no_clicks():
+    """One browser may send any number of people."""
+    assert frozenset() == click_marks([click("fb.1.1.2", kind=ClickIdKind.FBP)])
+
+
+# ── ways of reading ──────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture(params=list(SyncMode))
+def reading(account, request):
+    """An account whose first lead was sent, read in any of the ways."""
+    account.sync_window = replace(REACH, style=request.param)
+    account.source.filters = request.param is SyncMode.SINCE
+    account.put(lead("L-1", click_ids=SHARED))
+    night(account)
+    assert "submitted" == account.states["L-1"]
+    return account
+
+
+def test_lead_under_a_new_id_is_held(reading):
+    """The night that first sees it names both ids, and the next ones no more."""
+    reading.source.delete("L-1")
+    reading.put(updated("N-1", reading))
+    first, second = night(reading), night(reading)
+
+    assert HELD == stands(reading, "N-1")
+    assert (1, 0) == (first.exit_code, second.exit_code)
+    assert "N-1 (L-1)" in attention(first)[0]
+    assert 1 == sum(reading.sink.counted.values())
+
+
+def test_second_lead_of_a_click_counts_while_the_first_exists(reading):
+    """Where the list does not show it, its own page tells."""
+    reading.put(updated("L-2", reading))
+    summary = night(reading)
+
+    assert (0, "submitted") == (summary.exit_code, reading.states["L-2"])
+
+
+def test_lead_that_is_shown_again_releases_the_other(account):
+    """A list that was too short for a night holds nothing for long."""
+    account.put(lead("L-1", click_ids=SHARED))
+    night(account)
+    first = account.source.leads.pop("L-1")
+    account.put(lead("L-2", click_ids=SHARED))
+    night(account)
+    assert HELD == stands(account, "L-2")
+    account.put(first)
+    night(account)
+
+    assert "submitted" == account.states["L-2"]
+
+
+def test_interrupted_reading_concludes_nothing(account):
+    """The list broke off before the page of the first lead, which only waits for the next night then."""
+    account.source.page = 1
+    account.put(lead("L-1", click_ids=SHARED))
+    night(account)
+    account.source.leads = {"L-2": updated("L-2", account)} | account.source.leads
+    account.source.fails[1] = Transient("cut")
+    summary = night(account)
+
+    assert (3, HELD) == (summary.exit_code, stands(account, "L-2"))
+    night(account)
+    assert "submitted" == account.states["L-2"]
+
+
+def test_click_that_was_erased_is_recognised(account):
+    """Its hash stays for as long as its lead does."""
+    account.put(lead("L-1", click_ids=SHARED))
+    night(account)
+    with account.hold() as ledger, ledger.write_transaction() as session:
+        erased = erased_click_id_hash("gclid-shared")
+        session.connection().exec_driver_sql(f"UPDATE click_id SET value = '{erased}'")  # noqa: S608
+    account.source.delete("L-1")
+    account.put(lead("N-1", click_ids=SHARED))
+    night(account)
+
+    assert HELD == stands(account, "N-1")
+
+
+# ── what a person says ───────────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture
+def renumbered(account):
+    """An account of which six leads were sent, all of which have new ids, beside a new lead."""
+    for number in range(6):
+        account.put(lead(f"L-{number}"))
+    night(account)
+    for number in range(6):
+        account.source.delete(f"L-{number}")
+        account.put(replace(lead(f"L-{number}"), id=f"N-{number}"))
+    account.put(lead("X-1"))
+    return account
+
+
+def test_whole_destination_is_held(renumbered):
+    """What is no twin by its click may be one all the same."""
+    summary = night(renumbered)
+
+    assert (1, [DestinationScope(GOOGLE)]) == (summary.exit_code, list(summary.held))
+    assert ("pending", "ids_changed") == stands(renumbered, "X-1")
+    assert "6 new conversions are held" in attention(summary)[0]
+    assert 6 == sum(renumbered.sink.counted.values())
+
+
+def test_volume_accepted_says_nothing_of_twins(renumbered):
+    """Each question has its own answer."""
+    summary = night(renumbered, accept_volume=True)
+
+    assert (1, 6) == (summary.exit_code, sum(renumbered.sink.counted.values()))
+
+
+@pytest.mark.parametrize(("answer", "counted"), [(TwinAnswer.SAME, 7), (TwinAnswer.OTHER, 13)])
+def test_answer_holds_for_good(renumbered, answer, counted):
+    """Later nights are silent, also when leads or rules change."""
+    night(renumbered)
+    told = night(renumbered, twins=answer)
+    for number in range(6):
+        renumbered.put(replace(lead(f"L-{number}", label="Gagné "), id=f"N-{number}"))
+    renumbered.book = replace(renumbered.book, rules_digest="r2")
+    after = night(renumbered)
+
+    assert (0, 0) == (told.exit_code, after.exit_code)
+    assert counted == sum(renumbered.sink.counted.values())
+
+
+def test_what_only_waits_under_the_old_id_is_not_settled(account):
+    """It has not been sent: settled here, it would be lost if it never goes out there."""
+    account.book = rulebook(route(field_value=from_field()))
+    unpaid = {"fields": {"consent": "oui"}, "history": (StatusEntry("Gagné", Moment(NIGHT)),), "click_ids": SHARED}
+    account.put(lead("L-1", **unpaid))
+    night(account)
+    assert "pending" == account.states["L-1"]
+    account.source.delete("L-1")
+    account.put(lead("N-1", click_ids=SHARED))
+    night(account, twins=TwinAnswer.SAME)
+
+    assert HELD == stands(account, "N-1")
+
+
+def test_between_nights_nothing_unseen_is_repeated(renumbered):
+    """A run that reads no lead decides nothing about who is who."""
+    night(renumbered)
+    with renumbered.hold() as ledger:
+        run_night(renumbered.run(ledger), reading=RunReadingScope.NOTHING)
+
+    assert 6 == sum(renumbered.sink.counted.values())
+
+
+# ── another field ────────────────────────────────────────────────────────────────────────────────
+
+
+def test_other_paths_of_the_id_are_refused_and_named(account):
+    """Both are, and a person's answer takes the new ones."""
+    account.book = rulebook(lead_id_paths="id")
+    night(account)
+    account.book = replace(account.book, lead_id_paths="uuid")
+
+    with pytest.raises(RenamedIdError, match="was id and is uuid"):
+        night(account)
+
+    night(account, twins=TwinAnswer.SAME)
+    night(account)
+
+
+def test_ids_of_a_ledger_that_never_noted_their_paths_are_taken(account):
+    """An older version did not."""
+    night(account)
+    with account.hold() as ledger, ledger.write_transaction() as session:
+        session.connection().exec_driver_sql("DELETE FROM config_digest WHERE kind = 'lead_id'")
+    account.book = replace(account.book, lead_id_paths="uuid")
+
+    assert 0 == night(account).exit_code
