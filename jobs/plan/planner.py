@@ -242,8 +242,7 @@ class _Planner:
     def _load_facts(self, session: Session, ids: Collection[LeadId]) -> Mapping[LeadId, LeadFacts]:
         account = self.run.ledger.account
         facts = leads.load_lead_facts(session, account, ids)
-        clicks = {lead.id: lead.click_ids for lead in facts.values()}
-        self.originals = twins.find_originals(session, account, clicks, shown_since=self.shown_since)
+        self.originals = twins.find_originals(session, account, facts, shown_since=self.shown_since)
         return facts
 
     def plan_some(self, session: Session) -> bool:

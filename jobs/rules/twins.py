@@ -1,10 +1,11 @@
 """Whether leads look like one lead under two ids, and when so many do that ids must have changed. Pure."""
 
 from collections.abc import Iterable
+from datetime import datetime
 
 from connectors.records import ClickIdKind
 from jobs.rules.extraction import ERASED, erased_click_id_hash
-from jobs.rules.model import KnownClickId
+from jobs.rules.model import KnownClickId, LeadFacts
 
 OF_A_CLICK = frozenset(ClickIdKind) - {ClickIdKind.FBP}
 """Kinds that identify a click, and not a browser."""
@@ -25,6 +26,11 @@ def click_marks(clicks: Iterable[KnownClickId]) -> frozenset[ClickMark]:
         if click.kind in OF_A_CLICK
         for value in (click.value, *(() if click.value.startswith(ERASED) else (erased_click_id_hash(click.value),)))
     )
+
+
+def first_seen(lead: LeadFacts) -> datetime:
+    """Return when a lead was first read, or last where it never had a status."""
+    return min((change.seen_at for change in lead.changes), default=lead.seen_at)
 
 
 def have_ids_changed(twins: int, due: int) -> bool:

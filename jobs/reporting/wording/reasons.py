@@ -237,8 +237,8 @@ REASONS: Mapping[Reason, StateAndReasonTexts] = TranslatedTexts(
         Reason.POSSIBLE_TWIN: StateAndReasonTexts(
             N_("same lead under another id?"),
             N_(
-                "It counted already for another lead with the same click, whose id has vanished from Oplead: this may "
-                "be the same lead under a new id."
+                "It counted already for another lead with the same click, or without one but created in the same "
+                "moment, whose id has vanished from Oplead: this may be the same lead under a new id."
             ),
             _SAY_WHICH,
         ),

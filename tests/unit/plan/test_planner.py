@@ -9,6 +9,7 @@ import pytest
 from connectors.records import ClickId, ClickIdKind, Moment, Outcome, OutcomeClass, StatusEntry
 from jobs.ledger.outbox import backfill_and_retry, outbox
 from jobs.ledger.report import queries
+from jobs.rules.reasons import Reason
 from jobs.run_context import SyncMode
 from tests.builders import CREATED, GOOGLE, START, TARGET, WON, changed, from_field, lead, route, rulebook
 from tests.fakes import NIGHT, FakeSink
