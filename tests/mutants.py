@@ -2116,6 +2116,20 @@ FAULTS = (
         "tests/unit/plan/test_twins.py tests/e2e/test_changed_ids.py",
     ),
     Fault(
+        "nothing of another lead under a known id is stored on its record",
+        "jobs/pull/ingest.py",
+        "if is_another_lead(facts.created_at, latest[one].created_at)}",
+        "if False}",
+        "tests/unit/plan/test_reused_ids.py",
+    ),
+    Fault(
+        "more than three ids reused in a night hold what is due",
+        "jobs/plan/twin_guard.py",
+        "ReusedIds(reused) if reused > MOST_REUSED else",
+        "ReusedIds(reused) if False else",
+        "tests/unit/plan/test_reused_ids.py",
+    ),
+    Fault(
         "a lead without a click is known by its creation",
         "jobs/ledger/outbox/twins.py",
         "        created[lead.created_at].append(lead)",

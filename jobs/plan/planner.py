@@ -414,6 +414,8 @@ def decide_route(
     """Decide one route for the current delivery, or for a new one."""
     if lead.deleted:
         return NoSuchConversion(Reason.LEAD_DELETED)
+    if lead.reused:
+        return NoSuchConversion(Reason.REUSED_ID)
     if lead.stale:
         return NoSuchConversion(Reason.TO_BE_READ_AGAIN)
     if lead.excluded:

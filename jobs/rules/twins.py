@@ -1,7 +1,7 @@
-"""Whether leads look like one lead under two ids, and when so many do that ids must have changed. Pure."""
+"""Whether leads look like one lead under two ids, or two under one, and when so many do that ids changed. Pure."""
 
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from connectors.records import ClickIdKind
 from jobs.rules.extraction import ERASED, erased_click_id_hash
@@ -16,6 +16,17 @@ TWINS_IN = 5
 
 ClickMark = tuple[str, str]
 """The kind of a click id, and its value or what is kept of it."""
+
+
+CREATION_MOVES = timedelta(days=30)
+"""A lead whose creation moves by more is another one under its id, or its dates are misread."""
+MOST_REUSED = 3
+"""More ids reused in one night are a setting gone wrong, such as day and month exchanged."""
+
+
+def is_another_lead(known_since: datetime, created_at: datetime) -> bool:
+    """Return whether a lead's creation moved so far that its id must have been given to another one."""
+    return abs(created_at - known_since) > CREATION_MOVES
 
 
 def click_marks(clicks: Iterable[KnownClickId]) -> frozenset[ClickMark]:
