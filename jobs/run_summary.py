@@ -9,7 +9,7 @@ from jobs.deliver.resolve import ResolvingResult
 from jobs.deliver.transactions import SendingResult
 from jobs.ledger.retention.retention import ErasedByAge
 from jobs.plan.planner import PlanningResult
-from jobs.plan.twin_guard import ChangedIds, twins_message
+from jobs.plan.twin_guard import ChangedIds, ReusedIds, twins_message
 from jobs.plan.volume_guard import ExcessVolume
 from jobs.pull.ingest import PullResult
 from jobs.rules.incident import Incident
@@ -33,7 +33,7 @@ class RunSummary:
     """Results of sending corrections."""
     resolved: ResolvingResult = field(default_factory=ResolvingResult)
     review: RunFindings = field(default_factory=RunFindings)
-    held: dict[DestinationScope, ExcessVolume | ChangedIds] = field(default_factory=dict)
+    held: dict[DestinationScope, ExcessVolume | ChangedIds | ReusedIds] = field(default_factory=dict)
     """Scopes that are held until a human approves, or says which leads are the same."""
     source_stopped: StopCause | None = None
     unknown_labels: list[LabelCount] = field(default_factory=list)

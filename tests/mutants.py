@@ -2223,9 +2223,37 @@ FAULTS = (
     Fault(
         "what counted under an id that has vanished is not sent again under another",
         "jobs/plan/planner.py",
-        "self.originals = twins.find_originals(session, account, clicks, shown_since=self.shown_since)",
+        "self.originals = twins.find_originals(session, account, facts, shown_since=self.shown_since)",
         "self.originals = {}",
         "tests/unit/plan/test_twins.py tests/e2e/test_changed_ids.py",
+    ),
+    Fault(
+        "nothing of another lead under a known id is stored on its record",
+        "jobs/pull/ingest.py",
+        "if is_another_lead(facts.created_at, latest[one].created_at)}",
+        "if False}",
+        "tests/unit/plan/test_reused_ids.py",
+    ),
+    Fault(
+        "more than three ids reused in a night hold what is due",
+        "jobs/plan/twin_guard.py",
+        "ReusedIds(reused) if reused > MOST_REUSED else",
+        "ReusedIds(reused) if False else",
+        "tests/unit/plan/test_reused_ids.py",
+    ),
+    Fault(
+        "a lead without a click is known by its creation",
+        "jobs/ledger/outbox/twins.py",
+        "        created[lead.created_at].append(lead)",
+        "        created[lead.seen_at].append(lead)",
+        "tests/unit/plan/test_twins.py",
+    ),
+    Fault(
+        "a lead that was there before another vanished is not known by its creation",
+        "jobs/ledger/outbox/twins.py",
+        "if first_seen(lead) > seen_at)",
+        "if first_seen(lead))",
+        "tests/unit/plan/test_twins.py",
     ),
     Fault(
         "two leads of one click count while Oplead shows both",

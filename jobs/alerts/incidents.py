@@ -15,7 +15,7 @@ from connectors.records import ApiVersion
 from jobs.alerts.review import FEWEST
 from jobs.ledger.nights import NightNumbers
 from jobs.ledger.report.queries import QualifiedConversion
-from jobs.plan.twin_guard import ChangedIds
+from jobs.plan.twin_guard import ChangedIds, ReusedIds
 from jobs.plan.volume_guard import ExcessVolume
 from jobs.rules.incident import Incident, IncidentId, IncidentKind
 from jobs.rules.reasons import AnomalyIdentity, AnomalyKind, DestinationScope, Message
@@ -150,7 +150,7 @@ def _expiring(facts: NightFacts, when: NotificationThresholds) -> Iterator[Incid
             yield Incident(IncidentId(IncidentKind.EXPIRING, scope), values)
 
 
-def _is_excess(held: ExcessVolume | ChangedIds | None) -> bool:
+def _is_excess(held: ExcessVolume | ChangedIds | ReusedIds | None) -> bool:
     """Whether a scope is held by the volume guard."""
     return isinstance(held, ExcessVolume)
 

@@ -277,6 +277,8 @@ class LeadRow(AccountKeyedRow, table=True):
     """When it was not found a second time, which confirms the deletion."""
     merged_into: str | None = None
     """The lead that its detail page showed instead when it was last not found."""
+    reused_in: int | None = None
+    """The run that found another lead under its id, of which nothing is stored; 0 once a person knows of it."""
 
 
 class ExcludedTestLead(AccountKeyedRow, table=True):

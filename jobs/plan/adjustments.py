@@ -98,8 +98,8 @@ class _Correcting:
             if waiting is not None:
                 self._move(waiting, DeliveryState.WITHHELD, Reason.NOT_CONFIGURED)
             return
-        if lead.stale:
-            # Facts extracted under older settings decide nothing.
+        if lead.stale or lead.reused:
+            # Facts extracted under older settings decide nothing, nor does another lead that has the id now.
             return
         wanted = wanted_adjustment(route, lead, sent_conversion(delivery, made), renamed=self.renamed, now=self.now)
         if lead.deleted and wanted is not None and resends_personal_data(route.limits, wanted.transport):

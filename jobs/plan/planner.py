@@ -242,8 +242,7 @@ class _Planner:
     def _load_facts(self, session: Session, ids: Collection[LeadId]) -> Mapping[LeadId, LeadFacts]:
         account = self.run.ledger.account
         facts = leads.load_lead_facts(session, account, ids)
-        clicks = {lead.id: lead.click_ids for lead in facts.values()}
-        self.originals = twins.find_originals(session, account, clicks, shown_since=self.shown_since)
+        self.originals = twins.find_originals(session, account, facts, shown_since=self.shown_since)
         return facts
 
     def plan_some(self, session: Session) -> bool:
@@ -415,6 +414,8 @@ def decide_route(
     """Decide one route for the current delivery, or for a new one."""
     if lead.deleted:
         return NoSuchConversion(Reason.LEAD_DELETED)
+    if lead.reused:
+        return NoSuchConversion(Reason.REUSED_ID)
     if lead.stale:
         return NoSuchConversion(Reason.TO_BE_READ_AGAIN)
     if lead.excluded:

@@ -4,18 +4,33 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import assert_never
 
+from sqlmodel import Session
+
 from connectors.records import DestinationId
+from jobs.ledger.leads import leads
 from jobs.ledger.outbox import outbox, twins
 from jobs.ledger.outbox.outbox import DueFilter
 from jobs.ledger.outbox.twins import Twin
 from jobs.ledger.schema import stored_row_id
 from jobs.plan.planner import PlanningResult, plan
 from jobs.rules.reasons import DestinationScope, Message, MessageKind, Reason
-from jobs.rules.twins import have_ids_changed
+from jobs.rules.twins import MOST_REUSED, have_ids_changed
 from jobs.run_context import RunContext, TwinAnswer
 
 NAMED = 10
 """How many pairs a message names."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReusedIds:
+    """So many leads under the ids of others that every destination is held."""
+
+    leads: int
+
+    @property
+    def message(self) -> Message:
+        """The message for people."""
+        return Message(MessageKind.REUSED_HELD, {"count": self.leads})
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +67,7 @@ def apply_twin_answer(run: RunContext, planned: PlanningResult) -> None:
             _settle_twins(run)
         case TwinAnswer.OTHER:
             with run.ledger.write_transaction() as session:
+                leads.accept_reused(session, run.ledger.account)
                 twins.tell_twins_apart(session, run.ledger)
             plan(run)
         case _:
@@ -71,22 +87,29 @@ def _settle_twins(run: RunContext) -> None:
                 outbox.mark_sent_elsewhere(session, run.ledger, row, now=now)
 
 
-def hold_changed_ids(run: RunContext, *, now: datetime) -> dict[DestinationScope, ChangedIds]:
-    """Hold what is due at each destination where twins show that ids have changed, and return those scopes.
+def hold_changed_ids(run: RunContext, *, now: datetime) -> dict[DestinationScope, ChangedIds | ReusedIds]:
+    """Hold what is due at each destination where twins or reused ids show that ids changed, and return those scopes.
 
-    Once ids have changed, conversions that nothing gives away as twins may be some too.
+    Once they have, conversions that nothing gives away as twins may be some too.
     """
-    found: dict[DestinationScope, ChangedIds] = {}
+    found: dict[DestinationScope, ChangedIds | ReusedIds] = {}
     with run.ledger.write_transaction() as session:
+        reused = leads.reused_in_one_run(session, run.ledger.account)
         for destination in run.deps.sinks:
-            count = twins.count_twins(session, run.ledger.account, destination)
             due = _due_at(run, destination, now)
-            others = outbox.count_volume_guarded(session, due) if count else 0
-            if have_ids_changed(count, others):
-                pairs = tuple(twins.twins_at(session, run.ledger.account, destination, limit=NAMED))
-                found[DestinationScope(destination)] = ChangedIds(count, others, pairs)
+            why = ReusedIds(reused) if reused > MOST_REUSED else _find_changed_ids(session, due)
+            if why is not None:
+                found[DestinationScope(destination)] = why
                 outbox.hold_volume_guarded(session, due, Reason.IDS_CHANGED)
     return found
+
+
+def _find_changed_ids(session: Session, due: DueFilter) -> ChangedIds | None:
+    count = twins.count_twins(session, due.account, due.destination)
+    others = outbox.count_volume_guarded(session, due) if count else 0
+    if not have_ids_changed(count, others):
+        return None
+    return ChangedIds(count, others, tuple(twins.twins_at(session, due.account, due.destination, limit=NAMED)))
 
 
 def _due_at(run: RunContext, destination: DestinationId, now: datetime) -> DueFilter:

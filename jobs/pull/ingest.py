@@ -1,6 +1,6 @@
 """Ingest: stores the facts the rules need and each sink's contact hashes, and reads single leads."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
@@ -30,8 +30,9 @@ from jobs.rules.labels import normalise_label
 from jobs.rules.model import ConsentSignalName, LeadFacts
 from jobs.rules.reasons import Message, MessageKind
 from jobs.rules.status_changes import LeadReadTimes, new_status_changes
+from jobs.rules.twins import is_another_lead
 from jobs.rules.webhook_history import lead_history_from_webhooks
-from jobs.run_context import RunContext
+from jobs.run_context import RunContext, TwinAnswer
 
 AT_ONCE = 50
 """Leads stored per transaction; the time limit is checked after each."""
@@ -93,6 +94,8 @@ class PullResult:
     unreadable: list[UnreadableLead] = field(default_factory=list)
     excluded: int = 0
     """Test leads among those seen, including those on record from before they were excluded."""
+    reused: int = 0
+    """Leads under whose ids other ones were first shown tonight."""
     deleted: int = 0
     """Leads whose deletion was first believed tonight."""
     forgotten: int = 0
@@ -130,6 +133,7 @@ class PullResult:
             (MessageKind.SUSPICIOUSLY_MISSING, self.suspicious),
             (MessageKind.UNREAD, self.unread),
             (MessageKind.NO_DETAIL_PAGES, int(self.no_detail_pages)),
+            (MessageKind.REUSED_IDS, self.reused),
         )
         return [*(Message(message, {"count": count}) for message, count in found if count), *self.webhooks.attention]
 
@@ -206,6 +210,11 @@ def store_lead_page(session: Session, run: RunContext, page: LeadPage, when: Rea
     # Some lists show no times: by its digest, such a lead need not be read again.
     left_out = {lead: latest.pop(lead).digest for lead in too_old}
     excluded_leads.record_excluded_leads(session, account, left_out, read_at=when.served, too_old=True)
+    if run.deps.twins is not TwinAnswer.SAME:
+        reused = {one for one, facts in known.items() if is_another_lead(facts.created_at, latest[one].created_at)}
+        _pass_over_reused(session, run, reused, when, done)
+        latest = {one: lead for one, lead in latest.items() if one not in reused}
+        known = {one: facts for one, facts in known.items() if one not in reused}
     ids = list(latest)
     tests = {lead.id for lead in latest.values() if run.book.extraction.exclude.is_test_lead(lead)}
     received = run.deps.inbox.webhook_events_of(ids, to=when.heard)
@@ -234,6 +243,14 @@ def store_lead_page(session: Session, run: RunContext, page: LeadPage, when: Rea
     done.changed += len(readings)
     done.excluded += len(tests) + unchanged_tests
     done.back += sum(one.deleted for one in known.values())
+
+
+def _pass_over_reused(
+    session: Session, run: RunContext, reused: Collection[LeadId], when: ReadTimes, done: PullResult
+) -> None:
+    """Store of other leads under known ids only that they are others: the record is about those that had the ids."""
+    ledger = run.ledger
+    done.reused += leads.mark_reused(session, ledger.account, reused, run=ledger.run, seen_at=when.served)
 
 
 def _make_storable_lead(

@@ -113,6 +113,8 @@ class LeadFacts:
     """Whether it matches the settings' `exclude`, i.e. is a test lead."""
     deleted: bool = False
     """Whether it was deleted in Oplead."""
+    reused: bool = False
+    """Whether Oplead shows another lead under its id: what is on record is about the former one."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,6 +60,8 @@ class Reason(StrEnum):
     COUNTED_ALREADY = "counted_already"
     POSSIBLE_TWIN = "possible_twin"
     """Its lead looks like another that it counted for, and whose id has vanished."""
+    REUSED_ID = "reused_id"
+    """Its lead's id was given to another one."""
     EXCLUDED = "excluded"
     NOT_CONFIGURED = "not_configured"
     SENDING = "sending"
@@ -178,6 +180,8 @@ class MessageKind(StrEnum):
     HELD_THERE = auto()
     IDS_CHANGED = auto()
     POSSIBLE_TWINS = auto()
+    REUSED_IDS = auto()
+    REUSED_HELD = auto()
     UNCONFIRMED = auto()
     UNRESOLVED_REQUEST = auto()
     STATUS_MISSING = auto()

@@ -1,10 +1,11 @@
-"""Whether leads look like one lead under two ids, and when so many do that ids must have changed. Pure."""
+"""Whether leads look like one lead under two ids, or two under one, and when so many do that ids changed. Pure."""
 
 from collections.abc import Iterable
+from datetime import datetime, timedelta
 
 from connectors.records import ClickIdKind
 from jobs.rules.extraction import ERASED, erased_click_id_hash
-from jobs.rules.model import KnownClickId
+from jobs.rules.model import KnownClickId, LeadFacts
 
 OF_A_CLICK = frozenset(ClickIdKind) - {ClickIdKind.FBP}
 """Kinds that identify a click, and not a browser."""
@@ -17,6 +18,17 @@ ClickMark = tuple[str, str]
 """The kind of a click id, and its value or what is kept of it."""
 
 
+CREATION_MOVES = timedelta(days=30)
+"""A lead whose creation moves by more is another one under its id, or its dates are misread."""
+MOST_REUSED = 3
+"""More ids reused in one night are a setting gone wrong, such as day and month exchanged."""
+
+
+def is_another_lead(known_since: datetime, created_at: datetime) -> bool:
+    """Return whether a lead's creation moved so far that its id must have been given to another one."""
+    return abs(created_at - known_since) > CREATION_MOVES
+
+
 def click_marks(clicks: Iterable[KnownClickId]) -> frozenset[ClickMark]:
     """Return how another lead with one of these clicks may have it on record: whole, or erased but for its hash."""
     return frozenset(
@@ -25,6 +37,11 @@ def click_marks(clicks: Iterable[KnownClickId]) -> frozenset[ClickMark]:
         if click.kind in OF_A_CLICK
         for value in (click.value, *(() if click.value.startswith(ERASED) else (erased_click_id_hash(click.value),)))
     )
+
+
+def first_seen(lead: LeadFacts) -> datetime:
+    """Return when a lead was first read, or last where it never had a status."""
+    return min((change.seen_at for change in lead.changes), default=lead.seen_at)
 
 
 def have_ids_changed(twins: int, due: int) -> bool:

@@ -5,7 +5,7 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import delete, update
+from sqlalchemy import delete, or_, update
 from sqlmodel import Session, SQLModel, col
 
 from connectors.language import in_english
@@ -26,7 +26,13 @@ _FORGET_UNREADABLE = delete(bulk.table_of(UnreadableLeadRow)).where(
 _SEEN_AGAIN = (
     update(bulk.table_of(LeadRow))
     .where(bulk.has_lead_among(col(LeadRow.account), col(LeadRow.id)))
-    .values(missing_since=None, merged_into=None)
+    .values(
+        missing_since=None,
+        merged_into=None,
+        # It is as stored again, so no other lead has its id.
+        to_plan=or_(col(LeadRow.to_plan), col(LeadRow.reused_in).is_not(None)),
+        reused_in=None,
+    )
     .returning(col(LeadRow.excluded))
 )
 

@@ -111,6 +111,24 @@ def record_detail_fetch(session: Session, account: str, ids: Collection[LeadId],
     _update(session, account, ids, asked_at=at)
 
 
+def mark_reused(session: Session, account: str, ids: Collection[LeadId], *, run: int, seen_at: datetime) -> int:
+    """Mark leads under whose ids another one is shown, flag them for planning, and return how many are new."""
+    _update(session, account, ids, seen_at=seen_at, missing_since=None, merged_into=None)
+    return _update(session, account, ids, col(LeadRow.reused_in).is_(None), reused_in=run, to_plan=True)
+
+
+def reused_in_one_run(session: Session, account: str) -> int:
+    """Return how many leads were found to be others in one run, at most, of those that no person knows of yet."""
+    counts = select(func.count()).where(LeadRow.account == account, col(LeadRow.reused_in) > 0)
+    return max(session.exec(counts.group_by(col(LeadRow.reused_in))), default=0)
+
+
+def accept_reused(session: Session, account: str) -> None:
+    """Record that a person knows of the leads that are others now."""
+    reused = (col(LeadRow.account) == account, col(LeadRow.reused_in).is_not(None))
+    session.exec(update(LeadRow).where(*reused).values(reused_in=0).execution_options(synchronize_session=False))
+
+
 def mark_missing_from_list(session: Session, account: str, ids: Collection[LeadId], *, now: datetime) -> None:
     """Mark leads as missing, keeping the time of those already missing."""
     _update(session, account, ids, col(LeadRow.missing_since).is_(None), missing_since=now)
@@ -372,7 +390,7 @@ _FACTS = sqlalchemy.select(
         bulk.table_of(LeadRow).c[name]
         for name in (
             *("id", "created_at", "seen_at", "fresh", "digest", "click_id_problem", "ad_user_data"),
-            *("ad_personalization", "facts", "excluded", "deleted_at"),
+            *("ad_personalization", "facts", "excluded", "deleted_at", "reused_in"),
         )
     )
 ).where(_OF_LEADS)
@@ -408,7 +426,8 @@ def load_lead_facts(session: Session, account: str, ids: Collection[LeadId]) -> 
         hashes[lead][destination].append(Identifier(_HASH_KINDS[kind], sha256))
     found = {}
     for row in rows:
-        lead, created_at, seen_at, fresh, digest, problem, user_data, personalization, facts, excluded, deleted_at = row
+        lead, created_at, seen_at, fresh, digest, problem, user_data, personalization, *others = row
+        facts, excluded, deleted_at, reused_in = others
         kept = json.loads(facts)
         found[lead] = LeadFacts(
             id=lead,
@@ -426,6 +445,7 @@ def load_lead_facts(session: Session, account: str, ids: Collection[LeadId]) -> 
             identifiers={destination: tuple(each) for destination, each in hashes[lead].items()},
             excluded=excluded,
             deleted=deleted_at is not None,
+            reused=reused_in is not None,
         )
     return found
 

@@ -1,8 +1,9 @@
 """Twins: conversions of leads that look like others which counted under ids that have vanished since."""
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from datetime import datetime
+from itertools import chain
 from typing import NamedTuple
 
 import sqlalchemy
@@ -16,9 +17,9 @@ from jobs.ledger.leads import leads
 from jobs.ledger.runs import Ledger
 from jobs.ledger.schema import ClickIdRow, Delivery, LeadRow, LeadToldApart, is_conversion, matches_delivery_kind
 from jobs.rules.delivery_state import COUNTING, SENT, DeliveryState
-from jobs.rules.model import KnownClickId
+from jobs.rules.model import LeadFacts
 from jobs.rules.reasons import Reason
-from jobs.rules.twins import OF_A_CLICK, ClickMark, click_marks
+from jobs.rules.twins import OF_A_CLICK, ClickMark, click_marks, first_seen
 
 Place = tuple[str, str, str]
 """A lead, a conversion and a destination."""
@@ -30,9 +31,6 @@ _HOLDERS = sqlalchemy.select(col(ClickIdRow.lead), col(ClickIdRow.kind), col(Cli
     # Named one by one, as the index begins with the kind.
     col(ClickIdRow.kind).in_(sorted(OF_A_CLICK)),
 )
-_CLICKS = sqlalchemy.select(col(ClickIdRow.lead), col(ClickIdRow.kind), col(ClickIdRow.value)).where(
-    bulk.has_lead_among(col(ClickIdRow.account), col(ClickIdRow.lead))
-)
 _TOLD_APART = sqlalchemy.select(col(LeadToldApart.lead)).where(
     bulk.has_lead_among(col(LeadToldApart.account), col(LeadToldApart.lead))
 )
@@ -40,30 +38,58 @@ _TELL_APART = bulk.insert_missing_into(LeadToldApart)
 
 
 def find_originals(
-    session: Session, account: str, clicks: Mapping[LeadId, Iterable[KnownClickId]], *, shown_since: datetime
+    session: Session, account: str, facts: Mapping[LeadId, LeadFacts], *, shown_since: datetime
 ) -> dict[Place, LeadId]:
     """Return, for each conversion of these leads that may be a twin, the vanished lead under whose id it counted.
 
     Those that a person has told apart from the others are nobody's twins.
     """
-    of_leads: defaultdict[ClickMark, list[LeadId]] = defaultdict(list)
-    for lead, known in clicks.items():
-        for mark in click_marks(known):
-            of_leads[mark].append(lead)
-    alike: defaultdict[LeadId, set[LeadId]] = defaultdict(set)
-    for other, kind, value in bulk.select_rows(session, _HOLDERS, account, sorted({value for _, value in of_leads})):
-        alike[other].update(lead for lead in of_leads.get((kind, value), ()) if lead != other)
-    alike = defaultdict(set, {other: found for other, found in alike.items() if found})
+    alike: defaultdict[str, set[LeadId]] = defaultdict(set)
+    for other, lead in chain(
+        _of_same_click(session, account, facts), _of_same_creation(session, account, facts, shown_since)
+    ):
+        if lead != other:
+            alike[other].add(lead)
     if not alike:
         return {}
-    concerned = set().union(*alike.values())
-    told_apart = {row.lead for row in bulk.select_rows(session, _TOLD_APART, account, sorted(concerned))}
+    concerned = sorted(set[LeadId]().union(*alike.values()))
+    told_apart = {row.lead for row in bulk.select_rows(session, _TOLD_APART, account, concerned)}
     rows = bulk.select_rows(session, _counted_and_vanished(account, shown_since), account, sorted(alike))
     return {
         (lead, conversion, destination): LeadId(other)
         for other, conversion, destination in rows
         for lead in alike[other] - told_apart
     }
+
+
+def _of_same_click(session: Session, account: str, facts: Mapping[LeadId, LeadFacts]) -> Iterator[tuple[str, LeadId]]:
+    """Yield every lead with a click of one of these leads, and that one."""
+    of_leads: defaultdict[ClickMark, list[LeadId]] = defaultdict(list)
+    for lead in facts.values():
+        for mark in click_marks(lead.click_ids):
+            of_leads[mark].append(lead.id)
+    for other, kind, value in bulk.select_rows(session, _HOLDERS, account, sorted({value for _, value in of_leads})):
+        yield from ((other, lead) for lead in of_leads.get((kind, value), ()))
+
+
+def _of_same_creation(
+    session: Session, account: str, facts: Mapping[LeadId, LeadFacts], shown_since: datetime
+) -> Iterator[tuple[str, LeadId]]:
+    """Yield every lead that vanished before one of these, created in the same moment, was first seen, and that one.
+
+    Neither has a click: by that, both would be known. No trace of contact data is needed or kept for it.
+    """
+    created: defaultdict[datetime, list[LeadFacts]] = defaultdict(list)
+    for lead in (one for one in facts.values() if not click_marks(one.click_ids)):
+        created[lead.created_at].append(lead)
+    vanished = select(LeadRow.id, LeadRow.created_at, LeadRow.seen_at).where(
+        LeadRow.account == account,
+        col(LeadRow.created_at).in_(created),
+        leads.has_vanished(account, shown_since),
+        ~leads.has_related_row(ClickIdRow, account, col(ClickIdRow.kind).in_(OF_A_CLICK)),
+    )
+    for other, created_at, seen_at in session.exec(vanished) if created else ():
+        yield from ((other, lead.id) for lead in created[created_at] if first_seen(lead) > seen_at)
 
 
 def _counted_and_vanished(account: str, shown_since: datetime) -> sqlalchemy.Select[str, str, str]:
@@ -84,10 +110,8 @@ def originals_to_ask_for(session: Session, account: str, *, shown_since: datetim
     wanted: dict[LeadId, None] = {}
     after: LeadId | None = None
     while ids := leads.leads_to_plan(session, account, limit=AT_ONCE, after=after):
-        clicks: defaultdict[LeadId, list[KnownClickId]] = defaultdict(list)
-        for lead, kind, value in bulk.select_rows(session, _CLICKS, account, ids):
-            clicks[lead].append(KnownClickId(kind, value, shown_since, estimated=True))
-        found = find_originals(session, account, clicks, shown_since=shown_since)
+        facts = leads.load_lead_facts(session, account, ids)
+        found = find_originals(session, account, facts, shown_since=shown_since)
         if found:
             counting = _places_that_count(session, account, sorted({lead for lead, _, _ in found}))
             wanted |= dict.fromkeys(found[place] for place in found.keys() - counting)

@@ -44,6 +44,7 @@ RESPONSIBLE: Mapping[Reason, ResponsibleParty | None] = {
     Reason.TO_BE_READ_AGAIN: ResponsibleParty.OPERATOR,
     Reason.COUNTED_ALREADY: None,
     Reason.POSSIBLE_TWIN: ResponsibleParty.OPERATOR,
+    Reason.REUSED_ID: ResponsibleParty.OPERATOR,
     Reason.EXCLUDED: None,
     Reason.NOT_CONFIGURED: ResponsibleParty.MARKETING,
     Reason.SENDING: None,

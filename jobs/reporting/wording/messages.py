@@ -251,6 +251,28 @@ MESSAGES: Mapping[MessageKind, tuple[MessagePart, ...]] = {
             )
         ),
     ),
+    MessageKind.REUSED_IDS: (
+        MessagePart(
+            N_(
+                "Oplead shows another lead under the id of {count} lead on record, created more than 30 days apart: "
+                "nothing of it is stored or sent. `status` and `explain` show which",
+                "Oplead shows other leads under the ids of {count} leads on record, created more than 30 days apart: "
+                "nothing of them is stored or sent. `status` and `explain` show which",
+            )
+        ),
+    ),
+    MessageKind.REUSED_HELD: (
+        MessagePart(
+            N_(
+                "the creation of {count} lead moved by more than 30 days in one night: what is due is held. Is "
+                "`oplead.fields.created_at` right, or are day and month exchanged? If it is the same lead, run `run "
+                "--same-leads`; if another one has its id now, `run --other-leads`",
+                "the creation of {count} leads moved by more than 30 days in one night: what is due is held. Is "
+                "`oplead.fields.created_at` right, or are day and month exchanged? If they are the same leads, run "
+                "`run --same-leads`; if others have their ids now, `run --other-leads`",
+            )
+        ),
+    ),
     MessageKind.HELD_THERE: (MessagePart(N_("{scope}: {excess}")),),
     MessageKind.UNCONFIRMED: (
         MessagePart(

@@ -156,8 +156,8 @@ REASONS: Mapping[Reason, StateAndReasonTexts] = TranslatedTexts(
         Reason.IDS_CHANGED: StateAndReasonTexts(
             N_("held: lead ids have changed"),
             N_(
-                "Many new conversions look like those of leads whose ids have vanished from Oplead, so nothing new "
-                "goes to this destination."
+                "The ids or creation dates of many leads have changed in Oplead, so nothing new goes to this "
+                "destination."
             ),
             _SAY_WHICH,
         ),
@@ -249,10 +249,21 @@ REASONS: Mapping[Reason, StateAndReasonTexts] = TranslatedTexts(
         Reason.POSSIBLE_TWIN: StateAndReasonTexts(
             N_("same lead under another id?"),
             N_(
-                "It counted already for another lead with the same click, whose id has vanished from Oplead: this may "
-                "be the same lead under a new id."
+                "It counted already for another lead with the same click, or without one but created in the same "
+                "moment, whose id has vanished from Oplead: this may be the same lead under a new id."
             ),
             _SAY_WHICH,
+        ),
+        Reason.REUSED_ID: StateAndReasonTexts(
+            N_("id used again"),
+            N_(
+                "Oplead shows a lead under this id that was created more than 30 days before or after the one on "
+                "record: nothing of it is stored, sent or corrected."
+            ),
+            N_(
+                "Look at the lead in Oplead and at `oplead.fields.created_at`. If it is the same lead and its creation "
+                "was corrected, run `oplead-sync run --same-leads` once."
+            ),
         ),
         Reason.COUNTED_ALREADY: StateAndReasonTexts(
             N_("already counted"),

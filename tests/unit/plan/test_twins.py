@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from connectors.errors import Transient
-from connectors.records import ClickId, ClickIdKind, Moment, StatusEntry
+from connectors.records import ClickId, ClickIdKind, Contact, Moment, StatusEntry
 from jobs.nightly import RenamedIdError, run_night
 from jobs.rules.extraction import erased_click_id_hash
 from jobs.rules.reasons import DestinationScope
@@ -128,6 +128,56 @@ def test_click_that_was_erased_is_recognised(account):
     night(account)
 
     assert HELD == stands(account, "N-1")
+
+
+# ── without a click ──────────────────────────────────────────────────────────────────────────────
+
+
+def by_contact(name, **more):
+    """Return a won lead without a click id, whom contact data may identify."""
+    return lead(name, **{"click_ids": (), "contact": Contact(emails=("maelle@example.org",))} | more)
+
+
+@pytest.fixture(params=list(SyncMode))
+def known_by_contact(account, request):
+    """An account whose first lead was sent by contact data alone, read in any of the ways."""
+    account.sync_window = replace(REACH, style=request.param)
+    account.source.filters = request.param is SyncMode.SINCE
+    account.book = rulebook(route(contact_only=True, attach_contact=True))
+    account.put(by_contact("L-1"))
+    night(account)
+    assert "submitted" == account.states["L-1"]
+    return account
+
+
+def test_lead_without_a_click_is_known_by_its_creation(known_by_contact):
+    """Its status history gives away nothing, nor does anything that is kept of its contact data."""
+    known_by_contact.source.delete("L-1")
+    known_by_contact.put(by_contact("N-1", updated_at=known_by_contact.clock.now() + DAY - timedelta(hours=1)))
+    night(known_by_contact)
+
+    assert HELD == stands(known_by_contact, "N-1")
+    assert {"L-1", "N-1"} >= known_by_contact.hashed
+
+
+def test_leads_created_together_count_while_both_exist(known_by_contact):
+    """An import creates many in one second."""
+    known_by_contact.put(by_contact("L-2", updated_at=known_by_contact.clock.now() + DAY - timedelta(hours=1)))
+    night(known_by_contact)
+
+    assert "submitted" == known_by_contact.states["L-2"]
+
+
+def test_lead_that_was_there_before_the_other_vanished_is_no_twin_by_creation(account):
+    """One of an import was deleted; another one is won much later."""
+    account.book = rulebook(route(contact_only=True, attach_contact=True))
+    account.put(by_contact("L-1"), by_contact("L-2", label="Nouveau", history=()))
+    night(account)
+    account.source.delete("L-1")
+    account.put(by_contact("L-2"))
+    night(account)
+
+    assert "submitted" == account.states["L-2"]
 
 
 # ── what a person says ───────────────────────────────────────────────────────────────────────────

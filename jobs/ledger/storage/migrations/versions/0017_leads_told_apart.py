@@ -1,4 +1,4 @@
-"""Which leads a person told apart from others whose clicks they share, so that nothing asks about them again."""
+"""Which leads a person told apart from others that they look like, and whose ids another lead took."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -12,7 +12,8 @@ TEXT = StoredText()
 
 
 def upgrade():
-    """Create the table."""
+    """Create the table and add the column."""
+    op.add_column("lead", sa.Column("reused_in", sa.BigInteger(), nullable=True))
     op.create_table(
         "lead_told_apart",
         sa.Column("account", TEXT, nullable=False),
