@@ -22,6 +22,7 @@ from connectors.errors import Transient
 from connectors.http import CancelToken
 from connectors.language import _
 from connectors.ports import Clock
+from connectors.private_folder import make_private_folder
 
 # Servers differ on whether the 60th second still counts; an extra millisecond avoids the question.
 WINDOW = timedelta(seconds=60, milliseconds=1)
@@ -161,7 +162,7 @@ class SharedRequestHistory:
         try:
             return FileIO(self._path, "r+", opener=_open_privately)
         except FileNotFoundError:
-            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_private_folder(self._path.parent)
             return FileIO(self._path, "r+", opener=_open_privately)
 
     def _lock(self, file: FileIO) -> None:

@@ -136,6 +136,10 @@ class OpleadOptions:
     click_ids: UnlabelledClickIdRules = UnlabelledClickIdRules()
 
 
+OCCURRED_AT = ("occurredAt", "occurred_at")
+"""Where the time of a webhook's event usually is."""
+
+
 @dataclass(frozen=True, slots=True)
 class WebhookFieldPaths:
     """Where things are in the events of a webhook; all defaults are assumed, as Oplead publishes nothing about them."""
@@ -144,7 +148,7 @@ class WebhookFieldPaths:
     """The platform's own name for each kind of event."""
     event: Paths = ("event", "type", "eventType", "event_type", "action")
     event_id: Paths = ("eventId", "event_id", "deliveryId", "messageId")
-    at: Paths = ("occurredAt", "occurred_at")
+    at: Paths = OCCURRED_AT
     lead: Paths = ("lead", "data.lead", "data", "payload.lead", "payload")
     lead_id: Paths | None = None
     """None tries a few names, and refuses two different ids."""

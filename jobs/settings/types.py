@@ -323,7 +323,25 @@ def state_address(
         )
     if path.startswith(":memory:") or not path.isprintable() or set(path) & set("?#%"):
         raise ValueError(_("the ledger is a plain file: take :memory:, ?, # and % out of its path"))
-    return StateFile((folder / path).resolve())
+    place = (folder / path).resolve()
+    _refuse_place(place, folder)
+    return StateFile(place)
+
+
+_OF_THE_SYSTEM = ("/dev", "/etc", "/proc", "/sys")
+
+
+def _refuse_place(path: Path, folder: Path) -> None:
+    """Refuse a state where none can be: it would be written over a device, the system's files or the settings.
+
+    Raises:
+        ValueError: `path` is such a place.
+    """
+    is_special = path.exists() and not path.is_file() and not path.is_dir()
+    if is_special or any(path.is_relative_to(each) for each in _OF_THE_SYSTEM):
+        raise ValueError(_("no state can be at {path}: write the path of a file of its own", path=path))
+    if path.parent == folder.resolve() and (path.suffix in {".yaml", ".yml"} or path.name == ".env"):
+        raise ValueError(_("{path} holds settings, not a state: write the path of a file of its own", path=path))
 
 
 def _referred_url(reference: str, references: SecretReferenceResolver) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from connectors.language import _
+from connectors.private_folder import make_private_folder
 from connectors.records import LeadId
 from jobs.exit_codes import CommandError
 from jobs.webhooks.inbox import COLUMNS, Dialect, Inbox, InboxContents, StatementResult, Values
@@ -163,7 +164,7 @@ class WebhookInboxFile:
 
     def open_inbox_for_writing(self) -> FileInbox:
         """Open the file for the receiver, creating it if it is missing; only its owner may read it."""
-        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_private_folder(self.path.parent)
         self.path.touch(mode=0o600)
         self.path.chmod(0o600)  # an existing file may be open to others
         connection = self._connect()

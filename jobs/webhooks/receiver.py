@@ -169,6 +169,8 @@ class Receiver:
 
     async def _read(self, request: Request, largest: int, body: bytearray) -> HTTPStatus | None:
         """Read the body; return the status to refuse it with, or None if it can be taken."""
+        if "content-length" in request.headers and "transfer-encoding" in request.headers:
+            return HTTPStatus.BAD_REQUEST  # a proxy may read another end of the body than we do
         declared = request.headers.get("content-length", "0")
         if not declared.isdecimal() or int(declared) > largest:
             return HTTPStatus.REQUEST_ENTITY_TOO_LARGE

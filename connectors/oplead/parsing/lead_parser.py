@@ -30,7 +30,7 @@ from connectors.text import holds_contact, is_contact, strip_control_characters
 
 _ENTRY_STATUS = ("status", "newStatus", "toStatus", "statusLabel", "statut")
 _ENTRY_LABEL = (*_ENTRY_STATUS, "label", "name", "to", "state")
-_ENTRY_TIME = ("date", "at", "createdAt", "changedAt", "updatedAt", "timestamp")
+ENTRY_TIME = ("date", "at", "createdAt", "changedAt", "updatedAt", "timestamp")
 _CONTACT_TEXT = ("value", "email", "number", "phone", "address", "label")
 _COUNTRY_TEXT = ("code", "iso", "value", "name", "label")
 _LONGEST_ID = 200
@@ -43,7 +43,7 @@ _CONTAINERS = (dict, list)
 _CANONICAL = json.JSONEncoder(
     default=str, ensure_ascii=False, separators=(",", ":"), sort_keys=True, check_circular=False
 )
-_ENTRY = PathReader((*_ENTRY_LABEL, *_ENTRY_TIME))
+_ENTRY = PathReader((*_ENTRY_LABEL, *ENTRY_TIME))
 
 
 class UnreadableLeadError(Exception):
@@ -173,7 +173,7 @@ class LeadParser:
         names = _ENTRY_STATUS if path == "history" and histories == CANDIDATES.history else _ENTRY_LABEL
         changes = (_ENTRY.read(entry) for entry in found.at(path) if isinstance(entry, Mapping))
         read = (
-            (clean_label(text_of(status)), self._moment(entry, _ENTRY_TIME, "history"))
+            (clean_label(text_of(status)), self._moment(entry, ENTRY_TIME, "history"))
             for entry in changes
             if (status := entry.first(names)) is not None
         )

@@ -8,13 +8,13 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import assert_never
 
 from connectors.crm import CrmEventKind, ReceivedEvent, WebhookEvent
 from connectors.language import Language, using_language
-from connectors.oplead.options import CANDIDATES, OpleadOptions, WebhookFieldPaths
+from connectors.oplead.options import CANDIDATES, OCCURRED_AT, OpleadOptions, WebhookFieldPaths
 from connectors.oplead.parsing.dates import read_moment_or_none
 from connectors.oplead.parsing.field_tree import common_lead_field_paths, normalise, summarise_lead_paths
 from connectors.oplead.parsing.fields import (
@@ -26,7 +26,14 @@ from connectors.oplead.parsing.fields import (
     text_of,
     values_at_path,
 )
-from connectors.oplead.parsing.lead_parser import LeadParser, UnreadableLeadError, as_lead_id, clean_label, digest_of
+from connectors.oplead.parsing.lead_parser import (
+    ENTRY_TIME,
+    LeadParser,
+    UnreadableLeadError,
+    as_lead_id,
+    clean_label,
+    digest_of,
+)
 from connectors.records import LeadId, Moment
 
 MOST_EVENTS = 100
@@ -148,7 +155,21 @@ class WebhookParser:
         own_id = None if event.is_bare_lead else text_of(first_value_at_paths(content, self._paths.event_id))
         read = self._read(event, own_at)
         digest = canonical if own_id is None else _digest(own_id, read)
-        return ReceivedEvent(read, received_at, digest, is_unique=own_id is not None or _is_dated(read, own_at))
+        is_unique = own_id is not None or _is_dated(read, own_at)
+        if read.at is None:
+            read = replace(read, at=self._time_beside_lead(event, read))
+        return ReceivedEvent(read, received_at, digest, is_unique=is_unique)
+
+    def _time_beside_lead(self, event: _Event, read: WebhookEvent) -> Moment | None:
+        """Return the time under a name that it may have in a status history; at worst, it is that of sending.
+
+        That lies nearer to the change than the arrival, but tells no two events apart. In the lead itself it may be the
+        lead's, and beside an appointment the appointment's.
+        """
+        is_status = read.kind is CrmEventKind.STATUS_CHANGE and event.lead_content is not event.content
+        if not is_status or self._paths.at != OCCURRED_AT:
+            return None
+        return read_moment_or_none(first_value_at_paths(event.content, ENTRY_TIME), self._zone)
 
     def _read(self, event: _Event, own_at: Moment | None) -> WebhookEvent:
         named, lead = self._kind_by_name(event.name), self._lead_id(event)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from connectors.language import N_, _
+from connectors.private_folder import make_private_folder
 from jobs.exit_codes import CommandError, Exit
 from jobs.ledger.storage.postgresql_errors import UNEXPECTED, diagnose_error, is_drivers
 
@@ -77,7 +78,7 @@ def open_privately(path: Path, mode: str) -> IO[Any]:
 
     SQLite creates a ledger's side files with the ledger's own permissions.
     """
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_private_folder(path.parent)
     return open(path, mode, encoding=None if "b" in mode else "utf-8", opener=_open_for_owner_only)
 
 

@@ -304,6 +304,15 @@ def test_a_large_body_is_refused_unread_and_the_answer_is_seen(running):
         assert b"" == line.recv(1)
 
 
+def test_a_body_of_two_lengths_is_refused(running):
+    """A proxy may take another end of it than we do, and the rest for a request of its own."""
+    head = request(HOOK, length=len(EVENT)).replace(b"\r\n\r\n", b"\r\ntransfer-encoding: chunked\r\n\r\n")
+    with running() as receiver, receiver.connect() as line:
+        line.sendall(head + b"%x\r\n%b\r\n0\r\n\r\n" % (len(EVENT), EVENT))
+
+        assert 400 == status(line)
+
+
 def test_an_account_takes_so_many_a_minute(running):
     """The next minute starts anew."""
     now = [0.0]

@@ -121,6 +121,14 @@ def test_asks_to_fill_in_only_the_variables_that_are_not_set(type_in, tmp_path, 
     assert [f"  {number}." for number in range(1, len(steps) + 1)] == [step[:4] for step in steps]
 
 
+def test_the_folder_that_it_makes_is_its_owners_alone(type_in, tmp_path):
+    """Keys will be in it."""
+    made = tmp_path / "made"
+    type_in(*ENOUGH, "--dir", str(made))
+
+    assert 0o700 == stat.S_IMODE(made.stat().st_mode)
+
+
 @pytest.mark.parametrize("umask", [0o000, 0o022, 0o777])
 def test_written_files_are_readable_by_their_owner_only(type_in, tmp_path, umask):
     """The umask does not matter; keys are typed into the file beside the settings."""

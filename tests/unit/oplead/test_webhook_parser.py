@@ -291,8 +291,17 @@ def test_whatever_a_lead_holds_tells_events_apart(place):
     assert 4 == len({digest(one) for one in (*told, *bare)})
 
 
-@pytest.mark.parametrize("name", ["sentAt", "timestamp", "date"])
-def test_a_time_that_may_be_that_of_sending_is_no_time_of_an_event(name):
+@pytest.mark.parametrize("name", ["timestamp", "date"])
+def test_a_time_that_may_be_that_of_sending_makes_no_event_unique(name):
+    """It may be the change's day alone; then a lead that returns to its status has the same body."""
+    told = {"event": "lead.status_changed", "lead": {"id": "L-1", "status": "Gagné"}, name: "2026-07-20T10:00:00Z"}
+    (one,) = received(told)
+
+    assert not one.is_unique
+
+
+@pytest.mark.parametrize("name", ["sentAt", "deliveredAt"])
+def test_the_time_of_sending_is_no_time_of_an_event(name):
     """Each redelivery would have another, date the change anew and count as an event of its own."""
     told = {"event": "lead.status_changed", "lead": {"id": "L-1", "status": "Gagné"}, name: "2026-07-20T10:00:00Z"}
     (one,) = received(told)
@@ -429,3 +438,29 @@ def test_contact_data_is_in_no_event():
     (one,) = received({"event": "lead.status_changed", "lead": lead, "occurredAt": "2026-07-20T10:00:00Z"})
 
     assert WebhookEvent(CrmEventKind.STATUS_CHANGE, LeadId("L-1"), "Gagné", TEN) == one.event
+
+
+@pytest.mark.parametrize("name", ["date", "at", "createdAt", "changedAt", "updatedAt", "timestamp"])
+def test_the_time_of_a_status_change_has_any_name_that_it_has_in_a_history(name):
+    """Taken for the arrival, a delivery that was tried again would date the change by days."""
+    lead = {"id": "L-1", "status": "Gagné"}
+    told = {"event": "lead.status_changed", "lead": lead, name: "2026-07-20T10:00:00Z"}
+
+    assert Moment(datetime(2026, 7, 20, 10, tzinfo=UTC)) == event(told).at
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"event": "lead.status_changed", "id": "L-1", "status": "Gagné", "createdAt": "2026-07-20T10:00:00Z"},
+        {
+            "event": "lead.appointment_updated",
+            "lead": {"id": "L-1"},
+            "appointmentAt": "",
+            "date": "2026-07-20T10:00:00Z",
+        },
+    ],
+)
+def test_a_time_that_may_be_anothers_dates_no_event(told):
+    """That of the lead's creation, or of the appointment."""
+    assert event(told).at is None

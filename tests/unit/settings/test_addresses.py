@@ -80,6 +80,14 @@ WRITE_AN_ADDRESS = (
 )
 
 
+@pytest.mark.parametrize("name", ["pipeline.yaml", ".env"])
+def test_a_state_on_the_settings_themselves_is_refused(complaints, tmp_path, name):
+    """It would be written over them."""
+    told = f"state: {tmp_path.resolve() / name} holds settings, not a state: write the path of a file of its own"
+
+    assert [told] == complaints(state=f"sqlite:///{name}")
+
+
 @pytest.mark.parametrize(
     ("state", "message"),
     [
@@ -92,6 +100,8 @@ WRITE_AN_ADDRESS = (
             f"a password must not be written out here: {HOW_TO_REFER}",
         ),
         ("'${OPLEAD_TOKEN}'", "this is no address of a PostgreSQL database; it begins with postgresql://"),
+        ("sqlite:////dev/null", "no state can be at /dev/null: write the path of a file of its own"),
+        ("sqlite:////etc/oplead.db", "no state can be at /etc/oplead.db: write the path of a file of its own"),
         ("sqlite:///a.db?mode=ro", "the ledger is a plain file: take :memory:, ?, # and % out of its path"),
     ],
 )

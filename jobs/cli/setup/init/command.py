@@ -10,6 +10,7 @@ from typing import Literal
 
 from connectors.errors import ConnectorError, KeyRefused, WrongFile
 from connectors.language import N_, Language, _, _n, current_language, in_english
+from connectors.private_folder import make_private_folder
 from connectors.survey import Survey
 from jobs.cli.demo.sandbox import command_name
 from jobs.cli.output import is_interactive
@@ -68,7 +69,7 @@ def write_first_settings(
         answers |= dict.fromkeys(("base_url", "path_prefix", *_AUTH.values()))
     elif survey:  # its suggestion includes the path prefix and the auth keys
         answers |= dict.fromkeys(("path_prefix", *_AUTH.values()))
-    folder.mkdir(parents=True, exist_ok=True)
+    make_private_folder(folder)
     for file, text in ((settings, settings_text(answers)), (environment, env_example_text(answers))):
         with open_privately(file, "w") as written:
             written.write(text)

@@ -284,6 +284,16 @@ def umask(request):
 
 
 @pytest.mark.usefixtures("umask")
+def test_folders_made_for_a_state_are_their_owners_alone(tmp_path, clock):
+    """All that were missing, not only the last one."""
+    path = tmp_path / "clients" / "maison" / "state.db"
+    with open_locked_ledger(SqliteState(path), ACCOUNT, "run", now=clock.now(), first_run=True):
+        modes = [stat.S_IMODE(folder.stat().st_mode) for folder in (path.parent, path.parent.parent)]
+
+    assert [0o700, 0o700] == modes
+
+
+@pytest.mark.usefixtures("umask")
 def test_state_files_are_readable_only_by_their_owner(tmp_path, clock):
     """Whatever the umask, this covers the file, its log, its lock and a copy for a rehearsal."""
     path, copy = tmp_path / "state.db", tmp_path / "copy.db"
