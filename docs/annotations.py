@@ -12,6 +12,7 @@ EXAMPLES: Mapping[str, Mapping[str, str]] = {
         "language": "fr",
         "schedule": '{ daily: "05:30" }',
         "state": "sqlite:///../state/maison-durand.db",
+        "forgotten": "/mnt/elsewhere/maison-durand.forgotten",
         "clock": "http://127.0.0.1:8090",
         "oplead": '{ token: "${OPLEAD_TOKEN}" }',
         "source": "{ csv: exports/*.csv, columns: { Montant TTC: amount } }",

@@ -1,12 +1,14 @@
 """Finds the leads of a person by the hashes still held of them; there is no index of people, and nothing is written."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 import sqlalchemy
+from sqlalchemy import and_
+from sqlalchemy.orm import aliased
 from sqlmodel import Session, col
 
 from connectors.records import Identifier, LeadId
-from jobs.ledger.schema import ContactHash, DedupKey
+from jobs.ledger.schema import ClickIdRow, ContactHash, DedupKey
 from jobs.rules.eligibility import person_dedup_key
 
 
@@ -24,3 +26,23 @@ def leads_of_person(session: Session, account: str, identifiers: Iterable[Identi
     )
     found = session.connection().scalars(hashes.union(keys))
     return sorted(map(LeadId, found))
+
+
+def leads_sharing_marks(session: Session, account: str, leads: Collection[LeadId]) -> list[LeadId]:
+    """Return the other leads that have a click id, or a hash of contact data, in common with these, in order."""
+    found: set[LeadId] = set()
+    for table, marks in _MARKS:
+        mine, other = aliased(table), aliased(table)
+        same = and_(*(col(getattr(other, name)) == col(getattr(mine, name)) for name in ("account", *marks)))
+        theirs = sqlalchemy.select(col(other.lead)).join(mine, same)
+        wanted = theirs.where(col(mine.account) == account, col(mine.lead).in_(leads), col(other.lead).not_in(leads))
+        found.update(map(LeadId, session.connection().scalars(wanted)))
+    return sorted(found)
+
+
+_MARKS: tuple[tuple[type[ClickIdRow | ContactHash | DedupKey], tuple[str, ...]], ...] = (
+    (ClickIdRow, ("kind", "value")),
+    (ContactHash, ("kind", "sha256")),
+    (DedupKey, ("dedup_key",)),
+)
+"""What leads may have in common, and the columns that say so."""

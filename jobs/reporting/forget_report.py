@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from connectors.language import N_, _, _n, format_day
-from connectors.records import AdjustmentKind
+from connectors.records import AdjustmentKind, LeadId
 from jobs.privacy.forget import DataHeldOnLead, DeliveryOnRecord
 from jobs.privacy.former_files import FormerFileContents
 from jobs.reporting.console import bulleted, console_table, day_and_time, print_section
@@ -57,6 +57,8 @@ class ForgetReport:
     """The files that the state was moved from, and what they held on forgotten leads; those unusable are left out."""
     was_in_notice: bool = False
     """Whether a notice that was sent named one of the leads."""
+    sharing: tuple[LeadId, ...] = ()
+    """Other leads that share a click id or a hash of contact data with them."""
     unfinished: tuple[str, ...] = ()
     """What could not be rewritten; forgetting once more finishes it."""
     is_by_contact: bool = False
@@ -140,6 +142,8 @@ def print_forget_report(console: Console, account: AccountPresentation, report: 
     """Print what was forgotten lead by lead, what platforms have, and what remains."""
     if report.is_rehearsed:
         console.print(_("[bold]Rehearsal: nothing was changed[/bold]"))
+        for sentence in sharing_sentences(report.sharing):
+            console.print(sentence, markup=False, soft_wrap=True)
     for lead in report.leads:
         console.print(escape(_lead_sentence(lead, is_rehearsed=report.is_rehearsed)), soft_wrap=True)
         _print_deliveries(console, account, _("Already sent"), lead.sent)
@@ -158,6 +162,19 @@ def print_forget_report(console: Console, account: AccountPresentation, report: 
     print_section(console, _("What the platforms offer for what they were sent"), _offer_rows(report.offers))
     print_section(console, _("What remains elsewhere"), bulleted(unreachable_data_sentences(report)))
     print_not_erased(console, report)
+
+
+def sharing_sentences(leads: Sequence[LeadId]) -> Iterator[str]:
+    """Yield, if there are any, which other leads may be the same person's."""
+    if leads:
+        yield _n(
+            "Lead {leads} shares the click or a contact hash with it, so it may be the same person's: look, and forget "
+            "it too if it is.",
+            "Leads {leads} share the click or a contact hash with it, so they may be the same person's: look, and "
+            "forget them too if they are.",
+            len(leads),
+            leads=", ".join(leads),
+        )
 
 
 def print_not_erased(console: Console, report: ForgetReport) -> None:

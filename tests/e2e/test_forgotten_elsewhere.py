@@ -204,3 +204,22 @@ def test_restored_database_is_noticed_and_forgotten_people_stay_so(company):
 
     assert {"L-2", "L-3", "L-4"} == {lead for lead, _ in rows}
     assert all(row.may_count_twice == (row.lead != "L-2") for row in rows.values())
+
+
+@pytest.mark.parametrize("shared", ["click", "contact", "nothing"])
+def test_forget_says_beforehand_which_leads_may_be_the_same_persons(company, shared):
+    """They share its click or a contact hash; once it is erased, nothing shows that any more."""
+    won(company, 1, 3)
+    other = company.lead(2, ("Rendez-vous", company.clock.now() - DAY), clicks=company.both(2))
+    like = company.sandbox.oplead.leads()["L-1"]
+    company.serve(other | {"leadData": like["leadData"]} if shared == "click" else other)
+    if shared == "contact":
+        company.serve(other | {"contact": like["contact"]})
+    company.fail("data_manager", "status", status=503, count=100)
+    run(company)
+    rehearsed = type_in(company, "forget", "--lead", "L-1", "--dry-run")
+    done = type_in(company, "forget", "--lead", "L-1")
+
+    told = "Lead L-2 shares the click or a contact hash"
+    assert (told in rehearsed.out) == (told in done.err) == (shared != "nothing")
+    assert "L-3" not in rehearsed.out + done.out + done.err

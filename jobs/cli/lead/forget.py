@@ -40,7 +40,7 @@ from jobs.oplead_commands.creation.outbox import (
     open_outbox,
 )
 from jobs.privacy.compaction import compact
-from jobs.privacy.find import leads_of_person
+from jobs.privacy.find import leads_of_person, leads_sharing_marks
 from jobs.privacy.forget import DataHeldOnLead, data_held_on_leads, forget_leads
 from jobs.privacy.former_files import (
     FormerFileContents,
@@ -60,6 +60,7 @@ from jobs.reporting.forget_report import (
     platform_erasure_offers,
     print_forget_report,
     print_not_erased,
+    sharing_sentences,
     unreachable_data_sentences,
 )
 from jobs.reporting.page.leads.archive import monthly_lead_counter
@@ -143,6 +144,7 @@ def _as_json(report: ForgetReport) -> dict[str, object]:
         "leads": report.leads,
         "events": report.events,
         "creations": report.creations,
+        "sharing": report.sharing,
         "former_files": report.former_files,
         "offers": report.offers,
         "remains": tuple(unreachable_data_sentences(report)),
@@ -235,6 +237,8 @@ class _Found:
     """Why nothing could be found, or then erased, in a former file, by its path."""
     was_in_notice: bool = False
     """Whether an incident named one of them, of which people were told."""
+    sharing: tuple[LeadId, ...] = ()
+    """Other leads, which may be the same person's."""
 
     def in_files(self, leads: Collection[LeadId]) -> Iterator[FormerFileContents]:
         """Yield how much on these leads former files hold."""
@@ -269,7 +273,8 @@ def _find(session: Session, settings: Settings, find: _Finder, outbox: LeadCreat
             found.problems[file.path] = str(error)
     every = _all_leads(leads, [each.lead for each in found.in_former])
     was_in_notice = any(each.notified_at for each in incidents_naming(session, settings.account, every))
-    return replace(found, leads=every, was_in_notice=was_in_notice)
+    sharing = leads_sharing_marks(session, settings.account, every)
+    return replace(found, leads=every, was_in_notice=was_in_notice, sharing=tuple(sharing))
 
 
 def _rehearse(settings: Settings, find: _Finder, _clock: Clock) -> ForgetReport:
@@ -292,6 +297,7 @@ def _rehearse(settings: Settings, find: _Finder, _clock: Clock) -> ForgetReport:
             report,
             former_files=tuple(found.in_files(every)),
             was_in_notice=found.was_in_notice,
+            sharing=found.sharing,
             unfinished=tuple(found.problems.values()),
         )
 
@@ -306,6 +312,8 @@ def _forget(settings: Settings, find: _Finder, clock: Clock) -> ForgetReport:
             found = _find(session, settings, find, outbox)
             held = found.completed(data_held_on_leads(session, settings.account, found.leads))
             find.expect_on_record(settings, held, found.created, found)
+        # Before: once the leads are erased, nothing shows it any more.
+        sys.stderr.write("".join(f"{each}\n" for each in sharing_sentences(found.sharing)))
         count = monthly_lead_counter(settings, compile_rules_only(settings), now)
         today = now.astimezone(settings.zone).date()
         held = found.completed(forget_leads(ledger, found.leads, now=now, today=today, count_by_month=count))
@@ -371,7 +379,11 @@ class _Aftermath:
             self._rewrite_page(session)
             report = _report(self.settings, session, held, rehearsed=False, events=events, creations=creations)
         return replace(
-            report, former_files=former, was_in_notice=found.was_in_notice, unfinished=tuple(self.unfinished)
+            report,
+            former_files=former,
+            was_in_notice=found.was_in_notice,
+            sharing=found.sharing,
+            unfinished=tuple(self.unfinished),
         )
 
     @contextmanager

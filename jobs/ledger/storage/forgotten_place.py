@@ -20,7 +20,7 @@ from connectors.records import LeadId
 from jobs.ledger.storage.state import Lock
 from jobs.ledger.storage.state_file import LedgerError, open_privately
 
-_OURS = "oplead-sync forgotten"
+_OURS = "oplead-sync-forgotten"
 _LONGEST = 100_000_000  # bytes
 
 
