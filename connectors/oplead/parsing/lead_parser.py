@@ -297,9 +297,7 @@ def _has_container(item: Mapping[str, object], path: str) -> bool:
 
 
 def clean_label(text: str | None) -> str | None:
-    """Return a status fit to store and display: truncated, without control characters, and by its shape if it is contact
-    data, which no settings name.
-    """
+    """Return a status fit to store and display: without control characters, truncated; contact data by its shape."""
     if text is None:
         return None
     if holds_contact(text):
