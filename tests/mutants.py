@@ -1688,8 +1688,8 @@ FAULTS = (
     Fault(
         "what a fleet remembers of a night names no lead",
         "jobs/cli/night/after_a_night.py",
-        'if name != "leads"',
-        "if name",
+        "message_in_words(each.without_leads)",
+        "message_in_words(each)",
         "tests/unit/cli/test_after_a_night.py",
     ),
     Fault(
@@ -2632,14 +2632,14 @@ FAULTS = (
     Fault(
         "a website stores nothing before consent",
         "connectors/website/capture.min.js",
-        "()=>O(!0)&&!O(!1)",
-        "()=>!O(!1)",
+        "()=>k(!0)&&!k(!1)",
+        "()=>!k(!1)",
         "tests/contract/website/test_consent.py",
     ),
     Fault(
         "half an answer to Google is no consent",
         "connectors/website/capture.min.js",
-        "&&!O(void 0)",
+        "&&!k(void 0)",
         "",
         "tests/contract/website/test_consent.py",
     ),
