@@ -546,6 +546,8 @@ class TargetAssumptions:
     sends_contact: bool
     click_window: timedelta | None
     """The action's click window according to the settings; None if unset."""
+    stage: str = ""
+    """The conversion's stage, in marketing's word."""
 
 
 # ── what platforms say about what was sent ───────────────────────────────────────────────────────

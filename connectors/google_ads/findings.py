@@ -9,6 +9,7 @@ from google.ads.googleads.v26.resources import types as resources
 from connectors.google_ads.ads_api.outcomes import api_error_name
 from connectors.language import N_, _, _n, join_with_semicolons
 from connectors.records import CheckFinding, CheckVerdict, TargetAssumptions
+from connectors.stage_words import contradicts
 
 _Tracking = enums.ConversionTrackingStatusEnum.ConversionTrackingStatus
 _Enhanced = enums.EnhancedConversionsConfigEnum.EnhancedConversionsConfig
@@ -172,6 +173,11 @@ def action_findings(
     readiness = _readiness(found, subject, expected[0].target.owner)
     problems = [each for each in readiness if each.verdict is not CheckVerdict.VERIFIED]
     yield from problems or [CheckFinding(subject, CheckVerdict.VERIFIED, _("it is enabled, and takes imported clicks"))]
+    for stage in sorted({each.stage for each in expected}):
+        if any(contradicts(stage, text) for text in (found.name, _member_name(found.category))):
+            message = _("{action} reads as another stage than “{stage}”", action=_name(found), stage=stage)
+            advice = _("see that it is the action meant for this conversion")
+            yield CheckFinding(subject, CheckVerdict.DOUBTFUL, message, advice)
     yield _check_counting_type(found, subject, sorted({each.conversion for each in expected}))
     if any(each.sends_value for each in expected):
         values = found.value_settings
@@ -304,7 +310,7 @@ def describe_conversion_action(
 ) -> CheckFinding:
     """Summarise an action: primary or secondary, used for bidding or not, counting, category and click window."""
     days = action.click_through_lookback_window_days
-    is_bid_on, bidding = _bidding_use_of_action(action, goals)
+    _is_bid_on, bidding = _bidding_use_of_action(action, goals)
     facts = [
         bidding,
         _(_COUNTS.get(action.counting_type, _COUNTING_UNKNOWN)),
@@ -318,8 +324,7 @@ def describe_conversion_action(
         conversions=", ".join(conversions),
         facts=join_with_semicolons(facts),
     )
-    verdict = CheckVerdict.UNREADABLE if is_bid_on is None else CheckVerdict.VERIFIED
-    return CheckFinding(_("conversion action {id}", id=action.id), verdict, message, is_notable=True)
+    return CheckFinding(_("conversion action {id}", id=action.id), CheckVerdict.VERIFIED, message, is_notable=True)
 
 
 def bidding_findings(

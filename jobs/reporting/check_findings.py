@@ -18,8 +18,8 @@ from jobs.reporting.presentation import AccountPresentation
 from jobs.reporting.sentences import value_in_words
 from jobs.reporting.status_report import print_states
 from jobs.rules.delivery_state import DeliveryState
-from jobs.rules.extraction import consent_answer
-from jobs.rules.labels import describe_text_shape
+from jobs.rules.extraction import amounts, consent_answer
+from jobs.rules.labels import describe_text_shape, normalise_label
 from jobs.rules.model import ConsentAnswer
 from jobs.settings import Settings
 from jobs.settings.compile import IGNORED, Rulebook
@@ -99,6 +99,8 @@ def _passed_without_advice(finding: CheckFinding) -> bool:
 _UNLISTED = Fraction(1, 5)
 """Report unlisted answers above this share."""
 _STAGES = {None: N_("in no stage"), IGNORED: N_("ignored")}
+_FEWEST = 5
+"""Fewer leads than this may have amounts, or none, by chance."""
 _NAMED = 3
 """Maximum number of reasons, leads or answers named in a sentence."""
 
@@ -176,6 +178,26 @@ def consent_spelling_findings(book: Rulebook, leads: Sequence[Lead]) -> Iterator
                 ),
                 _("Add those that mean yes or no to `granted` or `refused`; `oplead-sync probe` lists the answers."),
             )
+
+
+def amounts_elsewhere_findings(book: Rulebook, leads: Sequence[Lead]) -> Iterator[CheckFinding]:
+    """Yield each stage whose leads have no amount while other leads have one: its labels may be another stage's."""
+    for route in {route.stage: route for route in book.routes if route.field_value and not route.on_creation}.values():
+        path = route.field_value.path if route.field_value else ""
+        inside, outside = Counter[bool](), Counter[bool]()
+        for lead in leads:
+            has_one = bool(amounts({path: book.extraction.amounts[path]}, lead))
+            (inside if normalise_label(lead.label or "") in route.labels else outside)[has_one] += 1
+        if inside.total() >= _FEWEST and not inside[True] and outside[True] >= _FEWEST:
+            message = _n(
+                "none of {leads} in this stage has an amount at {path}, and {count} other lead has one",
+                "none of {leads} in this stage has an amount at {path}, and {count} other leads have one",
+                outside[True],
+                leads=_n("{count} lead", "{count} leads", inside.total()),
+                path=path,
+            )
+            advice = _("See that its statuses are not another stage's.")
+            yield CheckFinding(_("stage {stage}", stage=route.stage), CheckVerdict.DOUBTFUL, message, advice)
 
 
 def print_labels(console: Console, settings: Settings, seen: Sequence[LabelUsage], *, leads: int) -> None:

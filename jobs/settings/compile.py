@@ -404,6 +404,7 @@ def target_assumptions(settings: Settings, book: Rulebook) -> dict[DestinationId
             sends_value=(route.fixed_value, route.field_value, route.expected_value) != (None, None, None),
             sends_contact=route.uses_contact,
             click_window=None if days is None else timedelta(days=days),
+            stage=route.stage,
         )
         found.setdefault(route.destination, []).append(expectation)
     return found

@@ -9,6 +9,7 @@ from datetime import timedelta
 from pydantic import ValidationError
 
 from connectors.language import N_, _
+from connectors.stage_words import contradicts, stages_named
 from jobs.rules.labels import APPOINTMENT_SET, normalise_label, normalise_listed_label
 from jobs.settings.document import (
     KeyPath,
@@ -539,6 +540,10 @@ _STANDARD_EVENTS = (
     *("SubmitApplication", "Subscribe", "ViewContent"),
 )
 """https://developers.facebook.com/docs/meta-pixel/reference#standard-events"""
+_EVENTS_OF_STAGES = {"appointment": "Schedule", "quote": "SubmitApplication", "won": "Purchase"}
+_ANSWERS = tuple(f"{signal}.{answer}" for signal in _CONSENT for answer in ("granted", "refused"))
+_LISTS = ("ignored_statuses", *_ANSWERS)
+"""Lists for which a single text may stand, beside the stages'."""
 _SIMILAR = 0.8
 """The similarity, from 0 to 1, from which a name counts as a mistyped standard event."""
 _WAITS_FOR_AN_ESTIMATE = N_(
@@ -549,20 +554,42 @@ _TICKS = frozenset({"yes", "no", "on", "off"})
 """Words that YAML 1.1 parsers read as booleans."""
 
 
+def _event_for_stage(event: str) -> str:
+    named = next(iter(stages_named(event)), "")
+    return _('; did you mean "{name}"?', name=_EVENTS_OF_STAGES[named]) if named in _EVENTS_OF_STAGES else ""
+
+
+def _unlikely_lists_and_labels(tree: Tree) -> Iterator[SettingsFinding]:
+    stages = [(("stages", stage), labels) for stage, labels in _mapping(value_at(tree, ("stages",))).items()]
+    for path, text in (*stages, *(place for pattern in _LISTS for place in find(tree, pattern))):
+        if isinstance(text, str) and re.search(r"[,;]", text):
+            yield SettingsFinding(
+                path,
+                _(
+                    "this is one text with a comma in it, and only a lead with this very text fits; for several, write "
+                    "them in brackets: [{items}]",
+                    items=", ".join(re.split(r"\s*[,;]\s*", text.strip())),
+                ),
+            )
+    labels = ((path[1], *place) for path, labels in stages for place in items_or_single_value((path, labels)))
+    for stage, path, label in labels:
+        if isinstance(label, str) and contradicts(stage, label):
+            yield SettingsFinding(path, _("“{label}” reads as another stage than “{stage}”", label=label, stage=stage))
+
+
 def lint_warnings(tree: Tree) -> Iterator[SettingsFinding]:
     """Yield a warning for each likely slip."""
     for path, conversion in find(tree, "conversions.*"):
         if _is_expected(conversion) and value_at(conversion, ("value", "otherwise")) is None:
             yield SettingsFinding((*path, "value"), _(_WAITS_FOR_AN_ESTIMATE))
     for path, event in texts_at(tree, "conversions.*.meta.event"):
-        hint = did_you_mean(event, _STANDARD_EVENTS, cutoff=_SIMILAR)
-        if event not in _STANDARD_EVENTS and hint:
+        if event not in _STANDARD_EVENTS:
+            hint = did_you_mean(event, _STANDARD_EVENTS, cutoff=_SIMILAR) or _event_for_stage(event)
             yield SettingsFinding(
                 path, _("this is none of Meta's standard events, so it counts as a custom one{hint}", hint=hint)
             )
-    for path, text in texts_at(
-        tree, *(f"{signal}.{answer}" for signal in _CONSENT for answer in ("granted", "refused"))
-    ):
+    yield from _unlikely_lists_and_labels(tree)
+    for path, text in texts_at(tree, *_ANSWERS):
         if text.casefold() in _TICKS:
             yield SettingsFinding(
                 path, _("this is the word {text}, as a lead may hold it; for true or false write those", text=text)

@@ -297,7 +297,7 @@ def _has_container(item: Mapping[str, object], path: str) -> bool:
 
 
 def clean_label(text: str | None) -> str | None:
-    """Return a status fit to store and display: short, without control characters; contact data by its shape."""
+    """Return a status fit to store and display: without control characters, truncated; contact data by its shape."""
     if text is None:
         return None
     if holds_contact(text):

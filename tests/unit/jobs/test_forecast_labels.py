@@ -8,8 +8,8 @@ from rich.console import Console
 
 from connectors.records import CheckVerdict, Moment, StatusEntry
 from jobs.forecast import LabelUsage, label_usages
-from jobs.reporting.check_findings import consent_spelling_findings, print_labels
-from tests.builders import CREATED, WON, lead, rulebook
+from jobs.reporting.check_findings import amounts_elsewhere_findings, consent_spelling_findings, print_labels
+from tests.builders import CREATED, WON, from_field, lead, route, rulebook
 
 SETTINGS = SimpleNamespace(
     stages={"appointment": ("4",), "won": ("Gagné", "7"), "lost": ("Perdu",)},
@@ -90,3 +90,25 @@ def test_more_than_a_fifth_of_unlisted_answers_is_a_finding(unlisted, is_found):
 def test_missing_answers_are_not_unlisted_answers():
     """Another finding covers an empty field."""
     assert [] == list(consent_spelling_findings(rulebook(), answering(None, "")))
+
+
+@pytest.mark.parametrize(
+    ("won", "others", "is_told"),
+    [
+        ([None] * 5, ["900"] * 5, True),
+        ([None] * 4 + ["900"], ["900"] * 5, False),
+        ([None] * 4, ["900"] * 5, False),
+        ([None] * 5, ["900"] * 4 + [None], False),
+    ],
+)
+def test_sales_without_amounts_while_other_leads_have_them_are_to_look_at(won, others, is_told):
+    """Won and lost exchanged: every amount would be reported missing, and lost leads as sales."""
+    leads = [
+        lead(f"L-{label}-{at}", label=label, fields={} if amount is None else {"amount": amount})
+        for label, amounts in (("Gagné", won), ("Perdu", others))
+        for at, amount in enumerate(amounts)
+    ]
+    found = list(amounts_elsewhere_findings(rulebook(route(field_value=from_field(), stage="won")), leads))
+
+    assert [CheckVerdict.DOUBTFUL] * is_told == [each.verdict for each in found]
+    assert all("has an amount at amount" in each.found for each in found)

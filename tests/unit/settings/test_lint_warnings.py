@@ -28,10 +28,46 @@ def test_an_event_name_close_to_a_standard_one_is_noted(loaded, event, meant):
     assert said.endswith(f'did you mean "{meant}"?')
 
 
-@pytest.mark.parametrize("event", ["Schedule", "Purchase", "rendez_vous", "Devis signe"])
-def test_standard_and_custom_event_names_are_not_noted(loaded, event):
-    """A name unlike any standard event is deliberate."""
-    assert [] == notes(loaded, meta=META, conversions=CONVERSION % f'"{event}"')
+@pytest.mark.parametrize(
+    ("event", "hint"),
+    [
+        ("Achat", '; did you mean "Purchase"?'),
+        ("rendez_vous", '; did you mean "Schedule"?'),
+        ("Devis envoye", '; did you mean "SubmitApplication"?'),
+        ("chantier_ouvert", ""),
+    ],
+)
+def test_a_custom_event_name_is_noted_with_the_standard_one_of_its_stage(loaded, event, hint):
+    """Meta optimises for the standard ones; a custom one may be meant."""
+    (said,) = notes(loaded, meta=META, conversions=CONVERSION % event)
+
+    assert (
+        said == f"conversions.0.meta.event: this is none of Meta's standard events, so it counts as a custom one{hint}"
+    )
+
+
+@pytest.mark.parametrize("event", ["Schedule", "Purchase"])
+def test_standard_event_names_are_not_noted(loaded, event):
+    """They are what Meta optimises for."""
+    assert [] == notes(loaded, meta=META, conversions=CONVERSION % event)
+
+
+def test_a_list_written_as_a_sentence_is_noted(loaded):
+    """`granted: oui, 1, true` is one text, which no lead's answer equals; a comma within brackets is meant."""
+    (said,) = notes(loaded, consent=CONSENT % ('"oui, 1, true"', '["non, merci"]'))
+
+    assert said.startswith("consent.ad_user_data.granted: this is one text with a comma in it")
+    assert said.endswith("[oui, 1, true]")
+
+
+def test_a_label_that_reads_as_another_stage_is_noted(loaded):
+    """A sale lost and a lead won would be reported the wrong way round."""
+    assert [
+        "stages.won.0: “PERDU” reads as another stage than “won”",
+        "stages.lost.0: “gagné” reads as another stage than “lost”",
+    ] == notes(
+        loaded, stages="{ won: [PERDU], lost: [gagné], chantier: [Vendu], appointment: [RDV pris, Devis ou RDV] }"
+    )
 
 
 def test_words_that_older_yaml_reads_as_booleans_are_noted(loaded):
