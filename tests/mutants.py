@@ -3124,6 +3124,27 @@ FAULTS = (
         "-exec",
         "tests/unit/test_install.py",
     ),
+    Fault(
+        "a list with far fewer leads than the last one concludes nothing",
+        "jobs/pull/sync.py",
+        "self.done.fewer = self._fewer_leads(place) if is_whole else None",
+        "self.done.fewer = None",
+        "tests/unit/pull/test_fewer_leads.py",
+    ),
+    Fault(
+        "a key that sees fewer leads is noticed where the list is filtered",
+        "jobs/pull/sync.py",
+        "            self.done.suspicious = len(asked.unseen)",
+        "            pass",
+        "tests/unit/pull/test_fewer_leads.py",
+    ),
+    Fault(
+        "a key that may not read one lead stops no night",
+        "jobs/pull/ingest.py",
+        "and not (error.is_known and self.done.pages)",
+        "",
+        "tests/unit/pull/test_fewer_leads.py",
+    ),
 )
 
 

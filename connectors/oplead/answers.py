@@ -36,6 +36,7 @@ class TokenRefused(KeyRefused):
         """Keep the HTTP status: 401 for an unknown token, 403 for a known one without access."""
         super().__init__(message)
         self.status = status
+        self.is_known = status == httpx.codes.FORBIDDEN
 
 
 class TooLarge(Misconfigured):

@@ -105,8 +105,11 @@ def detect_incidents(facts: NightFacts, when: NotificationThresholds) -> Iterato
             yield from _find_unusual_night_numbers(found, facts, when)
     for anomaly in summary.review.anomalies:
         yield Incident(IncidentId(IncidentKind.ANOMALY, anomaly.cause), {"anomaly": anomaly.message})
-    if summary.erased.problem:
-        yield Incident(IncidentId(IncidentKind.NOT_ERASED), {"why": summary.erased.problem})
+    nights = {
+        IncidentKind.MISSING_LEADS: summary.pulled.missing_leads,
+        IncidentKind.NOT_ERASED: summary.erased.problem,
+    }
+    yield from (Incident(IncidentId(kind), {"why": why}) for kind, why in nights.items() if why)
     for version in sorted(facts.versions, key=lambda each: each.name):
         if facts.now.astimezone(facts.zone).date() >= version.ends_on - when.ends_within:
             values = {"on": version.ends_on, "is_estimate": version.is_estimate, "page": version.page}
@@ -196,8 +199,10 @@ def is_incident_over(cause: IncidentId, facts: NightFacts, when: NotificationThr
             return tonight is None or tonight.settled_count >= when.rejected_at_least
         case IncidentKind.NOTHING_SENT:
             return tonight is None or tonight.sent > 0
-        case IncidentKind.NOT_ERASED:
-            return facts.summary.reading is RunReadingScope.EVERYTHING  # only a night erases
+        case IncidentKind.NOT_ERASED | IncidentKind.MISSING_LEADS:
+            # Only a night erases, and only one that read to the end knows what is missing.
+            is_whole = cause.kind is IncidentKind.NOT_ERASED or facts.summary.pulled.complete
+            return is_whole and facts.summary.reading is RunReadingScope.EVERYTHING
         case IncidentKind.ANOMALY:
             return _has_anomaly_cleared(cause.about, facts)
         case (

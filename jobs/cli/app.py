@@ -173,6 +173,9 @@ def run(
     accept_file: Annotated[
         bool, typer.Option("--accept-file", help="Read an export with far fewer leads or columns than the last one.")
     ] = False,
+    accept_fewer: Annotated[
+        bool, typer.Option("--accept-fewer", help="Take a list with fewer than half of the known leads for whole.")
+    ] = False,
     first_run: FirstRun = False,
     inbox: Annotated[
         bool, typer.Option("--inbox", help="Between nights: read only the leads that webhooks have reported.")
@@ -195,10 +198,10 @@ def run(
         raise typer.BadParameter(_("nothing is sent, so there is nothing to wait for"), param_hint="--wait")
     if (dry_run or validate_only) and first_run:
         raise typer.BadParameter(_("nothing is kept, so no state is made"), param_hint="--first-run")
-    if inbox and (dry_run or validate_only or waits or accept_volume or first_run):
+    if inbox and (dry_run or validate_only or waits or accept_volume or accept_fewer or first_run):
         raise typer.BadParameter(_("this is no whole night: use it alone"), param_hint="--inbox")
     mode = Mode.REHEARSAL if dry_run else Mode.VALIDATION if validate_only else Mode.RUN
-    options = RunOptions(mode, waits, accept_volume, accept_file, first_run, inbox_only=inbox)
+    options = RunOptions(mode, waits, accept_volume, accept_file, accept_fewer, first_run, inbox_only=inbox)
     return run_accounts(config, options, at_once=at_once, json_wanted=json)
 
 

@@ -21,6 +21,7 @@ _ID = TypeAdapter(IncidentId)
 _ABOUT: Mapping[IncidentKind, type] = {
     IncidentKind.SOURCE: NoneType,
     IncidentKind.NOT_ERASED: NoneType,
+    IncidentKind.MISSING_LEADS: NoneType,
     IncidentKind.ENDS: str,
     IncidentKind.ANOMALY: AnomalyIdentity,
 }

@@ -71,16 +71,7 @@ class NewEvents:
             KeyRefused: the source refuses the key. What was read so far is kept.
             Transient: the source kept failing. What was read so far is kept.
         """
-        fetch = DetailFetcher(
-            reading.run,
-            reading.done,
-            reading.until,
-            started=reading.started,
-            ahead=reading.ahead,
-            afresh=True,
-            passes_refused=True,
-        )
-        asked = fetch.read(list(self.unread))
+        asked = reading.fetcher_past_refused(afresh=True).read(list(self.unread))
         for lead in asked.ids:
             self.unread.pop(lead, None)
         return asked
@@ -131,6 +122,8 @@ def read_webhook_leads(run: RunContext, *, until: datetime, done: PullResult) ->
         if not asked.as_asked and len(asked.ids) == len(known) >= MANY:
             done.no_detail_pages = True
             events.unread |= dict.fromkeys(asked.ids)
+        else:
+            done.webhooks.unseen += asked.unseen
     finally:
         events.record_inbox_position(run, done)
         # Several leads that lost one label silently may show a renamed status: the next night's reading tells.

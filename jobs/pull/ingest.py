@@ -20,6 +20,7 @@ from jobs.rules.eligibility import may_keep_contact
 from jobs.rules.extraction import (
     StorableLead,
     amounts,
+    id_to_show,
     newly_seen_click_ids,
     read_consent,
     text_to_show,
@@ -33,6 +34,8 @@ from jobs.rules.status_changes import LeadReadTimes, new_status_changes
 from jobs.rules.webhook_history import lead_history_from_webhooks
 from jobs.run_context import RunContext
 
+NAMED = 10
+"""Names at most so many leads that webhooks report and nothing shows."""
 AT_ONCE = 50
 """Leads stored per transaction; the time limit is checked after each."""
 _OTHER_LEAD = N_("its own page is another lead's, see oplead.fields.id")
@@ -48,6 +51,8 @@ class WebhooksTaken:
     """The identity of that inbox."""
     leads: int = 0
     """Leads with new events."""
+    unseen: list[LeadId] = field(default_factory=list)
+    """Those that are not there, or that the key may not read."""
     forgotten: int = 0
     """Leads with new events that somebody asked to forget: they are not read."""
     left: int = 0
@@ -69,12 +74,24 @@ class WebhooksTaken:
         found = [] if self.problem is None else [Message(MessageKind.INBOX_UNREADABLE, {"why": self.problem})]
         if self.stopped is not None:
             found.append(Message(MessageKind.REPORTED_UNREAD, {"count": self.left, "why": self.stopped}))
+        if self.unseen:
+            # Whoever reaches the receiver may put anything in place of an id.
+            names = tuple(dict.fromkeys(id_to_show(lead) for lead in self.unseen[:NAMED]))
+            found.append(Message(MessageKind.REPORTED_UNSEEN, {"count": len(self.unseen), "leads": names}))
         if self.damaged:
             found.append(Message(MessageKind.INBOX_DAMAGED, {"count": self.damaged}))
         if self.unknown:
             values = {"count": sum(self.unknown.values()), "structures": tuple(self.unknown)}
             found.append(Message(MessageKind.UNKNOWN_WEBHOOKS, values))
         return found
+
+
+@dataclass(frozen=True, slots=True)
+class FewerLeads:
+    """A list with fewer than half of the leads that the last complete one showed."""
+
+    listed: int
+    before: int
 
 
 @dataclass(slots=True)
@@ -101,6 +118,8 @@ class PullResult:
     """True if a listed lead has no page of its own, so that nothing can be concluded about unlisted ones."""
     suspicious: int = 0
     """Leads that seem deleted, but are too many to be believed."""
+    fewer: FewerLeads | None = None
+    """What the list showed, if that is far less than it did."""
     unread: int = 0
     """Leads to read by their own pages for which the list left no time at all."""
     complete: bool = False
@@ -116,24 +135,35 @@ class PullResult:
     webhooks: WebhooksTaken = field(default_factory=WebhooksTaken)
 
     @property
+    def is_absence_believed(self) -> bool:
+        """Whether a lead that was not shown may be taken for gone: what is not shown is not far too much."""
+        return not (self.fewer or self.suspicious or self.no_detail_pages)
+
+    @property
+    def missing_leads(self) -> Message | None:
+        """What too many missing leads are said to be; None if there are not too many."""
+        if self.fewer is not None:
+            return Message(MessageKind.FEWER_LEADS, {"count": self.fewer.listed, "before": self.fewer.before})
+        return Message(MessageKind.SUSPICIOUSLY_MISSING, {"count": self.suspicious}) if self.suspicious else None
+
+    @property
     def attention(self) -> list[Message]:
         """Messages about what a human should look at."""
-        found = (
-            (MessageKind.SUSPICIOUSLY_MISSING, self.suspicious),
-            (MessageKind.UNREAD, self.unread),
-            (MessageKind.NO_DETAIL_PAGES, int(self.no_detail_pages)),
-        )
-        return [*(Message(message, {"count": count}) for message, count in found if count), *self.webhooks.attention]
+        found = ((MessageKind.UNREAD, self.unread), (MessageKind.NO_DETAIL_PAGES, int(self.no_detail_pages)))
+        return [
+            *([self.missing_leads] if self.missing_leads else []),
+            *(Message(message, {"count": count}) for message, count in found if count),
+            *self.webhooks.attention,
+        ]
 
     def count_page(self, page: LeadPage, before: LeadPage | None) -> None:
-        """Count a list page, without what the previous page showed: a list may repeat its last page."""
+        """Count a list page, without what the previous page showed."""
         self.pages += 1
         self.total = page.total
         self.undated |= page.served_at is None
-        ids = _ids(page)
-        new = ids - _ids(before)
+        new = new_leads(page, before)
         self.seen += len(new)
-        repeats = before is not None and ids and not new
+        repeats = before is not None and _ids(page) and not new
         self._count(replace(page, unreadable=()) if repeats else page)
 
     def count_details(self, page: LeadPage) -> None:
@@ -159,6 +189,11 @@ def without_forgotten(session: Session, account: str, page: LeadPage, done: Pull
         unchanged=tuple(lead for lead in page.unchanged if lead not in forgotten),
         unreadable=tuple(one for one in page.unreadable if one.id not in forgotten),
     )
+
+
+def new_leads(page: LeadPage, before: LeadPage | None) -> set[LeadId]:
+    """The ids of a page's readable leads that the previous page did not show: a list may repeat its last page."""
+    return _ids(page) - _ids(before)
 
 
 def _ids(page: LeadPage | None) -> set[LeadId]:
@@ -290,8 +325,15 @@ class FetchedDetails:
     """Those that no longer exist."""
     as_asked: list[LeadId] = field(default_factory=list)
     """Those whose own page was read."""
+    refused: list[LeadId] = field(default_factory=list)
+    """Those whose own page was refused and passed."""
     merged: dict[LeadId, LeadId] = field(default_factory=dict)
     """Deleted leads whose own page shows another lead on record, and that lead."""
+
+    @property
+    def unseen(self) -> list[LeadId]:
+        """Those that are not there, or that the key may not read."""
+        return [*self.deleted, *self.refused]
 
 
 @dataclass(slots=True)
@@ -310,6 +352,18 @@ class DetailFetcher:
     """Whether to store unchanged leads again, since their contact hashes may have been erased."""
     passes_refused: bool = False
     """Whether a lead whose page is refused only counts as unreadable; what named it may have made up its id."""
+
+    def fetcher_past_refused(self, *, afresh: bool) -> "DetailFetcher":
+        """Return one for the same pull that passes leads whose page is refused."""
+        return DetailFetcher(
+            self.run,
+            self.done,
+            self.until,
+            started=self.started,
+            ahead=self.ahead,
+            afresh=afresh,
+            passes_refused=True,
+        )
 
     def read(self, ids: Sequence[LeadId]) -> FetchedDetails:
         """Read leads in the given order until all are read, time is up or the source yields no more tonight.
@@ -331,13 +385,16 @@ class DetailFetcher:
     def _read(self, part: Sequence[LeadId], asked: FetchedDetails) -> None:
         began, heard, found = self.run.now(), self.run.deps.inbox.latest_event_id() or 0, []
         try:
-            for one in self._fetch_skipping_refused(part):
+            for one in self._fetch_skipping_refused(part, asked):
                 found.append(one)  # noqa: PERF402 - keeps what arrived before a failure
         finally:
             self._store(found, began, heard, asked)
 
-    def _fetch_skipping_refused(self, part: Sequence[LeadId]) -> Iterator[tuple[LeadId, Found]]:
-        """Yield what the source shows, past the leads that it refuses if they are passed; never past a refused key."""
+    def _fetch_skipping_refused(self, part: Sequence[LeadId], asked: FetchedDetails) -> Iterator[tuple[LeadId, Found]]:
+        """Yield what the source shows, past the leads that it refuses if they are passed; never past a refused key.
+
+        A key that has read the list is not refused: it may not read one lead.
+        """
         position = 0
         while position < len(part):
             try:
@@ -345,10 +402,12 @@ class DetailFetcher:
                     position += 1
                     yield one
             except Misconfigured as error:
-                if not self.passes_refused or isinstance(error, KeyRefused):
+                is_key_refused = isinstance(error, KeyRefused) and not (error.is_known and self.done.pages)
+                if not self.passes_refused or is_key_refused:
                     raise
                 lead = part[position]
                 position += 1
+                asked.refused.append(lead)
                 yield lead, UnreadableLead(lead, _("its own page fails ({error})", error=error))
             else:
                 return

@@ -21,6 +21,7 @@ class IncidentKind(StrEnum):
     NOTHING_SENT = "nothing_sent"
     ANOMALY = "anomaly"
     NOT_ERASED = "not_erased"
+    MISSING_LEADS = "missing_leads"
     ENDS = "ends"
     UNREADABLE = "unreadable"
     """One on record that this version cannot read; only a version that can reads it again, or resolves it."""
@@ -32,7 +33,8 @@ class IncidentId:
 
     kind: IncidentKind
     about: DestinationScope | AnomalyIdentity | str | None = None
-    """None for `SOURCE` and `NOT_ERASED`, a version name for `ENDS`, a cause for `ANOMALY`, otherwise a scope.
+    """None for `SOURCE`, `NOT_ERASED` and `MISSING_LEADS`, a version name for `ENDS`, a cause for `ANOMALY`,
+    otherwise a scope.
 
     For `UNREADABLE`, its text as stored.
     """

@@ -54,6 +54,8 @@ class RunOptions:
     """Whether to override the volume guard."""
     accept_file: bool = False
     """Whether to read a file with far fewer leads or fewer columns than the last one."""
+    accept_fewer: bool = False
+    """Whether to take a list with far fewer leads than the last complete one for whole."""
     first_run: bool = False
     """Whether the account has never run, so that its state is created."""
     others: frozenset[str] | None = frozenset()
@@ -111,7 +113,13 @@ def do_night(
 
 
 def _night_deps(deps: Deps, options: RunOptions, watch: ProgressDisplay) -> Deps:
-    return replace(deps, accept_volume=options.accept_volume, accept_file=options.accept_file, watch=watch)
+    return replace(
+        deps,
+        accept_volume=options.accept_volume,
+        accept_file=options.accept_file,
+        accept_fewer=options.accept_fewer,
+        watch=watch,
+    )
 
 
 _BETWEEN_NIGHTS = {RunReadingScope.NOTHING: RESOLVING, RunReadingScope.WEBHOOKS: INBOX}

@@ -149,7 +149,10 @@ def _update(
 def force_full_read(session: Session, account: str) -> None:
     """Make the next pull read every lead in full from the beginning."""
     session.exec(update(LeadRow).where(col(LeadRow.account) == account).values(digest=""))
-    for table in (Cursor, ExcludedTestLead, BackfillPlace):
+    # How many leads there are stays known: a key may see fewer just when settings change.
+    begins_again = {"since": None, "full_read_at": None, "pull_started_at": None, "resume": None}
+    session.exec(update(Cursor).where(col(Cursor.account) == account).values(begins_again))
+    for table in (ExcludedTestLead, BackfillPlace):
         session.exec(delete(table).where(col(table.account) == account))
 
 
@@ -288,11 +291,13 @@ def unlisted_open_leads(session: Session, account: str, *, since: datetime | Non
     return _ids(session, account, unlisted, col(LeadRow.id).in_(_with_open(account)), order=_READ_AT)
 
 
-def most_recently_seen_lead(session: Session, account: str, *, but: Collection[LeadId]) -> LeadId | None:
-    """Return the most recently seen lead that is not missing, excluding these."""
+def most_recently_seen_lead(
+    session: Session, account: str, *, but: Collection[LeadId], since: datetime | None = None
+) -> LeadId | None:
+    """Return the most recently seen lead that is not missing, excluding these; with `since`, only one seen since."""
     excluded = set(but)
-    seen = col(LeadRow.missing_since).is_(None)
-    rows = _ids(session, account, seen, order=col(LeadRow.seen_at).desc(), limit=len(excluded) + 1)
+    seen = [col(LeadRow.missing_since).is_(None), *([] if since is None else [col(LeadRow.seen_at) >= since])]
+    rows = _ids(session, account, *seen, order=col(LeadRow.seen_at).desc(), limit=len(excluded) + 1)
     return next((lead for lead in rows if lead not in excluded), None)
 
 

@@ -98,6 +98,7 @@ def who_mends_incident(incident: IncidentId) -> ResponsibleParty:
             | IncidentKind.IN_DOUBT
             | IncidentKind.UNCONFIRMED
             | IncidentKind.NOT_ERASED
+            | IncidentKind.MISSING_LEADS
             | IncidentKind.ENDS
             | IncidentKind.UNREADABLE
         ):

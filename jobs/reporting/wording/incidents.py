@@ -227,6 +227,10 @@ INCIDENTS: Mapping[IncidentKind, IncidentTexts] = {
         (MessagePart(N_("What should be erased is still there")),),
         (MessagePart("{why}."), NEW_LINE, MessagePart(N_("Until then it is kept longer than `retention` says."))),
     ),
+    IncidentKind.MISSING_LEADS: IncidentTexts(
+        (MessagePart(N_("Oplead shows far fewer leads than before")),),
+        (MessagePart("{why}."), NEW_LINE, MessagePart(N_("Until then no lead is taken for deleted."))),
+    ),
     IncidentKind.ENDS: IncidentTexts(
         (MessagePart(N_("{about} is near its end")),),
         (

@@ -345,6 +345,16 @@ MESSAGES: Mapping[MessageKind, tuple[MessagePart, ...]] = {
             )
         ),
     ),
+    MessageKind.FEWER_LEADS: (
+        MessagePart(
+            N_(
+                "Oplead lists {count} lead; the last complete list had {before}: does the key (oplead.token) still see "
+                "every lead? If they were really deleted, say so once by `oplead-sync run --accept-fewer`",
+                "Oplead lists {count} leads; the last complete list had {before}: does the key (oplead.token) still "
+                "see every lead? If they were really deleted, say so once by `oplead-sync run --accept-fewer`",
+            )
+        ),
+    ),
     MessageKind.UNREAD: (
         MessagePart(
             N_(
@@ -371,6 +381,16 @@ MESSAGES: Mapping[MessageKind, tuple[MessagePart, ...]] = {
             N_(
                 "{count} lead that webhooks reported could not be read ({why}); the next run reads what is left",
                 "{count} leads that webhooks reported could not be read ({why}); the next run reads what is left",
+            )
+        ),
+    ),
+    MessageKind.REPORTED_UNSEEN: (
+        MessagePart(
+            N_(
+                "webhooks reported {count} lead that is not there, or that the key (oplead.token) may not read: "
+                "{leads}",
+                "webhooks reported {count} leads that are not there, or that the key (oplead.token) may not read: "
+                "{leads}",
             )
         ),
     ),
