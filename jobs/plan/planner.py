@@ -112,7 +112,7 @@ def plan(run: RunContext) -> PlanningResult:
                 and (route.expected_value is None or route.expected_value.value is not None)
             }
             routes = {route.conversion_destination_pair for route in run.book.routes}
-            leads.flag_released_for_planning(session, account, routes, with_value=with_value)
+            leads.flag_released_for_planning(session, account, routes, with_value=with_value, now=now)
             planner = _Planner(run, starts.load_counting_starts(session, account), now, candidates)
         with run.ledger.read_transaction() as session:
             planner.find_duplicates(session)

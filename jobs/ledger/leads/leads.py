@@ -169,16 +169,22 @@ def flag_expired_for_planning(session: Session, account: str, *, now: datetime) 
 
 
 _WITHOUT_VALUE = (Reason.VALUE_NEVER_SEEN, Reason.VALUE_NOT_ESTIMATED)
-_RELEASABLE = (Reason.COUNTED_ALREADY, *_WITHOUT_VALUE)
+_RELEASABLE = (Reason.COUNTED_ALREADY, Reason.TIME, *_WITHOUT_VALUE)
 
 
 def flag_released_for_planning(
-    session: Session, account: str, routes: Collection[tuple[str, str]], *, with_value: Collection[str]
+    session: Session,
+    account: str,
+    routes: Collection[tuple[str, str]],
+    *,
+    with_value: Collection[str],
+    now: datetime,
 ) -> None:
     """Flag for planning the leads with deliveries whose reason to be withheld may be gone, though they didn't change.
 
     Of the conversions and destinations in `routes`, these are duplicates of a lead that no longer counts or is itself
-    to be planned, and deliveries of conversions that now have a value: no lead had one, or there was no estimate.
+    to be planned, and deliveries of conversions that now have a value: no lead had one, or there was no estimate; and
+    what was dated ahead, once that time has come.
     """
     # Each column of an index is named, so that of all that is withheld, no other rows are read.
     conversions, destinations = {conversion for conversion, _ in routes}, {destination for _, destination in routes}
@@ -201,9 +207,15 @@ def flag_released_for_planning(
     is_to_plan = exists().where(
         col(rival_lead.account) == account, col(rival_lead.id) == col(Delivery.detail), col(rival_lead.to_plan)
     )
+    precedes_lead = exists().where(
+        col(rival_lead.account) == account,
+        col(rival_lead.id) == col(Delivery.lead),
+        col(rival_lead.created_at) > col(Delivery.at),
+    )
     released = or_(
         and_(col(Delivery.reason) == Reason.COUNTED_ALREADY, or_(~counts, is_to_plan)),
         and_(col(Delivery.reason).in_(_WITHOUT_VALUE), col(Delivery.conversion).in_(with_value)),
+        and_(col(Delivery.reason) == Reason.TIME, col(Delivery.at) <= now, ~precedes_lead),
     )
     _flag(session, account, *withheld, released, to_plan=True)
 
