@@ -38,6 +38,9 @@ class WrongFile(Misconfigured):
 class KeyRefused(Misconfigured):
     """The platform rejects the key, or the way it is presented."""
 
+    is_known = False
+    """Whether the platform knows the key, and only does not let it read this."""
+
 
 class WrongClock(ConnectorError):
     """This machine's clock or the platform's is wrong, so no deadline can be judged: decide, send and store nothing."""

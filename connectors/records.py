@@ -51,6 +51,8 @@ class Moment:
     """A time as a platform wrote it: an instant, or just a calendar day in the account's time zone."""
 
     at: datetime | date
+    again: datetime | None = field(default=None, compare=False)
+    """When clocks showed it a second time, if they did and nothing says which is meant: an hour of autumn."""
 
     def __post_init__(self) -> None:
         """Reject naive times so that no later step has to guess a time zone."""

@@ -316,6 +316,9 @@ NOTIFIED_WHEN: Mapping[IncidentKind, str] = {
         "the night could not erase what has grown old, leads that should have left a week ago are still there, or the "
         "clock may be wrong"
     ),
+    IncidentKind.MISSING_LEADS: (
+        "Oplead's list has fewer than half of the leads that it had, or too many known leads are no longer there"
+    ),
     IncidentKind.ENDS: "a platform is about to retire the API version that this program uses",
     IncidentKind.UNREADABLE: "an incident on record was written by another version, or is damaged",
 }

@@ -103,6 +103,8 @@ class Deps:
     """What a person said of twins, if they did."""
     accept_file: bool = False
     """Whether a human approved a file with far fewer leads or fewer columns than the last one."""
+    accept_fewer: bool = False
+    """Whether a human approved a list with far fewer leads than the last complete one."""
     cancel_token: CancelToken = never_cancelled
     """Called before each request and each intent, so that a night can be stopped between two of them."""
     watch: ProgressDisplay = no_progress_display

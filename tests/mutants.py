@@ -2461,8 +2461,8 @@ FAULTS = (
     Fault(
         "an interrupted pull goes on at its page",
         "jobs/pull/sync.py",
-        "resume=page.resume, moved=page.moved)",
-        "resume=None, moved=page.moved)",
+        "resume=page.resume, moved=page.moved, ",
+        "resume=None, moved=page.moved, ",
         "tests/unit/pull/test_sync.py tests/unit/pull/test_sync_ends.py",
     ),
     Fault(
@@ -3403,6 +3403,48 @@ FAULTS = (
         "! -name '$(API)' -exec",
         "-exec",
         "tests/unit/test_install.py",
+    ),
+    Fault(
+        "a list with far fewer leads than the last one concludes nothing",
+        "jobs/pull/sync.py",
+        "self.done.fewer = self._fewer_leads(place) if is_whole else None",
+        "self.done.fewer = None",
+        "tests/unit/pull/test_fewer_leads.py",
+    ),
+    Fault(
+        "a key that sees fewer leads is noticed where the list is filtered",
+        "jobs/pull/sync.py",
+        "            self.done.suspicious = len(asked.unseen)",
+        "            pass",
+        "tests/unit/pull/test_fewer_leads.py",
+    ),
+    Fault(
+        "a key that may not read one lead stops no night",
+        "jobs/pull/ingest.py",
+        "and not (error.is_known and self.done.pages)",
+        "",
+        "tests/unit/pull/test_fewer_leads.py",
+    ),
+    Fault(
+        "a change in the repeated hour of autumn does not precede its lead",
+        "connectors/oplead/parsing/lead_parser.py",
+        "return Moment(at.again) if at.again and",
+        "return Moment(at.again) if False and",
+        "tests/unit/oplead/test_repeated_hour.py",
+    ),
+    Fault(
+        "a 429 without a delay is waited out for a minute",
+        "connectors/oplead/answers.py",
+        "_A_MINUTE = timedelta(minutes=1)",
+        "_A_MINUTE = timedelta(seconds=1)",
+        "tests/contract/oplead/test_faults.py",
+    ),
+    Fault(
+        "a status dated in the future is judged again once it has come",
+        "jobs/ledger/leads/leads.py",
+        "        and_(col(Delivery.reason) == Reason.TIME, col(Delivery.at) <= now, ~precedes_lead),\n",
+        "",
+        "tests/unit/plan/test_dated_ahead.py",
     ),
 )
 

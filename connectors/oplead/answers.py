@@ -15,6 +15,7 @@ from connectors.oplead.options import PUT_THE_KEY
 _BAD_QUESTION = frozenset({400, 422})
 """Statuses for a parameter the platform does not accept."""
 _TRANSIENT_STATUSES = frozenset({408, 425, 429})
+_A_MINUTE = timedelta(minutes=1)
 TOTAL_HEADERS = ("X-Total-Count", "X-Total", "X-Total-Results", "X-Pagination-Total-Count", "Total-Count")
 _WHOLE_NUMBER = re.compile(r"\d{1,9}", re.ASCII)
 
@@ -36,6 +37,7 @@ class TokenRefused(KeyRefused):
         """Keep the HTTP status: 401 for an unknown token, 403 for a known one without access."""
         super().__init__(message)
         self.status = status
+        self.is_known = status == httpx.codes.FORBIDDEN
 
 
 class TooLarge(Misconfigured):
@@ -107,8 +109,11 @@ def error_of_response(
             status,
         )
     if status in _TRANSIENT_STATUSES or response.is_server_error:
+        # A pace counts a minute: whoever asks again sooner is refused again.
+        unnamed = _A_MINUTE if status == httpx.codes.TOO_MANY_REQUESTS else None
         return Transient(
-            _("Oplead answered {status} on {path}", status=status, path=path), retry_after=retry_after(response, now)
+            _("Oplead answered {status} on {path}", status=status, path=path),
+            retry_after=unnamed if (asked := retry_after(response, now)) is None else asked,
         )
     see = _("oplead.base_url, oplead.path_prefix and the paths after it")
     if status in _BAD_QUESTION and is_list:

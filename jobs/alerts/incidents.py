@@ -18,7 +18,7 @@ from jobs.ledger.report.queries import QualifiedConversion
 from jobs.plan.twin_guard import ChangedIds, ReusedIds
 from jobs.plan.volume_guard import ExcessVolume
 from jobs.rules.incident import Incident, IncidentId, IncidentKind
-from jobs.rules.reasons import AnomalyIdentity, AnomalyKind, DestinationScope, Message
+from jobs.rules.reasons import AnomalyIdentity, AnomalyKind, DestinationScope, Message, MessageKind
 from jobs.run_context import RunReadingScope
 from jobs.run_summary import RunSummary
 from jobs.settings.schema import NotificationThresholds
@@ -239,9 +239,14 @@ def is_incident_over(cause: IncidentId, facts: NightFacts, when: NotificationThr
     assert_never(cause.kind)
 
 
+_MISSING_LEADS = (MessageKind.FEWER_LEADS, MessageKind.SUSPICIOUSLY_MISSING)
+"""Findings that only a night which read to the end knows to be over."""
+
+
 def _has_finding_cleared(cause: object, facts: NightFacts) -> bool:
     if isinstance(cause, str):
-        return facts.summary.reading is RunReadingScope.EVERYTHING and facts.summary.source_stopped is None
+        is_night = facts.summary.reading is RunReadingScope.EVERYTHING and facts.summary.source_stopped is None
+        return is_night and (cause not in _MISSING_LEADS or facts.summary.pulled.complete)
     if facts.summary.reading is RunReadingScope.WEBHOOKS:
         return False  # it looks for none
     if not isinstance(cause, AnomalyIdentity):

@@ -178,6 +178,9 @@ def run(
         typer.Option("--same-leads", help="Leads held as possibly the same under new ids are: send nothing again."),
     ] = False,
     other_leads: Annotated[bool, typer.Option("--other-leads", help="They are other leads: send theirs too.")] = False,
+    accept_fewer: Annotated[
+        bool, typer.Option("--accept-fewer", help="Take a list with fewer than half of the known leads for whole.")
+    ] = False,
     first_run: FirstRun = False,
     inbox: Annotated[
         bool, typer.Option("--inbox", help="Between nights: read only the leads that webhooks have reported.")
@@ -204,10 +207,19 @@ def run(
     if same_leads and other_leads:
         raise typer.BadParameter(_("choose one: they are the same leads or others"), param_hint="--same-leads")
     twins = TwinAnswer.SAME if same_leads else TwinAnswer.OTHER if other_leads else None
-    if inbox and (dry_run or validate_only or waits or accept_volume or twins or first_run):
+    if inbox and (dry_run or validate_only or waits or accept_volume or accept_fewer or twins or first_run):
         raise typer.BadParameter(_("this is no whole night: use it alone"), param_hint="--inbox")
     mode = Mode.REHEARSAL if dry_run else Mode.VALIDATION if validate_only else Mode.RUN
-    options = RunOptions(mode, waits, accept_volume, accept_file, twins, first_run, inbox_only=inbox)
+    options = RunOptions(
+        mode,
+        waits,
+        accept_volume=accept_volume,
+        accept_file=accept_file,
+        accept_fewer=accept_fewer,
+        twins=twins,
+        first_run=first_run,
+        inbox_only=inbox,
+    )
     return run_accounts(config, options, at_once=at_once, json_wanted=json)
 
 

@@ -28,13 +28,16 @@ _ADVANCE = (
         ),
         resume=bindparam("next_page"),
         moved=or_(_CURSORS.c.moved, bindparam("has_moved", type_=_CURSORS.c.moved.type)),
+        listed=_CURSORS.c.listed + bindparam("on_page"),
     )
 )
 
 
-def advance_cursor(session: Session, account: str, *, started: datetime, resume: str | None, moved: bool) -> None:
+def advance_cursor(
+    session: Session, account: str, *, started: datetime, resume: str | None, moved: bool, listed: int
+) -> None:
     """Record where a pull goes on after a page; `started` counts only for its first, `moved` for all that follow."""
-    values = {"of_account": account, "started": started, "next_page": resume, "has_moved": moved}
+    values = {"of_account": account, "started": started, "next_page": resume, "has_moved": moved, "on_page": listed}
     session.connection().execute(_ADVANCE, values)
 
 

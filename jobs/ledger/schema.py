@@ -153,6 +153,10 @@ class Cursor(AccountKeyedRow, table=True):
     """When the last pull that read every lead started."""
     moved: bool = Field(default=False, sa_column_kwargs={"server_default": sqlalchemy.false()})
     """Whether the list shifted during the current pull, which may therefore have skipped leads."""
+    listed: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
+    """How many leads the current pull has listed so far."""
+    listed_whole: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
+    """How many the last pull listed that read every lead; 0 if none has counted them."""
 
 
 class ReadExport(AccountKeyedRow, table=True):

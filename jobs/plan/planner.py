@@ -117,7 +117,9 @@ def plan(run: RunContext, *, shown_since: datetime | None = None) -> PlanningRes
                 and (route.expected_value is None or route.expected_value.value is not None)
             }
             routes = {route.conversion_destination_pair for route in run.book.routes}
-            leads.flag_released_for_planning(session, account, routes, with_value=with_value, shown_since=shown_since)
+            leads.flag_released_for_planning(
+                session, account, routes, with_value=with_value, now=now, shown_since=shown_since
+            )
             planner = _Planner(run, starts.load_counting_starts(session, account), now, candidates, shown_since)
         with run.ledger.read_transaction() as session:
             planner.find_duplicates(session)

@@ -20,6 +20,7 @@ from jobs.rules.eligibility import may_keep_contact
 from jobs.rules.extraction import (
     StorableLead,
     amounts,
+    id_to_show,
     newly_seen_click_ids,
     read_consent,
     text_to_show,
@@ -34,6 +35,8 @@ from jobs.rules.twins import is_another_lead
 from jobs.rules.webhook_history import lead_history_from_webhooks
 from jobs.run_context import RunContext, TwinAnswer
 
+NAMED = 10
+"""Names at most so many leads that webhooks report and nothing shows."""
 AT_ONCE = 50
 """Leads stored per transaction; the time limit is checked after each."""
 _OTHER_LEAD = N_("its own page is another lead's, see oplead.fields.id")
@@ -53,8 +56,8 @@ class WebhooksTaken:
     """Leads with new events that somebody asked to forget: they are not read."""
     left: int = 0
     """Those that could not be read in time; the next run reads them."""
-    missing: int = 0
-    """Leads that do not exist and nobody was told of yet; a night tells."""
+    missing: list[LeadId] = field(default_factory=list)
+    """Leads that are not there, or that the key may not read, and nobody was told of yet; a night tells."""
     unknown: dict[str, int] = field(default_factory=dict)
     """Structures not understood and new, and how many events have each."""
     known_unknown: int = 0
@@ -73,13 +76,23 @@ class WebhooksTaken:
         if self.stopped is not None:
             found.append(Message(MessageKind.REPORTED_UNREAD, {"count": self.left, "why": self.stopped}))
         if self.missing:
-            found.append(Message(MessageKind.REPORTED_MISSING, {"count": self.missing}))
+            # Whoever reaches the receiver may put anything in place of an id.
+            names = tuple(dict.fromkeys(id_to_show(lead) for lead in self.missing[:NAMED]))
+            found.append(Message(MessageKind.REPORTED_MISSING, {"count": len(self.missing), "leads": names}))
         if self.damaged:
             found.append(Message(MessageKind.INBOX_DAMAGED, {"count": self.damaged}))
         if self.unknown:
             values = {"count": sum(self.unknown.values()), "structures": tuple(self.unknown)}
             found.append(Message(MessageKind.UNKNOWN_WEBHOOKS, values))
         return found
+
+
+@dataclass(frozen=True, slots=True)
+class FewerLeads:
+    """A list with fewer than half of the leads that the last complete one showed."""
+
+    listed: int
+    before: int
 
 
 @dataclass(slots=True)
@@ -108,6 +121,8 @@ class PullResult:
     """True if a listed lead has no page of its own, so that nothing can be concluded about unlisted ones."""
     suspicious: int = 0
     """Leads that seem deleted, but are too many to be believed."""
+    fewer: FewerLeads | None = None
+    """What the list showed, if that is far less than it did."""
     unread: int = 0
     """Leads to read by their own pages for which the list left no time at all."""
     shown_since: datetime | None = None
@@ -127,25 +142,39 @@ class PullResult:
     webhooks: WebhooksTaken = field(default_factory=WebhooksTaken)
 
     @property
+    def is_absence_believed(self) -> bool:
+        """Whether a lead that was not shown may be taken for gone: what is not shown is not far too much."""
+        return not (self.fewer or self.suspicious or self.no_detail_pages)
+
+    @property
+    def missing_leads(self) -> Message | None:
+        """What too many missing leads are said to be; None if there are not too many."""
+        if self.fewer is not None:
+            return Message(MessageKind.FEWER_LEADS, {"count": self.fewer.listed, "before": self.fewer.before})
+        return Message(MessageKind.SUSPICIOUSLY_MISSING, {"count": self.suspicious}) if self.suspicious else None
+
+    @property
     def attention(self) -> list[Message]:
         """Messages about what a human should look at."""
         found = (
-            (MessageKind.SUSPICIOUSLY_MISSING, self.suspicious),
             (MessageKind.UNREAD, self.unread),
             (MessageKind.NO_DETAIL_PAGES, int(self.no_detail_pages)),
             (MessageKind.REUSED_IDS, self.reused),
         )
-        return [*(Message(message, {"count": count}) for message, count in found if count), *self.webhooks.attention]
+        return [
+            *([self.missing_leads] if self.missing_leads else []),
+            *(Message(message, {"count": count}) for message, count in found if count),
+            *self.webhooks.attention,
+        ]
 
     def count_page(self, page: LeadPage, before: LeadPage | None) -> None:
-        """Count a list page, without what the previous page showed: a list may repeat its last page."""
+        """Count a list page, without what the previous page showed."""
         self.pages += 1
         self.total = page.total
         self.undated |= page.served_at is None
-        ids = _ids(page)
-        new = ids - _ids(before)
+        new = new_leads(page, before)
         self.seen += len(new)
-        repeats = before is not None and ids and not new
+        repeats = before is not None and _ids(page) and not new
         self._count(replace(page, unreadable=()) if repeats else page)
 
     def count_details(self, page: LeadPage) -> None:
@@ -172,6 +201,11 @@ def without_forgotten(session: Session, run: RunContext, page: LeadPage, done: P
         unchanged=tuple(lead for lead in page.unchanged if lead not in forgotten),
         unreadable=tuple(one for one in page.unreadable if one.id not in forgotten),
     )
+
+
+def new_leads(page: LeadPage, before: LeadPage | None) -> set[LeadId]:
+    """The ids of a page's readable leads that the previous page did not show: a list may repeat its last page."""
+    return _ids(page) - _ids(before)
 
 
 def _ids(page: LeadPage | None) -> set[LeadId]:
@@ -316,8 +350,15 @@ class FetchedDetails:
     """Those that no longer exist."""
     as_asked: list[LeadId] = field(default_factory=list)
     """Those whose own page was read."""
+    refused: list[LeadId] = field(default_factory=list)
+    """Those whose own page was refused and passed."""
     merged: dict[LeadId, LeadId] = field(default_factory=dict)
     """Deleted leads whose own page shows another lead on record, and that lead."""
+
+    @property
+    def unseen(self) -> list[LeadId]:
+        """Those that are not there, or that the key may not read."""
+        return [*self.deleted, *self.refused]
 
 
 @dataclass(slots=True)
@@ -355,12 +396,12 @@ class DetailFetcher:
     def _read(self, part: Sequence[LeadId], asked: FetchedDetails) -> None:
         began, heard, found = self.run.now(), self.run.deps.inbox.latest_event_id() or 0, []
         try:
-            for one in self._fetch(part):
+            for one in self._fetch(part, asked):
                 found.append(one)  # noqa: PERF402 - keeps what arrived before a failure
         finally:
             self._store(found, began, heard, asked)
 
-    def _fetch(self, part: Sequence[LeadId]) -> Iterator[tuple[LeadId, Found]]:
+    def _fetch(self, part: Sequence[LeadId], asked: FetchedDetails) -> Iterator[tuple[LeadId, Found]]:  # noqa: ARG002
         """Yield what the source shows of leads."""
         return self.run.deps.source.fetch_each(part)
 
@@ -417,20 +458,24 @@ class DetailFetcher:
 
 @dataclass(slots=True)
 class PastRefusedFetcher(DetailFetcher):
-    """Reads single leads, past those whose own page is refused, but never past a refused key."""
+    """Reads single leads, past those whose own page is refused, but never past a refused key.
 
-    def _fetch(self, part: Sequence[LeadId]) -> Iterator[tuple[LeadId, Found]]:
+    A key that has read the list is not refused: it may not read one lead.
+    """
+
+    def _fetch(self, part: Sequence[LeadId], asked: FetchedDetails) -> Iterator[tuple[LeadId, Found]]:
         position = 0
         while position < len(part):
             try:
                 for one in self.run.deps.source.fetch_each(part[position:]):
                     position += 1
                     yield one
-            except KeyRefused:
-                raise
             except Misconfigured as error:
+                if isinstance(error, KeyRefused) and not (error.is_known and self.done.pages):
+                    raise
                 lead = part[position]
                 position += 1
+                asked.refused.append(lead)
                 yield lead, self._refused(lead, error)
             else:
                 return

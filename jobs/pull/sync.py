@@ -10,6 +10,7 @@ from sqlmodel import Session
 
 from connectors.errors import Misconfigured, Transient, WrongClock
 from connectors.language import _
+from connectors.ports import ReadsExports
 from connectors.records import LeadId, LeadPage, ListedLead
 from jobs.cancellation import StoppedBySignal
 from jobs.ledger import reading_progress
@@ -18,15 +19,27 @@ from jobs.ledger.outbox import backfill_and_retry
 from jobs.ledger.retention import retention
 from jobs.ledger.retention.erasure import forgotten_by_either
 from jobs.ledger.runs import Ledger
-from jobs.ledger.schema import BackfillPlace
+from jobs.ledger.schema import BackfillPlace, Cursor
 from jobs.pull.inbox import MANY, NewEvents
-from jobs.pull.ingest import DetailFetcher, FetchedDetails, PullResult, ReadTimes, store_lead_page, without_forgotten
+from jobs.pull.ingest import (
+    DetailFetcher,
+    FetchedDetails,
+    FewerLeads,
+    PastRefusedFetcher,
+    PullResult,
+    ReadTimes,
+    new_leads,
+    store_lead_page,
+    without_forgotten,
+)
 from jobs.run_context import RunContext, SyncMode
 
 FULL_READ_EVERY = timedelta(days=7)
 """A filter or a shifting page may miss a lead; a periodic full read doesn't."""
 SHARE = 0.2
 """`MANY` leads, and such a share of those with open deliveries, missing at once suggest an API key that sees less."""
+SAMPLED = 20
+"""Known leads to read by their own pages on a night whose list shows only changed ones."""
 ASKED_A_NIGHT = 200
 """Maximum number of unlisted leads to ask for by their own pages."""
 BELIEVED_AFTER = timedelta(hours=12)
@@ -42,6 +55,7 @@ def pull(run: RunContext, *, until: datetime, done: PullResult) -> None:
         Misconfigured: the source refuses us. What was read so far is kept; the next pull starts over.
         Transient: the source kept failing. What was read so far is kept; the next pull resumes there.
     """
+    done.suspicious = 0  # of a night's two readings the second one decides
     reading = _NightReading(run, done, until, started=run.now())
     reading.events = NewEvents.arrived_since_last_run(run, done)
     try:
@@ -59,7 +73,10 @@ def pull(run: RunContext, *, until: datetime, done: PullResult) -> None:
         if reading.reads_by_details:
             done.complete = reading.reread_relevant_leads()
         else:
-            reading.look_for_unlisted(began if is_whole else None)
+            if not is_whole and done.fewer is None:
+                reading.sample_known()
+            if done.is_absence_believed:
+                reading.look_for_unlisted(began if is_whole else None)
             done.complete = True
     except (Transient, StoppedBySignal, Misconfigured) as error:
         reading.hold_merges()
@@ -173,8 +190,8 @@ class _ListReading(DetailFetcher, ABC):
         return set()
 
     @abstractmethod
-    def _save_page_cursor(self, session: Session, page: LeadPage) -> None:
-        """Save the cursor after this page."""
+    def _save_page_cursor(self, session: Session, page: LeadPage, new: int) -> None:
+        """Save the cursor after this page, which shows so many leads that the previous one did not."""
 
     def _unchanged(self, listed: Sequence[LeadId]) -> set[LeadId]:  # noqa: ARG002
         """The listed leads known to be unchanged without a detail fetch."""
@@ -204,7 +221,7 @@ class _ListReading(DetailFetcher, ABC):
         kept_page = replace(kept_page, unchanged=tuple(one for one in kept_page.unchanged if one not in self.too_old))
         self.done.too_old += len(self.too_old)
         with self.run.ledger.write_transaction() as session:
-            self._save_page_cursor(session, page)
+            self._save_page_cursor(session, page, len(new_leads(page, before)) + len(page.unreadable))
             when = ReadTimes(started, page.served_at or started, self.run.now(), heard)
             store_lead_page(session, self.run, kept_page, when, self.done)
         self.done.count_page(page, before)
@@ -233,7 +250,7 @@ class _RangeReading(_ListReading):
         wanted = leads.created_between(session, self.place.account, ids, since=since, before=before)
         return {one for one in stored if one.id in wanted}
 
-    def _save_page_cursor(self, session: Session, page: LeadPage) -> None:
+    def _save_page_cursor(self, session: Session, page: LeadPage, new: int) -> None:  # noqa: ARG002
         backfill_and_retry.store_backfill_cursor(session, self.run.ledger, page.resume)
 
 
@@ -258,25 +275,38 @@ class _NightReading(_ListReading):
                 since = place.since and place.since - self.run.deps.sync_window.overlap
                 place.pull_since = since if filters and is_fresh else None
                 place.pull_started_at = None
-                place.moved = False
+                place.moved, place.listed = False, 0
             return place.pull_since, place.resume
 
     def finish(self) -> tuple[datetime | None, bool]:
         """Record that the list was read to its end; return when that began, and whether it was the full list.
 
-        A list that shifted while it was read may have skipped leads, so it doesn't count as a full read.
+        A list that shifted while it was read may have skipped leads, so it doesn't count as a full read. One that
+        lacks far too many is not full.
         """
         with self.run.ledger.write_transaction() as session:
             place = reading_progress.get_cursor(session, self.run.ledger.account)
             began, is_whole = place.pull_started_at, place.pull_since is None
+            self.done.fewer = self._fewer_leads(place) if is_whole else None
+            is_whole = is_whole and self.done.fewer is None
             if began is not None and is_whole and not place.moved:
-                place.full_read_at = began
+                place.full_read_at, place.listed_whole = began, place.listed
             # Of a pull that took several nights, each has seen only its own pages.
             self.done.moved |= place.moved
             place.pull_started_at = place.pull_since = place.resume = None
             place.moved = False
         self.began = began
         return began, is_whole
+
+    def _fewer_leads(self, place: Cursor) -> FewerLeads | None:
+        """Return what the whole list showed, if that is less than half of the last one and nobody approved it.
+
+        Whoever chose a file was asked already.
+        """
+        is_approved = self.run.deps.accept_fewer or isinstance(self.run.deps.source, ReadsExports)
+        if is_approved or place.listed_whole - place.listed < MANY or 2 * place.listed >= place.listed_whole:
+            return None
+        return FewerLeads(place.listed, place.listed_whole)
 
     def read_remaining_webhook_leads(self) -> None:
         """Read the leads that webhooks reported and the list did not show; the night goes on without those it cannot.
@@ -293,7 +323,7 @@ class _NightReading(_ListReading):
         quiet = [one for one in listed if one.id not in self.events.unread or self.reads_by_details]
         return super(_NightReading, self)._find_unchanged(quiet)
 
-    def _save_page_cursor(self, session: Session, page: LeadPage) -> None:
+    def _save_page_cursor(self, session: Session, page: LeadPage, new: int) -> None:
         account = self.run.ledger.account
         self.events.mark_leads_read(session, self.run, page)
         if self.reads_by_details:
@@ -301,7 +331,9 @@ class _NightReading(_ListReading):
                 session, account, self.listed.values(), read_since=self.started
             )
         self.listed.clear()
-        reading_progress.advance_cursor(session, account, started=self.started, resume=page.resume, moved=page.moved)
+        reading_progress.advance_cursor(
+            session, account, started=self.started, resume=page.resume, moved=page.moved, listed=new
+        )
 
     def _unchanged(self, listed: Sequence[LeadId]) -> set[LeadId]:
         """Test leads whose list entry is unchanged; each is still read weekly, since an entry may show little."""
@@ -339,7 +371,9 @@ class _NightReading(_ListReading):
         asked = self.read(wanted)
         if asked.merged and not asked.as_asked:
             self.done.no_detail_pages = True
-        else:
+        elif _is_half_gone(asked):
+            self.done.suspicious = len(asked.deleted)
+        elif self.done.is_absence_believed:
             self._detect_deleted(asked, wanted)
         is_whole = len(asked.ids) == len(wanted)
         if not is_whole and not self.done.detail_pages:
@@ -410,13 +444,31 @@ class _NightReading(_ListReading):
                 return
         self._detect_deleted(asked, unlisted)
 
+    def sample_known(self) -> None:
+        """Read a few known leads that a filtered list need not show: if half are not there, the key may see less.
+
+        Where no lead is seen to have a page of its own, that shows nothing.
+        """
+        account = self.run.ledger.account
+        with self.run.ledger.read_transaction() as session:
+            since = self._oldest_sendable
+            known = leads.leads_worth_reading(session, account, since=since, before=self.started)[:SAMPLED]
+        if len(known) < MANY:
+            return
+        asked = PastRefusedFetcher(self.run, self.done, self.until, self.started, self.ahead).read(known)
+        if not _is_half_gone(asked):
+            return
+        with self.run.ledger.read_transaction() as session:
+            listed = leads.most_recently_seen_lead(session, account, but=known, since=self.began)
+        if asked.as_asked or asked.refused or (listed is not None and self.read([listed]).as_asked):
+            self.done.suspicious = len(asked.unseen)
+
     def _detect_deleted(self, asked: FetchedDetails, candidates: Collection[LeadId]) -> None:
         """Record missing leads; those found missing a second time are planned, which cancels their open deliveries.
 
         Among `candidates` not asked for, the share missing is assumed to be the same as among those asked for. If too
-        many are missing, no deletion is believed. Of a night's two readings the second one decides whether they are.
+        many are missing, no deletion is believed.
         """
-        self.done.suspicious = 0
         if not asked.deleted:
             return
         account, now = self.run.ledger.account, self.run.now()
@@ -432,6 +484,11 @@ class _NightReading(_ListReading):
                     session, account, asked.deleted, missing_before=now - BELIEVED_AFTER, now=now
                 )
             leads.mark_missing_from_list(session, account, asked.deleted, now=now)
+
+
+def _is_half_gone(asked: FetchedDetails) -> bool:
+    """Whether so many known leads, drawn for other reasons, are not shown that the key may see less."""
+    return len(asked.unseen) >= MANY and 2 * len(asked.unseen) >= len(asked.ids)
 
 
 MAX_CLOCK_SKEW = timedelta(hours=2)

@@ -109,7 +109,8 @@ def _judge(route: ConversionRoute, lead: LeadFacts, key: DeliveryKey, entry: Sta
         until = max(until, opens_at)
         return Decision(DeliveryState.PENDING, reason, entry, closes_at, not_before=until)
 
-    if entry.implausible:
+    # A time that was ahead when it was read is believed once it has come; one before the lead's creation never is.
+    if entry.implausible and not lead.created_at <= entry.at <= now:
         return withhold(Reason.TIME)
     consent = consent_to_send(route, lead)
     if isinstance(consent, Reason):

@@ -280,6 +280,14 @@ def text_to_show(raw: object) -> str | None:
     return strip_control_characters(str(raw)).strip()[:_LONGEST_SHOWN].rstrip() or None
 
 
+def id_to_show(named: str) -> str:
+    """Return what somebody else wrote as a lead's id as reports show it; contact data by its shape."""
+    from connectors.contact import clean_phones  # noqa: PLC0415 - few nights meet one
+
+    is_contact = "@" in named or bool(clean_phones([named], country="FR"))
+    return f"<{describe_text_shape(named)}>" if is_contact else text_to_show(named) or ""
+
+
 def utm_to_show(lead: Lead) -> Utm:
     """Return the UTM fields as reports show them; one with contact data, as some websites make them, by its shape."""
     shown = (text_to_show(text) for text in (lead.utm.source, lead.utm.medium, lead.utm.campaign))

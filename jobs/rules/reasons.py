@@ -194,6 +194,7 @@ class MessageKind(StrEnum):
     UNKNOWN_STATUSES = auto()
     STILL_UNKNOWN_STATUSES = auto()
     SUSPICIOUSLY_MISSING = auto()
+    FEWER_LEADS = auto()
     UNREAD = auto()
     NO_DETAIL_PAGES = auto()
     INBOX_UNREADABLE = auto()

@@ -85,9 +85,16 @@ def instant(wall: datetime, zone: ZoneInfo) -> datetime:
     """Return the instant, in UTC, at which the wall clock in `zone` showed `wall`.
 
     A time in the spring gap moves forward as the wall clock did (02:30 is 03:30). In the autumn overlap the earlier
-    instant is used, so that a change is never dated after it happened: platforms reject times in the future.
+    instant is used, so that a change is never dated after it happened: platforms reject times in the future. Only one
+    that would lie before its lead's creation is the second.
     """
     return wall.replace(tzinfo=zone, fold=0).astimezone(UTC)
+
+
+def _wall_clock_moment(wall: datetime, zone: ZoneInfo) -> Moment:
+    """Return the moment of a time without an offset, and when clocks showed it again, if they did."""
+    first, again = instant(wall, zone), wall.replace(tzinfo=zone, fold=1).astimezone(UTC)
+    return Moment(first, again if again > first else None)
 
 
 def earliest_instant_of(moment: Moment, zone: ZoneInfo) -> datetime:
@@ -112,7 +119,7 @@ def _from_common(text: str, zone: ZoneInfo) -> Moment:
         at = datetime.fromisoformat(text)
     except ValueError:
         raise _unreadable(text) from None
-    return Moment(instant(at, zone) if at.tzinfo is None else at.astimezone(UTC))
+    return _wall_clock_moment(at, zone) if at.tzinfo is None else Moment(at.astimezone(UTC))
 
 
 def _from_parts(match: re.Match[str], value: object, zone: ZoneInfo) -> Moment:
@@ -127,7 +134,7 @@ def _from_parts(match: re.Match[str], value: object, zone: ZoneInfo) -> Moment:
         wall, offset = datetime.combine(day, clock), _offset(match["zone"])
     except ValueError:
         raise _unreadable(value) from None
-    return Moment(instant(wall, zone) if offset is None else wall.replace(tzinfo=offset).astimezone(UTC))
+    return _wall_clock_moment(wall, zone) if offset is None else Moment(wall.replace(tzinfo=offset).astimezone(UTC))
 
 
 def _offset(text: str | None) -> timezone | None:

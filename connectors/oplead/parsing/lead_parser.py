@@ -140,13 +140,14 @@ class LeadParser:
         utm_paths = (self.paths.utm_source, self.paths.utm_medium, self.paths.utm_campaign)
         utm = Utm(*[_shortened(found.first_text(paths), _LONGEST_UTM) for paths in utm_paths])
         ids, problem = self._click_ids(found, utm.source)
+        created = earliest_instant_of(created_at, self._zone)
         return Lead(
             id=id,
-            created_at=earliest_instant_of(created_at, self._zone),
+            created_at=created,
             # A bare day is no useful bound: the pull that sees the change gives a tighter one.
             updated_at=updated_at.at if updated_at and isinstance(updated_at.at, datetime) else None,
             label=label,
-            history=self._history(found, label),
+            history=self._history(found, label, created),
             click_ids=ids,
             click_id_problem=problem,
             utm=utm,
@@ -190,15 +191,15 @@ class LeadParser:
             )
         return entries
 
-    def _history(self, found: PathValues, label: str | None) -> tuple[StatusEntry, ...]:
+    def _history(self, found: PathValues, label: str | None, created: datetime) -> tuple[StatusEntry, ...]:
         """Return the dated changes, oldest first, plus the current status at its date if they end on another label."""
-        entries = self._status_changes(found)
+        entries = [StatusEntry(one.label, _not_before(one.at, created)) for one in self._status_changes(found)]
         if entries and self._start(entries[0]) > self._start(entries[-1]):
             entries.reverse()  # it was newest first; the stable sort below keeps the order within a day
         entries.sort(key=self._start)
         at = self._moment(found, self.paths.status_at, "status_at")
         if label and at and (not entries or entries[-1].label != label):
-            insort(entries, StatusEntry(label, at), key=self._start)
+            insort(entries, StatusEntry(label, _not_before(at, created)), key=self._start)
         return tuple(entries)
 
     def _start(self, entry: StatusEntry) -> datetime:
@@ -238,6 +239,11 @@ class LeadParser:
             city=found.first_text(paths.city),
             country=_country(found, paths.country),
         )
+
+
+def _not_before(at: Moment, created: datetime) -> Moment:
+    """Return a change's time; in an hour that clocks showed twice, the second where the first precedes its lead."""
+    return Moment(at.again) if at.again and isinstance(at.at, datetime) and at.at < created <= at.again else at
 
 
 def as_lead_id(value: object) -> LeadId | None:

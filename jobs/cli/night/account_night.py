@@ -58,6 +58,8 @@ class RunOptions:
     """Whether to read a file with far fewer leads or fewer columns than the last one."""
     twins: TwinAnswer | None = None
     """What a person says of leads that look like others whose ids have vanished."""
+    accept_fewer: bool = False
+    """Whether to take a list with far fewer leads than the last complete one for whole."""
     first_run: bool = False
     """Whether the account has never run, so that its state is created."""
     others: frozenset[str] | None = frozenset()
@@ -119,7 +121,12 @@ def do_night(
 
 def _night_deps(deps: Deps, options: RunOptions, watch: ProgressDisplay) -> Deps:
     return replace(
-        deps, accept_volume=options.accept_volume, twins=options.twins, accept_file=options.accept_file, watch=watch
+        deps,
+        accept_volume=options.accept_volume,
+        twins=options.twins,
+        accept_file=options.accept_file,
+        accept_fewer=options.accept_fewer,
+        watch=watch,
     )
 
 

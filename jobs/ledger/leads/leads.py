@@ -168,7 +168,10 @@ def _update(
 def force_full_read(session: Session, account: str) -> None:
     """Make the next pull read every lead in full from the beginning."""
     session.exec(update(LeadRow).where(col(LeadRow.account) == account).values(digest=""))
-    for table in (Cursor, ExcludedTestLead, BackfillPlace):
+    # How many leads there are stays known: a key may see fewer just when settings change.
+    begins_again = {"since": None, "full_read_at": None, "pull_started_at": None, "resume": None}
+    session.exec(update(Cursor).where(col(Cursor.account) == account).values(begins_again))
+    for table in (ExcludedTestLead, BackfillPlace):
         session.exec(delete(table).where(col(table.account) == account))
 
 
@@ -190,7 +193,7 @@ def flag_expired_for_planning(session: Session, account: str, *, now: datetime) 
 
 
 _WITHOUT_VALUE = (Reason.VALUE_NEVER_SEEN, Reason.VALUE_NOT_ESTIMATED)
-_RELEASABLE = (*NAMING_ANOTHER_LEAD, *_WITHOUT_VALUE)
+_RELEASABLE = (*NAMING_ANOTHER_LEAD, Reason.TIME, *_WITHOUT_VALUE)
 
 
 def flag_released_for_planning(
@@ -199,13 +202,15 @@ def flag_released_for_planning(
     routes: Collection[tuple[str, str]],
     *,
     with_value: Collection[str],
+    now: datetime,
     shown_since: datetime,
 ) -> None:
     """Flag for planning the leads with deliveries whose reason to be withheld may be gone, though they didn't change.
 
     Of the conversions and destinations in `routes`, these are duplicates of a lead that no longer counts or is itself
     to be planned, twins of one that no longer counts or was shown again since `shown_since`, and deliveries of
-    conversions that now have a value: no lead had one, or there was no estimate.
+    conversions that now have a value: no lead had one, or there was no estimate; and what was dated ahead, once that
+    time has come.
     """
     # Each column of an index is named, so that of all that is withheld, no other rows are read.
     conversions, destinations = {conversion for conversion, _ in routes}, {destination for _, destination in routes}
@@ -228,10 +233,16 @@ def flag_released_for_planning(
     is_rival = and_(col(rival_lead.account) == account, col(rival_lead.id) == col(Delivery.detail))
     is_to_plan = exists().where(is_rival, col(rival_lead.to_plan))
     is_shown = exists().where(is_rival, col(rival_lead.deleted_at).is_(None), col(rival_lead.seen_at) >= shown_since)
+    precedes_lead = exists().where(
+        col(rival_lead.account) == account,
+        col(rival_lead.id) == col(Delivery.lead),
+        col(rival_lead.created_at) > col(Delivery.at),
+    )
     released = or_(
         and_(col(Delivery.reason) == Reason.COUNTED_ALREADY, or_(~counts, is_to_plan)),
         and_(col(Delivery.reason) == Reason.POSSIBLE_TWIN, or_(~counts, is_shown)),
         and_(col(Delivery.reason).in_(_WITHOUT_VALUE), col(Delivery.conversion).in_(with_value)),
+        and_(col(Delivery.reason) == Reason.TIME, col(Delivery.at) <= now, ~precedes_lead),
     )
     _flag(session, account, *withheld, released, to_plan=True)
 
@@ -319,11 +330,13 @@ def unlisted_open_leads(session: Session, account: str, *, since: datetime | Non
     return _ids(session, account, unlisted, col(LeadRow.id).in_(_with_open(account)), order=_READ_AT)
 
 
-def most_recently_seen_lead(session: Session, account: str, *, but: Collection[LeadId]) -> LeadId | None:
-    """Return the most recently seen lead that is not missing, excluding these."""
+def most_recently_seen_lead(
+    session: Session, account: str, *, but: Collection[LeadId], since: datetime | None = None
+) -> LeadId | None:
+    """Return the most recently seen lead that is not missing, excluding these; with `since`, only one seen since."""
     excluded = set(but)
-    seen = col(LeadRow.missing_since).is_(None)
-    rows = _ids(session, account, seen, order=col(LeadRow.seen_at).desc(), limit=len(excluded) + 1)
+    seen = [col(LeadRow.missing_since).is_(None), *([] if since is None else [col(LeadRow.seen_at) >= since])]
+    rows = _ids(session, account, *seen, order=col(LeadRow.seen_at).desc(), limit=len(excluded) + 1)
     return next((lead for lead in rows if lead not in excluded), None)
 
 

@@ -67,15 +67,17 @@ def forget_read_leads(session: Session, account: str) -> None:
     session.connection().execute(delete(_ROWS).where(*of_account))
 
 
-def tell_missing_leads(session: Session, account: str) -> int:
-    """Return how many leads do not exist that nobody was told of yet; those that came on record are none of them."""
+def tell_missing_leads(session: Session, account: str) -> list[LeadId]:
+    """Return the leads that do not exist that nobody was told of yet; those that came on record are none of them."""
     rows = select(col(ReportedLeadRow.lead)).where(
         col(ReportedLeadRow.account) == account, col(ReportedLeadRow.state) == LookupState.MISSING
     )
     missing = [LeadId(lead) for lead in session.connection().scalars(rows)]
     found = leads_on_record(session, account, missing)
     delete_lookups(session, account, found)
-    return bulk.change_rows(session, _TELL, account, [lead for lead in missing if lead not in found])
+    told = [lead for lead in missing if lead not in found]
+    bulk.change_rows(session, _TELL, account, told)
+    return told
 
 
 def leads_looked_up_before(session: Session, account: str, before: datetime) -> list[LeadId]:

@@ -413,6 +413,16 @@ MESSAGES: Mapping[MessageKind, tuple[MessagePart, ...]] = {
             )
         ),
     ),
+    MessageKind.FEWER_LEADS: (
+        MessagePart(
+            N_(
+                "Oplead lists {count} lead; the last complete list had {before}: does the key (oplead.token) still see "
+                "every lead? If they were really deleted, say so once by `oplead-sync run --accept-fewer`",
+                "Oplead lists {count} leads; the last complete list had {before}: does the key (oplead.token) still "
+                "see every lead? If they were really deleted, say so once by `oplead-sync run --accept-fewer`",
+            )
+        ),
+    ),
     MessageKind.UNREAD: (
         MessagePart(
             N_(
@@ -445,10 +455,10 @@ MESSAGES: Mapping[MessageKind, tuple[MessagePart, ...]] = {
     MessageKind.REPORTED_MISSING: (
         MessagePart(
             N_(
-                "{count} lead that webhooks reported does not exist in Oplead, or this key may not read it: if nobody "
-                "deleted it there, somebody else knows the webhooks' secret; change it",
-                "{count} leads that webhooks reported do not exist in Oplead, or this key may not read them: if nobody "
-                "deleted them there, somebody else knows the webhooks' secret; change it",
+                "{count} lead that webhooks reported does not exist in Oplead, or this key may not read it: {leads}. "
+                "If nobody deleted it there, somebody else knows the webhooks' secret; change it",
+                "{count} leads that webhooks reported do not exist in Oplead, or this key may not read them: {leads}. "
+                "If nobody deleted them there, somebody else knows the webhooks' secret; change it",
             )
         ),
     ),

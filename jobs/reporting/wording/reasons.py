@@ -239,7 +239,7 @@ REASONS: Mapping[Reason, StateAndReasonTexts] = TranslatedTexts(
         Reason.TIME: StateAndReasonTexts(
             N_("implausible date"),
             N_("Oplead dates the change before the lead's creation or in the future."),
-            N_("Correct the status date in Oplead."),
+            N_("Correct the status date in Oplead; one in the future is judged again once it has come."),
         ),
         Reason.TO_BE_READ_AGAIN: StateAndReasonTexts(
             N_("will be read again"),

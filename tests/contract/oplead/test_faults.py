@@ -29,26 +29,26 @@ FAULTS = {
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_retries_after_a_transient_fault(platform, open_source, lead, reply, *, clock, fault):
-    """One fault costs one second and one extra request, and the pull continues."""
+    """One fault costs one second, or a 429's minute, and one extra request, and the pull continues."""
     platform.serve("/v1/leads", reply(**FAULTS[fault]), [lead(1)])
 
     pages = pull(open_source())
 
     assert ["L-1"] == [one.id for one in pages[0].leads]
     assert 2 == len(platform.asked)
-    assert [1.0] == clock.slept
+    assert [60.0 if fault == "a 429" else 1.0] == clock.slept
 
 
 @pytest.mark.parametrize("fault", ["a 429", "a 500", "a 200 as HTML", "JSON cut short", "a cut connection"])
 def test_gives_up_on_a_lasting_fault_after_five_attempts(platform, open_source, reply, clock, fault):
-    """The waits double, and the last failure is `Transient`."""
+    """The waits double, a 429 that names none costs a minute each time, and the last failure is `Transient`."""
     platform.serve("/v1/leads", reply(**FAULTS[fault]))
 
     with pytest.raises(Transient):
         pull(open_source())
 
     assert 5 == len(platform.asked)
-    assert [1.0, 2.0, 4.0, 8.0] == clock.slept
+    assert ([60.0] * 4 if fault == "a 429" else [1.0, 2.0, 4.0, 8.0]) == clock.slept
 
 
 def test_refused_connection_raises_unreachable_naming_the_address_and_setting(open_source):
@@ -79,10 +79,10 @@ def test_ignores_environment_proxies_for_loopback_addresses(platform, open_sourc
 
 
 @pytest.mark.parametrize(
-    ("written", "waited"), [("7", 7.0), ("Tue, 21 Jul 2026 03:31:30 GMT", 90.0), ("0", 1.0), ("soon", 1.0)]
+    ("written", "waited"), [("7", 7.0), ("Tue, 21 Jul 2026 03:31:30 GMT", 90.0), ("0", 1.0), ("soon", 60.0)]
 )
 def test_waits_for_the_retry_after_delay(platform, open_source, lead, reply, *, clock, written, waited):
-    """Retry-After, in seconds or as a date by the platform's own clock, replaces our wait; zero or text does not."""
+    """Retry-After, in seconds or as a date by the platform's own clock, replaces our wait; text is taken for none."""
     platform.serve("/v1/leads", reply(status=429, headers={"Retry-After": written}), [lead(1)])
 
     pull(open_source())

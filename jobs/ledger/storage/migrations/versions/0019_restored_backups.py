@@ -6,7 +6,7 @@ from sqlmodel.sql import sqltypes as types
 
 from jobs.ledger.column_types import StoredText
 
-revision, down_revision = "0019", "0017"
+revision, down_revision = "0019", "0018"
 branch_labels = depends_on = None
 
 

@@ -1,0 +1,36 @@
+"""Clocks show an hour of autumn twice: a change without a zone after its lead's creation is the second pass."""
+
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from connectors.oplead.options import OpleadOptions
+from connectors.oplead.parsing.lead_parser import LeadParser
+from connectors.records import LeadId
+
+PARSER = LeadParser(OpleadOptions(token="t", zone=ZoneInfo("Europe/Paris")))
+FIRST, SECOND = datetime(2026, 10, 25, 0, 5, tzinfo=UTC), datetime(2026, 10, 25, 1, 5, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("created", "changed", "at"),
+    [
+        ("2026-10-25 02:50:00", "2026-10-25 02:05:00", SECOND),
+        ("2026-10-25 02:01:00", "2026-10-25 02:05:00", FIRST),
+        ("2026-10-25 02:50:00", "2026-10-25T02:05:00+02:00", FIRST),
+        ("2026-10-25T02:10:00+01:00", "2026-10-25 02:05:00", FIRST),
+    ],
+)
+@pytest.mark.parametrize("where", ["history", "status_at"])
+def test_change_before_its_creation_by_the_first_pass_is_the_second(created, changed, at, where):
+    """One that neither pass explains stays as it is written, and so does one with an offset."""
+    item = {"id": 1, "createdAt": created, "status": "Gagn\u00e9"}
+    item |= (
+        {"statusHistory": [{"status": "Gagn\u00e9", "date": changed}]}
+        if where == "history"
+        else {"statusUpdatedAt": changed}
+    )
+    (entry,) = PARSER.parse(item, LeadId("1"), "digest").history
+
+    assert at == entry.at.at
