@@ -379,6 +379,6 @@ def _withheld(account, leads):
     _begin(account, "never", Some(leads, DeliveryState.WITHHELD, ago=range(1, 30), reason="consent_missing"))
     routes = {route.conversion_destination_pair for route in account.book.routes}
     with counted_steps() as made, account.hold() as ledger, ledger.write_transaction() as session:
-        leads_on_record.flag_released_for_planning(session, ACCOUNT, routes, with_value={"sale"})
+        leads_on_record.flag_released_for_planning(session, ACCOUNT, routes, with_value={"sale"}, shown_since=NIGHT)
         assert leads_on_record.unlisted_open_leads(session, ACCOUNT, since=None) == []
     return made.count
