@@ -164,7 +164,7 @@ def _read(run: RunContext, reading: RunReadingScope = RunReadingScope.EVERYTHING
         with run.deps.watch(NightStep.PULL, summary), recording_source_failures(run, summary):
             until = run.now() + run.deps.sync_window.budget
             if reading is RunReadingScope.EVERYTHING:
-                _pull(run, summary, until)
+                _pull(run, summary)
             else:
                 read_webhook_leads(run, until=until, done=summary.pulled)
             ask_for_originals(run, until=until, done=summary.pulled)
@@ -207,7 +207,7 @@ def recording_source_failures(run: RunContext, summary: RunSummary) -> Iterator[
         raise
 
 
-def _pull(run: RunContext, summary: RunSummary, until: datetime) -> None:
+def _pull(run: RunContext, summary: RunSummary) -> None:
     """Read changed leads; read everything a second time if a label appeared that the first reading couldn't resolve.
 
     Both readings share one night's time and request budget. In `details` mode there is no second reading: every lead
@@ -216,6 +216,7 @@ def _pull(run: RunContext, summary: RunSummary, until: datetime) -> None:
     """
     window, done = run.deps.sync_window, summary.pulled
     open_newest_export(run)
+    until = run.now() + window.budget
     pull(run, until=until, done=done)
     if not done.complete or window.style is SyncMode.DETAILS:
         return

@@ -380,7 +380,7 @@ def _withheld(account, leads):
     routes = {route.conversion_destination_pair for route in account.book.routes}
     with counted_steps() as made, account.hold() as ledger, ledger.write_transaction() as session:
         leads_on_record.flag_released_for_planning(
-            session, ACCOUNT, routes, with_value={"sale"}, now=account.clock.now()
+            session, ACCOUNT, routes, with_value={"sale"}, now=account.clock.now(), shown_since=NIGHT
         )
         assert leads_on_record.unlisted_open_leads(session, ACCOUNT, since=None) == []
     return made.count

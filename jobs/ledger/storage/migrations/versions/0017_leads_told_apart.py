@@ -13,7 +13,7 @@ TEXT = StoredText()
 
 def upgrade():
     """Create the table and add the column."""
-    op.add_column("lead", sa.Column("reused_in", sa.BigInteger(), nullable=True))
+    op.add_column("lead", sa.Column("reused_in", sa.Integer(), nullable=True))
     op.create_table(
         "lead_told_apart",
         sa.Column("account", TEXT, nullable=False),
