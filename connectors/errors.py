@@ -27,6 +27,10 @@ class UnknownHost(Unreachable):
     """DNS reports that the host does not exist; the night stops and resumes tomorrow."""
 
 
+class NothingSent(Exception):
+    """Something unforeseen failed in an upload before its first byte left; the cause says what."""
+
+
 class Misconfigured(ConnectorError):
     """Stop this source or destination: nothing will work until a human makes the change the message asks for."""
 

@@ -4,6 +4,7 @@ import logging
 import socket
 import ssl
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import Any, TypeVar, cast
 from urllib.parse import urlsplit
@@ -15,6 +16,7 @@ from urllib3 import HTTPConnectionPool, HTTPResponse
 from urllib3.connection import HTTPConnection
 from urllib3.exceptions import NewConnectionError
 
+from connectors.errors import ConnectorError, NothingSent
 from connectors.http import (
     WAITS,
     CancelToken,
@@ -92,6 +94,27 @@ def run_call(
         if not line.has_connected:
             raise ConnectTimeout(_("no connection in time")) from None
         raise ReadTimeout(_("no whole answer in time")) from None
+    except OSError:
+        raise
+    except Exception as error:
+        if not line.has_connected:
+            raise NothingSent from error
+        raise
+
+
+@contextmanager
+def before_any_byte() -> Iterator[None]:
+    """Say of what fails in this block, and nobody foresaw, that nothing was sent: no call has begun.
+
+    Raises:
+        NothingSent: from the error.
+    """
+    try:
+        yield
+    except (ConnectorError, OSError, NothingSent):
+        raise
+    except Exception as error:
+        raise NothingSent from error
 
 
 def never_connected(error: requests.RequestException) -> bool:

@@ -128,6 +128,8 @@ class ConversionSink(Protocol):
     def submit(self, target: Target, batch: Sequence[EncodedEvent]) -> Receipt:
         """Send events for one target in one request; never raises for the platform's answer.
 
+        What it raises nevertheless leaves the events in doubt, unless it is NothingSent, and stops this sink alone.
+
         A validate-only sink has them checked instead, without counting any.
         """
 

@@ -79,7 +79,7 @@ def run_night(
     _await_outcomes(run, summary, until=run.now() + wait)
     _conclude(run, summary)
     if is_night:
-        read_platform_statements(run)
+        read_platform_statements(run, summary.other_faults)
     return summary
 
 

@@ -7,6 +7,7 @@ from datetime import datetime
 from connectors.records import DestinationId
 from jobs.deliver.resolve import ResolvingResult
 from jobs.deliver.transactions import SendingResult
+from jobs.exit_codes import Exit
 from jobs.ledger.retention.retention import ErasedByAge
 from jobs.plan.planner import PlanningResult
 from jobs.plan.twin_guard import ChangedIds, ReusedIds, twins_message
@@ -53,6 +54,8 @@ class RunSummary:
     """The lead of each delivery that its platform put off tonight and in an earlier run."""
     erased: ErasedByAge = field(default_factory=ErasedByAge)
     """What was erased because it had grown old."""
+    other_faults: list[str] = field(default_factory=list)
+    """Failures that nobody foresaw beside sending and resolving, by kind of error."""
     reading: RunReadingScope = RunReadingScope.EVERYTHING
     """What the run read."""
     only_validated: bool = False
@@ -68,6 +71,11 @@ class RunSummary:
     def stopped_scopes(self) -> dict[DestinationScope, StopCause]:
         """Return the stopped scopes, and why each stopped."""
         return {**self.resolved.stopped, **self.delivered.stopped, **self.corrected.stopped}
+
+    @property
+    def faults(self) -> list[str]:
+        """Return what failed for a reason that nobody foresaw, while the rest went on, by kind of error."""
+        return [*self.delivered.faults, *self.corrected.faults, *self.resolved.faults, *self.other_faults]
 
     @property
     def rejection_messages(self) -> list[Message]:
@@ -156,11 +164,14 @@ class RunSummary:
             *self.pulled.attention,
             *self.review.attention,
             *([self.erased.problem] if self.erased.problem else []),
+            *count_message(MessageKind.FAULTS, len(self.faults), errors=tuple(dict.fromkeys(self.faults))),
         ]
 
     @property
     def exit_code(self) -> int:
-        """Return 0 if done, 1 if done but a human is needed, 3 if the source or a destination stopped."""
+        """Return 0 if done, 1 if a human is needed, 3 if the source or a destination stopped, 70 after a fault."""
+        if self.faults:
+            return Exit.BUG
         if self.source_stopped or self.stopped_scopes:
             return 3
         return 1 if self.attention or self.opened else 0

@@ -22,6 +22,7 @@ from connectors.meta import encode as encoder
 from connectors.meta.outcomes import receipt
 from connectors.one_call import (
     UPLOAD_GRACE,
+    before_any_byte,
     receipt_of,
     restrict_http_session,
     run_call,
@@ -107,13 +108,14 @@ class MetaSink:
                 _n("{count} event in one request", "{count} events in one request", len(batch)),
             )
             return Refused(size, unasked=True)
-        try:
-            texts = [event.body.decode() for event in batch]
-            events = [encoder.parse_frozen_event(text) for text in texts]
-        except ValueError:
-            return UNREADABLE_EVENT
-        if refused := encoder.find_refusal_before_sending(events):
-            return refused
+        with before_any_byte():
+            try:
+                texts = [event.body.decode() for event in batch]
+                events = [encoder.parse_frozen_event(text) for text in texts]
+            except ValueError:
+                return UNREADABLE_EVENT
+            if refused := encoder.find_refusal_before_sending(events):
+                return refused
         if self._is_validating:
             return RowOutcomes((Outcome(OutcomeClass.DONE, "CHECKED_LOCALLY", _(_CHECKED)),) * len(batch))
         try:

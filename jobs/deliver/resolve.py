@@ -8,7 +8,7 @@ from typing import assert_never
 from sqlmodel import Session
 
 from connectors.errors import Misconfigured, Transient
-from connectors.language import in_english
+from connectors.language import _, in_english
 from connectors.ports import ConversionSink
 from connectors.records import (
     DestinationId,
@@ -21,6 +21,7 @@ from connectors.records import (
     StillPending,
 )
 from jobs.deliver.transactions import STOPPING, DeliveryChanges, Transaction, stop_cause_of_refusal
+from jobs.faults import ContainedFault
 from jobs.ledger.outbox import requests, settlements
 from jobs.ledger.outbox.outbox import SentRow
 from jobs.ledger.outbox.requests import RequestState
@@ -87,7 +88,10 @@ def settle_received_requests(run: RunContext, done: ResolvingResult) -> None:
         resolution: Resolution | None = asking.ask(request)
         if isinstance(resolution, StillPending) and now - request.sent_at > GIVE_UP_AFTER:
             resolution = None
-        with run.ledger.write_transaction() as session:
+        with (
+            ContainedFault(done.faults, _("an outcome could not be settled"), request=request.ticket),
+            run.ledger.write_transaction() as session,
+        ):
             _Settling(session, run.ledger, now, done).settle_request(stored_row_id(request), resolution)
     if not is_any_long_in_doubt:
         return
@@ -126,16 +130,19 @@ class _Asking:
         if way in self.left_alone:
             return StillPending(self.left_alone[way]), False
         self.done.asked += 1
-        try:
-            return sink.fetch_request_outcomes(request.ticket or "", rows=request.rows), False
-        except Misconfigured as error:
-            # Of this request only: what becomes of others, and of uploads, they tell themselves.
-            return StillPending(str(error)), True
-        except Transient as error:
-            if error.retry_after is not None:
-                # The next request would wait for its turn as long as this one has, and in vain.
-                self.left_alone[way] = str(error)
-            return StillPending(str(error)), False
+        with ContainedFault(self.done.faults, _("asking for an outcome failed"), request=request.ticket) as fault:
+            try:
+                return sink.fetch_request_outcomes(request.ticket or "", rows=request.rows), False
+            except Misconfigured as error:
+                # Of this request only: what becomes of others, and of uploads, they tell themselves.
+                return StillPending(str(error)), True
+            except Transient as error:
+                if error.retry_after is not None:
+                    # The next request would wait for its turn as long as this one has, and in vain.
+                    self.left_alone[way] = str(error)
+                return StillPending(str(error)), False
+        self.left_alone[way] = fault.name
+        return StillPending(fault.name), True
 
 
 def _rows_long_in_doubt(session: Session, account: str, now: datetime) -> list[SentRow]:

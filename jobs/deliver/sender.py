@@ -11,6 +11,7 @@ from typing import assert_never
 from sqlmodel import Session
 
 from connectors.errors import Transient
+from connectors.language import _
 from connectors.ports import AdjustmentSink, ConversionSink, LoadsLibrary, SharesQuota
 from connectors.records import (
     DestinationId,
@@ -38,6 +39,7 @@ from jobs.deliver.transactions import (
     TryAgain,
     code_and_message,
 )
+from jobs.faults import ContainedFault
 from jobs.ledger.outbox import outbox, settlements
 from jobs.ledger.outbox.outbox import DueFilter, SentRow
 from jobs.ledger.outbox.requests import Intent
@@ -397,8 +399,8 @@ class Sender:
                 if (stop := self._take_turn(target, turn)) is not None:
                     return stop
                 made = self._send_batch_once(target, batch, breaker)
-            if made is None:
-                return SendNext()
+            if not isinstance(made, tuple):
+                return made
             intent, follow = made
             if not isinstance(follow, TryAgain):
                 return follow
@@ -434,12 +436,22 @@ class Sender:
 
     def _send_batch_once(
         self, target: Target, batch: tuple[int, ...], breaker: CircuitBreaker
-    ) -> tuple[Intent, Follow] | None:
-        """Make one request and return what follows from its receipt; None if the batch has nothing left to send."""
+    ) -> tuple[Intent, Follow] | SendNext | SendingStop:
+        """Make one request and return what follows from its receipt; without it, if nothing was left to send.
+
+        A failure that nobody foresaw stops the destination alone.
+        """
         self.run_context.deps.cancel_token()
-        intent = self._prepare(target, batch)
-        if intent is None:
-            return None
+        intent = None
+        with ContainedFault(self.done.faults, _("sending failed"), destination=str(self.scope)) as fault:
+            intent = self._prepare(target, batch)
+            return SendNext() if intent is None else self._make_request(intent, breaker)
+        if intent is not None and fault.error is not None:
+            with self.run_context.ledger.write_transaction() as session:
+                self._make_receipt_recorder(session, breaker).record_fault(intent, fault.error)
+        return SendingStop(StopCause(StopKind.FAULT, (fault.name,)), whole_destination=True)
+
+    def _make_request(self, intent: Intent, breaker: CircuitBreaker) -> tuple[Intent, Follow]:
         self.run_context.ledger.record_upcoming_request(intent.request)
         receipt = self.call(intent.target, intent.events)
         unasked = isinstance(receipt, Refused) and receipt.unasked

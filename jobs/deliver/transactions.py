@@ -9,6 +9,7 @@ from typing import assert_never
 
 from sqlmodel import Session
 
+from connectors.errors import NothingSent
 from connectors.language import in_english
 from connectors.records import (
     AnswerLost,
@@ -61,6 +62,8 @@ class DeliveryChanges:
     """Scopes a human must fix, and why."""
     unexpected: int = 0
     """Unexpected rejections, which need a look."""
+    faults: list[str] = field(default_factory=list)
+    """Failures that nobody foresaw, by kind of error."""
 
     def count_new_state(self, row: DeliveryRecord, cause: Cause) -> None:
         """Count a row's new state and its cause."""
@@ -244,6 +247,22 @@ class ReceiptRecorder(Transaction):
                 request.state, request.message = RequestState.LOST, in_english(receipt.reason)
                 return self._record_lost_answer(request, intent, rows, receipt)
         assert_never(receipt)
+
+    def record_fault(self, intent: Intent, error: Exception) -> None:
+        """Return the rows of a request that failed here to where they were, or leave them in doubt if it may have left.
+
+        Once its receipt is recorded, nothing changes.
+        """
+        request = self.session.get_one(Request, intent.request)
+        if request.state != RequestState.OPEN:
+            return
+        rows = settlements.sent_rows(self.session, intent.request)
+        if isinstance(error, NothingSent):
+            request.state = RequestState.NOT_SENT
+            self._return_to_pending(rows, Reason.NOT_SENT)
+        else:
+            request.state = RequestState.FAULTY
+            self.settle_rows(rows, Settlement(DeliveryState.IN_DOUBT, Reason.ANSWER_LOST), request=request)
 
     def reject_blamed_rows(self, at_fault: Sequence[SuspectRow]) -> None:
         """Reject the suspect rows, now that the settings are ruled out as the cause."""

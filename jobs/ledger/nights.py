@@ -79,7 +79,7 @@ def night_dates_by_run(session: Session, ledger: Ledger, zone: ZoneInfo, *, sinc
         if run.command == NIGHTLY:
             found |= dict.fromkeys(passes, night)
             passes.clear()
-        if run.id == ledger.run or (run.command == NIGHTLY and run.exit_code in ENDED):
+        if run.id == ledger.run or (run.command == NIGHTLY and (run.exit_code in ENDED or run.night is not None)):
             nights.add(night)
         last = night
     return {run: night for run, night in found.items() if night in nights}

@@ -6,7 +6,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
-from sqlalchemy import Engine, bindparam
+from sqlalchemy import ColumnElement, Engine, and_, bindparam, or_
 from sqlmodel import Session, col, func, select
 
 from connectors.language import _
@@ -29,6 +29,14 @@ STOPPED_BY_SIGNAL = 128
 """Exit codes from this value up mean a signal."""
 ENDED = (0, 1, 3)
 """Exit codes of completed runs; a refused or crashed run is not a night."""
+
+
+def is_ended_night() -> ColumnElement[bool]:
+    """Match nights that came to their end; if a part failed for an unforeseen reason, the date tells."""
+    has_fault = and_(col(Run.exit_code) == Exit.BUG, col(Run.night).is_not(None))
+    return and_(col(Run.command) == NIGHTLY, or_(col(Run.exit_code).in_(ENDED), has_fault))
+
+
 _log = Log(__name__)
 
 
@@ -101,7 +109,7 @@ def next_outcome_check(session: Session, account: str, after: Sequence[timedelta
 def earlier_webhook_inbox_runs(session: Session, account: str, run: int) -> list[int]:
     """Return the runs of the inbox before a run and after the last completed night before it, in order."""
     earlier = (Run.account == account, col(Run.id) < run)
-    nights = select(func.max(Run.id)).where(*earlier, Run.command == NIGHTLY, col(Run.exit_code).in_(ENDED))
+    nights = select(func.max(Run.id)).where(*earlier, is_ended_night())
     night = nights.scalar_subquery()
     passes = select(Run.id).where(*earlier, Run.command == INBOX, col(Run.id) > func.coalesce(night, 0))
     return [found for found in session.exec(passes.order_by(col(Run.id))) if found is not None]
@@ -111,9 +119,7 @@ def completed_night_before(
     session: Session, account: str, run: int, *, begun_by: datetime | None = None
 ) -> datetime | None:
     """Return when the last completed night before a run began, of those that had begun by then; None without any."""
-    nights = select(Run.started_at).where(
-        Run.account == account, col(Run.id) < run, Run.command == NIGHTLY, col(Run.exit_code).in_(ENDED)
-    )
+    nights = select(Run.started_at).where(Run.account == account, col(Run.id) < run, is_ended_night())
     if begun_by is not None:
         nights = nights.where(col(Run.started_at) <= begun_by)
     return session.exec(nights.order_by(col(Run.id).desc()).limit(1)).first()

@@ -63,6 +63,7 @@ _REQUESTS: Mapping[RequestState, str] = {
     RequestState.REFUSED: N_("refused"),
     RequestState.NOT_SENT: N_("not sent"),
     RequestState.LOST: N_("answer lost"),
+    RequestState.FAULTY: N_("answer lost in a fault of this program"),
     RequestState.UNRESOLVED: N_("unresolved"),
 }
 _KINDS: Mapping[str, str] = {

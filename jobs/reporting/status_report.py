@@ -137,7 +137,7 @@ _ENDED = {
     1: N_("done, and a human is needed"),
     2: N_("settings or state were wrong"),
     3: N_("the source or a destination stopped"),
-    70: N_("broken off by a bug"),
+    70: N_("all or a part of it was broken off by a bug"),
 }
 
 

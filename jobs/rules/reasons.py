@@ -132,6 +132,8 @@ class StopKind(StrEnum):
     QUOTA_FULL = "quota_full"
     """By our own count, a quota that accounts share has no room for longer than a run waits."""
     KEPT_FAILING = "kept_failing"
+    FAULT = "fault"
+    """This program failed, for a reason that nobody foresaw."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +187,7 @@ class MessageKind(StrEnum):
     UNCONFIRMED = auto()
     UNRESOLVED_REQUEST = auto()
     STATUS_MISSING = auto()
+    FAULTS = auto()
     IN_DOUBT = auto()
     IN_DOUBT_ASKS = auto()
     HELD_AFTER_RESTORE = auto()

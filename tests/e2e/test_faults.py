@@ -608,3 +608,31 @@ def test_clock_a_year_off_exits_with_2_and_changes_nothing(company, days):
     company.later()
     company.later()
     settled(company, 1)
+
+
+# ── this program ─────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("place", "left"), [("DataManagerSink._receipt", "in_doubt"), ("check_events", "pending")], ids=["after", "before"]
+)
+def test_fault_in_one_platforms_connector_costs_the_other_nothing(company, place, left):
+    """The other platform has its turn, the end is 70 with the place in the code, and the next night mends it."""
+    company.use_meta()
+    lead = sold(company)
+    lead["leadData"]["externalID"] = company.both(1)
+    company.serve(lead)
+    prelude = f"from connectors.google_ads.data_manager import sink\nsink.{place} = lambda *_: {{}}['jean@example.com']"
+    code, _, err = company.command("run", prelude=prelude)
+    failed = next(line for line in map(json.loads, err.splitlines()) if line["event"] == "sending failed")
+
+    assert (70, "KeyError", "google_ads") == (code, failed["error"], failed["destination"])
+    assert failed["trace"]
+    assert "jean" not in err
+    assert left in company.states().values()
+    assert {"accepted"} == set(company.states("meta").values())
+
+    company.clock.advance(company.START + timedelta(days=1))
+
+    assert 0 == company.command("run")[0]
+    assert {"submitted"} == set(company.states().values())

@@ -34,7 +34,7 @@ from connectors.google_ads.data_manager.outcomes import code_name, read_error, r
 from connectors.google_ads.options import GoogleOptions, endpoint
 from connectors.google_ads.quota import quota_turn
 from connectors.language import _
-from connectors.one_call import UPLOAD_GRACE, receipt_of, run_call, silence_vendor_logging
+from connectors.one_call import UPLOAD_GRACE, before_any_byte, receipt_of, run_call, silence_vendor_logging
 from connectors.records import (
     UNREADABLE_EVENT,
     Adjustment,
@@ -190,11 +190,12 @@ class DataManagerSink:
         Unreadable frozen bytes and a refused token give a `Refused` without a request. A 401 asks for a retry if the
         token was cached, and is a configuration error if the token was new.
         """
-        try:
-            check_events(batch)
-        except (ParseError, ValueError, RecursionError):
-            return UNREADABLE_EVENT
-        token = self._account.access_token_or_receipt()
+        with before_any_byte():
+            try:
+                check_events(batch)
+            except (ParseError, ValueError, RecursionError):
+                return UNREADABLE_EVENT
+            token = self._account.access_token_or_receipt()
         return self._send(target, batch, token) if isinstance(token, SecretStr) else token
 
     def adjust(self, target: Target, batch: Sequence[EncodedEvent]) -> Receipt:

@@ -16,6 +16,7 @@ from jobs.cli.night.account_hold import expect_no_other_state, expect_state_exis
 from jobs.cli.night.after_a_night import find_incidents, notify, ping_with_outcome, send_weekly_summary, write_report
 from jobs.cli.night.lead_search import search_leads_in_doubt
 from jobs.exit_codes import UsageError
+from jobs.faults import ContainedFault
 from jobs.ledger.report import queries
 from jobs.ledger.runs import (
     INBOX,
@@ -112,8 +113,11 @@ def do_night(
             done = notify(ledger, book, deps, settings, _record_run_end(ledger, summary, opened, night, standing))
             # Before the page: it takes a while, and whatever becomes of it, the night is done.
             ping(done.summary.exit_code)
-            done = replace(done, brief=write_report(ledger, book, settings, now=done.ended_at))
-            send_weekly_summary(ledger, book, settings, night=night, now=done.ended_at)
+            now, faults = done.ended_at, summary.other_faults
+            done = replace(done, brief=write_report(ledger, book, settings, now=now, faults=faults))
+            send_weekly_summary(ledger, book, settings, night=night, now=now, faults=faults)
+            if faults:
+                finish_run(ledger, summary.exit_code, now=now)
         cancel_token = stop.raise_if_stop_requested if stop else never_cancelled
         search_leads_in_doubt(settings, opened, cancel_token, every=True)
         return done
@@ -215,11 +219,10 @@ def erase_old(run: RunContext, settings: Settings, summary: RunSummary) -> None:
         lambda: visit_former_files(run.ledger),
     )
     for erase in steps:
-        try:
+        with ContainedFault(summary.other_faults, _("what has grown old could not be erased")):
             erase()
-        except Exception:  # noqa: BLE001
-            summary.erased.problem = Message(MessageKind.NOT_ERASED)
-            _log.warning(_("what has grown old could not be erased"), exc_info=True)
+            continue
+        summary.erased.problem = Message(MessageKind.NOT_ERASED)
 
 
 def _erase_by_age(run: RunContext, settings: Settings, summary: RunSummary) -> None:

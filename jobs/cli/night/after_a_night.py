@@ -12,6 +12,7 @@ from jobs.alerts.notify import OpenIncident, send_undelivered_notices, update_in
 from jobs.alerts.weekly import WeeklySummaryMessage, day_due, send_summary
 from jobs.cli.output import failure_from_error
 from jobs.exit_codes import Exit
+from jobs.faults import ContainedFault
 from jobs.ledger.runs import (
     Ledger,
     NightDoneError,
@@ -34,68 +35,68 @@ def find_incidents(
 ) -> tuple[OpenIncident, ...] | None:
     """Open and clear incidents, and add those opened to the summary: they decide its exit code; return the open ones.
 
-    Never raises, so that the night's outcome is recorded and told.
+    Whatever fails, the night's outcome is recorded and told.
     """
-    try:
+    standing = None
+    with ContainedFault(summary.other_faults, _("the incidents could not be brought up to date")):
         now, when = deps.clock.now(), settings.notify_when
         standing = update_incidents(ledger, book, deps.sinks, summary, when, now=now)
-    except Exception:  # noqa: BLE001
-        _log.warning(_("the incidents could not be brought up to date"), exc_info=True)
-        return None
-    summary.opened = tuple(one.incident for one in standing if one.is_new)
+        summary.opened = tuple(one.incident for one in standing if one.is_new)
     return standing
 
 
 def notify(ledger: Ledger, book: Rulebook, deps: Deps, settings: Settings, night: Night) -> Night:
     """Notify people and write metrics about a recorded night, and return it.
 
-    Never raises, so that a failed notification does not change the night's outcome.
+    A failed notification does not end what comes after it.
     """
-    try:
+    faults = night.summary.other_faults
+    with ContainedFault(faults, _("nobody could be notified of the incidents")):
         now = deps.clock.now()
         notice_of, recipients = partial(recorded_notice, zone=book.zone), notice_recipients(settings)
         for address, title in send_undelivered_notices(ledger, recipients, notice_of=notice_of, now=now):
             _log.warning(_("a notice was not taken, and is tried again by the next run"), address=address, notice=title)
-    except Exception:  # noqa: BLE001
-        _log.warning(_("nobody could be notified of the incidents"), exc_info=True)
     if settings.metrics is not None:
-        try:
-            code = night.summary.exit_code
-            write_metrics(run_metrics(ledger, night.tallies, exit_code=code, now=night.ended_at), settings.metrics)
-        except OSError as error:
-            _log.warning(_("the metrics could not be written"), file=str(settings.metrics), why=error.strerror)
-        except Exception:  # noqa: BLE001
-            _log.warning(_("the metrics could not be written"), exc_info=True)
+        with ContainedFault(faults, _("the metrics could not be written")):
+            try:
+                code = night.summary.exit_code
+                write_metrics(run_metrics(ledger, night.tallies, exit_code=code, now=night.ended_at), settings.metrics)
+            except OSError as error:
+                _log.warning(_("the metrics could not be written"), file=str(settings.metrics), why=error.strerror)
     return night
 
 
-def write_report(ledger: Ledger, book: Rulebook, settings: Settings, *, now: datetime) -> Brief | None:
+def write_report(
+    ledger: Ledger, book: Rulebook, settings: Settings, *, now: datetime, faults: list[str]
+) -> Brief | None:
     """Write the page about a night that is over, if the settings name its folder, and return what it says first.
 
-    Never raises, so that a failed page does not change the night's outcome.
+    A failed page does not end what comes after it.
     """
     if settings.report.folder is None:
         return None
-    try:
+    with ContainedFault(faults, _("the report could not be written")):
         from jobs.cli.reporting.report import write_page_of_usual_period  # noqa: PLC0415 - only for those who want it
 
         with ledger.read_transaction() as session:
-            return write_page_of_usual_period(session, settings, book, settings.report.folder, now=now)
-    except OSError as error:
-        _log.warning(_("the report could not be written"), folder=str(settings.report.folder), why=error.strerror)
-    except Exception:  # noqa: BLE001
-        _log.warning(_("the report could not be written"), exc_info=True)
+            try:
+                return write_page_of_usual_period(session, settings, book, settings.report.folder, now=now)
+            except OSError as error:
+                folder = str(settings.report.folder)
+                _log.warning(_("the report could not be written"), folder=folder, why=error.strerror)
     return None
 
 
-def send_weekly_summary(ledger: Ledger, book: Rulebook, settings: Settings, *, night: date, now: datetime) -> None:
+def send_weekly_summary(
+    ledger: Ledger, book: Rulebook, settings: Settings, *, night: date, now: datetime, faults: list[str]
+) -> None:
     """Send the summary of the week to each address that has not taken it, if one is due after this night.
 
-    Never raises, so that a failed summary does not change the night's outcome.
+    A failed summary does not end what comes after it.
     """
     if settings.notify_weekly is None:
         return
-    try:
+    with ContainedFault(faults, _("the summary of the week could not be sent")):
         from jobs.cli.reporting.weekly import making_weekly_summary  # noqa: PLC0415 - only for those who want it
 
         due = day_due(settings.notify_weekly, night)
@@ -109,8 +110,6 @@ def send_weekly_summary(ledger: Ledger, book: Rulebook, settings: Settings, *, n
                 _log.warning(
                     _("the summary of the week was not taken, and is tried again after the next night"), address=address
                 )
-    except Exception:  # noqa: BLE001
-        _log.warning(_("the summary of the week could not be sent"), exc_info=True)
 
 
 @contextmanager

@@ -32,13 +32,21 @@ class RequestState(StrEnum):
     """Never reached the platform."""
     LOST = "lost"
     """It may have been sent; no receipt came back."""
+    FAULTY = "faulty"
+    """It may have been sent, but this program failed before it knew; such a replay uses up none."""
     UNRESOLVED = "unresolved"
     """Received, but the platform never provided an outcome."""
 
 
 _NOTHING_KEPT = (RequestState.NOT_SENT, RequestState.REFUSED)
 """States of requests from which the platform has kept nothing."""
-_ARRIVED = (RequestState.RECEIVED, RequestState.SETTLED, RequestState.LOST, RequestState.UNRESOLVED)
+_ARRIVED = (
+    RequestState.RECEIVED,
+    RequestState.SETTLED,
+    RequestState.LOST,
+    RequestState.FAULTY,
+    RequestState.UNRESOLVED,
+)
 _MAY_HAVE_ARRIVED = (OutcomeClass.DONE, OutcomeClass.RETRY, OutcomeClass.UNKNOWN)
 """Row outcomes after which the platform may have the row from that request."""
 _INCONCLUSIVE = (OutcomeClass.UNKNOWN, OutcomeClass.EXPIRED)

@@ -121,6 +121,15 @@ def _last_night(session: Session, book: Rulebook) -> Iterator[ActionItem]:
     night = report_deliveries.last_night(session, book.account)
     if night is None or night.exit_code in (*_ENDED_WELL, Exit.STOPPED):
         return
+    if night.night is not None:
+        yield ActionItem(
+            Level.RED,
+            ResponsibleParty.OPERATOR,
+            _("A part of the last night failed"),
+            _("Nobody foresaw why; the other parts went on. Please report it with the lines of the log."),
+            night.started_at,
+        )
+        return
     yield ActionItem(
         Level.RED,
         ResponsibleParty.OPERATOR,

@@ -32,6 +32,7 @@ STOPS: Mapping[StopKind, str] = {
     StopKind.ASKED_TO_WAIT: N_("{answers}; it asks for {wait}"),
     StopKind.QUOTA_FULL: N_("{answers}; there is room again in {wait}"),
     StopKind.KEPT_FAILING: N_("{answers}, {times} times"),
+    StopKind.FAULT: N_("this was not foreseen: {answers}; please report it with the lines of the log"),
 }
 
 MESSAGES: Mapping[MessageKind, tuple[MessagePart, ...]] = {
@@ -293,6 +294,16 @@ MESSAGES: Mapping[MessageKind, tuple[MessagePart, ...]] = {
     MessageKind.UNRESOLVED_REQUEST: (
         MessagePart(N_("request {ticket} at {destination}, {cause} ({detail})"), given="detail"),
         MessagePart(N_("request {ticket} at {destination}, {cause}"), lacking="detail"),
+    ),
+    MessageKind.FAULTS: (
+        MessagePart(
+            N_(
+                "{count} part of this run failed for a reason that nobody foresaw ({errors}), and the others went on; "
+                "please report it with the lines of the log",
+                "{count} parts of this run failed for reasons that nobody foresaw ({errors}), and the others went on; "
+                "please report it with the lines of the log",
+            )
+        ),
     ),
     MessageKind.STATUS_MISSING: (
         MessagePart(

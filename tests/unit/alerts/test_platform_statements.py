@@ -150,15 +150,15 @@ def test_work_between_nights_asks_no_platform(night, reader, reading):
     assert [] == reader.asked
 
 
-def test_failing_platform_costs_the_night_nothing(sent, night):
-    """It is on record that it did not answer, so that no other run of the day waits for it."""
+def test_failing_platform_costs_the_night_nothing_else(sent, night):
+    """It is on record that it did not answer, so that no other run of the day waits for it; the exit code tells."""
 
     def fail():
         raise RuntimeError
 
     reader = FakeReader(does=fail)
 
-    assert Exit.DONE == night({GOOGLE: reader}).exit_code
+    assert Exit.BUG == night({GOOGLE: reader}).exit_code
     assert [(GOOGLE, 0, "", "no answer in time")] == stated(sent)
 
     night({GOOGLE: reader})
@@ -176,7 +176,7 @@ def test_hanging_platform_leaves_time_for_the_others(account, night):
     over = threading.Event()
     readers = {GOOGLE: FakeReader(does=over.wait), OTHER: FakeReader(SAID)}
     with account.hold() as ledger:
-        read_platform_statements(account.run(ledger, statement_readers=readers), longest=0.5)
+        read_platform_statements(account.run(ledger, statement_readers=readers), [], longest=0.5)
     over.set()
 
     assert [(GOOGLE, 0, "", "no answer in time"), (OTHER, 0, "em", "12")] == stated(account)
@@ -217,7 +217,7 @@ def test_stop_ends_the_reading_and_not_the_night(sent):
             raise StoppedBySignal(15)
 
     with sent.hold() as ledger:
-        read_platform_statements(sent.run(ledger, statement_readers={GOOGLE: reader}, cancel_token=stop))
+        read_platform_statements(sent.run(ledger, statement_readers={GOOGLE: reader}, cancel_token=stop), [])
 
     assert stops
     assert [] == stated(sent)

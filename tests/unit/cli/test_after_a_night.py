@@ -102,27 +102,28 @@ def test_without_a_switch_nothing_is_pinged_or_logged(monkeypatch):
 
 
 def test_a_failing_summary_of_the_week_does_not_change_the_night(monkeypatch):
-    """It is logged as a warning, and without the setting nothing is tried."""
+    """It is logged and noted, and without the setting nothing is tried."""
     monkeypatch.setattr(after_a_night, "notice_recipients", lambda _: 1 / 0)
-    settings = SimpleNamespace(notify_weekly=None)
+    settings, faults = SimpleNamespace(notify_weekly=None), []
     with capture_logs() as logs:
-        after_a_night.send_weekly_summary(None, None, settings, night=date(2026, 11, 23), now=NIGHT)
+        after_a_night.send_weekly_summary(None, None, settings, night=date(2026, 11, 23), now=NIGHT, faults=faults)
         assert [] == logs
         settings.notify_weekly = Weekday.MONDAY
-        after_a_night.send_weekly_summary(None, None, settings, night=date(2026, 11, 23), now=NIGHT)
+        after_a_night.send_weekly_summary(None, None, settings, night=date(2026, 11, 23), now=NIGHT, faults=faults)
 
-    assert ["warning"] == [line["log_level"] for line in logs]
+    assert ["error"] == [line["log_level"] for line in logs]
+    assert ["ZeroDivisionError"] == faults
 
 
 def test_failing_notices_and_metrics_do_not_change_the_night(monkeypatch, tmp_path):
-    """Each failure is logged as a warning; a night that could not look for incidents does not say that none is open."""
+    """Each failure is logged and noted; a night that could not look for incidents does not say that none is open."""
 
     def fail(*_, **__):
         raise ZeroDivisionError
 
     for name in ("update_incidents", "run_metrics"):
         monkeypatch.setattr(after_a_night, name, fail)
-    night = Night(SimpleNamespace(exit_code=0), NIGHT, ())
+    night = Night(SimpleNamespace(exit_code=0, other_faults=[]), NIGHT, ())
     settings = SimpleNamespace(metrics=tmp_path / "x.prom", notify=(), notify_when=NotificationThresholds())
     deps = SimpleNamespace(clock=FakeClock(), sinks={})
     with capture_logs() as logs:
@@ -130,7 +131,8 @@ def test_failing_notices_and_metrics_do_not_change_the_night(monkeypatch, tmp_pa
 
     assert night is told
     assert told.notices is None
-    assert ["warning", "warning"] == [line["log_level"] for line in logs]
+    assert ["error", "error"] == [line["log_level"] for line in logs]
+    assert ["ZeroDivisionError"] * 2 == night.summary.other_faults
 
 
 @pytest.mark.parametrize("about", [MessageKind.REJECTED, MessageKind.WOULD_BE_REJECTED, MessageKind.PUT_OFF])

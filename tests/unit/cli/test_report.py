@@ -236,14 +236,14 @@ def night(tmp_path):
 
 def test_a_night_writes_the_page_of_the_usual_period(tmp_path, night):
     """It ends with the day before the night."""
-    after_a_night.write_report(night.ledger, night.book, night.settings, now=on("11-28"))
+    after_a_night.write_report(night.ledger, night.book, night.settings, now=on("11-28"), faults=[])
 
     assert "2026-10-29 2026-11-27" in (tmp_path / "pages" / "maison-durand-report.html").read_text()
 
 
 def test_a_night_that_writes_the_page_says_what_it_says(tmp_path, night):
     """All three numbers, and where it is."""
-    brief = after_a_night.write_report(night.ledger, night.book, night.settings, now=on("11-28"))
+    brief = after_a_night.write_report(night.ledger, night.book, night.settings, now=on("11-28"), faults=[])
 
     assert tmp_path / "pages" / "maison-durand-report.html" == brief.page.resolve()
     assert 30 == brief.sold.days
@@ -253,7 +253,7 @@ def test_status_begins_with_what_the_page_says(tmp_path, night):
     """It names the page that nights write, and has no sales without it."""
     typed = ["status", "--config", str(tmp_path / "config" / "pipeline.yaml")]
     without = CliRunner().invoke(app, typed, env={"LANG": "en_GB.UTF-8"}).stdout
-    after_a_night.write_report(night.ledger, night.book, night.settings, now=on("11-28"))
+    after_a_night.write_report(night.ledger, night.book, night.settings, now=on("11-28"), faults=[])
     named = CliRunner().invoke(app, typed, env={"LANG": "en_GB.UTF-8"}).stdout
 
     assert "Nothing needs doing" in without.splitlines()[1]
@@ -276,19 +276,22 @@ def test_a_run_without_a_page_still_says_what_needs_doing(night, monkeypatch, fa
 def test_without_a_folder_a_night_writes_no_page(tmp_path, night):
     """Not even to the current one."""
     plain = night.settings.model_copy(update={"report": night.settings.report.model_copy(update={"folder": None})})
-    after_a_night.write_report(None, night.book, plain, now=on("11-28"))
+    after_a_night.write_report(None, night.book, plain, now=on("11-28"), faults=[])
 
     assert [] == list(tmp_path.rglob("*.html"))
 
 
 @pytest.mark.parametrize("fault", ["folder", "page"])
-def test_a_page_that_cannot_be_written_is_only_a_warning(tmp_path, night, page, fault):
-    """The night's result stands."""
+def test_a_page_that_cannot_be_written_ends_nothing_else(tmp_path, night, page, fault):
+    """A folder that is none is a warning; what nobody foresaw is noted, and shows in the exit code."""
+    faults = []
     if fault == "folder":
         (tmp_path / "pages").write_text("a file")
     else:
         page.render = lambda _: 1 / 0
     with capture_logs() as logs:
-        after_a_night.write_report(night.ledger, night.book, night.settings, now=on("11-28"))
+        after_a_night.write_report(night.ledger, night.book, night.settings, now=on("11-28"), faults=faults)
+    level = "warning" if fault == "folder" else "error"
 
-    assert ["the report could not be written"] == [each["event"] for each in logs if each["log_level"] == "warning"]
+    assert ["the report could not be written"] == [each["event"] for each in logs if each["log_level"] == level]
+    assert ([] if fault == "folder" else ["ZeroDivisionError"]) == faults
