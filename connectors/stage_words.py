@@ -9,10 +9,10 @@ from connectors.text import remove_character_categories
 _WORDS: Mapping[str, re.Pattern[str]] = {
     stage: re.compile(rf"\b(?:{words})\b")
     for stage, words in {
-        "appointment": r"rdv|rendez vous|appointment|booking",
+        "appointment": r"rdv|rendez.vous|appointment|booking",
         "quote": r"devis|quote|quotes",
         "won": r"gagne\w?|vendue?s?|ventes?|achats?|signe\w{0,2}|won|sold|sales?|purchases?",
-        "lost": r"perdue?s?|sans suite|abandon\w*|lost",
+        "lost": r"perdue?s?|sans.suite|abandon\w*|lost",
     }.items()
 }
 _GAPS = re.compile(r"[\W_]+")
