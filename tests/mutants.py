@@ -2777,8 +2777,8 @@ FAULTS = (
     Fault(
         "a time that cannot be is not told",
         "jobs/rules/decision.py",
-        "    if entry.implausible:\n",
-        "    if False:\n",
+        "    if entry.implausible and not",
+        "    if False and not",
         "tests/unit/rules/test_decision.py",
     ),
     Fault(

@@ -205,10 +205,11 @@ def test_contact_only_lead_without_contact_data_lacks_an_identifier():
 
 @pytest.mark.parametrize("when", [CREATED - timedelta(microseconds=1), NIGHT + timedelta(minutes=5, microseconds=1)])
 def test_implausible_change_time_gives_reason_time(when):
-    """The change lies before the lead existed, or ahead of the clock that read it."""
+    """The change lies before the lead existed, or ahead of the clock that read it, until that time has come."""
     lead = facts(changes=(reported("gagne", when),))
 
-    assert "time" == judged(lead, now=NIGHT + DAY, since=START).reason
+    assert "time" == judged(lead, now=NIGHT, since=START).reason
+    assert (when < CREATED) == ("time" == judged(lead, now=NIGHT + DAY, since=START).reason)
 
 
 def test_unreadable_value_is_withheld_with_only_its_shape():
