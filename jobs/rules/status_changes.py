@@ -19,7 +19,7 @@ from jobs.rules.webhook_confirmation import (
     latest_change_label,
     was_refuted,
 )
-from jobs.rules.webhook_history import NO_WEBHOOKS, StatusEntryWebhook, WebhookHistory
+from jobs.rules.webhook_history import NO_WEBHOOKS, WebhookHistory
 
 NO_WEBHOOK_RULES = WebhookRules()
 
@@ -149,35 +149,6 @@ def _passed_while_held(
     )
     after = min(proof.after or when.previously, proof.at)
     return [proof._replace(label=one, origin=StatusTimeOrigin.BOUNDED, after=after) for one in passed]
-
-
-def held_reports(
-    changes: Sequence[StatusEntered],
-    lead: Lead,
-    when: LeadReadTimes,
-    webhooks: WebhookHistory,
-    rules: WebhookRules,
-) -> list[StatusEntryWebhook]:
-    """Return the reports of a lead's statuses that neither its readings nor time have settled yet, oldest first.
-
-    `changes` are all that are on record of it after the present reading.
-    """
-    label = lead.label and normalise_label(lead.label)
-    dated = {normalise_label(one.label) for one in lead.history}
-    earlier = [change for change in changes if change.seen_at != when.ended]
-
-    def is_held(event: StatusEntryWebhook) -> bool:
-        was_in = latest_change_label(changes, until=event.time.at)
-        verdict = judge_report(event.label, label, dated=dated, was_in=was_in, order=rules.order)
-        is_young = event.received_at > when.ended - rules.confirm_within
-        is_new = event.label != was_in and not any(
-            each.label == event.label and each.at >= event.time.at for each in changes
-        )
-        return (
-            verdict is ReportVerdict.HELD and is_young and is_new and not was_refuted(event, earlier, when.previously)
-        )
-
-    return [event for event in webhooks.entries if is_held(event)]
 
 
 def _add(changes: list[StatusEntered], found: Iterable[StatusEntered]) -> None:
@@ -323,7 +294,7 @@ def _current_lead_label(changes: Sequence[StatusEntered], lead: Lead, zone: Zone
         last = max(reversed(lead.history), key=lambda entry: _moment_to_instant(entry.at, zone))
         if normalise_label(last.label) == normalise_label(lead.label):
             return normalise_label(last.label)
-    latest = max(happened, key=lambda change: (change.seen_at, change.at), default=None)
+    latest = max(reversed(happened), key=lambda change: (change.seen_at, change.at), default=None)
     return latest.label if latest else None
 
 

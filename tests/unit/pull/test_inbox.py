@@ -804,6 +804,7 @@ def test_a_second_reading_in_one_night_counts_no_lead_twice(account):
 
 def test_an_appointment_becomes_a_change_beside_the_status(account):
     """The lead keeps its status, and no label is new to anyone."""
+    account.put(replace(account.source.leads["L-1"], has_appointment=True))
     deliver(account, received("L-1", None, kind=CrmEventKind.APPOINTMENT))
     summary = between_nights(account)
 
