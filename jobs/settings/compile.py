@@ -56,7 +56,7 @@ class Rulebook:
     """The configured maximum of conversions a night, for destinations that set one."""
     recompute_after: timedelta | None = timedelta(days=7)
     """How old an estimate may become before a night makes a new one; None keeps the first."""
-    webhooks: WebhookRules = WebhookRules()
+    webhooks: WebhookRules = field(default_factory=WebhookRules)
     """What webhooks may say of a lead beside its readings."""
 
     def scope_marked_if_former(self, destination: DestinationId, transport: str, owner: str) -> DestinationScope:

@@ -130,7 +130,7 @@ FORGED = {
 
 
 @pytest.mark.parametrize("dates", ["none", "history"])
-@pytest.mark.parametrize("label, happened_at", FORGED.values(), ids=FORGED)
+@pytest.mark.parametrize(("label", "happened_at"), FORGED.values(), ids=FORGED)
 def test_whoever_knows_the_secret_makes_no_conversion(company, receiver, label, happened_at, dates):
     """The night asks Oplead, which still shows the lead as new: nothing is sent, then or later."""
     company.sandbox.oplead.set_switch("status_dates", dates)
@@ -163,6 +163,8 @@ def forge(receiver, label, happened_at):
 
 def test_a_forged_appointment_makes_no_conversion(company, receiver):
     """Unless a human has written why it may."""
+    company.settings["oplead"] = {"fields": {"appointment_at": "appointment.date"}}
+    company.settings["stages"]["appointment"] = ["RDV pris", "appointment_set"]
     body = {
         "event": "lead.appointment_updated",
         "occurredAt": "2026-09-10T07:00:00Z",

@@ -308,12 +308,12 @@ def test_a_stop_between_two_requests_takes_nothing(account):
 def test_an_event_that_arrives_while_its_lead_is_read_waits_for_the_next_reading(account):
     """The page may have been answered before the change that the event reports."""
     win(account, "L-1")
-    served = account.source.fetch_each
+    served, lost = account.source.fetch_each, account.clock.now() + MINUTE
 
     def and_then(ids):
         for found in served(ids):
             yield found
-            deliver(account, received("L-1", "Perdu", WON + HOUR))
+            deliver(account, received("L-1", "Perdu", lost))
 
     account.source.fetch_each = and_then
     between_nights(account)
@@ -321,8 +321,9 @@ def test_an_event_that_arrives_while_its_lead_is_read_waits_for_the_next_reading
     assert [("nouveau", "gagne"), 1] == [tuple(label for label, *_ in changes(account)), *place(account)]
     account.source.fetch_each = served
     account.put(changed(account.source.leads["L-1"], label="Perdu"))
+    account.clock.time += HOUR
     between_nights(account)
-    assert ("perdu", WON + HOUR, StatusTimeOrigin.WEBHOOK) == changes(account)[-1]
+    assert ("perdu", lost, StatusTimeOrigin.WEBHOOK) == changes(account)[-1]
 
 
 def test_an_event_that_arrives_after_its_page_was_requested_waits_for_the_next_reading(account):
