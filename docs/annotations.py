@@ -108,6 +108,9 @@ EXAMPLES: Mapping[str, Mapping[str, str]] = {
         "seconds": "5",
         "connections": "500",
         "per_minute": "6000",
+        "confirm_within": "14 d",
+        "trust": "[appointment]",
+        "because": '"Oplead does not show appointments; only our proxy reaches the receiver"',
     },
     "SignatureSettings": {
         "header": "X-Signature",

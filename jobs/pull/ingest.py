@@ -328,6 +328,7 @@ def _make_storable_lead(
             ),
             zone=zone,
             webhooks=lead_history_from_webhooks(received, lead.created_at, zone),
+            rules=run.book.webhooks,
         ),
         click_ids=new_clicks,
         identifiers={name: run.deps.sinks[name].hash_contact(lead.contact) for name in sorted(hashed_for)},

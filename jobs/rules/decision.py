@@ -170,6 +170,9 @@ def _before_start(entry: StageEntry, starts: CountingStarts, counts_from: dateti
         # An entry undated at first sight is known to be after the start only if something before it is: the lead's
         # creation, or a dated status other than this one.
         return None if entry.after >= start else Reason.BASELINE
+    if entry.is_first_sight and entry.after < start and counts_from is None:
+        # A webhook that says it once more, or that anybody has sent, dates no change of a lead that nobody had read.
+        return Reason.BASELINE
     if counts_from is not None:
         start = min(start, counts_from)
     return Reason.BEFORE_SINCE if entry.at < start else None

@@ -46,7 +46,7 @@ class StatusEntered(NamedTuple):
     seen_at: datetime
     """When the pull that found it had read the lead."""
     after: datetime | None = None
-    """The previous observation, which didn't show it yet."""
+    """The previous observation, which didn't show it yet; with a webhook's time, only at the lead's first reading."""
 
 
 class KnownClickId(NamedTuple):

@@ -11,7 +11,17 @@ from zoneinfo import ZoneInfo
 from connectors.records import DeliveryKey, Lead, Moment, StatusEntry
 from jobs.rules.labels import APPOINTMENT_SET, normalise_label
 from jobs.rules.model import AHEAD, ConversionRoute, CountingStarts, LeadFacts, StatusEntered, StatusTimeOrigin
-from jobs.rules.webhook_history import NO_WEBHOOKS, StatusEntryWebhook, WebhookHistory
+from jobs.rules.webhook_confirmation import (
+    ReportVerdict,
+    WebhookRules,
+    earlier_reading_since,
+    judge_report,
+    latest_change_label,
+    was_refuted,
+)
+from jobs.rules.webhook_history import NO_WEBHOOKS, WebhookHistory
+
+NO_WEBHOOK_RULES = WebhookRules()
 
 DATED = frozenset({StatusTimeOrigin.REPORTED, StatusTimeOrigin.WEBHOOK})
 """Origins whose time is the change's own."""
@@ -41,13 +51,15 @@ def new_status_changes(
     *,
     zone: ZoneInfo,
     webhooks: WebhookHistory = NO_WEBHOOKS,
+    rules: WebhookRules = NO_WEBHOOK_RULES,
 ) -> list[StatusEntered]:
     """Return the status changes that a fresh reading of a lead adds to those `known`, which may be in any order.
 
-    `zone` is the account's; `webhooks` is what had arrived about the lead before it was read.
+    `zone` is the account's; `webhooks` is what had arrived about the lead before it was read. Of that, only what this
+    reading or an earlier one confirms is a change.
     """
-    changes = [change for change in known if change.label != APPOINTMENT_SET]
-    before = len(changes)
+    before = [change for change in known if change.label != APPOINTMENT_SET]
+    changes = [*before]
     history = [
         StatusEntered(
             normalise_label(one.label),
@@ -58,31 +70,85 @@ def new_status_changes(
         )
         for one in lead.history
     ]
+    label = lead.label and normalise_label(lead.label)
     # Oplead's own times come first, then the webhooks', then mere days.
     _add(changes, (change for change in history if not change.date_only))
+    first_seen_after = _latest_date(lead, zone) if when.previously is None else None
     for event in webhooks.entries:
-        # A lead that is in a status already does not enter it, whatever reports it again.
-        is_entry = event.label != _latest_change_label(changes, until=event.time.at)
-        if is_entry and not _confirms_webhook_time(event, changes):
-            _add(changes, [StatusEntered(event.label, *event.time, StatusTimeOrigin.WEBHOOK, when.ended)])
+        found = StatusEntered(event.label, *event.time, StatusTimeOrigin.WEBHOOK, when.ended, first_seen_after)
+        was_in = latest_change_label(changes, until=found.at)
+        if _is_confirmed_entry(found, label, was_in, before=before, history=history, when=when, rules=rules):
+            _add(changes, [found])
     _add(changes, (change for change in history if change.date_only))
-    label = lead.label and normalise_label(lead.label)
     if label is not None and label != _current_lead_label(changes, lead, zone):
-        was_in = _latest_change_label(changes[:before], until=when.previously)
-        changes.append(_undated_status_change(label, changes, lead, when, was_in=was_in, zone=zone, webhooks=webhooks))
-    return [*changes[before:], *_appointment(known, lead, when, webhooks)]
+        changes.append(_undated_status_change(label, changes, lead, when, zone=zone, webhooks=webhooks))
+    added = changes[len(before) :]
+    late = _passed_while_held(label, before, added, webhooks=webhooks, when=when, rules=rules)
+    return [*late, *added, *_appointment(known, lead, when, webhooks, rules)]
 
 
-def _confirms_webhook_time(event: StatusEntryWebhook, changes: Iterable[StatusEntered]) -> bool:
-    """Whether Oplead dates a change as an event tells that arrived before, by a clock that must be slow."""
-    if event.ahead is None:
+def _is_confirmed_entry(
+    found: StatusEntered,
+    label: str | None,
+    was_in: str | None,
+    *,
+    before: Sequence[StatusEntered],
+    history: Sequence[StatusEntered],
+    when: LeadReadTimes,
+    rules: WebhookRules,
+) -> bool:
+    """Whether the lead entered a status as a webhook says, at that time.
+
+    The first reading since must confirm it: then its time lies between the last reading without it and that one. A
+    lead that is in a status already does not enter it, whatever reports it again; and Oplead's own dates win.
+    """
+    if found.label == was_in or found.at > when.ended + AHEAD:
         return False
-    heard = StatusEntered(
-        event.label, event.ahead, date_only=False, origin=StatusTimeOrigin.WEBHOOK, seen_at=event.ahead
+    shown = earlier_reading_since(found.at, before, when.previously)
+    if shown is not None:
+        if shown == found.label:  # its time is on record
+            return False
+        dates = [change for change in before if change.origin is StatusTimeOrigin.REPORTED]
+        verdict = judge_report(found.label, shown, dated=(), was_in=was_in, order=rules.order)
+    else:
+        dates = [change for change in history if when.previously is None or when.previously - _DAY < change.at]
+        dated = {change.label for change in history}
+        verdict = judge_report(found.label, label, dated=dated, was_in=was_in, order=rules.order)
+    if verdict is not ReportVerdict.CONFIRMED:
+        return False
+    told = [change for change in dates if change.label == found.label]
+    return not told or any(_are_same_change(found, change) for change in told)
+
+
+def _passed_while_held(
+    label: str | None,
+    before: Sequence[StatusEntered],
+    added: Sequence[StatusEntered],
+    *,
+    webhooks: WebhookHistory,
+    when: LeadReadTimes,
+    rules: WebhookRules,
+) -> list[StatusEntered]:
+    """Return the entries into statuses that were held until this reading, which shows that the lead has passed them.
+
+    Their events' times count no more, since a reading in between did not show them: they are entered with the status
+    that proves them.
+    """
+    proof = next((change for change in reversed(added) if change.label == label), None)
+    if proof is None or when.previously is None:
+        return []
+    on_record = {change.label for change in (*before, *added)}
+    passed = dict.fromkeys(
+        event.label
+        for event in webhooks.entries
+        if event.label not in on_record
+        and event.time.at <= proof.at
+        and event.received_at > when.ended - rules.confirm_within
+        and rules.order.has_passed(label, event.label)
+        and not was_refuted(event, before, when.previously)
     )
-    return any(
-        change.origin is StatusTimeOrigin.REPORTED and is_known_status_entry(heard, change) for change in changes
-    )
+    after = min(proof.after or when.previously, proof.at)
+    return [proof._replace(label=one, origin=StatusTimeOrigin.BOUNDED, after=after) for one in passed]
 
 
 def _add(changes: list[StatusEntered], found: Iterable[StatusEntered]) -> None:
@@ -92,57 +158,64 @@ def _add(changes: list[StatusEntered], found: Iterable[StatusEntered]) -> None:
             changes.append(change)
 
 
+def _latest_date(lead: Lead, zone: ZoneInfo) -> datetime:
+    """The latest time at which Oplead itself says where a lead was: its last change, or its creation."""
+    return max((_moment_to_instant(entry.at, zone) for entry in lead.history), default=lead.created_at)
+
+
 def _undated_status_change(
     label: str,
     changes: Sequence[StatusEntered],
     lead: Lead,
     when: LeadReadTimes,
     *,
-    was_in: str | None,
     zone: ZoneInfo,
     webhooks: WebhookHistory,
 ) -> StatusEntered:
     """Return a lead's entry into the status it shows, which nothing dates.
 
     It is dated by a webhook that may be a redelivery, or else by `updated_at`, if that lies between two observations;
-    otherwise by the pull that saw it. A webhook is an observation, too. If the last reading showed the lead in that
-    status already, and a webhook tells only now that it had left it before, it was back by then.
+    otherwise by the pull that saw it. A webhook is an observation, too, but not of a lead that nobody has read yet:
+    whatever is reported of such a lead, a status that it has had for long does not become news.
     """
     heard = [change.at for change in changes if change.origin is StatusTimeOrigin.WEBHOOK]
-    dated = max((_moment_to_instant(entry.at, zone) for entry in lead.history), default=lead.created_at)
-    after, until = max([when.previously or dated, *heard]), when.ended
-    if was_in == label and when.previously is not None and heard and max(heard) <= when.previously:
-        after, until = max(heard), when.previously
+    is_first = when.previously is None
+    after, until = max([when.previously or _latest_date(lead, zone), *([] if is_first else heard)]), when.ended
     repeat = max((event.time for event in webhooks.repeats if event.label == label), default=None)
     if repeat is not None and after < repeat.at <= until:
-        return StatusEntered(label, *repeat, StatusTimeOrigin.WEBHOOK, when.ended)
+        return StatusEntered(label, *repeat, StatusTimeOrigin.WEBHOOK, when.ended, after if is_first else None)
     at = min(max(when.started, lead.created_at, *heard), until)
-    if lead.updated_at is not None and after < lead.updated_at <= until:
+    if lead.updated_at is not None and max([after, *heard]) < lead.updated_at <= until:
         at = lead.updated_at
-    origin = StatusTimeOrigin.BASELINE if when.previously is None and not heard else StatusTimeOrigin.BOUNDED
+    origin = StatusTimeOrigin.BASELINE if is_first else StatusTimeOrigin.BOUNDED
     return StatusEntered(label, at, date_only=False, origin=origin, seen_at=when.ended, after=after)
 
 
 def _appointment(
-    known: Sequence[StatusEntered], lead: Lead, when: LeadReadTimes, webhooks: WebhookHistory
+    known: Sequence[StatusEntered], lead: Lead, when: LeadReadTimes, webhooks: WebhookHistory, rules: WebhookRules
 ) -> Iterator[StatusEntered]:
-    """Yield the setting of a lead's first appointment, once.
+    """Yield the setting of a lead's first appointment, once: when Oplead shows it, or when trusted events report it.
 
-    Whatever else shows an appointment does not say when it was set: then it is undated, as a status may be.
+    An event dates it if its time lies between the last reading that could have shown it and this one; otherwise it is
+    undated, as a status may be.
     """
-    if any(change.label == APPOINTMENT_SET for change in known):
-        return
     was_set, was_seen = webhooks.appointment_set, webhooks.appointment_seen
-    if was_set is not None and (was_seen is None or was_set <= was_seen):
-        yield StatusEntered(APPOINTMENT_SET, *was_set, StatusTimeOrigin.WEBHOOK, when.ended)
-    elif was_seen is not None or lead.has_appointment:
-        at = max(when.started, lead.created_at)
-        if lead.updated_at is not None and (when.read_alike or lead.created_at) < lead.updated_at <= when.ended:
-            at = lead.updated_at
-        at = min(at, was_seen.at) if was_seen else at
-        after = min(at, when.read_alike or lead.created_at)
-        origin = StatusTimeOrigin.BASELINE if when.read_alike is None else StatusTimeOrigin.BOUNDED
-        yield StatusEntered(APPOINTMENT_SET, at, date_only=False, origin=origin, seen_at=when.ended, after=after)
+    is_trusted = rules.trusts_appointments and not lead.has_appointment and (was_set or was_seen) is not None
+    if not (lead.has_appointment or is_trusted) or any(change.label == APPOINTMENT_SET for change in known):
+        return
+    # Where it is trusted, no reading could have shown it.
+    last_read = None if is_trusted else when.read_alike
+    since = last_read or lead.created_at
+    first_seen_after = lead.created_at if last_read is None and not is_trusted else None
+    if was_set is not None and (was_seen is None or was_set <= was_seen) and since <= was_set.at <= when.ended + AHEAD:
+        yield StatusEntered(APPOINTMENT_SET, *was_set, StatusTimeOrigin.WEBHOOK, when.ended, first_seen_after)
+        return
+    at = max(when.started, lead.created_at)
+    if lead.updated_at is not None and since < lead.updated_at <= when.ended:
+        at = lead.updated_at
+    at = min(at, was_seen.at) if was_seen and since <= was_seen.at else at
+    origin = StatusTimeOrigin.BASELINE if when.read_alike is None else StatusTimeOrigin.BOUNDED
+    yield StatusEntered(APPOINTMENT_SET, at, date_only=False, origin=origin, seen_at=when.ended, after=min(at, since))
 
 
 def happened_at(change: StatusEntered, lead: LeadFacts, key: DeliveryKey, zone: ZoneInfo) -> datetime:
@@ -215,20 +288,13 @@ def _current_lead_label(changes: Sequence[StatusEntered], lead: Lead, zone: Zone
         # An entry known by its day alone may have come after everything else of that day.
         if any(change.label == shown and change.date_only and newest < change.at + _DAY for change in happened):
             return shown
-        return _latest_change_label(happened)
+        return latest_change_label(happened)
     if lead.history and lead.label is not None:
         # Among simultaneous entries, the last one listed wins.
         last = max(reversed(lead.history), key=lambda entry: _moment_to_instant(entry.at, zone))
         if normalise_label(last.label) == normalise_label(lead.label):
             return normalise_label(last.label)
-    latest = max(happened, key=lambda change: (change.seen_at, change.at), default=None)
-    return latest.label if latest else None
-
-
-def _latest_change_label(changes: Sequence[StatusEntered], *, until: datetime | None = None) -> str | None:
-    """The label of the latest change, or of the latest up to a time; among simultaneous ones, the last one known."""
-    happened = (change for change in reversed(changes) if until is None or change.at <= until)
-    latest = max(happened, key=lambda change: change.at, default=None)
+    latest = max(reversed(happened), key=lambda change: (change.seen_at, change.at), default=None)
     return latest.label if latest else None
 
 
@@ -254,6 +320,8 @@ class StageEntry(NamedTuple):
     implausible: bool
     after: datetime
     """The latest time it was known not to have entered yet."""
+    is_first_sight: bool = False
+    """Whether the first reading of the lead showed it there already, so that nothing but a webhook may date it."""
 
 
 def first_entry(
@@ -283,7 +351,9 @@ def first_entry(
             continue
         if inside and (outside or not is_status) and (after is None or at > after):
             is_implausible = has_impossible_time(change, at, lead)
-            entry = StageEntry(at, change.label, change.origin, is_implausible, change.after or lead.created_at)
+            is_first_sight = change.origin is StatusTimeOrigin.WEBHOOK and change.after is not None
+            since = change.after or lead.created_at
+            entry = StageEntry(at, change.label, change.origin, is_implausible, since, is_first_sight)
             # Between the conversion's start and the label's own, the label didn't count yet.
             if not starts.conversion <= at < starts.start_for_label(change.label):
                 return entry

@@ -25,8 +25,8 @@ class StatusEntryWebhook(NamedTuple):
     time: EventTime
     label: str
     """Normalised."""
-    ahead: datetime | None = None
-    """The time it tells if that lies ahead of its arrival: one of the two clocks is wrong."""
+    received_at: datetime
+    """When it arrived, by the receiver's clock."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +62,7 @@ def lead_history_from_webhooks(
         time_of_event = _plausible_event_time(one, created_at, zone) or EventTime(max(one.received_at, created_at))
         if one.event.kind is CrmEventKind.STATUS_CHANGE and one.event.label:
             label = normalise_label(one.event.label)
-            (repeats if is_repeat else entries).append(
-                StatusEntryWebhook(time_of_event, label, _event_time_after_arrival(one))
-            )
+            (repeats if is_repeat else entries).append(StatusEntryWebhook(time_of_event, label, one.received_at))
         if one.event.kind is not None and one.event.appointment_at is not None:
             (set_at if one.event.kind is CrmEventKind.APPOINTMENT else seen_at).append(time_of_event)
     return WebhookHistory(
@@ -83,22 +81,16 @@ def _mark_repeated_events(received: Sequence[ReceivedEvent]) -> Iterator[tuple[R
         seen.add(one.digest)
 
 
-def _event_time_after_arrival(received: ReceivedEvent) -> datetime | None:
-    """Return the time that an event tells if that lies ahead of its arrival."""
-    own = received.event.at and received.event.at.at
-    return own if isinstance(own, datetime) and own > received.received_at + AHEAD else None
-
-
 def _plausible_event_time(received: ReceivedEvent, created_at: datetime, zone: ZoneInfo) -> EventTime | None:
     """Return the time that an event tells, if that can be true; None otherwise, and where its arrival says more.
 
     An event cannot happen before its lead's creation or after its arrival, and a day says less than an arrival on it.
     """
-    if received.event.at is None or _event_time_after_arrival(received) is not None:
+    if received.event.at is None:
         return None
     own = received.event.at.at
     if isinstance(own, datetime):
-        return EventTime(own.astimezone(UTC)) if created_at <= own else None
+        return EventTime(own.astimezone(UTC)) if created_at <= own <= received.received_at + AHEAD else None
     created_on, arrived_on = (one.astimezone(zone).date() for one in (created_at, received.received_at))
     if not created_on <= own < arrived_on:
         return None

@@ -24,6 +24,7 @@ from jobs.rules.model import (
     ValueFromFieldRule,
 )
 from jobs.rules.reasons import DestinationScope
+from jobs.rules.webhook_confirmation import StageOrder, WebhookRules
 from jobs.settings.schema import (
     ConsentFieldSettings,
     ConversionSettings,
@@ -57,6 +58,8 @@ class Rulebook:
     """The configured maximum of conversions a night, for destinations that set one."""
     recompute_after: timedelta | None = timedelta(days=7)
     """How old an estimate may become before a night makes a new one; None keeps the first."""
+    webhooks: WebhookRules = field(default_factory=WebhookRules)
+    """What webhooks may say of a lead beside its readings."""
 
     def scope_marked_if_former(self, destination: DestinationId, transport: str, owner: str) -> DestinationScope:
         """Return the destination's scope, marked as former if no route uses this transport and owner any more."""
@@ -120,7 +123,9 @@ def rules_digest(settings: Settings) -> str:
             "conversions": {"__all__": {"name"}},
         },
     )
-    return _sha256(decides | {"rules": RULES})
+    # Of a mapping, a digest forgets the order.
+    order = {"stage_order": list(settings.stages)} if settings.webhooks else {}
+    return _sha256(decides | {"rules": RULES} | order)
 
 
 def _named_fields(settings: Settings) -> dict[str, list[str]]:
@@ -192,6 +197,29 @@ def compile_rules(settings: Settings, limits: AllLimits) -> Rulebook:
             if one.max_per_run is not None
         },
         recompute_after=_RECOMPUTE_AFTER[settings.values.recompute],
+        webhooks=_webhook_rules(settings),
+    )
+
+
+def _webhook_rules(settings: Settings) -> WebhookRules:
+    if settings.webhooks is None:
+        return WebhookRules()
+    trusts_appointments = "appointment" in settings.webhooks.trust
+    return WebhookRules(stage_order(settings), settings.webhooks.confirm_within, trusts_appointments)
+
+
+def stage_order(settings: Settings) -> StageOrder:
+    """Return what a lead's stage proves of the others: those written before it, as far as it undoes none of them."""
+    numbers = {stage: number for number, stage in enumerate(settings.stages)}
+    proven_below = dict(numbers)
+    for conversion in settings.conversions:
+        own = min(numbers.get(stage, -1) for stage in (conversion.stage, *conversion.implied_by))
+        for stage in conversion.undo_when:
+            proven_below[stage] = min(proven_below[stage], own)
+    labels = {normalise_listed_label(label): stage for stage, listed in settings.stages.items() for label in listed}
+    return StageOrder(
+        {label: numbers[stage] for label, stage in labels.items()},
+        {label: proven_below[stage] for label, stage in labels.items()},
     )
 
 

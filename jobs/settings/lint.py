@@ -101,11 +101,17 @@ def _labels_have_one_meaning(tree: Tree) -> Found:
 
 
 def _appointments_are_reported(tree: Tree) -> Found:
-    known = value_at(tree, ("oplead", "fields", "appointment_at")), value_at(tree, ("webhooks",))
+    known = value_at(tree, ("oplead", "fields", "appointment_at")), value_at(tree, ("webhooks", "trust"))
     stages = _mapping(value_at(tree, ("stages",)))
     for path, label in texts_at(tree, *(f"stages.{name}" for name in stages)):
         if normalise_listed_label(label) == APPOINTMENT_SET and not any(known):
-            yield path, _("nothing reports appointments: name oplead.fields.appointment_at, or receive webhooks")
+            yield (
+                path,
+                _(
+                    "no reading of a lead shows appointments: name oplead.fields.appointment_at, or write webhooks: "
+                    "{ trust: [appointment], because: … } to count what webhooks alone report"
+                ),
+            )
 
 
 def _undo_stages_make_sense(tree: Tree) -> Found:

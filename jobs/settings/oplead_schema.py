@@ -350,6 +350,18 @@ class WebhookSettings(Strict):
     """How many connections may be open at once."""
     per_minute: PositiveInt = Field(default=60_000, le=1_000_000)
     """How many events of webhooks are taken a minute; one request may hold a hundred."""
+    confirm_within: Span = timedelta(days=30)
+    """How long a status that a webhook reported waits for Oplead to show it."""
+    trust: tuple[Literal["appointment"], ...] = ()
+    """What counts as soon as a webhook reports it, though no reading of the lead can confirm it."""
+    because: Annotated[str, Field(min_length=10, max_length=300)] | None = None
+    """Why that may be trusted; `trust` takes it."""
+
+    @model_validator(mode="after")
+    def _trust_has_a_reason(self) -> Self:
+        if bool(self.trust) != bool(self.because):
+            raise ValueError(_("`trust` and `because` go together: write why a report may count unconfirmed"))
+        return self
 
     @model_validator(mode="after")
     def _secret_fits_an_address(self, info: ValidationInfo) -> Self:

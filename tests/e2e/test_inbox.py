@@ -144,10 +144,66 @@ def test_ten_thousand_forged_ids_cost_the_night_minutes_and_not_hours(company, r
     assert (0, True) == (code, bool(said))
 
 
+FORGED = {
+    "a sale": ("Gagné", "2026-09-10T07:00:00Z"),
+    "another label": ("Nonsense", "2026-09-10T07:00:00Z"),
+    "an old date": ("Gagné", "2026-09-08T07:00:00Z"),
+}
+
+
+@pytest.mark.parametrize("dates", ["none", "history"])
+@pytest.mark.parametrize(("label", "happened_at"), FORGED.values(), ids=FORGED)
+def test_whoever_knows_the_secret_makes_no_conversion(company, receiver, label, happened_at, dates):
+    """The night asks Oplead, which still shows the lead as new: nothing is sent, then or later."""
+    company.sandbox.oplead.set_switch("status_dates", dates)
+    forge(receiver, label, happened_at)
+    company.night(company.START + DAY)
+    company.night(company.START + 2 * DAY)
+
+    assert ([], {}) == (told(company), company.deliveries())
+    assert [] == list(company.taken())
+
+
+def test_a_forged_event_moves_no_sale_that_oplead_shows_later(company, receiver):
+    """A reading since has refuted it: the sale has the time that the nights know."""
+    forge(receiver, "Gagné", "2026-09-10T07:00:00Z")
+    company.night(company.START + DAY)
+    company.serve(company.lead(1, ("Gagné", company.START + DAY + HOUR)))
+    company.night(company.START + 2 * DAY)
+
+    [sale] = [row for row in company.rows(StatusChange) if row.label == "gagne"]
+    assert ("bounded", True) == (sale.origin, sale.after >= company.START + DAY)
+    assert happened(company)["sale"] == sale.at
+
+
+def forge(receiver, label, happened_at):
+    """Post a status change that never happened."""
+    body = {"event": "lead.status_changed", "occurredAt": happened_at, "lead": {"id": "L-1", "status": label}}
+    address = f"http://127.0.0.1:{receiver.port}/hooks/{SECRET}"
+    assert 204 == httpx.post(address, json=body, timeout=10).status_code
+
+
+def test_a_forged_appointment_makes_no_conversion(company, receiver):
+    """Unless a human has written why it may."""
+    company.settings["oplead"] = {"fields": {"appointment_at": "appointment.date"}}
+    company.settings["stages"]["appointment"] = ["RDV pris", "appointment_set"]
+    body = {
+        "event": "lead.appointment_updated",
+        "occurredAt": "2026-09-10T07:00:00Z",
+        "lead": {"id": "L-1", "status": "Nouveau", "appointment": {"date": "2026-09-15 10:00:00"}},
+    }
+    address = f"http://127.0.0.1:{receiver.port}/hooks/{SECRET}"
+    assert 204 == httpx.post(address, json=body, timeout=10).status_code
+    company.night(company.START + DAY)
+
+    assert ([], []) == (told(company), list(company.taken()))
+
+
 @pytest.mark.usefixtures("receiver")
 def test_an_appointment_is_a_conversion_beside_the_status(company):
     """Marketing lists the built-in label under a stage; the lead keeps its status."""
     company.settings["stages"]["appointment"] = ["RDV pris", "appointment_set"]
+    company.settings["webhooks"] |= {"trust": ["appointment"], "because": "Oplead shows no appointments here"}
     company.sandbox.oplead.set_switch("appointments", value=True)
     company.clock.advance(at(7))
     company.serve(company.lead(1, appointment={"date": "2026-09-15 10:00:00", "updatedAt": "2026-09-10 09:00:00"}))

@@ -117,6 +117,16 @@ class RunnableFileCheck:
                 "a lead without a consent answer is taken as consenting, because: {because}",
                 because=settings.consent.because,
             )
+        if settings.webhooks is not None:
+            yield _(
+                "a lead in a stage has passed those written before it, unless it undoes them: {stages}",
+                stages=" → ".join(settings.stages),
+            )
+            if settings.webhooks.trust:
+                yield _(
+                    "an appointment counts as soon as a webhook reports it, because: {because}",
+                    because=settings.webhooks.because,
+                )
 
     def _describe_counting_start(self, conversion: str) -> str:
         """Describe when a conversion starts to count, by destination if they differ."""

@@ -310,12 +310,12 @@ def test_a_stop_between_two_requests_takes_nothing(account):
 def test_an_event_that_arrives_while_its_lead_is_read_waits_for_the_next_reading(account):
     """The page may have been answered before the change that the event reports."""
     win(account, "L-1")
-    served = account.source.fetch_each
+    served, lost = account.source.fetch_each, account.clock.now() + MINUTE
 
     def and_then(ids):
         for found in served(ids):
             yield found
-            deliver(account, received("L-1", "Perdu", WON + HOUR))
+            deliver(account, received("L-1", "Perdu", lost))
 
     account.source.fetch_each = and_then
     between_nights(account)
@@ -323,8 +323,9 @@ def test_an_event_that_arrives_while_its_lead_is_read_waits_for_the_next_reading
     assert [("nouveau", "gagne"), 1] == [tuple(label for label, *_ in changes(account)), *place(account)]
     account.source.fetch_each = served
     account.put(changed(account.source.leads["L-1"], label="Perdu"))
+    account.clock.time += HOUR
     between_nights(account)
-    assert ("perdu", WON + HOUR, StatusTimeOrigin.WEBHOOK) == changes(account)[-1]
+    assert ("perdu", lost, StatusTimeOrigin.WEBHOOK) == changes(account)[-1]
 
 
 def test_an_event_that_arrives_after_its_page_was_requested_waits_for_the_next_reading(account):
@@ -806,6 +807,7 @@ def test_a_second_reading_in_one_night_counts_no_lead_twice(account):
 
 def test_an_appointment_becomes_a_change_beside_the_status(account):
     """The lead keeps its status, and no label is new to anyone."""
+    account.put(replace(account.source.leads["L-1"], has_appointment=True))
     deliver(account, received("L-1", None, kind=CrmEventKind.APPOINTMENT))
     summary = between_nights(account)
 

@@ -76,7 +76,7 @@ class Model:
     news: set = field(default_factory=set)
     """The leads that they told of since they were last taken up."""
     known: dict = field(default_factory=dict)
-    """By lead and conversion: the earliest and the latest time it may be given; by webhook, its own."""
+    """By lead and conversion that Oplead has shown: the earliest and the latest time it may be given."""
 
     def take(self, run):
         """Learn what a run can know."""
@@ -86,10 +86,8 @@ class Model:
             for conversion, label in STAGES.items():
                 times = [one.at for one in self.heard if (one.name, one.label) == (name, label)]
                 shown, since = self.shown[name]
-                if times:
-                    self.known.setdefault((name, conversion), (min(times), min(times)))
-                elif shown == label:
-                    self.known.setdefault((name, conversion), (since, run.at))
+                if shown == label:
+                    self.known.setdefault((name, conversion), (min([since, *times]), run.at + 5 * MINUTE))
         self.news = set()
 
 
@@ -189,8 +187,7 @@ def follow(model, step):
 def test_each_status_is_one_conversion_at_its_own_time(reused_state, tmp_path_factory, story, style):
     """Late, twice or never by webhook, by day or by night, with Oplead away and the receiver's clock wrong.
 
-    Where a webhook came before the run that sent the conversion, its time is the change's own, or that of the
-    arrival where the receiver's clock, since it is slow, says that it came before.
+    What a webhook alone tells is none. What Oplead shows has a time at which it happened, as far as runs can know.
     """
     account, model = begun(reused_state, tmp_path_factory.getbasetemp() / "inbox.db", style), Model()
     for step in story:

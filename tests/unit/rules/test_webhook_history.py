@@ -17,6 +17,7 @@ from jobs.rules.labels import APPOINTMENT_SET
 from jobs.rules.model import StatusEntered, StatusTimeOrigin, UndoRule
 from jobs.rules.reasons import Reason
 from jobs.rules.status_changes import LeadReadTimes, first_entry, new_status_changes
+from jobs.rules.webhook_confirmation import ReportVerdict, StageOrder, WebhookRules, judge_report
 from jobs.rules.webhook_history import lead_history_from_webhooks
 from tests.builders import PARIS, START, facts, lead, reported, route, starts
 from tests.fakes import NIGHT
@@ -28,7 +29,10 @@ BORN = NIGHT - DAY
 NEXT = NIGHT + DAY
 NINE, ELEVEN, THREE = (NIGHT.replace(hour=hour, minute=0) for hour in (7, 9, 13))
 """Nine, eleven and three in the afternoon in Paris, between the two nights."""
-THE_DAY = ((NINE, "RDV"), (ELEVEN, "Perdu"), (THREE, "Gagné"))
+PLACES = {"rdv": 0, "devis": 1, "gagne": 2}
+RULES = WebhookRules(StageOrder(PLACES, PLACES | {"perdu": 2}))
+"""A sale, which `Perdu` undoes, after an appointment and a quote."""
+THE_DAY = ((NINE, "RDV"), (ELEVEN, "Devis"), (THREE, "Gagné"))
 """Three changes in a day."""
 
 
@@ -48,6 +52,8 @@ def undated(label, received):
 class Record:
     """One lead's changes on record."""
 
+    rules = RULES
+
     def __init__(self):
         self.changes = []
         self.seen_at = None
@@ -58,7 +64,7 @@ class Record:
         some = lead(created_at=BORN, label=label, history=tuple(history), **({"updated_at": None} | over))
         at = LeadReadTimes(self.seen_at, started=when, ended=when, read_alike=self.seen_at)
         told = lead_history_from_webhooks(received, BORN, PARIS)
-        added = new_status_changes(self.changes, some, at, zone=PARIS, webhooks=told)
+        added = new_status_changes(self.changes, some, at, zone=PARIS, webhooks=told, rules=self.rules)
         self.changes += added
         self.seen_at = when
         return added
@@ -80,7 +86,7 @@ UNDATED = [undated(label, when) for when, label in THE_DAY]
 HISTORY = [entry("Nouveau", BORN), *(entry(label, when) for when, label in THE_DAY)]
 BY_WEBHOOK = [
     ("rdv", NINE, StatusTimeOrigin.WEBHOOK),
-    ("perdu", ELEVEN, StatusTimeOrigin.WEBHOOK),
+    ("devis", ELEVEN, StatusTimeOrigin.WEBHOOK),
     ("gagne", THREE, StatusTimeOrigin.WEBHOOK),
 ]
 BY_NIGHT = [("gagne", NEXT, StatusTimeOrigin.BOUNDED)]
@@ -143,7 +149,7 @@ def test_what_oplead_dates_and_what_a_webhook_reports_is_one_change(first, apart
     for day, (webhooks, history) in enumerate(shown):
         record.read(NEXT + day * DAY, webhooks, "Gagné", history)
 
-    assert ["rdv", "perdu", "gagne"] == [label for label, *_ in record.told]
+    assert ["rdv", "devis", "gagne"] == [label for label, *_ in record.told]
 
 
 @pytest.mark.parametrize("later", [5 * SECOND, 2 * HOUR])
@@ -220,14 +226,19 @@ def test_an_event_happens_when_it_says_if_it_arrives_later_and_otherwise_when_it
     assert [wanted] == [one.time for one in told.entries]
 
 
-@pytest.mark.parametrize(("told", "is_flagged"), [(NINE + 4 * MINUTE, False), (NINE + 6 * MINUTE, True)])
-def test_a_time_ahead_of_the_reading_is_withheld(told, is_flagged):
+@pytest.mark.parametrize(
+    ("told", "expected"),
+    [
+        (NINE + 4 * MINUTE, (NINE + 4 * MINUTE, StatusTimeOrigin.WEBHOOK)),
+        (NINE + 6 * MINUTE, (NINE, StatusTimeOrigin.BOUNDED)),
+    ],
+)
+def test_a_time_ahead_of_the_reading_dates_nothing(told, expected):
     """However late the receiver's clock says that it arrived."""
     record = Record()
-    added, *_ = record.read(NINE, [event("Gagné", told, received=THREE)], "Nouveau")
-    decision = decide(route(), facts(created_at=BORN, changes=tuple(record.changes)), starts(), KEY, now=NINE)
+    [added] = record.read(NINE, [event("Gagné", told, received=THREE)], "Gagné")
 
-    assert (told, is_flagged) == (added.at, decision.reason is Reason.TIME)
+    assert expected == (added.at, added.origin)
 
 
 @pytest.mark.parametrize("later", [[], [HOUR / 2], [HOUR], [HOUR / 2, HOUR]])
@@ -266,7 +277,7 @@ def test_a_late_redelivery_adds_nothing():
     record = Record()
     record.read(NEXT, UNDATED, "Gagné")
 
-    assert [] == record.read(NEXT + DAY, [*UNDATED, undated("Perdu", NEXT + HOUR)], "Gagné")
+    assert [] == record.read(NEXT + DAY, [*UNDATED, undated("Devis", NEXT + HOUR)], "Gagné")
 
 
 def test_the_same_body_dates_a_return_that_a_reading_confirms():
@@ -275,8 +286,8 @@ def test_the_same_body_dates_a_return_that_a_reading_confirms():
     record.read(NEXT, UNDATED, "Gagné")
     back = NEXT + HOUR
 
-    assert [("perdu", back, StatusTimeOrigin.WEBHOOK)] == [
-        (one.label, one.at, one.origin) for one in record.read(NEXT + DAY, [*UNDATED, undated("Perdu", back)], "Perdu")
+    assert [("devis", back, StatusTimeOrigin.WEBHOOK)] == [
+        (one.label, one.at, one.origin) for one in record.read(NEXT + DAY, [*UNDATED, undated("Devis", back)], "Devis")
     ]
 
 
@@ -294,17 +305,30 @@ def test_a_status_entered_by_webhook_after_the_pull_began_precedes_what_was_read
     some = lead(created_at=BORN, label="Gagné", history=(), updated_at=None)
     when = LeadReadTimes(BORN, started=NINE - HOUR, ended=NINE + HOUR)
     told = lead_history_from_webhooks(DATED[:1], BORN, PARIS)
-    added = new_status_changes(record.changes, some, when, zone=PARIS, webhooks=told)
+    added = new_status_changes(record.changes, some, when, zone=PARIS, webhooks=told, rules=RULES)
 
     assert [NINE, NINE] == [change.at for change in added]
 
 
-def test_a_webhook_converts_like_a_reported_change():
-    """It is no baseline, however the lead is first seen."""
-    some = lead(created_at=START - DAY, label="Gagné", history=(), updated_at=None)
-    told = lead_history_from_webhooks(DATED[2:], some.created_at, PARIS)
+@pytest.mark.parametrize("label", ["Gagné", "RDV", "Nonsense", "Nouveau"])
+@pytest.mark.parametrize(("created", "expected"), [(START - DAY, Reason.BASELINE), (START + HOUR, Reason.DUE)])
+def test_no_event_turns_a_baseline_into_an_entry(label, created, expected):
+    """Whatever label it tells: only a lead created after the start is known to have been outside before."""
+    some = lead(created_at=created, label="Gagné", history=(), updated_at=None)
+    told = lead_history_from_webhooks([event(label, THREE)], created, PARIS)
+    when = LeadReadTimes(None, started=NEXT, ended=NEXT)
+    added = new_status_changes((), some, when, zone=PARIS, webhooks=told, rules=RULES)
+    decision = decide(route(), facts(created_at=created, changes=tuple(added)), starts(), KEY, now=NEXT)
+
+    assert expected is decision.reason
+
+
+def test_a_webhook_dates_a_lead_that_is_read_for_the_first_time():
+    """One created after the start, since its creation is its first observation."""
+    some = lead(created_at=BORN, label="Gagné", history=(), updated_at=None)
+    told = lead_history_from_webhooks(DATED[2:], BORN, PARIS)
     added = new_status_changes((), some, LeadReadTimes(None, started=NEXT, ended=NEXT), zone=PARIS, webhooks=told)
-    decision = decide(route(), facts(created_at=START - DAY, changes=tuple(added)), starts(), KEY, now=NEXT)
+    decision = decide(route(), facts(created_at=BORN, changes=tuple(added)), starts(), KEY, now=NEXT)
 
     assert isinstance(decision, Decision)
     assert (DeliveryState.PENDING, StatusTimeOrigin.WEBHOOK, THREE) == (
@@ -314,14 +338,88 @@ def test_a_webhook_converts_like_a_reported_change():
     )
 
 
-def test_a_lead_that_had_left_and_was_back_when_read_was_back_by_then():
-    """A webhook that comes after that reading tells that it had left; it returned before the reading."""
+# ── what a reading confirms ──────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("reported", "shown", "dated", "was_in", "expected"),
+    [
+        pytest.param("gagne", "gagne", (), "nouveau", ReportVerdict.CONFIRMED, id="the same label"),
+        pytest.param("gagne", "sav", ("gagne",), "nouveau", ReportVerdict.CONFIRMED, id="a history with it"),
+        pytest.param("rdv", "gagne", (), "nouveau", ReportVerdict.CONFIRMED, id="a stage written later"),
+        pytest.param("rdv", "perdu", (), "nouveau", ReportVerdict.CONFIRMED, id="lost, below what it undoes"),
+        pytest.param("gagne", "perdu", (), "nouveau", ReportVerdict.HELD, id="lost, which undoes it"),
+        pytest.param("gagne", "rdv", (), "nouveau", ReportVerdict.HELD, id="an earlier stage"),
+        pytest.param("gagne", "nurserie", (), "nouveau", ReportVerdict.HELD, id="an ignored or unmapped label"),
+        pytest.param("gagne", "nouveau", (), None, ReportVerdict.HELD, id="nobody knows where it was before"),
+        pytest.param("gagne", None, (), None, ReportVerdict.HELD, id="no label at all"),
+        pytest.param("nurserie", "gagne", (), "nouveau", ReportVerdict.HELD, id="a label without a place"),
+        pytest.param("gagne", "nouveau", (), "nouveau", ReportVerdict.REFUTED, id="still where it was"),
+        pytest.param("rdv", "gagne", (), "gagne", ReportVerdict.REFUTED, id="still where it was, further on"),
+    ],
+)
+def test_a_reported_status_is_held_until_a_reading_confirms_it(reported, shown, dated, was_in, expected):
+    """And refuted by one that shows the lead where it was."""
+    assert expected is judge_report(reported, shown, dated=dated, was_in=was_in, order=RULES.order)
+
+
+@pytest.mark.parametrize("history", [(), ("Nouveau",)])
+@pytest.mark.parametrize("label", ["Gagné", "RDV", "Nonsense"])
+def test_a_forged_event_adds_nothing(label, history):
+    """Oplead shows the lead as it was, whether or not it dates that."""
+    record = Record()
+    dated = [entry(one, BORN) for one in history]
+
+    assert [] == record.read(NEXT, [event(label, THREE)], "Nouveau", dated)
+    assert [] == record.read(NEXT + DAY, [event(label, THREE)], "Nouveau", dated)
+
+
+def test_an_event_of_before_the_last_reading_dates_nothing():
+    """The status that Oplead shows now is entered between the two readings, whatever an event says."""
     record = Record()
     record.read(ELEVEN, (), "Nouveau")
-    late = event("Perdu", NINE, received=THREE)
-    record.read(NEXT, [late], "Nouveau")
+    record.read(NEXT, [event("Gagné", NINE, received=THREE)], "Gagné")
 
-    assert [("perdu", NINE), ("nouveau", ELEVEN)] == [(label, at) for label, at, _ in record.told]
+    assert [("gagne", NEXT, StatusTimeOrigin.BOUNDED)] == record.told
+
+
+def test_an_event_that_oplead_dates_otherwise_dates_nothing():
+    """Its own time wins, also if it would come later."""
+    record = Record()
+    record.read(NEXT, [event("Gagné", NINE)], "Gagné", [entry("Gagné", THREE)])
+
+    assert [("gagne", THREE, StatusTimeOrigin.REPORTED)] == record.told
+
+
+def test_a_status_between_two_readings_of_a_stage_is_no_second_entry():
+    """Neither under a label without a place nor under an earlier one."""
+    record = Record()
+    record.read(NINE, (), "Gagné")
+
+    assert [] == record.read(NEXT, [event("Nonsense", ELEVEN), event("RDV", THREE)], "Gagné")
+
+
+@pytest.mark.parametrize(("days", "passed"), [(2, ["rdv"]), (40, [])])
+def test_a_held_status_that_a_later_reading_proves_is_entered_with_what_proves_it(days, passed):
+    """Its event's time lies before a reading that did not show it; after `confirm_within` it proves nothing."""
+    record = Record()
+    told = [event("RDV", NINE)]
+    record.read(NEXT, told, "Nurserie")
+    later = NEXT + days * DAY
+    record.read(later, told, "Gagné")
+
+    assert [(one, later, StatusTimeOrigin.BOUNDED) for one in [*passed, "gagne"]] == record.told[1:]
+    assert [] == record.read(later + DAY, told, "Gagné")
+
+
+def test_a_refuted_status_is_not_proven_later():
+    """A reading showed that the lead had not moved."""
+    record = Record()
+    told = [event("RDV", NINE)]
+    record.read(NEXT, told, "Nouveau")
+    record.read(NEXT + DAY, told, "Devis")
+
+    assert ["devis"] == [label for label, *_ in record.told]
 
 
 # ── any sequence of changes, any part of its webhooks, any readings ──────────────────────────────
@@ -435,13 +533,16 @@ def test_the_same_again_adds_nothing(life, shape):
 
 
 @given(lives(dated=True, delay=st.just(0), lost=False), SHAPES)
-def test_with_every_webhook_each_change_has_its_own_time(life, shape):
+def test_with_every_webhook_each_status_that_a_reading_finds_has_its_own_time(life, shape):
     """However often the lead is read, and whatever Oplead shows of its history."""
-    *_, (_, record, _, _) = played(life, shape)
-    in_order = [(change.at, change.label) for change in sorted(record.changes, key=lambda change: change.at)]
+    before = None
+    for when, record, _, _ in played(life, shape):
+        shown = life.label_at(when)
+        if before is not None and shown != life.label_at(before):
+            since = [at for at in life.entered(shown, when) if at > before]
 
-    assert life.changes[1:] == in_order[-len(life.changes[1:]) :]
-    assert in_order[: -len(life.changes[1:])] in ([], [(BORN, "a")], [(life.readings[0], "a")])
+            assert any(change.label == shown and change.at in since for change in record.changes)
+        before = when
 
 
 # ── appointments ─────────────────────────────────────────────────────────────────────────────────
@@ -449,6 +550,9 @@ def test_with_every_webhook_each_change_has_its_own_time(life, shape):
 SET = event(None, NINE, kind=CrmEventKind.APPOINTMENT, appointment_at=Moment(NEXT))
 CALLED_OFF = event(None, NINE, kind=CrmEventKind.APPOINTMENT)
 SHOWN = event("RDV", ELEVEN, appointment_at=Moment(NEXT))
+
+
+SEEN = {"has_appointment": True}
 
 
 def appointments(record):
@@ -459,10 +563,10 @@ def appointments(record):
 @pytest.mark.parametrize(
     ("received", "over", "expected"),
     [
-        pytest.param([SET], {}, (NINE, StatusTimeOrigin.WEBHOOK), id="by webhook, at its time"),
-        pytest.param([SET, SHOWN], {}, (NINE, StatusTimeOrigin.WEBHOOK), id="by the first of them"),
+        pytest.param([SET], {}, (NEXT + DAY, StatusTimeOrigin.BOUNDED), id="not by an event alone"),
+        pytest.param([SET, SHOWN], SEEN, (NINE, StatusTimeOrigin.WEBHOOK), id="by the first of them"),
         pytest.param(
-            [SHOWN], {}, (ELEVEN, StatusTimeOrigin.BOUNDED), id="shown by another webhook, by then at the latest"
+            [SHOWN], SEEN, (ELEVEN, StatusTimeOrigin.BOUNDED), id="shown by another webhook, by then at the latest"
         ),
         pytest.param([], {"has_appointment": True}, (NEXT, StatusTimeOrigin.BOUNDED), id="read, between two readings"),
         pytest.param(
@@ -496,9 +600,23 @@ def test_an_appointment_found_at_first_sight_is_baseline():
 def test_an_appointment_is_no_status():
     """The lead keeps the status it had, and a reading that shows it adds nothing."""
     record = Record()
-    record.read(NEXT, [SET], "Nouveau")
+    record.read(NEXT, [SET], "Nouveau", **SEEN)
 
-    assert [] == record.read(NEXT + DAY, [SET], "Nouveau")
+    assert [] == record.read(NEXT + DAY, [SET], "Nouveau", **SEEN)
+
+
+@pytest.mark.parametrize(
+    ("received", "expected"),
+    [([SET], (NINE, StatusTimeOrigin.WEBHOOK)), ([SHOWN], (ELEVEN, StatusTimeOrigin.BOUNDED))],
+)
+def test_an_event_sets_an_appointment_that_no_reading_shows_only_where_that_is_trusted(received, expected):
+    """A human wrote why, as Oplead does not show appointments."""
+    trusting, wary = Record(), Record()
+    trusting.rules = replace(RULES, trusts_appointments=True)
+    for record in (trusting, wary):
+        record.read(NEXT, received, "Nouveau")
+
+    assert ([expected], []) == (appointments(trusting), appointments(wary))
 
 
 def appointment(when):
@@ -533,7 +651,7 @@ def test_an_appointment_takes_no_lead_out_of_a_stage():
 
 def test_an_appointment_restores_nothing_that_was_lost():
     """A lost lead with an appointment is lost."""
-    changes = (reported("rdv", NINE), reported("perdu", ELEVEN), appointment(THREE))
-    undone = replace(STAGE, undo=UndoRule(frozenset({"perdu"}), 3 * DAY))
+    changes = (reported("rdv", NINE), reported("devis", ELEVEN), appointment(THREE))
+    undone = replace(STAGE, undo=UndoRule(frozenset({"devis"}), 3 * DAY))
 
     assert how_lead_left_stage(undone, facts(changes=changes), NINE, KEY, {}).is_still_there

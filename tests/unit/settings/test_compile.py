@@ -17,7 +17,7 @@ from jobs.settings import ValidSettings, load
 from jobs.settings.compile import compile_rules, target_assumptions
 
 FORM = frozenset({ClickIdKind.LEAD_ID})
-ENVIRON = {"OPLEAD_TOKEN": "tok-5a1d", "META_ACCESS_TOKEN": "tok-77e0"}
+ENVIRON = {"OPLEAD_TOKEN": "tok-5a1d", "HOOK": "a-secret-of-twenty-or-more", "META_ACCESS_TOKEN": "tok-77e0"}
 GOOGLE = {"customer_id": "123-456-7890", "credentials": "key.json"}
 DATASET = {"dataset_id": "55", "access_token": "${META_ACCESS_TOKEN}"}
 FUNNEL = {"created": "lead_received", "appointment": "appointment_set", "won": "sale"}
@@ -472,3 +472,26 @@ def test_the_built_in_label_of_appointments_stays_as_it_is(compiled):
 
     assert frozenset({"rdv pris", "appointment_set"}) == compiled.route().labels
     assert "appointment" == compiled.book.meanings["appointment_set"]
+
+
+@pytest.mark.parametrize(
+    ("undo_when", "passed"),
+    [([], {"rendez vous", "rdv pris", "gagne"}), (["lost"], {"rendez vous", "rdv pris"})],
+)
+def test_a_stage_proves_those_written_before_it_but_none_that_it_undoes(compiled, undo_when, passed):
+    """Perdu proves an appointment, and no sale."""
+    compiled.settings["webhooks"] = {"secret": "${HOOK}"}
+    compiled.conversion["undo_when"] = undo_when
+    order = compiled.book.webhooks.order
+
+    assert passed == {label for label in order.places if order.has_passed("perdu", label)}
+    assert {"rendez vous", "rdv pris"} == {label for label in order.places if order.has_passed("gagne", label)}
+
+
+def test_another_order_of_stages_judges_every_lead_again(compiled):
+    """Where webhooks are received, for which the order matters."""
+    compiled.settings["webhooks"] = {"secret": "${HOOK}"}
+    before = compiled.book.rules_digest
+    compiled.settings["stages"] = dict(reversed(compiled.settings["stages"].items()))
+
+    assert before != compiled.book.rules_digest

@@ -12,7 +12,10 @@ NEEDS_CONTACT = (
     "conversions.0.count_once_per: a person is recognised by e-mail or phone, whose hashes are kept only for a "
     "destination with contact_data: attach or audience: all; write one of them under %s, or write click here"
 )
-NO_APPOINTMENTS = "nothing reports appointments: name oplead.fields.appointment_at, or receive webhooks"
+NO_APPOINTMENTS = (
+    "no reading of a lead shows appointments: name oplead.fields.appointment_at, or write webhooks: "
+    "{ trust: [appointment], because: … } to count what webhooks alone report"
+)
 SHARED_EVENT = "several conversions use this event: give each its own, or all of them shared_action: true"
 GOOGLE = "{ customer_id: 123-456-7890, credentials: key.json, %s }"
 BOTH = "[{ id: sale, stage: won, value: 60, google_ads: { conversion_action: 12 }, meta: { event: Lead }, %s }]"

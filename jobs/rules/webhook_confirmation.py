@@ -1,0 +1,95 @@
+"""Which of the statuses that webhooks report of a lead a reading of it confirms. Pure."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import Enum, auto
+
+from jobs.rules.model import StatusEntered, StatusTimeOrigin
+from jobs.rules.webhook_history import StatusEntryWebhook
+
+
+class ReportVerdict(Enum):
+    """What a reading of a lead says about a status that was reported of it."""
+
+    CONFIRMED = auto()
+    """The lead was in it."""
+    REFUTED = auto()
+    """The lead is still where it was before."""
+    HELD = auto()
+    """It may have been: a later reading tells."""
+
+
+@dataclass(frozen=True, slots=True)
+class StageOrder:
+    """Which reported statuses the status of a lead proves to be passed."""
+
+    places: Mapping[str, int] = field(default_factory=dict)
+    """By label, the place of its stage among the stages as they are written."""
+    proven_below: Mapping[str, int] = field(default_factory=dict)
+    """By label, the place below which a lead in it has passed every stage: that of its own stage, or the first of a
+    conversion that it undoes, since a lost lead may never have been won."""
+
+    def has_passed(self, shown: str | None, reported: str) -> bool:
+        """Return whether a lead that shows one label has passed the stage of another."""
+        place = self.places.get(reported)
+        return place is not None and shown is not None and place < self.proven_below.get(shown, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookRules:
+    """What webhooks may say of a lead beside its readings."""
+
+    order: StageOrder = StageOrder()
+    confirm_within: timedelta = timedelta(days=30)
+    """How long a status that no reading confirms is held."""
+    trusts_appointments: bool = False
+    """Whether a human wrote that an appointment counts as soon as an event reports it."""
+
+
+def judge_report(
+    reported: str, shown: str | None, *, dated: Collection[str], was_in: str | None, order: StageOrder
+) -> ReportVerdict:
+    """Return what a reading that began after a report came says about the status reported.
+
+    `shown` and `dated` are the label that the reading shows and those in its history; `was_in` is the one that the lead
+    had before the report's time, as far as is known.
+    """
+    if reported == shown or reported in dated:
+        return ReportVerdict.CONFIRMED
+    if shown is not None and shown == was_in:
+        return ReportVerdict.REFUTED
+    return ReportVerdict.CONFIRMED if order.has_passed(shown, reported) else ReportVerdict.HELD
+
+
+def latest_change_label(changes: Sequence[StatusEntered], *, until: datetime | None = None) -> str | None:
+    """Return the label of the latest change, or of the latest up to a time; among simultaneous ones, the last known."""
+    happened = (change for change in reversed(changes) if until is None or change.at <= until)
+    latest = max(happened, key=lambda change: change.at, default=None)
+    return latest.label if latest else None
+
+
+def earlier_reading_since(at: datetime, known: Sequence[StatusEntered], previously: datetime | None) -> str | None:
+    """Return what the first reading from a time on showed, if that was an earlier one; None if it is the present one.
+
+    `previously` is when the lead was last read; of the readings before, only those that found a change are on record.
+    """
+    if previously is None or at > previously:
+        return None
+    for seen_at in sorted({change.seen_at for change in known}):
+        if seen_at >= at:
+            return latest_change_label([change for change in known if change.seen_at <= seen_at])
+    return latest_change_label(known)
+
+
+def was_refuted(event: StatusEntryWebhook, changes: Sequence[StatusEntered], previously: datetime | None) -> bool:
+    """Return whether a reading before the present one, and after the event came, showed the status from before it.
+
+    `changes` are those on record before the present reading.
+    """
+    heard = max(event.time.at, event.received_at)
+    was_in = latest_change_label(changes, until=event.time.at)
+    left = min((change for change in changes if change.at > event.time.at), key=lambda change: change.at, default=None)
+    if left is None:
+        return was_in is not None and previously is not None and previously >= heard
+    return left.origin is StatusTimeOrigin.BOUNDED and left.after is not None and left.after >= heard
