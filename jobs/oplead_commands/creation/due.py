@@ -2,7 +2,7 @@
 
 import sys
 
-from connectors.language import _, _n
+from connectors.language import _n
 from jobs.exit_codes import UsageError
 from jobs.ledger.storage.lock import LeaseHeldError
 from jobs.oplead_commands.context import OpleadContext
