@@ -67,6 +67,8 @@ EXAMPLES: Mapping[str, Mapping[str, str]] = {
         "document": "POST /leads/{id}/attachments",
         "document_field": "document",
         "largest_document_mb": "10",
+        "created_without_id": "true",
+        "refuses_early": "true",
         "channels": "/settings/channels",
         "custom_fields": "/settings/fields",
         "fields": "{ phone: contact.mobile }",
