@@ -1978,7 +1978,7 @@ FAULTS = (
     Fault(
         "a status is set again only where the lead has another",
         "jobs/oplead_commands/statuses.py",
-        "if normalise_label(has) == normalise_label(label):",
+        "if _is_same_label(has, label):",
         "if False:",
         "tests/e2e/test_oplead_commands.py",
     ),
