@@ -68,6 +68,8 @@ EXAMPLES: Mapping[str, Mapping[str, str]] = {
         "document": "POST /leads/{id}/attachments",
         "document_field": "document",
         "largest_document_mb": "10",
+        "created_without_id": "true",
+        "refuses_early": "true",
         "channels": "/settings/channels",
         "custom_fields": "/settings/fields",
         "fields": "{ phone: contact.mobile }",
@@ -318,9 +320,6 @@ NOTIFIED_WHEN: Mapping[IncidentKind, str] = {
     IncidentKind.NOT_ERASED: (
         "the night could not erase what has grown old, leads that should have left a week ago are still there, or the "
         "clock may be wrong"
-    ),
-    IncidentKind.MISSING_LEADS: (
-        "Oplead's list has fewer than half of the leads that it had, or too many known leads are no longer there"
     ),
     IncidentKind.ENDS: "a platform is about to retire the API version that this program uses",
     IncidentKind.UNREADABLE: "an incident on record was written by another version, or is damaged",

@@ -46,6 +46,16 @@ def oplead_source(
     return closing(OpleadSource(_partial_client(known, clock, cancel_token), wanted_fields=wanted_fields))
 
 
+def account_source(
+    settings: Settings, clock: Clock, *, wanted_fields: frozenset[str], cancel_token: CancelToken
+) -> "closing[OpleadSource]":
+    """Return a reader of an account's Oplead, beside the one that reads its nights' changes."""
+    from connectors.oplead.source import OpleadSource  # noqa: PLC0415
+
+    client = oplead_client(settings, clock, state=settings.state, cancel_token=cancel_token)
+    return closing(OpleadSource(client, wanted_fields=wanted_fields))
+
+
 def oplead_lists(settings: Settings, clock: Clock) -> "closing[OpleadLists]":
     """Return a reader of what an account's Oplead is set up for."""
     from connectors.oplead.writing.lists import OpleadLists  # noqa: PLC0415

@@ -16,7 +16,6 @@ from connectors.errors import Misconfigured, WrongClock
 from connectors.oplead.client import OpleadClient
 from connectors.oplead.source import OpleadSource
 from connectors.oplead.writing.writer import OpleadWriter
-from connectors.records import AnswerLost, UnreadableLead
 from connectors.sandbox.oplead.form import FORM, FORM_TOKEN
 from connectors.sandbox.oplead.gate import ADMIN_KEY, SUPPLIER_KEY
 from connectors.sandbox.platform import FaultKind, PlannedFault
@@ -27,7 +26,7 @@ from jobs.cli.night.approval import ApprovalOptions
 from jobs.exit_codes import Exit, UsageError
 from jobs.ledger.storage.lock import LeaseHeldError
 from jobs.oplead_commands import lead_writes
-from jobs.oplead_commands.creation.creating import OpleadLeadCreator
+from jobs.oplead_commands.creation.creating import Verdict
 from jobs.oplead_commands.creation.lead_values import lead_from_options
 from jobs.oplead_commands.creation.outbox import (
     LeadCreationState,
@@ -132,6 +131,93 @@ def test_each_lead_is_created_once_though_imports_are_killed_and_answers_cut(opl
     assert count == len({one.lead for one in on_record})
 
 
+# ── what is in doubt ─────────────────────────────────────────────────────────────────────────────
+
+
+def later(oplead, minutes):
+    """Let time pass."""
+    oplead.sandbox.clock.advance(oplead.sandbox.clock.now() + timedelta(minutes=minutes))
+
+
+def states(said):
+    """How many were created, created before, and in doubt."""
+    return said["created"], said["created_before"], said["in_doubt"]
+
+
+def test_a_lead_that_oplead_finishes_late_is_never_sent_again(oplead, capsys):
+    """The connection is cut, later leads show at once, and Oplead finishes after five minutes."""
+    file = leads_file(oplead.folder, [row(number) for number in range(4)])
+    oplead.fail("/v1/leads", FaultKind.FINISHED_LATE, after=1, seconds=300)
+
+    said = result(oplead, capsys, file)
+
+    assert (3, 0, 1) == states(said)
+    assert Exit.ATTENTION == said["exit_code"]
+    later(oplead, 4)
+    assert (0, 3, 1) == states(result(oplead, capsys, file))
+    later(oplead, 2)
+    assert (1, 3, 0) == states(result(oplead, capsys, file))
+    assert {1} == set(emails(oplead).values())
+
+
+def test_a_write_of_another_kind_looks_when_that_is_due(oplead, capsys):
+    """Whoever writes next finds it."""
+    file = leads_file(oplead.folder, [row(0)])
+    run(oplead, leads_file(oplead.folder, [row(9)], "first.csv"))
+    lead_id = outbox_of(oplead)[0].lead
+    oplead.fail("/v1/leads", FaultKind.FINISHED_LATE, seconds=300)
+    result(oplead, capsys, file)
+    later(oplead, 16)
+
+    _, _, said = typed(oplead, "status", "set", lead_id, "En cours", "--yes")
+
+    assert "1 lead whose answer had been lost is in Oplead." in said
+    assert (0, 1, 0) == states(result(oplead, capsys, file))
+
+
+@pytest.mark.parametrize("key", [ADMIN_KEY, SUPPLIER_KEY])
+@pytest.mark.parametrize(
+    ("verdict", "then"),
+    [(Verdict.CREATE_AGAIN, (1, 2, 0)), (Verdict.NOT_CREATED, (0, 2, 0)), (Verdict.CREATED, (1, 2, 0))],
+)
+def test_what_was_not_found_after_half_an_hour_is_for_a_human(oplead, capsys, key, verdict, then):
+    """Earlier, nobody can call it missing: Oplead may still be at work."""
+    file = leads_file(oplead.folder, [row(number) for number in range(3)])
+    oplead.fail("/v1/leads", FaultKind.CUT_BEFORE, after=1)
+    assert (2, 0, 1) == states(result(oplead, capsys, file, key=key))
+    if verdict is not Verdict.CREATED:
+        assert (0, 2, 1) == states(result(oplead, capsys, file, ImportOptions(verdict=verdict), key=key))
+    later(oplead, 31)
+    sent = posts(oplead)
+
+    assert (0, 2, 1) == states(result(oplead, capsys, file, key=key))
+    assert then == states(result(oplead, capsys, file, ImportOptions(verdict=verdict), key=key))
+
+    assert sent + (verdict is Verdict.CREATE_AGAIN) == posts(oplead)
+
+
+@pytest.mark.parametrize("body", ['{"erreur":"x"}', '{"succes":false}', '{"statut":"erreur"}', '{"code":422}', "{}"])
+def test_a_refusal_in_any_words_is_never_told_as_created(oplead, capsys, body):
+    """Two of five leads: none is lost in silence, and none is sent again."""
+    file = leads_file(oplead.folder, [row(number) for number in range(5)])
+    oplead.fail("/v1/leads", status=200, body=body, after=1, count=2)
+
+    said = result(oplead, capsys, file)
+
+    assert ((3, 0, 2), Exit.ATTENTION) == (states(said), said["exit_code"])
+    assert 3 == emails(oplead).total()
+    assert (0, 3, 2) == states(result(oplead, capsys, file))
+
+
+@pytest.mark.parametrize("status", [409, 429, 500, 501, 503])
+def test_a_status_that_may_follow_a_creation_leaves_the_lead_in_doubt(oplead, capsys, status):
+    """Oplead made it, and answers as if it had not."""
+    oplead.fail("/v1/leads", FaultKind.FAILED_AFTER, status=status)
+
+    assert 2 == result(oplead, capsys, leads_file(oplead.folder, [row(0), row(1)]))["created"]
+    assert {1} == set(emails(oplead).values())
+
+
 # ── what is lost, refused, changed or new ────────────────────────────────────────────────────────
 
 
@@ -145,38 +231,6 @@ def result(oplead, capsys, file, options=PLAIN, **how):
     capsys.readouterr()
     run(oplead, file, options, json=True, **how)
     return documented(capsys.readouterr().out)
-
-
-def test_a_lost_answer_is_looked_up_before_its_lead_is_sent_again(oplead, capsys):
-    """One was taken, one was not; each is there once, and only the second was sent twice."""
-    file = leads_file(oplead.folder, [row(number) for number in range(6)])
-    oplead.fail("/v1/leads", FaultKind.CUT_AFTER, after=1)
-    oplead.fail("/v1/leads", FaultKind.CUT_BEFORE, after=3)
-    before = posts(oplead)
-
-    assert 6 == result(oplead, capsys, file)["created"]
-
-    assert {1} == set(emails(oplead).values())
-    assert before + 7 == posts(oplead)
-
-
-@pytest.mark.parametrize(("age", "states"), [(timedelta(days=2), (2, 0)), (timedelta(), (1, 1)), (None, (1, 1))])
-def test_a_lead_that_cannot_be_read_keeps_another_in_doubt_unless_it_is_older(oplead, capsys, monkeypatch, age, states):
-    """One bad lead of years ago would otherwise leave every lost answer to a human."""
-    fetch = OpleadSource.fetch_changes
-
-    def with_a_bad_one(source, *given, **how):
-        created_at = None if age is None else source._client.clock.now() - age
-        for page in fetch(source, *given, **how):
-            yield replace(page, unreadable=(UnreadableLead("L-bad", "spoilt", created_at),))
-
-    monkeypatch.setattr(OpleadSource, "fetch_changes", with_a_bad_one)
-    file = leads_file(oplead.folder, [row(0), row(1)])
-    oplead.fail("/v1/leads", FaultKind.CUT_BEFORE)
-
-    said = result(oplead, capsys, file)
-
-    assert states == (said["created"], said["in_doubt"])
 
 
 def test_a_lead_that_oplead_shows_in_another_form_is_not_sent_again(oplead, capsys, monkeypatch):
@@ -199,52 +253,6 @@ def test_a_lead_that_oplead_shows_in_another_form_is_not_sent_again(oplead, caps
 
     assert [{"line": 2, "state": "in_doubt", "lead": None, "reason": "ambiguous"}] == said["lines"]
     assert {1} == set(emails(oplead).values())
-
-
-def test_a_list_without_an_end_is_not_read_for_hours(oplead, capsys, monkeypatch):
-    """No other command creates leads meanwhile: the lead stays in doubt, and why is said."""
-    fetch = OpleadSource.fetch_changes
-    pages = []
-
-    def slowly(source, *given, **how):
-        (page,) = fetch(source, *given, **how)
-        for _ in range(100):
-            source._client.clock.sleep_until(source._client.clock.now() + timedelta(minutes=1))
-            pages.append(page)
-            yield replace(page, resume="more")
-
-    monkeypatch.setattr(OpleadSource, "fetch_changes", slowly)
-    oplead.fail("/v1/leads", FaultKind.CUT_BEFORE)
-
-    assert Exit.ATTENTION == run(oplead, leads_file(oplead.folder, [row(0), row(1)]))
-
-    assert 30 == len(pages)
-    said = capsys.readouterr().out
-    assert "In doubt: 1." in said
-    assert "Leads could not be looked up: the list has not come to its end within 30 minutes" in said
-
-
-def test_a_lead_is_looked_up_two_minutes_after_its_answer_was_lost(oplead, monkeypatch):
-    """However long its request waited before it left: Oplead may still be at work on it."""
-    lost, read = [], []
-    look = OpleadLeadCreator._read
-
-    def late(writer, _lead, leaving):
-        leaving()
-        writer._client.clock.sleep_until(writer._client.clock.now() + timedelta(minutes=10))
-        lost.append(writer._client.clock.now())
-        return AnswerLost("cut")
-
-    def reading(creating, *given):
-        read.append(creating._context.clock.now())
-        return look(creating, *given)
-
-    monkeypatch.setattr(OpleadWriter, "create", late)
-    monkeypatch.setattr(OpleadLeadCreator, "_read", reading)
-
-    assert Exit.ATTENTION == run(oplead, leads_file(oplead.folder, [row(0)]))
-
-    assert read[0] - lost[-1] >= timedelta(minutes=2)
 
 
 def test_what_was_not_looked_up_when_a_command_ended_is_looked_up_by_the_next(oplead, capsys):
@@ -284,24 +292,6 @@ def _values(cells):
     return dict(zip(("last_name", "email", "phone", "gclid"), list(cells.values())[1:5], strict=True))
 
 
-@pytest.mark.parametrize(("answer", "created"), [("created", 3), ("again", 4)])
-def test_a_suppliers_lost_answers_wait_for_a_human(oplead, capsys, answer, created):
-    """Its key reads no leads, so nothing is sent again by itself: a human looks, and says what is true."""
-    file = leads_file(oplead.folder, [row(number) for number in range(3)])
-    oplead.fail("/v1/leads", FaultKind.CUT_AFTER, after=1)
-
-    assert Exit.ATTENTION == run(oplead, file, key=SUPPLIER_KEY)
-
-    said = capsys.readouterr().out
-    assert "In doubt: 1." in said
-    assert "line 3: its answer was lost, and Oplead's leads cannot be read" in said
-    assert "--in-doubt created" in said
-    assert Exit.ATTENTION == run(oplead, file, key=SUPPLIER_KEY)
-    assert 3 == emails(oplead).total()
-    assert Exit.DONE == run(oplead, file, ImportOptions(in_doubt=answer), key=SUPPLIER_KEY)
-    assert created == emails(oplead).total()
-
-
 def killed_after_arrival(monkeypatch, command):
     """Let a command end right after Oplead took its lead, with nothing of that on record."""
     create = OpleadWriter.create
@@ -314,18 +304,6 @@ def killed_after_arrival(monkeypatch, command):
         patched.setattr(OpleadWriter, "create", dies)
         with pytest.raises(StoppedBySignal):
             command()
-
-
-def test_what_nobody_has_looked_for_is_not_sent_again_by_wish(oplead, capsys, monkeypatch):
-    """It was under way when a command was killed, after a human had looked for the others."""
-    file = leads_file(oplead.folder, [row(0)])
-    killed_after_arrival(monkeypatch, lambda: run(oplead, file))
-    killed_after_arrival(monkeypatch, lambda: typed_lead(oplead, capsys))
-
-    assert 1 == result(oplead, capsys, file, ImportOptions(in_doubt="again"))["created"]
-    assert "written" == typed_lead(oplead, capsys, again=True)["outcome"]
-
-    assert 2 == emails(oplead).total()
 
 
 def test_a_refused_lead_is_told_by_its_line_and_may_be_tried_again(oplead, capsys):
@@ -395,19 +373,6 @@ def test_a_key_that_may_not_create_leads_stops_at_the_first(oplead, capsys):
     assert 3 == result(oplead, capsys, file)["created"]
 
 
-def test_an_oplead_that_takes_nothing_is_left_alone(oplead, capsys):
-    """Ten lost answers in a row, none of them taken: exit code 3, and the same command goes on later."""
-    file = leads_file(oplead.folder, [row(number) for number in range(30)])
-    run(oplead, leads_file(oplead.folder, [row(99)], "first.csv"))
-    oplead.fail("/v1/leads", FaultKind.CUT_BEFORE, after=2, count=10)
-
-    said = result(oplead, capsys, file)
-
-    assert (2, 28, Exit.STOPPED) == (said["created"], said["left"] + said["in_doubt"], said["exit_code"])
-    assert 28 == result(oplead, capsys, file)["created"]
-    assert {1} == set(emails(oplead).values())
-
-
 def test_an_import_that_is_asked_to_stop_ends_between_two_leads(oplead, capsys):
     """What was created is on record, nothing is in doubt, and the same command goes on."""
     file = leads_file(oplead.folder, [row(number) for number in range(5)])
@@ -455,15 +420,6 @@ def test_an_address_with_which_no_request_can_be_made_leaves_nothing_in_doubt(op
             run(oplead, file)
 
     assert [] == outbox_of(oplead)
-
-
-def test_too_many_requests_are_waited_out(oplead, capsys):
-    """A 429 wrote nothing: its lead is sent again at once, and no human is asked."""
-    file = leads_file(oplead.folder, [row(number) for number in range(3)])
-    oplead.fail("/v1/leads", FaultKind.STATUS, status=429, after=1)
-
-    assert 3 == result(oplead, capsys, file)["created"]
-    assert {1} == set(emails(oplead).values())
 
 
 def test_a_custom_field_with_the_reference_is_what_leads_are_looked_up_by(oplead, capsys):
@@ -580,20 +536,6 @@ def test_a_lead_whose_data_changed_after_its_answer_was_lost_is_told_as_it_was_c
         assert Exit.ATTENTION == lead_writes.create(context, lead, reference="R-1")
     said = capsys.readouterr().out
     assert "it has other data, and those of now were not sent" in said
-
-
-def test_a_lead_that_stays_in_doubt_makes_no_other_command_read_leads(oplead, capsys):
-    """Only its own command looks for it again."""
-    oplead.fail("/v1/leads", FaultKind.CUT_BEFORE)
-    assert "lost" == typed_lead(oplead, capsys, key=SUPPLIER_KEY)["outcome"]
-    reads = oplead.log.count("GET /v1/leads")
-
-    assert "written" == typed_lead(oplead, capsys, email="personne@example.com")["outcome"]
-    assert 1 == result(oplead, capsys, leads_file(oplead.folder, [row(0)]))["created"]
-
-    assert reads == oplead.log.count("GET /v1/leads")
-    assert "written" == typed_lead(oplead, capsys)["outcome"]
-    assert reads < oplead.log.count("GET /v1/leads")
 
 
 def test_a_second_lead_whose_answer_was_lost_is_looked_for_without_again(oplead, capsys):

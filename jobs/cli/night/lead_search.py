@@ -1,6 +1,5 @@
 """Looks for leads whose creation was never answered: after each night, and by `schedule` when it is due."""
 
-from contextlib import closing
 from datetime import datetime
 from pathlib import Path
 
@@ -8,7 +7,6 @@ import structlog
 
 from connectors.http import CancelToken
 from connectors.language import _
-from connectors.oplead.source import OpleadSource
 from connectors.ports import Clock
 from jobs.exit_codes import UsageError
 from jobs.ledger.storage.lock import LeaseHeldError
@@ -19,7 +17,7 @@ from jobs.oplead_commands.creation.outbox import (
     open_outbox,
 )
 from jobs.settings import Settings
-from jobs.wiring.oplead import oplead_client
+from jobs.wiring.oplead import account_source
 from jobs.wiring.state import folder_beside_state
 
 _log = structlog.stdlib.get_logger()
@@ -51,10 +49,10 @@ def search_leads_in_doubt(settings: Settings, clock: Clock, cancel_token: Cancel
 def _search(settings: Settings, clock: Clock, cancel_token: CancelToken, *, every: bool) -> None:
     path, reference = _outbox_path(settings), reference_path(settings)
     assert path is not None  # noqa: S101 - something in it is in doubt
-    client = oplead_client(settings, clock, state=settings.state, cancel_token=cancel_token)
+    wanted = frozenset([reference] if reference else ())
     with (
         lock_lead_creation_outbox(path, now=clock.now, cancel_token=cancel_token) as outbox,
-        closing(OpleadSource(client, wanted_fields=frozenset([reference] if reference else ()))) as source,
+        account_source(settings, clock, wanted_fields=wanted, cancel_token=cancel_token) as source,
     ):
         search = look_for_leads_in_doubt(outbox, source, clock, reference, every=every)
         waiting = sum(one.is_for_humans for one in outbox.in_doubt())

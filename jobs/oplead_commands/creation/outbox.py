@@ -272,6 +272,7 @@ def lock_lead_creation_outbox(
     with ExitStack() as stack, _explain_sqlite_errors(path):
         _wait_for_lock(stack, path, now, patience, cancel_token)
         open_privately(path, "a").close()
+        _bring_up_to_date(path)
         connection = stack.enter_context(closing(sqlite3.connect(path, isolation_level=None)))
         _has_outbox_tables(connection, path)
         for pragma in ("journal_mode = WAL", "synchronous = FULL", "secure_delete = ON"):
@@ -308,7 +309,9 @@ def open_outbox(path: Path) -> Iterator[LeadCreationOutbox | None]:
     if not path.exists():
         yield None
         return
-    with _explain_sqlite_errors(path), closing(open_read_only(path)) as connection:
+    with ExitStack() as stack, _explain_sqlite_errors(path):
+        _bring_up_to_date(path)
+        connection = stack.enter_context(closing(open_read_only(path)))
         yield LeadCreationOutbox(connection) if _has_outbox_tables(connection, path) else None
 
 
@@ -320,16 +323,17 @@ def _has_outbox_tables(connection: sqlite3.Connection, path: Path) -> bool:
     """
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     (tables,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
-    if version in _UPGRADES:
-        _upgrade(path, version)
-    elif version not in {0, _VERSION} or (version == 0 and tables):
+    if version not in {0, _VERSION} or (version == 0 and tables):
         raise UsageError(_("{path}: this is no outbox of this version, and was left as it is; move it away", path=path))
     return bool(tables)
 
 
-def _upgrade(path: Path, version: int) -> None:
+def _bring_up_to_date(path: Path) -> None:
+    """Give the file of an older version what this one needs."""
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
-        connection.executescript(f"BEGIN IMMEDIATE; {_UPGRADES[version]} PRAGMA user_version = {version + 1}; COMMIT;")
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        if upgrade := _UPGRADES.get(version):
+            connection.executescript(f"BEGIN IMMEDIATE; {upgrade} PRAGMA user_version = {version + 1}; COMMIT;")
 
 
 @contextmanager

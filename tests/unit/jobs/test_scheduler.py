@@ -59,6 +59,9 @@ class Account:
     def announce_next_night(self, firing):
         """Ignore the next firing."""
 
+    def next_lead_search(self):
+        """Return that nothing is in doubt."""
+
     def open_clock(self):
         """Return the single clock."""
         return nullcontext(self.clock)

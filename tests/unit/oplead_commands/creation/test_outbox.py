@@ -108,40 +108,51 @@ def begin(outbox, key, mark=MARK, *, now=NOW):
     outbox.record_request_in_flight(LeadToCreate(key, "content", mark, has_provider_url=False), now=now)
 
 
-def test_marks_of_leads_with_an_id_are_forgotten_once_nothing_is_in_doubt(path):
-    """They are kept only to recognise leads by."""
+def test_marks_of_leads_with_an_id_are_forgotten(path):
+    """They are kept only to find leads by, and those that could be taken for one that is looked for."""
     with lock_lead_creation_outbox(path, now=lambda: NOW) as outbox:
-        begin(outbox, "key")
-        begin(outbox, "other")
-        outbox.record_lead_created("key", "L-1")
-        outbox.record_lost_answer("other", "no_answer", now=NOW)
-        outbox.erase_recognition_marks(now=NOW)
-        assert MARK == only(outbox).mark
+        for key, lead in {"key": "L-1", "nameless": None}.items():
+            begin(outbox, key)
+            outbox.record_lead_created(key, lead)
+        begin(outbox, "doubt")
+        outbox.record_lost_answer("doubt", "no_answer", now=NOW)
 
-        outbox.record_lead_created("other", "L-2")
         outbox.erase_recognition_marks(now=NOW)
 
         assert only(outbox).mark is None
+        assert {"doubt", "nameless"} == {one.key for one in outbox.leads_recognisable_in_oplead()}
 
 
-def test_beside_a_lead_that_stays_in_doubt_few_marks_are_kept(path):
-    """The last five of each kind, which prove that leads are recognised, and those that could be taken for it."""
-    whole = LeadFingerprint(frozenset({"EMAIL:whole", "PHONE:whole"}))
+def test_a_lead_in_doubt_is_looked_for_at_once_after_15_and_30_minutes_and_each_night(path):
+    """From half an hour on, a human decides."""
+    looks, humans = [], []
     with lock_lead_creation_outbox(path, now=lambda: NOW) as outbox:
-        begin(outbox, "doubt")
-        outbox.record_lost_answer("doubt", "no_answer", now=NOW)
-        for number in range(8):
-            begin(outbox, f"same {number}", now=NOW + timedelta(seconds=number))
-            outbox.record_lead_created(f"same {number}", f"L-{number}")
-        begin(outbox, "nameless")
-        outbox.record_lead_created("nameless", None)
-        begin(outbox, "another kind", whole)
-        outbox.record_lead_created("another kind", "L-8")
+        begin(outbox, "key")
+        outbox.record_lost_answer("key", "no_answer", now=NOW)
+        for _ in range(4):
+            looks.append(only(outbox).next_look_at - NOW)
+            outbox.record_look("key", "not_seen", now=only(outbox).next_look_at)
+            humans.append(only(outbox).is_for_humans)
 
-        outbox.erase_recognition_marks(now=NOW)
+    half = timedelta(minutes=30)
+    assert [timedelta(), timedelta(minutes=15), half, half + timedelta(days=1)] == looks
+    assert [False, False, True, True] == humans
 
-        kept = {"doubt", "nameless", "another kind", *(f"same {number}" for number in range(3, 8))}
-        assert kept == {one.key for one in outbox.leads_recognisable_in_oplead()}
+
+def test_an_outbox_of_before_is_brought_up_to_date(path):
+    """What it knows stays known: without it, each lead would be created again."""
+    with lock_lead_creation_outbox(path, now=lambda: NOW) as outbox:
+        begin(outbox, "key")
+        outbox.record_lead_created("key", "L-1")
+    with sqlite3.connect(path) as older:
+        older.executescript(
+            "ALTER TABLE creation DROP COLUMN looked_at; ALTER TABLE creation ADD COLUMN parts INTEGER; "
+            "PRAGMA user_version = 4;"
+        )
+    older.close()
+
+    with open_outbox(path) as outbox:
+        assert "L-1" == only(outbox).lead
 
 
 @pytest.mark.parametrize(("hours", "is_kept"), [(4, True), (5, False)])
