@@ -31,8 +31,8 @@ mutants: develop ## break each guarantee once, in a copy, and see which test not
 	$(BIN)/python tests/mutants.py $(FAULTS)
 
 CHAOS_KILLS ?= 220
-chaos: develop ## kill the job more than 200 times for each kind of state, or CHAOS_KILLS, over nights in which everything fails
-	CHAOS_KILLS=$(CHAOS_KILLS) $(BIN)/pytest -q -s -n 2 --timeout 0 tests/e2e/test_chaos.py
+chaos: develop ## kill the job more than 200 times for each kind of state, or CHAOS_KILLS, over nights in which everything fails, and 300 times in hostile worlds
+	CHAOS_KILLS=$(CHAOS_KILLS) $(BIN)/pytest -q -s -n 2 --timeout 0 tests/e2e/test_chaos.py tests/e2e/test_hostile_worlds.py
 
 CHAOS_ACCOUNTS ?= 20
 CHAOS_NIGHTS ?= 8
