@@ -94,10 +94,28 @@ def run_call(
         if not line.has_connected:
             raise ConnectTimeout(_("no connection in time")) from None
         raise ReadTimeout(_("no whole answer in time")) from None
+
+
+def send_events(
+    session: requests.Session,
+    call: Callable[[], Answer],
+    timeout: float | tuple[float, float],
+    *,
+    cancel_token: CancelToken | None,
+    grace: float = 0.0,
+) -> Answer:
+    """Run a call as `run_call` does, and tell what nobody foresaw before a connection from what came after it.
+
+    Raises:
+        ConnectTimeout, ReadTimeout: as `run_call`.
+        NothingSent: from an error that nobody foresaw, before there was a connection.
+    """
+    try:
+        return run_call(session, call, timeout, cancel_token=cancel_token, grace=grace)
     except OSError:
         raise
     except Exception as error:
-        if not line.has_connected:
+        if not cast(_Connections, session.get_adapter(_EVERYWHERE)).has_connected:
             raise NothingSent from error
         raise
 

@@ -37,6 +37,7 @@ from jobs.pull.inbox import read_webhook_leads
 from jobs.pull.originals import ask_for_originals
 from jobs.pull.sync import check_clock_plausible, pull
 from jobs.rules.delivery_state import DeliveryState
+from jobs.rules.extraction import id_to_show
 from jobs.rules.reasons import DestinationScope, StopCause, StopKind
 from jobs.run_context import NightStep, RunContext, RunReadingScope, SyncMode
 from jobs.run_summary import RunSummary
@@ -264,7 +265,7 @@ def _conclude(run: RunContext, summary: RunSummary) -> RunSummary:
             reading_progress.record_last_read_event(session, run.ledger.account, taken.inbox, taken.read_to)
             reported_leads.forget_read_leads(session, run.ledger.account)
         if not is_pass:
-            taken.missing = reported_leads.tell_missing_leads(session, run.ledger.account)
+            taken.missing = list(map(id_to_show, reported_leads.tell_missing_leads(session, run.ledger.account)))
         summary.unknown_labels = unknown_labels(session, run.ledger.account, run.book.meanings.keys())
         count_states(session, run, summary)
     return summary

@@ -8,6 +8,7 @@ from connectors.records import DestinationId
 from jobs.deliver.resolve import ResolvingResult
 from jobs.deliver.transactions import SendingResult
 from jobs.exit_codes import Exit
+from jobs.ledger.outbox.twins import Twin
 from jobs.ledger.retention.retention import ErasedByAge
 from jobs.plan.planner import PlanningResult
 from jobs.plan.twin_guard import ChangedIds, ReusedIds, twins_message
@@ -130,8 +131,10 @@ class RunSummary:
     @property
     def twin_messages(self) -> list[Message]:
         """Return a message about new twins at destinations that are not held for them."""
-        twins = {at: count for at, count in self.planned.twins.items() if not self._is_held_for_ids(at[0])}
-        pairs = tuple(dict.fromkeys(pair for _, pair in twins))
+        twins = {
+            each: count for each, count in self.planned.twins.items() if not self._is_held_for_ids(each.destination)
+        }
+        pairs = tuple(dict.fromkeys(Twin(each.lead, each.original) for each in twins))
         return [twins_message(MessageKind.POSSIBLE_TWINS, sum(twins.values()), pairs)] if twins else []
 
     def _is_held_for_ids(self, destination: DestinationId) -> bool:

@@ -16,9 +16,9 @@ from apscheduler.triggers.date import DateTrigger
 
 from connectors.ports import Clock
 from connectors.signals.liveness import LivenessReporter
-from jobs.alerts.notify import OpenIncident
 from jobs.cancellation import StoppedBySignal, StopSignal
 from jobs.exit_codes import Exit
+from jobs.rules.incident import OpenIncident
 from jobs.timetable import DueNight, Timetable
 
 AFTER_A_NIGHT = (timedelta(hours=1), timedelta(hours=6))

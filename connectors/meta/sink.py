@@ -25,7 +25,7 @@ from connectors.one_call import (
     before_any_byte,
     receipt_of,
     restrict_http_session,
-    run_call,
+    send_events,
     silence_vendor_logging,
 )
 from connectors.records import (
@@ -181,7 +181,7 @@ class GraphApi:
     ) -> requests.Response:
         timeout = self._options.timeout
         try:
-            run_call(session.requests, call, timeout, cancel_token=self._options.cancel_token, grace=grace)
+            send_events(session.requests, call, timeout, cancel_token=self._options.cancel_token, grace=grace)
         except _AnsweredError as answered:
             return answered.response
         raise AssertionError("the library came back without an answer")

@@ -23,7 +23,7 @@ from jobs.ledger.outbox import outbox
 from jobs.ledger.report import queries
 from jobs.ledger.runs import Ledger
 from jobs.ledger.schema import IncidentRow
-from jobs.rules.incident import Incident, IncidentId, Notice
+from jobs.rules.incident import Incident, IncidentId, Notice, OpenIncident
 from jobs.rules.reasons import AnomalyIdentity, AnomalyKind, DestinationScope
 from jobs.run_summary import RunSummary
 from jobs.settings.compile import Rulebook, Sinks
@@ -46,16 +46,6 @@ class Recipient:
 
 Recipients = Mapping[str, Recipient]
 """Keyed by a fingerprint that identifies an address without revealing it."""
-
-
-@dataclass(frozen=True, slots=True)
-class OpenIncident:
-    """An incident that is open tonight."""
-
-    incident: Incident
-    """As it was last found."""
-    since: datetime
-    is_new: bool
 
 
 def update_incidents(

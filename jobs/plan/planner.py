@@ -7,6 +7,7 @@ from collections.abc import Set as AbstractSet
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from sqlmodel import Session
 
@@ -16,7 +17,7 @@ from jobs.ledger.leads import leads, starts
 from jobs.ledger.outbox import deduplication, outbox, twins
 from jobs.ledger.outbox.deduplication import DedupCandidateLead, DedupCandidates, DuplicatePrecedence
 from jobs.ledger.outbox.outbox import DeliveriesOfLeads, DeliveryMove
-from jobs.ledger.outbox.twins import Place, Twin
+from jobs.ledger.outbox.twins import Place
 from jobs.ledger.report import queries
 from jobs.ledger.schema import Delivery, DeliveryRecord
 from jobs.plan.expected_values import with_latest_estimates
@@ -82,6 +83,14 @@ LEADS_AT_ONCE = 200
 """Leads per transaction: few enough for memory, enough for speed."""
 
 
+class TwinsHeld(NamedTuple):
+    """A lead of which something is held at a destination, and the vanished one that it may be."""
+
+    destination: DestinationId
+    lead: str
+    original: str
+
+
 @dataclass(slots=True)
 class PlanningResult:
     """What tonight's planning covered."""
@@ -91,7 +100,7 @@ class PlanningResult:
     """By conversion, how many became pending with a click another counting lead shares; reported, not blocked."""
     filtered_out: Counter[tuple[str, str]] = field(default_factory=Counter)
     """By conversion and destination, how many leads reached the stage after its start but are excluded by `where`."""
-    twins: dict[tuple[DestinationId, Twin], int] = field(default_factory=dict)
+    twins: Counter[TwinsHeld] = field(default_factory=Counter)
     """By destination and pair of leads, how many conversions were newly held as possible twins."""
 
 
@@ -307,8 +316,7 @@ class _Planner:
 
     def _count_new_twin(self, delivery: DeliveryRecord, decision: Decision | NoSuchConversion) -> None:
         if decision.reason is Reason.POSSIBLE_TWIN and delivery.reason != Reason.POSSIBLE_TWIN:
-            pair = DestinationId(delivery.destination), Twin(delivery.lead, decision.detail or "")
-            self.done.twins[pair] = self.done.twins.get(pair, 0) + 1
+            self.done.twins[TwinsHeld(DestinationId(delivery.destination), delivery.lead, decision.detail or "")] += 1
 
     def _count_filtered_out(self, route: ConversionRoute, lead: LeadFacts, key: DeliveryKey) -> None:
         start = self.starts[route.conversion_destination_pair]

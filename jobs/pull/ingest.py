@@ -20,7 +20,6 @@ from jobs.rules.eligibility import may_keep_contact
 from jobs.rules.extraction import (
     StorableLead,
     amounts,
-    id_to_show,
     newly_seen_click_ids,
     read_consent,
     text_to_show,
@@ -56,8 +55,11 @@ class WebhooksTaken:
     """Leads with new events that somebody asked to forget: they are not read."""
     left: int = 0
     """Those that could not be read in time; the next run reads them."""
-    missing: list[LeadId] = field(default_factory=list)
-    """Leads that are not there, or that the key may not read, and nobody was told of yet; a night tells."""
+    missing: list[str] = field(default_factory=list)
+    """Leads that are not there, or that the key may not read, and nobody was told of yet; a night tells.
+
+    Whoever reaches the receiver may put anything in place of an id: each is fit to be shown.
+    """
     unknown: dict[str, int] = field(default_factory=dict)
     """Structures not understood and new, and how many events have each."""
     known_unknown: int = 0
@@ -76,8 +78,7 @@ class WebhooksTaken:
         if self.stopped is not None:
             found.append(Message(MessageKind.REPORTED_UNREAD, {"count": self.left, "why": self.stopped}))
         if self.missing:
-            # Whoever reaches the receiver may put anything in place of an id.
-            names = tuple(dict.fromkeys(id_to_show(lead) for lead in self.missing[:NAMED]))
+            names = tuple(dict.fromkeys(self.missing[:NAMED]))
             found.append(Message(MessageKind.REPORTED_MISSING, {"count": len(self.missing), "leads": names}))
         if self.damaged:
             found.append(Message(MessageKind.INBOX_DAMAGED, {"count": self.damaged}))

@@ -15,10 +15,9 @@ from zoneinfo import ZoneInfo
 
 from connectors.language import Language, _, in_english, using_language
 from connectors.text import strip_control_characters
-from jobs.alerts.notify import OpenIncident
 from jobs.reporting.sentences import incident_notice, message_in_words, value_in_words
 from jobs.reporting.wording.messages import ANOMALY_TITLES
-from jobs.rules.incident import Incident
+from jobs.rules.incident import Incident, OpenIncident
 from jobs.rules.reasons import Anomaly, DestinationScope, Message, StopCause
 
 
@@ -99,7 +98,13 @@ def _scalar(value: object) -> object:
 
 def _count(key: object, count: int) -> dict[str, object]:
     """Return e.g. `{"conversion": …, "destination": …, "state": …, "reason": …, "count": 3}`."""
-    named = dict(zip(_PLACE, map(as_json_value, key), strict=False)) if isinstance(key, tuple) else {"what": _json(key)}
+    match key:
+        case tuple() if hasattr(key, "_asdict"):
+            named = {name: _json(value) for name, value in key._asdict().items()}
+        case tuple():
+            named = dict(zip(_PLACE, map(as_json_value, key), strict=False))
+        case _:
+            named = {"what": _json(key)}
     return {**named, "count": count}
 
 

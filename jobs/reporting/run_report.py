@@ -18,7 +18,6 @@ from connectors.language import (
     format_integer,
     join_with_semicolons,
 )
-from jobs.alerts.notify import OpenIncident
 from jobs.deliver.transactions import SendingResult
 from jobs.ledger.report.queries import StateCount
 from jobs.pull.ingest import PullResult, WebhooksTaken
@@ -36,6 +35,7 @@ from jobs.reporting.sentences import (
 from jobs.reporting.status_report import print_states
 from jobs.reporting.wording.reasons import STATES
 from jobs.rules.delivery_state import DeliveryState
+from jobs.rules.incident import OpenIncident
 from jobs.rules.reasons import Cause, Reason
 from jobs.run_context import RunReadingScope
 from jobs.run_summary import RunSummary

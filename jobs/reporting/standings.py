@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from jobs.alerts.notify import OpenIncident
 from jobs.ledger.outbox.consents import DeliveryConsent, RecordedConsentAnswer
 from jobs.ledger.report.queries import AwaitedOutcomes, DeliveryStanding, RequestOfDelivery, StateCount
 from jobs.ledger.retention.retention import RetentionTotals
 from jobs.reporting.wording.reasons import StateAndReasonTexts
+from jobs.rules.incident import OpenIncident
 from jobs.rules.reasons import Cause, Message, Reason
 from jobs.rules.status_changes import LabelChange
 from jobs.run_findings import LabelCount

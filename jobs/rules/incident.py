@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 
 from jobs.rules.reasons import AnomalyIdentity, DestinationScope
@@ -58,3 +59,13 @@ class Notice:
     title: str
     text: str
     """What happened and how to respond."""
+
+
+@dataclass(frozen=True, slots=True)
+class OpenIncident:
+    """An incident that is open tonight."""
+
+    incident: Incident
+    """As it was last found."""
+    since: datetime
+    is_new: bool

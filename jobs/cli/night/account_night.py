@@ -10,7 +10,6 @@ from sqlmodel import Session
 
 from connectors.language import _
 from connectors.ports import Clock
-from jobs.alerts.notify import OpenIncident
 from jobs.cancellation import StopSignal, never_cancelled
 from jobs.cli.night.account_hold import expect_no_other_state, expect_state_exists, hold_account_for_run
 from jobs.cli.night.after_a_night import find_incidents, notify, ping_with_outcome, send_weekly_summary, write_report
@@ -33,6 +32,7 @@ from jobs.privacy.webhook_events import erase_events_without_lead
 from jobs.reporting.page.leads.archive import monthly_lead_counter
 from jobs.reporting.run_report import Mode, Night
 from jobs.rules.delivery_state import DeliveryState
+from jobs.rules.incident import OpenIncident
 from jobs.rules.reasons import Message, MessageKind
 from jobs.run_context import Deps, ProgressDisplay, RunContext, RunReadingScope, TwinAnswer, no_progress_display
 from jobs.run_summary import RunSummary

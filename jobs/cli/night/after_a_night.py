@@ -8,7 +8,7 @@ from functools import partial
 import structlog
 
 from connectors.language import Language, _, using_language
-from jobs.alerts.notify import OpenIncident, send_undelivered_notices, update_incidents
+from jobs.alerts.notify import send_undelivered_notices, update_incidents
 from jobs.alerts.weekly import WeeklySummaryMessage, day_due, send_summary
 from jobs.cli.output import failure_from_error
 from jobs.exit_codes import Exit
@@ -21,6 +21,7 @@ from jobs.metrics import run_metrics, write_metrics
 from jobs.reporting.page.brief import Brief
 from jobs.reporting.run_report import Night
 from jobs.reporting.sentences import incident_notice, message_in_words, recorded_notice, stop_sentence
+from jobs.rules.incident import OpenIncident
 from jobs.run_context import Deps, RunReadingScope
 from jobs.run_summary import RunSummary
 from jobs.settings import Settings

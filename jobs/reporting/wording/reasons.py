@@ -154,7 +154,7 @@ REASONS: Mapping[Reason, StateAndReasonTexts] = TranslatedTexts(
             ),
         ),
         Reason.IDS_CHANGED: StateAndReasonTexts(
-            N_("held: lead ids have changed"),
+            N_("held: lead ids changed"),
             N_(
                 "The ids or creation dates of many leads have changed in Oplead, so nothing new goes to this "
                 "destination."
@@ -247,7 +247,7 @@ REASONS: Mapping[Reason, StateAndReasonTexts] = TranslatedTexts(
             N_("Nothing to do; the next full read of Oplead settles it."),
         ),
         Reason.POSSIBLE_TWIN: StateAndReasonTexts(
-            N_("same lead under another id?"),
+            N_("same lead, another id?"),
             N_(
                 "It counted already for another lead with the same click, or without one but created in the same "
                 "moment, whose id has vanished from Oplead: this may be the same lead under a new id."

@@ -499,11 +499,20 @@ def test_every_alarm_of_a_night_has_an_incident():
 
 def test_a_finding_is_over_once_a_night_that_read_everything_does_not_find_it():
     """A run between nights shows nothing."""
-    cause = IncidentId(IncidentKind.FINDING, "suspiciously_missing")
+    cause = IncidentId(IncidentKind.FINDING, "unreadable")
 
     assert is_incident_over(cause, facts(), WHEN)
     assert not is_incident_over(cause, facts(reading=RunReadingScope.WEBHOOKS), WHEN)
     assert not is_incident_over(cause, facts(source_stopped=REVOKED), WHEN)
+
+
+def test_only_a_night_that_read_to_the_end_knows_that_no_lead_is_missing():
+    """One that time ended has not seen them all."""
+    cause, night = IncidentId(IncidentKind.FINDING, "suspiciously_missing"), facts()
+    was_over_before = is_incident_over(cause, night, WHEN)
+    night.summary.pulled.complete = True
+
+    assert (False, True) == (was_over_before, is_incident_over(cause, night, WHEN))
 
 
 def test_an_incident_that_opens_ends_the_run_with_1():

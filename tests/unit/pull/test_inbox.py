@@ -880,7 +880,7 @@ def test_runs_between_nights_share_the_budget_and_leave_the_telling_to_the_night
     summary = account.night()
 
     assert asked < UNKNOWN_A_NIGHT
-    assert asked == summary.pulled.webhooks.missing
+    assert asked == len(summary.pulled.webhooks.missing)
     assert "L-new" in {row.id for row in account.rows(LeadRow)}
 
 

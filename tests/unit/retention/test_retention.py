@@ -17,7 +17,7 @@ from jobs.alerts.incidents import NightFacts, detect_incidents, is_incident_over
 from jobs.cancellation import StoppedBySignal
 from jobs.cli.night import account_night as commands
 from jobs.cli.night.approved_send import Backfill
-from jobs.exit_codes import UsageError
+from jobs.exit_codes import Exit, UsageError
 from jobs.ledger.outbox.backfill_and_retry import BackfillRequest
 from jobs.ledger.retention import retention
 from jobs.ledger.schema import (
@@ -264,7 +264,7 @@ def test_a_night_stands_even_if_nothing_can_be_erased(account, monkeypatch):
     with account.hold() as ledger:
         commands.erase_old(account.run(ledger), account.settings, summary)
 
-    assert (MessageKind.NOT_ERASED, 1) == (summary.erased.problem.id, summary.exit_code)
+    assert (MessageKind.NOT_ERASED, Exit.BUG) == (summary.erased.problem.id, summary.exit_code)
     assert any("could not be erased" in text for text in attention(summary))
 
 

@@ -708,6 +708,14 @@ def test_deploying_again_renews_how_ids_are_counted(server, begin, database, cha
 
 
 FIRST = """
+DROP TABLE reported_lead;
+ALTER TABLE delivery DROP COLUMN happened_after;
+ALTER TABLE lease DROP COLUMN forgotten_place;
+ALTER TABLE lease DROP COLUMN restored_at;
+ALTER TABLE cursor DROP COLUMN listed_whole;
+ALTER TABLE cursor DROP COLUMN listed;
+DROP TABLE lead_told_apart;
+ALTER TABLE lead DROP COLUMN reused_in;
 DROP TABLE former_file;
 ALTER TABLE retention_mark DROP COLUMN conversions;
 CREATE TABLE monthly_conversions (account text, count integer);

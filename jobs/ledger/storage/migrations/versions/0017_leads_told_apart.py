@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-from jobs.ledger.column_types import StoredText
+from jobs.ledger.column_types import WHOLE, StoredText
 
 revision, down_revision = "0017", "0012"
 branch_labels = depends_on = None
@@ -13,7 +13,7 @@ TEXT = StoredText()
 
 def upgrade():
     """Create the table and add the column."""
-    op.add_column("lead", sa.Column("reused_in", sa.Integer(), nullable=True))
+    op.add_column("lead", sa.Column("reused_in", WHOLE, nullable=True))
     op.create_table(
         "lead_told_apart",
         sa.Column("account", TEXT, nullable=False),
