@@ -23,7 +23,7 @@ from jobs.ledger.outbox import outbox
 from jobs.ledger.report import queries
 from jobs.ledger.runs import Ledger
 from jobs.ledger.schema import IncidentRow
-from jobs.rules.incident import Incident, IncidentId, Notice, OpenIncident
+from jobs.rules.incident import Incident, Notice, OpenIncident
 from jobs.rules.reasons import AnomalyIdentity, AnomalyKind, DestinationScope
 from jobs.run_summary import RunSummary
 from jobs.settings.compile import Rulebook, Sinks
@@ -81,18 +81,7 @@ def update_incidents(
                 row.cleared_at = now
                 session.add(row)
         session.flush()
-        return open_incidents(session, ledger.account, new)
-
-
-def open_incidents(
-    session: Session, account: str, new: Collection[IncidentId] = frozenset()
-) -> tuple[OpenIncident, ...]:
-    """Return the incidents on record that are open; those of `new` were opened tonight."""
-    return tuple(
-        OpenIncident(incidents.incident_from_row(row), row.first_seen_at, cause in new)
-        for cause, row in incidents.recorded_incidents(session, account).items()
-        if row.cleared_at is None
-    )
+        return incidents.open_incidents(session, ledger.account, new)
 
 
 def send_undelivered_notices(

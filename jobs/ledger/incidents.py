@@ -14,7 +14,7 @@ from jobs.ledger.schema import (
     IncidentRow,
 )
 from jobs.ledger.stored_values import values_from_json, values_to_json
-from jobs.rules.incident import Incident, IncidentId, IncidentKind
+from jobs.rules.incident import Incident, IncidentId, IncidentKind, OpenIncident
 from jobs.rules.reasons import AnomalyIdentity, AnomalyKind, DestinationScope, Reason
 
 _ID = TypeAdapter(IncidentId)
@@ -41,6 +41,17 @@ def incident_from_row(row: IncidentRow) -> Incident:
         with suppress(ValueError):
             return Incident(identity, values_from_json(row.details))
     return Incident(identity, {"unreadable": _kind_as_stored(row), "since": row.first_seen_at})
+
+
+def open_incidents(
+    session: Session, account: str, new: Collection[IncidentId] = frozenset()
+) -> tuple[OpenIncident, ...]:
+    """Return the incidents on record that are open; those of `new` were opened tonight."""
+    return tuple(
+        OpenIncident(incident_from_row(row), row.first_seen_at, cause in new)
+        for cause, row in recorded_incidents(session, account).items()
+        if row.cleared_at is None
+    )
 
 
 def stored_incident_id(identity: IncidentId) -> str:

@@ -9,6 +9,7 @@ NAMED = re.compile(r"google|(?<!ti)meta(?!data)|facebook", re.IGNORECASE)
 ALLOWED = {
     "cli/app.py",
     "cli/setup/check.py",
+    "cli/setup/state_restored.py",
     "cli/demo/audit.py",
     "cli/demo/play.py",
     "cli/demo/sandbox.py",

@@ -16,7 +16,6 @@ from sqlmodel import Session
 from connectors.language import N_, Language, _, in_english, using_language
 from connectors.ports import Clock
 from connectors.signals.liveness import LivenessReporter
-from jobs.alerts.notify import open_incidents
 from jobs.cancellation import StoppedBySignal, StopSignal
 from jobs.cli.accounts import (
     AccountFile,
@@ -36,6 +35,7 @@ from jobs.cli.progress import show_progress
 from jobs.cli.state import open_state_read_only
 from jobs.exit_codes import Exit, UsageError
 from jobs.ledger import runs
+from jobs.ledger.incidents import open_incidents
 from jobs.ledger.schema import Run
 from jobs.ledger.storage.state_file import LedgerError, OtherSchemaError
 from jobs.privacy.redaction import Redaction
