@@ -3127,6 +3127,20 @@ FAULTS = (
         "if False and done is not None or (if_missed",
         "tests/unit/ledger/test_run_history.py tests/unit/jobs/test_scheduler.py",
     ),
+    Fault(
+        "Meta is asked by the version in the settings",
+        "jobs/wiring/night.py",
+        "        version=meta.api_version,\n",
+        "",
+        "tests/e2e/test_check_live.py",
+    ),
+    Fault(
+        "the end that is told is that of the version in the settings",
+        "connectors/meta/sink.py",
+        "encoder.GRAPH_API_VERSIONS.get(options.version)",
+        "encoder.GRAPH_API_VERSIONS[encoder.VERSION]",
+        "tests/unit/test_versions.py",
+    ),
     # ── exported files ───────────────────────────────────────────────────────────────────────────
     Fault(
         "a lead that a file lacks may well exist",
