@@ -3132,7 +3132,7 @@ FAULTS = (
         "jobs/wiring/night.py",
         "        version=meta.api_version,\n",
         "",
-        "tests/e2e/test_check_live.py",
+        "tests/e2e/test_check_live.py::test_meta_is_asked_by_the_version_in_the_settings",
     ),
     Fault(
         "the end that is told is that of the version in the settings",
