@@ -137,6 +137,17 @@ def test_workbook_that_hides_its_ratio_is_counted_before_it_is_built(read, kind)
     assert taken < MOST_MB
 
 
+def test_directory_that_claims_larger_parts_is_not_believed(read):
+    """What a part takes in the archive is only said there, and reading ends with the data."""
+    content = bytearray(workbook(SHEET, sheet("<row/>" * MANY)))
+    entry = content.index(SHEET.encode(), content.index(b"PK\1\2")) - 46
+    content[entry + 20 : entry + 24] = (500 * MB).to_bytes(4, "little")
+    said, taken = read(bytes(content), "leads.xlsx")
+
+    assert REPEATED in said
+    assert taken < MOST_MB
+
+
 def test_document_type_in_another_encoding_is_refused(read):
     """Entities multiply what the part holds; their declaration need not be readable as ASCII."""
     content = io.BytesIO()

@@ -46,18 +46,24 @@ def expect_workbook_in_bounds(path: Path, largest: int) -> None:
                     most=largest // MB,
                 )
             )
+        size = path.stat().st_size
         for part in parts:
-            if part.file_size > max(_SMALL, _MOST_TIMES * part.compress_size):
+            if part.file_size > max(_SMALL, _MOST_TIMES * _packed_size(part, size)):
                 raise WorkbookOutOfBoundsError(
                     _("it unpacks to more than {times} times its size, as no export does", times=_MOST_TIMES)
                 )
         for part in parts:
-            _read_part(archive, part)
+            _read_part(archive, part, _packed_size(part, size))
 
 
-def _read_part(archive: zipfile.ZipFile, part: zipfile.ZipInfo) -> None:
+def _packed_size(part: zipfile.ZipInfo, archive_size: int) -> int:
+    """Return how many bytes a part may take: its directory may say anything, and none takes more than the archive."""
+    return min(part.compress_size, archive_size)
+
+
+def _read_part(archive: zipfile.ZipFile, part: zipfile.ZipInfo, packed_size: int) -> None:
     """Read a part to its end, where its checksum is compared, and count what it holds if that is XML."""
-    counter = _ElementCounter(part)
+    counter = _ElementCounter(part.filename, packed_size)
     with archive.open(part) as content:
         with suppress(ExpatError):  # it is no XML, or openpyxl finds the same fault where this ends
             while chunk := content.read(_CHUNK):
@@ -69,9 +75,9 @@ def _read_part(archive: zipfile.ZipFile, part: zipfile.ZipInfo) -> None:
 class _ElementCounter:
     """Counts the elements of one part."""
 
-    def __init__(self, part: zipfile.ZipInfo) -> None:
-        self._is_streamed = not part.filename.casefold().lstrip("/").startswith(_READ_WHOLE)
-        self._most_rows = min(MOST_ROWS, max(_FEW, part.compress_size))
+    def __init__(self, name: str, packed_size: int) -> None:
+        self._is_streamed = not name.casefold().lstrip("/").startswith(_READ_WHOLE)
+        self._most_rows = min(MOST_ROWS, max(_FEW, packed_size))
         self._rows = 0
         self._elements = 0
         self._fed = 0
