@@ -221,6 +221,7 @@ EXAMPLES: Mapping[str, Mapping[str, str]] = {
         "access_token": "${META_ACCESS_TOKEN}",
         "app_secret": "${META_APP_SECRET}",
         "graph_url": "http://127.0.0.1:8082",
+        "api_version": "v27.0",
         "funnel": "{ created: lead_received, won: sale }",
         "funnel_since": "2026-09-01",
         "in_doubt": "ask",

@@ -24,14 +24,19 @@ from connectors.records import (
 _MARGIN = timedelta(hours=4)
 """Safety margin within Meta's windows: one event that expires on its way makes Meta refuse the whole request."""
 
-GRAPH_API = ApiVersion(
-    "Graph API v26.0",
-    # Conversions API versions end with the Marketing API's, about a year after release, not after Graph's two years.
-    # No date is announced for v26.0, released 2026-07-29; the last three versions lasted at least 370 days.
-    date(2027, 8, 3),
-    "https://developers.facebook.com/docs/marketing-api/marketing-api-changelog/versions",
-    is_estimate=True,
-)
+VERSION = "v26.0"
+"""The Graph API version that is tested."""
+_VERSIONS_PAGE = "https://developers.facebook.com/docs/marketing-api/marketing-api-changelog/versions"
+# Conversions API versions end with the Marketing API's, about a year after release, not after Graph's two years.
+# No date is announced for v26.0 and v27.0, released 2026-07-29 and 2026-11-04; the last three versions lasted at least
+# 370 days.
+GRAPH_API_VERSIONS = {
+    "v24.0": ApiVersion("Graph API v24.0", date(2026, 11, 10), _VERSIONS_PAGE),
+    "v25.0": ApiVersion("Graph API v25.0", date(2027, 2, 23), _VERSIONS_PAGE),
+    VERSION: ApiVersion("Graph API v26.0", date(2027, 8, 3), _VERSIONS_PAGE, is_estimate=True),
+    "v27.0": ApiVersion("Graph API v27.0", date(2027, 11, 9), _VERSIONS_PAGE, is_estimate=True),
+}
+"""The versions whose end is known or can be estimated."""
 
 META = SinkLimits(
     # https://developers.facebook.com/documentation/ads-commerce/conversions-api/using-the-api
@@ -57,7 +62,7 @@ META = SinkLimits(
     # "Do not attempt to backfill more than 7 days by modifying event_time"
     # https://developers.facebook.com/docs/marketing-api/conversions-api/conversion-leads-integration/payload-specification
     takes_assumed_times=False,
-    version=GRAPH_API,
+    version=GRAPH_API_VERSIONS[VERSION],
 )
 
 FUNNEL = "crm"

@@ -130,7 +130,10 @@ _USAGE = ("X-Business-Use-Case-Usage", "X-Business-Use-Case")
 """Header with the time until calls are allowed again; Meta's docs give it under two names."""
 _LONGEST_WAIT = timedelta(days=7)
 NEAR_ITS_END = N_("Meta warns that the version of its API that is spoken here is over or near its end")
-INSTALL_A_NEWER = N_("Install a newer oplead-sync before Meta ends it: afterwards every event is refused, and waits.")
+INSTALL_A_NEWER = N_(
+    "Install a newer oplead-sync, or write a newer version as meta.api_version, before Meta ends it: afterwards every "
+    "event is refused, and waits."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +186,15 @@ def receipt(response: requests.Response, sent: int) -> Receipt:
     found = _receipt(response, sent)
     if isinstance(found, AnswerLost) or not warns_of_version_sunset(response):
         return found
-    return replace(found, warnings=(_("{problem}: install a newer oplead-sync", problem=_(NEAR_ITS_END)),))
+    return replace(
+        found,
+        warnings=(
+            _(
+                "{problem}: install a newer oplead-sync, or write a newer version as meta.api_version",
+                problem=_(NEAR_ITS_END),
+            ),
+        ),
+    )
 
 
 def _receipt(response: requests.Response, sent: int) -> RowOutcomes | Refused | AnswerLost:

@@ -35,7 +35,7 @@ _FAILURES: Mapping[int, str] = {
     TOKEN: _HOW_TO_RENEW,
     102: _HOW_TO_RENEW,
     368: N_("Open Account Quality in Business Manager to see what is blocked and ask for a review."),
-    2635: N_("Update oplead-sync, which speaks a version Meta has ended."),
+    2635: N_("Write a newer version as meta.api_version, or update oplead-sync: Meta has ended this one."),
 }
 # https://developers.facebook.com/docs/graph-api/reference/debug_token
 _SCOPE = re.compile(r"[a-z_]{1,50}")

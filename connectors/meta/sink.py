@@ -8,7 +8,7 @@ import re
 import string
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING
 from urllib.parse import quote
@@ -58,7 +58,7 @@ class MetaOptions:
     app_secret: str | None = field(default=None, repr=False)
     """Secret of the token's app, if the app requires `appsecret_proof`."""
     graph_url: str = "https://graph.facebook.com"
-    version: str = "v26.0"
+    version: str = encoder.VERSION
     """Graph API version; for the Conversions API it ends after about a year, like the Marketing API's.
 
     https://developers.facebook.com/docs/marketing-api/overview/versioning
@@ -85,6 +85,7 @@ class MetaSink:
 
         Raises Misconfigured if the address, the token or the app secret is malformed.
         """
+        self.limits = replace(self.limits, version=encoder.GRAPH_API_VERSIONS.get(options.version))
         self._is_validating = options.validate_only
         self._graph = GraphApi(options)
 

@@ -119,7 +119,7 @@ def rules_digest(settings: Settings) -> str:
             "google_ads": {
                 "__all__": {"credentials", "endpoint", "ads_api_endpoint", "login_customer_id", "max_per_run"}
             },
-            "meta": {"__all__": {"access_token", "app_secret", "graph_url", "in_doubt", "max_per_run"}},
+            "meta": {"__all__": {"access_token", "api_version", "app_secret", "graph_url", "in_doubt", "max_per_run"}},
             "conversions": {"__all__": {"name"}},
         },
     )

@@ -321,7 +321,7 @@ class NotificationThresholds(Strict):
     """The share accepted is this many points below its usual level."""
     expires_within: Span = timedelta(days=3)
     """How long before they expire to warn about conversions that cannot be sent."""
-    ends_within: Span = timedelta(days=60)
+    ends_within: Span = timedelta(days=120)
     """How long before a platform ends an API version to warn about it."""
 
     @property
@@ -456,6 +456,10 @@ class MetaSettings(DestinationSettings):
     """A reference to the app's secret, if Meta asks for one."""
     graph_url: Address = AnyUrl("https://graph.facebook.com")
     """The Graph API's address, or a local server's."""
+    api_version: Annotated[
+        str, PatternConstraint(r"v[1-9][0-9]{1,2}\.0", N_("write a version of Meta's Graph API, as v26.0"))
+    ] = "v26.0"
+    """The Graph API's version, of which Meta ends each after about a year; the default is the tested one."""
     funnel: dict[
         Slug,
         Annotated[

@@ -192,6 +192,7 @@ def _meta_options(
         access_token=meta.access_token.get_secret_value(),
         app_secret=meta.app_secret.get_secret_value() if meta.app_secret else None,
         graph_url=str(meta.graph_url).rstrip("/"),
+        version=meta.api_version,
         validate_only=validate_only,
         cancel_token=cancel_token,
     )

@@ -150,6 +150,18 @@ def test_verifies_a_meta_dataset_and_its_token(company):
     assert {"meta"} == {destination for destination, _ in found}
 
 
+def test_meta_is_asked_by_the_version_in_the_settings(company):
+    """Every call of `check --live`, and of a night with its statements."""
+    company.settings["meta"]["api_version"] = "v27.0"
+    company.serve(lead("L-v27", field=f"fbclid={fbclid(27)}"))
+    assert 0 == checked(company, without_google(company))[0]
+    company.command("run", "--first-run", "--yes")
+    asked = [entry["path"] for entry in company.asked("meta")]
+
+    assert len(asked) >= 4
+    assert {"v27.0"} == {path.split("/")[1] for path in asked}
+
+
 def test_text_output_lists_failures_first_with_advice(company):
     """Verified items are only counted, and `--verbose` lists them."""
     company.settings["currency"] = "USD"

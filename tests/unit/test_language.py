@@ -405,7 +405,7 @@ NO_SENTENCES = {
     "connectors/google_ads/platform.py": {f"Google Ads API v{version}" for version in (23, 24, 25, 26)},
     "connectors/google_ads/preflight.py": {"Data Manager API", "Google Ads API"},
     "connectors/http.py": {"gzip, deflate"},
-    "connectors/meta/encode.py": {"Graph API v26.0"},
+    "connectors/meta/encode.py": {f"Graph API v{version}.0" for version in (24, 25, 26, 27)},
     "connectors/oplead/files/csv_table.py": {
         *("unexpected end", "field limit", "source.encoding: cp1252", "source.encoding: utf-16"),
         *("--encoding cp1252", "--encoding utf-16"),

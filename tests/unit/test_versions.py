@@ -8,7 +8,8 @@ from google.ads.googleads.client import _VALID_API_VERSIONS
 from connectors.google_ads import platform as google
 from connectors.google_ads.ads_api.client import VERSION
 from connectors.meta import encode as meta
-from connectors.meta.sink import MetaOptions
+from connectors.meta.sink import MetaOptions, MetaSink
+from jobs.settings.schema import MetaSettings, NotificationThresholds
 
 
 def test_each_version_end_belongs_to_the_version_in_use():
@@ -33,11 +34,31 @@ def test_an_end_known_by_month_is_its_first_day(version, month):
     assert date(*month, 1) == google.ADS_API_VERSIONS[version].ends_on
 
 
+def test_default_of_metas_version_setting_is_the_tested_version():
+    """It alone is played through by the tests."""
+    assert MetaSettings.model_fields["api_version"].default == meta.VERSION
+
+
+@pytest.mark.parametrize(
+    ("version", "ends_on"), [("v25.0", date(2027, 2, 23)), ("v26.0", date(2027, 8, 3)), ("v99.0", None)]
+)
+def test_end_that_is_told_is_that_of_the_version_in_the_settings(version, ends_on):
+    """Nothing is said of a version whose end nobody knows."""
+    found = MetaSink(MetaOptions("1", "token", version=version)).limits.version
+
+    assert ends_on == (found and found.ends_on)
+
+
+def test_an_end_is_told_120_days_ahead():
+    """Long enough to plan an upgrade."""
+    assert timedelta(days=120) == NotificationThresholds().ends_within
+
+
 def test_an_unannounced_end_is_marked_as_an_estimate():
     """Meta announces it with the next version."""
-    assert meta.GRAPH_API.is_estimate
+    assert meta.GRAPH_API_VERSIONS[meta.VERSION].is_estimate
 
 
 def test_metas_version_ends_on_the_marketing_api_schedule():
     """About a year after its release on 2026-07-29; Graph's own two years do not hold for conversions."""
-    assert timedelta(days=365) < meta.GRAPH_API.ends_on - date(2026, 7, 29) < timedelta(days=400)
+    assert timedelta(days=365) < meta.GRAPH_API_VERSIONS[meta.VERSION].ends_on - date(2026, 7, 29) < timedelta(days=400)

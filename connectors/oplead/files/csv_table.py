@@ -14,11 +14,18 @@ from typing import BinaryIO
 from connectors.errors import Misconfigured
 from connectors.language import N_, _
 from connectors.oplead.files.options import Delimiter, Encoding
-from connectors.oplead.files.table import MB, MOST_ROWS, Row, clean_column_title
+from connectors.oplead.files.table import (
+    MB,
+    MOST_COLUMNS,
+    MOST_ROWS,
+    Row,
+    clean_column_title,
+    describe_most_rows_and_columns,
+)
 
 _DELIMITERS: dict[Delimiter, str] = {";": ";", ",": ",", "tab": "\t"}
 _NAMES = {character: name for name, character in _DELIMITERS.items()}
-_LONGEST_LINE = MB  # characters; a longer one is no line of an export
+_LONGEST_LINE = MB  # characters; a longer one is no line of an export, nor is a row of several such lines
 _SAMPLED = 200
 _DECLARED = re.compile(r"sep=(.)[\r\n]*")
 """Excel's own first line, which names the delimiter."""
@@ -157,7 +164,7 @@ class CsvTable:
             except OSError as error:
                 raise self._refusal(_("it cannot be read ({strerror})", strerror=error.strerror)) from None
             if len(line) >= _LONGEST_LINE:
-                raise self._refusal(_("it has a line far longer than any lead's, so it is no CSV file"))
+                raise self._refusal(_("it has a line of more than 1 MB, as no lead has, so it is no CSV file"))
             if "\0" in line:
                 raise self._refusal(_("it is no text; export it as CSV, or {excel}", excel=_(self._hints.excel)))
             if not line:
@@ -165,14 +172,20 @@ class CsvTable:
             yield line
 
     def _read(self, lines: Iterator[str], delimiter: str, skipped: int) -> Iterator[Row]:
-        reader = csv.reader(lines, delimiter=delimiter, strict=True)
+        record = _RecordLength()
+        reader = csv.reader(record.count(lines), delimiter=delimiter, strict=True)
         start = skipped + 1
         try:
             for number, cells in enumerate(reader):
-                if number > MOST_ROWS:
-                    raise self._refusal(_("it has more rows than any export has; export fewer leads"))
+                if number > MOST_ROWS or len(cells) > MOST_COLUMNS:
+                    raise self._refusal(describe_most_rows_and_columns())
                 yield Row(start, tuple(cells))
                 start = reader.line_num + skipped + 1
+                record.characters = 0
+        except _EndlessRecordError:
+            raise self._refusal(
+                _("the row at line {start} has more than 1 MB, as no lead has; export it again", start=start)
+            ) from None
         except csv.Error as error:
             if "unexpected end" in str(error) or "field limit" in str(error):
                 raise self._refusal(
@@ -217,6 +230,25 @@ class CsvTable:
         others = [mark for other in _NAMES if other != delimiter for mark in (f'{other}"', f'"{other}')]
         strange = any(mark in str(cell) for row in rows for cell in row.cells for mark in others)
         return _DelimiterTrial(titles, are_alike=alike and not strange)
+
+
+class _EndlessRecordError(Exception):
+    """A row goes on over more lines than any lead's."""
+
+
+class _RecordLength:
+    """How long one row is, over all its lines."""
+
+    def __init__(self) -> None:
+        self.characters = 0
+
+    def count(self, lines: Iterator[str]) -> Iterator[str]:
+        """Pass lines on while their row is of a possible length."""
+        for line in lines:
+            self.characters += len(line)
+            if self.characters > _LONGEST_LINE:
+                raise _EndlessRecordError
+            yield line
 
 
 class _DelimiterTrial:

@@ -4,10 +4,10 @@ from glob import iglob
 from pathlib import Path
 
 from connectors.errors import Misconfigured
-from connectors.language import _, format_integer
+from connectors.language import _
 from connectors.oplead.files.csv_table import CsvTable
 from connectors.oplead.files.options import ExportFileOptions
-from connectors.oplead.files.table import MB, MOST_COLUMNS, ExportFileTable, StampedFile
+from connectors.oplead.files.table import MB, ExportFileTable, StampedFile
 
 _LOCKS = ("~$", ".~")
 """How the names of the files begin that Excel and LibreOffice keep beside an open workbook."""
@@ -66,10 +66,6 @@ def open_export_table(file: StampedFile, options: ExportFileOptions) -> ExportFi
 def _expect_titles(path: Path, titles: tuple[str, ...]) -> None:
     if not any(titles):
         raise Misconfigured(_("{path}: it has no titles; its first line must name the columns", path=path))
-    if len(titles) > MOST_COLUMNS:
-        raise Misconfigured(
-            _("{path}: it has {count} columns, more than any export has", path=path, count=format_integer(len(titles)))
-        )
     twice = sorted({title for title in titles if title and titles.count(title) > 1})
     if twice:
         # A first line that is no line of titles may hold somebody's data.

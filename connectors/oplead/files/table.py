@@ -10,7 +10,7 @@ from stat import S_ISREG
 from typing import Protocol
 
 from connectors.errors import Misconfigured
-from connectors.language import _
+from connectors.language import _, format_integer
 from connectors.text import strip_control_characters
 
 Cell = str | Decimal | bool | None
@@ -33,6 +33,15 @@ class Row:
 def clean_column_title(cell: Cell) -> str:
     """Return a title fit to compare, store and show: on one line, without control characters."""
     return " ".join(strip_control_characters("" if cell is None else str(cell)).split())[:_LONGEST_TITLE]
+
+
+def describe_most_rows_and_columns() -> str:
+    """Return what is wrong with a file that has more of either than any export."""
+    return _(
+        "it has more than {rows} rows or {columns} columns, as no export has; export fewer leads",
+        rows=format_integer(MOST_ROWS),
+        columns=format_integer(MOST_COLUMNS),
+    )
 
 
 class ExportFileTable(Protocol):

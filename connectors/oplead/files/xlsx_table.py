@@ -2,7 +2,6 @@
 
 import math
 import warnings
-import zipfile
 from collections.abc import Generator, Iterator
 from contextlib import closing, contextmanager
 from datetime import date, datetime, timedelta
@@ -14,10 +13,17 @@ from openpyxl import load_workbook
 
 from connectors.errors import Misconfigured
 from connectors.language import N_, _
-from connectors.oplead.files.table import MB, MOST_COLUMNS, MOST_ROWS, Cell, Row, clean_column_title
+from connectors.oplead.files.table import (
+    MOST_COLUMNS,
+    MOST_ROWS,
+    Cell,
+    Row,
+    clean_column_title,
+    describe_most_rows_and_columns,
+)
+from connectors.oplead.files.xlsx_bounds import WorkbookOutOfBoundsError, expect_workbook_in_bounds
 
 warnings.filterwarnings("ignore", category=UserWarning, module="openpyxl")  # about styles and extensions
-_MOST_PARTS = 2_000
 _HALF_A_SECOND = timedelta(microseconds=500_000)
 _DAMAGED = N_("it is no whole Excel workbook (.xlsx), so it is cut or damaged; export it again")
 _EXACT = 10**15
@@ -59,27 +65,15 @@ class XlsxTable:
         return Misconfigured(f"{self._path}: {why}")
 
     def _check_archive_safety(self, largest: int) -> None:
-        """Check the archive before anything is unpacked: its directory bounds what each part may unpack to."""
+        """Check the archive before openpyxl builds anything of it."""
         try:
-            with zipfile.ZipFile(self._path) as archive:
-                parts = archive.infolist()
-                is_bomb = len(parts) > _MOST_PARTS or sum(part.file_size for part in parts) > largest
-                is_sound = is_bomb or (
-                    archive.testzip() is None and not any(_declares_document_type(archive, one) for one in parts)
-                )
+            expect_workbook_in_bounds(self._path, largest)
         except OSError as error:
             raise self._refusal(_("it cannot be read ({strerror})", strerror=error.strerror)) from None
+        except WorkbookOutOfBoundsError as error:
+            raise self._refusal(str(error)) from None
         except Exception:  # noqa: BLE001 - a damaged archive fails in as many ways as its format has parts
             raise self._refusal(_(_DAMAGED)) from None
-        if is_bomb:
-            raise self._refusal(
-                _(
-                    "it unpacks to more than {most} MB, eight times source.largest_mb; export fewer leads",
-                    most=largest // MB,
-                )
-            )
-        if not is_sound:
-            raise self._refusal(_(_DAMAGED))
 
     @contextmanager
     def _workbook(self) -> Iterator[Any]:
@@ -103,19 +97,13 @@ class XlsxTable:
 
     def _expect_bounded(self, rows: int, columns: int) -> None:
         if rows > MOST_ROWS or columns > MOST_COLUMNS:
-            raise self._refusal(_("it has more rows or columns than any export has; export fewer leads"))
+            raise self._refusal(describe_most_rows_and_columns())
 
     def _chosen(self, workbook: Any) -> Any:
         sheets = [sheet for sheet in workbook.worksheets if self._sheet in (None, sheet.title)]
         if not sheets:
             raise self._refusal(_("it has no sheet called {sheet}; correct source.sheet", sheet=self._sheet))
         return sheets[0]
-
-
-def _declares_document_type(archive: zipfile.ZipFile, part: zipfile.ZipInfo) -> bool:
-    """Whether a part declares a document type: no workbook needs one, and it may multiply what the part holds."""
-    with archive.open(part) as content:
-        return b"<!DOCTYPE" in content.read(4096).upper()
 
 
 def _cell(cell: Any) -> Cell:

@@ -120,7 +120,7 @@ def _user_facing_message(refusal: MetaRefusal, *, language: object, indexed: obj
     return {"error_user_title": rule.title if english else rule.french, "error_user_msg": message}
 
 
-OLDEST, NEWEST = 23, 26
+OLDEST, NEWEST = 23, 27
 """The oldest and newest Graph API versions served."""
 _VERSIONS = frozenset(f"v{number}.0" for number in range(OLDEST, NEWEST + 1))
 _DATASETS = {token: dataset for dataset, token in TOKENS.items()}

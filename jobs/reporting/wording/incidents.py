@@ -262,8 +262,8 @@ INCIDENTS: Mapping[IncidentKind, IncidentTexts] = {
             NEW_LINE,
             MessagePart(
                 N_(
-                    "Install a newer oplead-sync before that; afterwards every call is refused, and conversions wait "
-                    "until it is done."
+                    "Install a newer oplead-sync before that (for Meta, a newer `api_version` will do); afterwards "
+                    "every call is refused, and conversions wait until it is done."
                 )
             ),
         ),

@@ -12,6 +12,7 @@ import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 from facebook_business.api import FacebookAdsApi
@@ -20,7 +21,8 @@ from facebook_business.session import FacebookSession
 from connectors.errors import Misconfigured
 from connectors.meta.preflight import MetaInspector
 from connectors.meta.sink import MetaOptions, MetaSink
-from connectors.records import AnswerLost, RequestNotSent, RowOutcomes
+from connectors.meta.statements import MetaStatementReader
+from connectors.records import AnswerLost, RequestNotSent, RowOutcomes, SentRequest
 
 TOKEN = "EAAGinventedTOKEN0123456789"
 SECRET = "0123456789abcdef-invented"
@@ -78,11 +80,17 @@ def test_reads_send_the_token_only_in_a_header(meta):
 
 
 def test_configured_api_version_is_used(meta):
-    """The version is a setting."""
+    """The version is a setting, for uploads, for `check --live` and for statements."""
     meta.use(version="v27.0")
     meta.submit()
+    list(meta.inspector.preflight([]))
+    list(meta.inspector.check_recent_uploads())
+    since, until = datetime(2026, 11, 1, tzinfo=UTC), datetime(2026, 11, 2, tzinfo=UTC)
+    MetaStatementReader(meta.options).read_statements(since, until, [SentRequest(meta.target, since, 3, None)])
 
     assert "/v27.0/1234567890/events" == meta.calls[0].path
+    assert {"v27.0"} == {call.path.split("/")[1] for call in meta.calls}
+    assert len(meta.calls) >= 6
 
 
 def test_concurrent_accounts_never_share_tokens(meta, second_meta):

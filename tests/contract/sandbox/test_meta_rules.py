@@ -272,7 +272,7 @@ def test_valid_event_is_counted(wire, event):
 
 def versions(wire: Wire) -> None:
     """rules.VERSION."""
-    answers = [wire.call(f"GET /{version}/{DATASET}") for version in ("v23.0", "v26.0", "v22.0", "v9.0")]
+    answers = [wire.call(f"GET /{version}/{DATASET}") for version in ("v23.0", "v27.0", "v22.0", "v9.0")]
 
     assert [200, 200] == [status for status, _ in answers[:2]]
     assert [(400, 2635, 0)] * 2 == [state(each) for each in answers[2:]]
@@ -282,7 +282,7 @@ def paths(wire: Wire) -> None:
     """rules.KNOWN_PATH."""
     lines = (
         f"GET /{DATASET}",
-        f"GET /v27.0/{DATASET}",
+        f"GET /v28.0/{DATASET}",
         f"GET /v26.1/{DATASET}",
         f"GET /v26.0/{DATASET}/events",
         f"POST /v26.0/{DATASET}",

@@ -344,8 +344,8 @@ def test_each_anomaly_raises_a_notice_of_its_own():
 # ── API versions ─────────────────────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize(("ends_on", "is_told"), [(date(2026, 11, 9), True), (date(2026, 11, 10), False)])
-def test_api_version_end_is_announced_sixty_days_ahead(ends_on, is_told):
+@pytest.mark.parametrize(("ends_on", "is_told"), [(date(2027, 1, 8), True), (date(2027, 1, 9), False)])
+def test_api_version_end_is_announced_120_days_ahead(ends_on, is_told):
     """The days are those of the account's calendar."""
     version = ApiVersion("Ads API v1", ends_on, "https://vendor.example/sunset")
     told = found(versions=frozenset({version}))

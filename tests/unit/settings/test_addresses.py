@@ -69,6 +69,14 @@ def test_a_sandbox_clock_is_refused_beside_a_real_platform(complaints, key_file,
     assert [f"{NOT_LOCAL}: {named}"] == complaints(**(LOCAL | change))
 
 
+@pytest.mark.parametrize("version", ["26", "'26.0'", "v26", "v26.1", "latest", "v26.0/me"])
+def test_a_version_of_metas_api_has_the_form_of_one(complaints, version):
+    """It becomes a part of every address."""
+    (said,) = complaints(meta=f"{{ dataset_id: 1, access_token: '${{META_ACCESS_TOKEN}}', api_version: {version} }}")
+
+    assert said.startswith("meta.api_version: ")
+
+
 def test_a_remote_token_address_rules_out_a_sandbox_clock(complaints):
     """The key file holds it; Google's own token endpoint would receive false times too."""
     assert [f"{NOT_LOCAL}: token_uri in the key file of google_ads.credentials"] == complaints(**LOCAL)
