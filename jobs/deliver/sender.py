@@ -63,11 +63,14 @@ REPLAYS_APART = timedelta(hours=12)
 
 
 class Turn(Enum):
-    """Why something is sent."""
+    """Which turn of a run something has."""
 
-    REPLAY = "in doubt since an earlier run"
-    NEW = "never in doubt before"
-    AGAIN = "unanswered in this run"
+    REPLAY = "replay"
+    """It was in doubt before this run sent anything."""
+    NEW = "new"
+    """None of it was in doubt before."""
+    AGAIN = "again"
+    """It went unanswered in this run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -520,6 +523,7 @@ class PriorityBatches:
     target: Target
     batches: tuple[tuple[int, ...], ...]
     kind: Turn
+    """Which turn this is."""
 
 
 def _kept_failing(why: str) -> StopCause:
