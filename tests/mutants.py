@@ -2459,6 +2459,13 @@ FAULTS = (
         "tests/unit/deliver/test_sender.py tests/e2e/test_meta_doubles.py",
     ),
     Fault(
+        "no row in doubt starves until its time ends",
+        "jobs/deliver/sender.py",
+        "part = 0 if self._is_replay_limited else request",
+        "part = request",
+        "tests/unit/deliver/test_unanswered.py",
+    ),
+    Fault(
         "three replays, then nobody will know",
         "jobs/deliver/sender.py",
         "if len(in_doubt.unanswered) > REPLAY_RUNS:",

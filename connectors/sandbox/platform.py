@@ -28,7 +28,10 @@ class FaultKind(StrEnum):
     CUT_AFTER = "cut_after"
     """Let the platform process the request, then close the connection without an answer."""
     FINISHED_LATE = "finished_late"
-    """Close the connection at once; the platform processes the request `seconds` later, by the sandbox's clock."""
+    """Close the connection at once; the platform processes the request `seconds` later, by the sandbox's clock.
+
+    Over gRPC it never does.
+    """
     FAILED_AFTER = "failed_after"
     """Let the platform process the request, then answer with an error in the platform's own format."""
     TRUNCATED = "truncated"

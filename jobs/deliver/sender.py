@@ -5,6 +5,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from enum import Enum
 from itertools import product
 from typing import assert_never
 
@@ -59,6 +60,17 @@ REPLAY_RUNS = 3
 """Further runs that replay a lost answer before it is given up as unknowable."""
 REPLAYS_APART = timedelta(hours=12)
 """Minimum gap between replays: a failed run may be restarted within minutes, or by hand."""
+
+
+class Turn(Enum):
+    """Which turn of a run something has."""
+
+    REPLAY = "replay"
+    """It was in doubt before this run sent anything."""
+    NEW = "new"
+    """None of it was in doubt before."""
+    AGAIN = "again"
+    """It went unanswered in this run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,18 +207,27 @@ class Sender:
         """Yield what to send next, re-evaluated after each turn.
 
         What is in doubt goes first, until one of its parts goes unanswered again. Then what is due goes before the
-        rest, so that a few rows that never get an answer hold up nothing else.
+        rest, so that a few rows that never get an answer hold up nothing else. Where replays are limited in time, they
+        go on until one more silence would end the run, and all have their first try before any has a second.
         """
         replays = deque(
-            PriorityBatches(target, (batch,)) for target, batch in (self._replays() if self.sending.replays else ())
+            PriorityBatches(target, (batch,), Turn.REPLAY)
+            for target, batch in (self._replays() if self.sending.replays else ())
         )
-        while replays and not self.unanswered:
+        silences = UNANSWERED_IN_A_ROW - 1 if self._is_replay_limited else 1
+        while replays and self.unanswered < silences:
             yield replays.popleft()
         for target, due in self._due_by_target().items():
             for batch in self._due_batches(target, due):
-                yield PriorityBatches(target, (batch,), is_new=True)
-        while self.set_aside or replays:
-            yield (self.set_aside or replays).popleft()
+                yield PriorityBatches(target, (batch,), Turn.NEW)
+        first, then = (replays, self.set_aside) if self._is_replay_limited else (self.set_aside, replays)
+        while first or then:
+            yield (first or then).popleft()
+
+    @property
+    def _is_replay_limited(self) -> bool:
+        """Whether what is in doubt may have no later night to be replayed in."""
+        return self.sink.limits.replay_within is not None
 
     def _due_by_target(self) -> Mapping[Target, DueFilter]:
         """Targets with something due, and what selects it: conversions by the settings, corrections as recorded."""
@@ -282,9 +303,10 @@ class Sender:
         """Return batches of deliveries in doubt whose replay is due; give up those replayed often enough.
 
         Rows last sent together are replayed together, oldest request first. So a batch that was split stays split, and
-        every part gets its turn, however many nights that takes.
+        every part gets its turn, however many nights that takes. Where replays are limited in time, there may be no
+        later night: all rows of a target go together, so that each has its try.
         """
-        found: defaultdict[tuple[int, Target], list[int]] = defaultdict(list)
+        found: defaultdict[tuple[int, Target], list[tuple[int, int]]] = defaultdict(list)
         given_up: defaultdict[tuple[Reason, str], list[SentRow]] = defaultdict(list)
         account, corrections = self.run_context.ledger.account, self.scope.corrections
         with self.run_context.ledger.write_transaction() as session:
@@ -293,14 +315,17 @@ class Sender:
                 if why is not None:
                     given_up[why].append(in_doubt.row)
                 elif not self._has_to_wait(in_doubt):
-                    found[in_doubt.last_request, in_doubt.target].append(in_doubt.row.id)
+                    request = in_doubt.last_request
+                    part = 0 if self._is_replay_limited else request
+                    found[part, in_doubt.target].append((request, in_doubt.row.id))
             moving = Transaction(session, self.run_context.ledger, self.run_context.now(), self.done)
             for why, rows in given_up.items():
                 moving.settle_rows(rows, Settlement(DeliveryState.UNCONFIRMED, *why))
+        parts = sorted((sorted(rows), target) for (_, target), rows in found.items())
         return [
-            (target, tuple(left[start : start + self._max_rows_per_request(target)]))
-            for (_, target), left in sorted(found.items())
-            for start in range(0, len(left), self._max_rows_per_request(target))
+            (target, tuple(row for _, row in rows[start : start + self._max_rows_per_request(target)]))
+            for rows, target in parts
+            for start in range(0, len(rows), self._max_rows_per_request(target))
             if not self._asks_a_human
         ]
 
@@ -337,9 +362,11 @@ class Sender:
         breaker = CircuitBreaker()
         waiting = [part for batch in turn.batches for part in self._split_colliding(batch)]
         while waiting:
-            # While nothing answers, probe with one row instead of putting its whole part in doubt.
-            part, *waiting = single_row_first(waiting) if self.unanswered else waiting
-            follow = self._try(turn.target, part, breaker, 1 if self.unanswered else turn.tries)
+            # While nothing answers, probe with one row instead of putting its whole part in doubt; a replay is already.
+            probes = self.unanswered and turn.kind is not Turn.REPLAY
+            part, *waiting = single_row_first(waiting) if probes else waiting
+            once = self.unanswered or turn.kind is Turn.AGAIN
+            follow = self._try(turn.target, part, breaker, 1 if once else ATTEMPTS)
             match follow:
                 case SendingStop():
                     return follow
@@ -347,14 +374,14 @@ class Sender:
                     waiting = breaker.next_batches([*follow.batches, *waiting])
                 case TryAgain():
                     self.unanswered, self.silence = self.unanswered + 1, follow.why
-                    self.new_unanswered = self.new_unanswered or turn.is_new
+                    self.new_unanswered = self.new_unanswered or turn.kind is Turn.NEW
                     if self.unanswered >= UNANSWERED_IN_A_ROW or self._asks_a_human:
                         return self._make_no_answer_stop()
-                    # A single new row that was tried only once gets a second try, in case of a momentary outage.
-                    once_more = [follow.batch] if turn.is_new and not follow.at_once else []
+                    # A single row that was tried only once gets a second try, in case of a momentary outage.
+                    once_more = [] if turn.kind is Turn.AGAIN or follow.at_once else [follow.batch]
                     _, smaller = bisect(follow.batch, ())
                     if smaller := smaller or once_more:
-                        self.set_aside.append(PriorityBatches(turn.target, tuple(smaller), tries=1))
+                        self.set_aside.append(PriorityBatches(turn.target, tuple(smaller), Turn.AGAIN))
                     self._sleep(follow.wait)
                 case _:
                     assert_never(follow)
@@ -495,10 +522,8 @@ class PriorityBatches:
 
     target: Target
     batches: tuple[tuple[int, ...], ...]
-    is_new: bool = False
-    """Whether none of it was in doubt before."""
-    tries: int = ATTEMPTS
-    """Attempts per batch while there is no answer."""
+    kind: Turn
+    """Which turn this is."""
 
 
 def _kept_failing(why: str) -> StopCause:

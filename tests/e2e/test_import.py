@@ -110,9 +110,11 @@ def killed_and_run_again(oplead, file, kills, nth):
         with ended(Forked(arguments, environ=environ, cwd=oplead.folder, prelude=prelude)) as process:
             process.wait(500)
             assert -signal.SIGKILL == process.returncode, process.communicate()
-    with ended(Forked(arguments, environ=environ, cwd=oplead.folder)) as process:
-        said = process.communicate(500)
-        assert Exit.DONE == process.returncode, said
+    for more, code in (((), Exit.ATTENTION), (("--create-again",), Exit.DONE)):
+        with ended(Forked([*arguments, *more], environ=environ, cwd=oplead.folder)) as process:
+            said = process.communicate(500)
+            assert code == process.returncode, said
+        later(oplead, 31)
 
 
 @pytest.mark.parametrize(

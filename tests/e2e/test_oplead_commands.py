@@ -193,7 +193,7 @@ def test_a_dry_run_and_a_no_write_nothing(oplead, capsys, monkeypatch):
 
 
 def test_a_lead_whose_creation_was_not_answered_needs_a_human(oplead, capsys):
-    """It may be there, where another one is like it: exit code 1, how to look, and no second request."""
+    """It may be there, where another one is like it: exit code 1, when it is looked for, and no second request."""
     folder = oplead.folder / "elsewhere"
     folder.mkdir()
     Oplead(oplead.sandbox, folder).create(capsys)
@@ -206,7 +206,13 @@ def test_a_lead_whose_creation_was_not_answered_needs_a_human(oplead, capsys):
     said = capsys.readouterr().out
     assert Exit.ATTENTION == code
     assert "Nobody knows whether it was written" in said
+    assert re.search(r"It is looked for at \w+ \d", said)
+    oplead.sandbox.clock.advance(oplead.sandbox.clock.now() + timedelta(minutes=31))
+    with oplead.context() as context:
+        lead_writes.create(context, lead_from_options(JEANNE, [], context.known.settings.zone))
+    said = capsys.readouterr().out
     assert "leads list --since 2026-09-01" in said
+    assert "--not-created" in said
     assert before + 1 == oplead.log.count("POST /v1/leads")
 
 
@@ -476,12 +482,13 @@ def test_a_document_whose_answer_was_lost_is_not_sent_again(oplead, capsys):
     assert 1 == oplead.log.count(f"POST {path}")
 
 
-def test_a_document_waits_for_a_platform_that_is_busy(oplead, capsys):
-    """A 429 wrote nothing: it is tried again after a minute."""
+def test_a_document_is_not_sent_twice_to_a_platform_that_is_busy(oplead, capsys):
+    """A 429 may come after it was added: a human looks."""
     new = oplead.create(capsys)
     oplead.fail(f"/v1/leads/{new}/document/add", status=429)
 
-    assert Exit.DONE == oplead.run(documents.send_lead_documents, new, [quote(oplead.folder)])
+    assert Exit.ATTENTION == oplead.run(documents.send_lead_documents, new, [quote(oplead.folder)])
+    assert "a second copy would stay" in capsys.readouterr().out
 
 
 # ── statuses ─────────────────────────────────────────────────────────────────────────────────────
@@ -529,7 +536,7 @@ def test_after_a_lost_answer_the_lead_is_read_and_set_again_only_if_it_differs(o
 
     assert Exit.DONE == oplead.run(statuses.set_lead_status, new, "Nurserie", force=False)
     get = f"GET /v1/leads/{new}"
-    assert [get, f"PUT {path}", get, *([f"PUT {path}"] if again else [])] == [
+    assert [get, f"PUT {path}", get, *([f"PUT {path}", get] if again else [])] == [
         entry for entry in oplead.log if new in entry
     ]
     assert "Nurserie" == oplead.lead(new)["status"]
@@ -819,7 +826,7 @@ def test_commands_are_typed_with_an_unfinished_file(oplead):
         (("leads", "import", "none.csv", "--columns", "none.yaml", "--yes"), "none.yaml: there is no such file"),
         (("leads", "export", "nodir/x.csv"), "nodir/x.csv: its folder does not exist"),
         (("webhooks", "subscribe", "--event", "foo", "--yes"), "Invalid value for '--event': 'foo' is not one of"),
-        (("leads", "import", "x.csv", "--in-doubt", "foo"), "Invalid value for '--in-doubt': 'foo' is not one of"),
+        (("leads", "import", "x.csv", "--created", "--not-created"), "write one of --created, --create-again and"),
         (("document", "add", "L-1", "none.pdf", "--yes"), "there is no such file"),
     ],
 )

@@ -307,7 +307,7 @@ def test_handler_exception_is_a_logged_500(ask, url, platform, caplog):
         {"server": "oplead", "kind": "status", "count": True},
         {"server": "oplead", "kind": "status", "after": -1},
         {"server": "oplead", "kind": "status", "status": 99},
-        {"server": "oplead", "kind": "hang", "seconds": 61},
+        {"server": "oplead", "kind": "hang", "seconds": 3601},
         {"server": "oplead", "kind": "hang", "seconds": -1},
     ],
 )

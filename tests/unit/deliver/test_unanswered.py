@@ -388,7 +388,7 @@ def test_few_unknown_outcomes_do_not_stop_the_platform(account):
 
 
 def test_silent_platform_gets_few_copies_if_each_may_count(account):
-    """An event is sent at most twice a night and four times in all, even if each copy is accepted."""
+    """An event is sent at most twice a night until its 48 hours end, even if each copy is accepted."""
     forgets(account, 40)
     account.sink.script.extend([fakes.lost_after] * FOREVER)
     for night in range(4):
@@ -400,7 +400,7 @@ def test_silent_platform_gets_few_copies_if_each_may_count(account):
         assert max((copies(account) - before).values(), default=0) <= 2
         assert len(account.sink.calls) - requests <= 3
 
-    assert max(copies(account).values()) <= 4
+    assert max(copies(account).values()) <= 2 * 3
     assert account.sink.counted == copies(account)
 
 
@@ -469,3 +469,76 @@ def test_local_refusal_is_not_an_answer(account):
 
     assert [12] * TRIES + [1, 1, 1] == sizes(account)
     assert {GOOGLE: "HTTP 500, at every try"} == stops(done)
+
+
+SIX_NIGHTS, A_NIGHT = 6, 50
+OUTAGES = {(1, 9), (2, 0), (4, 12)}
+"""Before which call of which night a platform falls silent for three calls."""
+
+
+def fall_silent(account, *calls):
+    """Lose the answers to three calls in a row, from each of these on, and answer all others."""
+    lost = {first + more for first in calls for more in range(3)}
+    account.sink.script.clear()
+    account.sink.script.extend(fakes.lost_before if number in lost else fakes.take for number in range(FOREVER))
+
+
+def may_be_tried(row, now):
+    """Whether a row is in doubt and its time has not ended."""
+    return row.state == "in_doubt" and now - row.in_doubt_since <= 48 * HOUR
+
+
+def test_every_row_in_doubt_is_tried_on_each_night_until_its_time_ends(account):
+    """Some three hundred are sent over six nights, and short outages cost a few percent of the calls."""
+    untried = {}
+    calls = 0
+    for night in range(SIX_NIGHTS):
+        account.clock.time = NIGHT + night * (DAY + timedelta(minutes=1))
+        forgets(account, A_NIGHT, first=1 + night * A_NIGHT, batch=3)
+        in_doubt = {row.key for row in account.rows() if may_be_tried(row, account.clock.now())}
+        account.sink.calls.clear()
+        fall_silent(account, *(call for at, call in OUTAGES if at == night))
+        account.deliver()
+        untried[night] = in_doubt - set(copies(account))
+        calls += len(account.sink.calls)
+
+    assert set() == set().union(*untried.values())
+    assert 3 * len(OUTAGES) < calls / 10
+    assert {"accepted", "unconfirmed"} == set(standing(account))
+    assert standing(account)["unconfirmed"] <= 5  # those of the second night, as the third began with an outage
+
+
+def test_row_in_doubt_is_tried_twice_in_its_last_night(account):
+    """A single lost answer does not use up the one night that is left to it."""
+    forgets(account, 1)
+    fall_silent(account, 0)
+    account.deliver()
+    account.clock.time = NIGHT + DAY
+    account.sink.script.clear()
+    account.sink.script.append(fakes.lost_before)
+    account.deliver()
+
+    assert {"accepted": 1} == standing(account)
+
+
+@pytest.mark.parametrize("silences", [1, 2])
+def test_no_row_in_doubt_waits_behind_what_got_no_answer(account, silences):
+    """Rows that got no answer from two actions are tried before anything new, and the new is sent."""
+    routes = (route("appointment", target=OTHER), route())
+    account.sink.asynchronous = False
+    account.sink.limits = replace(account.sink.limits, replay_within=48 * HOUR)
+    account.book = rulebook(*(replace(each, limits=account.sink.limits) for each in routes))
+    account.put(*(lead(f"L-{number}") for number in range(1, 9)))
+    account.prepare()
+    fall_silent(account, 0)
+    account.deliver()
+    in_doubt = {row.key for row in account.rows() if row.state == "in_doubt"}
+    account.clock.time = NIGHT + DAY
+    account.sink.calls.clear()
+    account.sink.script.clear()
+    account.sink.script.extend([fakes.lost_before] * silences)
+    account.deliver()
+
+    tried = {event.key for call in account.sink.calls[:2] for event in call.events}
+    assert in_doubt <= tried
+    assert {"accepted": 16} == standing(account)

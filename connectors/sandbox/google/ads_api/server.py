@@ -180,7 +180,7 @@ class GoogleAdsServer:
             if context.add_callback(over.set):  # until the caller gives up or the server stops, at the latest
                 over.wait(fault.seconds)
         match fault.kind:
-            case FaultKind.HANG | FaultKind.CUT_BEFORE:
+            case FaultKind.HANG | FaultKind.CUT_BEFORE | FaultKind.FINISHED_LATE:
                 return _BROKEN
             case FaultKind.STATUS:
                 return _planted_http_refusal(503 if fault.status is None else fault.status, fault.retry_after)

@@ -1,0 +1,51 @@
+"""A lead that Oplead finishes late is found by `schedule` and by the night, and sent once."""
+
+from datetime import timedelta
+
+import pytest
+
+from connectors.sandbox.platform import FaultKind, PlannedFault
+from jobs.exit_codes import Exit
+from jobs.oplead_commands.creation.outbox import LeadCreationState, lead_creation_outbox_path, open_outbox
+from tests.e2e.support.typed import type_in
+from tests.e2e.test_reads_only import schedule
+
+LEAD = ("--email", "jeanne.exemple@example.com", "--last-name", "Exemple", "--yes")
+
+
+def create_late(company):
+    """Create a lead that Oplead finishes five minutes after the connection was cut."""
+    company.settings.setdefault("oplead", {})["write"] = {"fields": {"email": "contact.email", "last_name": "contact.lastname"}}
+    company.sandbox.faults.plant(PlannedFault("oplead", FaultKind.FINISHED_LATE, path="/v1/leads", seconds=300))
+    return type_in(company, "oplead", "leads", "create", *LEAD)
+
+
+def states(company):
+    """The state of each lead on record."""
+    path = lead_creation_outbox_path(company.state.parent, company.settings["account"])
+    with open_outbox(path) as outbox:
+        return [one.state for one in outbox._select("", ())]
+
+
+def of_email(company):
+    """How many leads Oplead has of the person."""
+    return sum(
+        (lead.get("contact") or {}).get("email") == "jeanne.exemple@example.com"
+        for lead in company.sandbox.oplead.leads().values()
+        if lead
+    )
+
+
+@pytest.mark.parametrize("look", [schedule, lambda company: type_in(company, "run")], ids=["schedule", "night"])
+def test_a_lead_that_was_finished_late_is_found_without_its_command(company, look):
+    """Nobody types anything again, and it is there once."""
+    company.settings["schedule"] = {"daily": "05:30"}
+    company.night()
+    assert Exit.ATTENTION == create_late(company).code
+    assert [LeadCreationState.IN_DOUBT] == states(company)
+    company.clock.advance(company.clock.now() + timedelta(minutes=6))
+
+    look(company)
+
+    assert [LeadCreationState.CREATED] == states(company)
+    assert 1 == of_email(company)
