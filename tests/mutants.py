@@ -2689,6 +2689,20 @@ FAULTS = (
         "if True:",
         "tests/unit/rules/test_webhook_history.py",
     ),
+    Fault(
+        "a report that a reading has settled is not taken up again by a later one",
+        "jobs/rules/webhook_confirmation.py",
+        "    return event.received_at <= previously or change.at - event.time.at > _DAY\n",
+        "    return False\n",
+        "tests/unit/rules/test_forged_populations.py",
+    ),
+    Fault(
+        "a held report that a reading on record has settled dates nothing later",
+        "jobs/rules/webhook_confirmation.py",
+        "if shown == was_in or order.has_passed(shown, event.label):",
+        "if False:",
+        "tests/unit/rules/test_forged_populations.py",
+    ),
     # ── it refuses rather than guesses ───────────────────────────────────────────────────────────
     Fault(
         "nothing of the past goes out on the first night",
