@@ -1863,6 +1863,13 @@ FAULTS = (
     ),
     # ── webhooks ─────────────────────────────────────────────────────────────────────────────────
     Fault(
+        "a former secret of the receiver ends on its day",
+        "jobs/webhooks/receiver.py",
+        "self.secret.is_same_secret(given) and today <= self.until",
+        "self.secret.is_same_secret(given)",
+        "tests/contract/webhooks/test_receiver.py",
+    ),
+    Fault(
         "an event is acknowledged only once it is durable",
         "jobs/webhooks/group_commit.py",
         "        await stored\n",
