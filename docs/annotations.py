@@ -101,6 +101,8 @@ EXAMPLES: Mapping[str, Mapping[str, str]] = {
         "secret": "${OPLEAD_WEBHOOK_SECRET}",
         "secret_header": "X-Webhook-Secret",
         "signature": '{ header: X-Signature, secret: "${OPLEAD_WEBHOOK_KEY}" }',
+        "provider_secret": "${OPLEAD_PROVIDER_SECRET}",
+        "accept_former": '[{ secret: "${OPLEAD_FORMER_SECRET}", until: 2027-03-01 }]',
         "listen": "127.0.0.1:8391",
         "public_url": "https://hooks.maison-durand.fr",
         "inbox": "../state/maison-durand.inbox.db",
@@ -113,6 +115,10 @@ EXAMPLES: Mapping[str, Mapping[str, str]] = {
         "confirm_within": "14 d",
         "trust": "[appointment]",
         "because": '"Oplead does not show appointments; only our proxy reaches the receiver"',
+    },
+    "FormerSecretSettings": {
+        "secret": "${OPLEAD_FORMER_SECRET}",
+        "until": "2027-03-01",
     },
     "SignatureSettings": {
         "header": "X-Signature",

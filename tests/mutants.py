@@ -1863,6 +1863,13 @@ FAULTS = (
     ),
     # ── webhooks ─────────────────────────────────────────────────────────────────────────────────
     Fault(
+        "a former secret of the receiver ends on its day",
+        "jobs/webhooks/receiver.py",
+        "self.secret.is_same_secret(given) and today <= self.until",
+        "self.secret.is_same_secret(given)",
+        "tests/contract/webhooks/test_receiver.py",
+    ),
+    Fault(
         "an event is acknowledged only once it is durable",
         "jobs/webhooks/group_commit.py",
         "        await stored\n",
@@ -2695,6 +2702,20 @@ FAULTS = (
         "if previously is None or at > previously:",
         "if True:",
         "tests/unit/rules/test_webhook_history.py",
+    ),
+    Fault(
+        "a report that a reading has settled is not taken up again by a later one",
+        "jobs/rules/webhook_confirmation.py",
+        "    return event.received_at <= previously or change.at - event.time.at > _DAY\n",
+        "    return False\n",
+        "tests/unit/rules/test_forged_populations.py",
+    ),
+    Fault(
+        "a held report that a reading on record has settled dates nothing later",
+        "jobs/rules/webhook_confirmation.py",
+        "if shown == was_in or order.has_passed(shown, event.label):",
+        "if False:",
+        "tests/unit/rules/test_forged_populations.py",
     ),
     # ── it refuses rather than guesses ───────────────────────────────────────────────────────────
     Fault(

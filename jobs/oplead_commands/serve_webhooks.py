@@ -5,7 +5,7 @@ import socket
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass
@@ -22,7 +22,14 @@ from jobs.settings.load import OpleadSection
 from jobs.settings.oplead_schema import WebhookSettings
 from jobs.webhooks.group_commit import GroupCommit
 from jobs.webhooks.inbox import INBOX_ERRORS, Inbox, InboxLocation
-from jobs.webhooks.receiver import HashedSecret, IncomingRateLimit, Receiver, SignatureScheme, WebhookEndpoint
+from jobs.webhooks.receiver import (
+    AddressSecret,
+    HashedSecret,
+    IncomingRateLimit,
+    Receiver,
+    SignatureScheme,
+    WebhookEndpoint,
+)
 from jobs.webhooks.server import ServerLimits, serve
 from jobs.wiring.oplead import webhook_body_parser
 
@@ -124,7 +131,15 @@ def _hook(one: WebhookAccount, inbox: GroupCommit) -> WebhookEndpoint:
         rate=IncomingRateLimit(webhooks.per_minute),
         parse=webhook_body_parser(one.settings, webhooks),
         inbox=inbox,
+        others=tuple(_other_secrets(webhooks)),
     )
+
+
+def _other_secrets(webhooks: WebhookSettings) -> Iterator[AddressSecret]:
+    if webhooks.provider_secret is not None:
+        yield AddressSecret(HashedSecret(webhooks.provider_secret.get_secret_value()))
+    for former in webhooks.accept_former:
+        yield AddressSecret(HashedSecret(former.secret.get_secret_value()), former.until)
 
 
 class _LateInbox:

@@ -17,7 +17,7 @@ from jobs.rules.webhook_confirmation import (
     earlier_reading_since,
     judge_report,
     latest_change_label,
-    was_refuted,
+    was_settled,
 )
 from jobs.rules.webhook_history import NO_WEBHOOKS, WebhookHistory
 
@@ -77,7 +77,8 @@ def new_status_changes(
     for event in webhooks.entries:
         found = StatusEntered(event.label, *event.time, StatusTimeOrigin.WEBHOOK, when.ended, first_seen_after)
         was_in = latest_change_label(changes, until=found.at)
-        if _is_confirmed_entry(found, label, was_in, before=before, history=history, when=when, rules=rules):
+        shown = earlier_reading_since(event, before, when.previously)
+        if _is_confirmed_entry(found, label, shown, was_in, before=before, history=history, when=when, rules=rules):
             _add(changes, [found])
     _add(changes, (change for change in history if change.date_only))
     if label is not None and label != _current_lead_label(changes, lead, zone):
@@ -90,6 +91,7 @@ def new_status_changes(
 def _is_confirmed_entry(
     found: StatusEntered,
     label: str | None,
+    shown: str | None,
     was_in: str | None,
     *,
     before: Sequence[StatusEntered],
@@ -100,11 +102,11 @@ def _is_confirmed_entry(
     """Whether the lead entered a status as a webhook says, at that time.
 
     The first reading since must confirm it: then its time lies between the last reading without it and that one. A
-    lead that is in a status already does not enter it, whatever reports it again; and Oplead's own dates win.
+    lead that is in a status already does not enter it, whatever reports it again; and Oplead's own dates win. `shown`
+    is what an earlier reading showed, if that one was the first.
     """
     if found.label == was_in or found.at > when.ended + AHEAD:
         return False
-    shown = earlier_reading_since(found.at, before, when.previously)
     if shown is not None:
         if shown == found.label:  # its time is on record
             return False
@@ -145,7 +147,7 @@ def _passed_while_held(
         and event.time.at <= proof.at
         and event.received_at > when.ended - rules.confirm_within
         and rules.order.has_passed(label, event.label)
-        and not was_refuted(event, before, when.previously)
+        and not was_settled(event, before, when.previously, rules.order)
     )
     after = min(proof.after or when.previously, proof.at)
     return [proof._replace(label=one, origin=StatusTimeOrigin.BOUNDED, after=after) for one in passed]

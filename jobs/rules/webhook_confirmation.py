@@ -8,6 +8,8 @@ from enum import Enum, auto
 from jobs.rules.model import StatusEntered, StatusTimeOrigin
 from jobs.rules.webhook_history import StatusEntryWebhook
 
+_DAY = timedelta(days=1)
+
 
 class ReportVerdict(Enum):
     """What a reading of a lead says about a status that was reported of it."""
@@ -69,26 +71,52 @@ def latest_change_label(changes: Sequence[StatusEntered], *, until: datetime | N
     return latest.label if latest else None
 
 
-def earlier_reading_since(at: datetime, known: Sequence[StatusEntered], previously: datetime | None) -> str | None:
-    """Return what the first reading from a time on showed, if that was an earlier one; None if it is the present one.
+def earlier_reading_since(
+    event: StatusEntryWebhook, known: Sequence[StatusEntered], previously: datetime | None
+) -> str | None:
+    """Return what the first reading since an event's time newly showed, if that was an earlier one; None if it is this.
 
-    `previously` is when the lead was last read; of the readings before, only those that found a change are on record.
+    Empty if it found nothing new, so that it confirms nothing. `previously` is when the lead was last read; of the
+    readings before, only those that found a change are on record.
     """
+    at = event.time.at
     if previously is None or at > previously:
         return None
-    for seen_at in sorted({change.seen_at for change in known}):
-        if seen_at >= at:
-            return latest_change_label([change for change in known if change.seen_at <= seen_at])
-    return latest_change_label(known)
+    seen_at = min((change.seen_at for change in known if change.seen_at >= at), default=None)
+    if seen_at is None:
+        return ""
+    first = min((change for change in known if change.seen_at == seen_at), key=lambda change: change.at)
+    is_first_sight = all(change.seen_at >= seen_at for change in known)
+    if not is_first_sight and _was_read_between(event, first, previously):
+        return ""
+    return latest_change_label([change for change in known if change.seen_at <= seen_at])
 
 
-def was_refuted(event: StatusEntryWebhook, changes: Sequence[StatusEntered], previously: datetime | None) -> bool:
-    """Return whether a reading before the present one, and after the event came, showed the status from before it.
+def _was_read_between(event: StatusEntryWebhook, change: StatusEntered, previously: datetime) -> bool:
+    """Whether a reading that found nothing new lies between an event's time and the next change on record.
 
-    `changes` are those on record before the present reading.
+    Only a change without a time of its own says when that was; before any other, there is one each night, and it knew
+    what had come.
+    """
+    if change.origin is StatusTimeOrigin.BOUNDED and change.after is not None:
+        return change.after >= event.time.at
+    return event.received_at <= previously or change.at - event.time.at > _DAY
+
+
+def was_settled(
+    event: StatusEntryWebhook, changes: Sequence[StatusEntered], previously: datetime | None, order: StageOrder
+) -> bool:
+    """Return whether a reading before the present one, and after the event came, said whether it is true.
+
+    It did if it showed the status from before, or one that proves the reported one. `changes` are those on record
+    before the present reading.
     """
     heard = max(event.time.at, event.received_at)
     was_in = latest_change_label(changes, until=event.time.at)
+    for seen_at in {change.seen_at for change in changes if change.seen_at >= heard}:
+        shown = latest_change_label([change for change in changes if change.seen_at <= seen_at])
+        if shown == was_in or order.has_passed(shown, event.label):
+            return True
     left = min((change for change in changes if change.at > event.time.at), key=lambda change: change.at, default=None)
     if left is None:
         return was_in is not None and previously is not None and previously >= heard

@@ -36,6 +36,7 @@ PLATFORMS = ("google_ads", "meta")
 REFERENCES = (
     *("oplead.token", "google_ads.*.credentials", "meta.*.access_token", "meta.*.app_secret"),
     *("oplead.write.form.token", "webhooks.secret", "webhooks.signature.secret"),
+    *("webhooks.provider_secret", "webhooks.accept_former.*.secret"),
     *("notify.*", "ping", "state"),
 )
 """Where `${VARIABLE}` is resolved; anywhere else it would be taken literally."""

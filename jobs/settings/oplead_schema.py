@@ -1,7 +1,7 @@
 """The model of what concerns Oplead in the configuration file: reading leads, writing them, webhooks and files."""
 
 import re
-from datetime import timedelta
+from datetime import date, timedelta
 from glob import escape
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -321,6 +321,15 @@ def _hard_to_guess(secret: SecretStr, info: ValidationInfo) -> SecretStr:
     return secret
 
 
+class FormerSecretSettings(Strict):
+    """A secret in addresses that are still out there."""
+
+    secret: Annotated[Secret, AfterValidator(_hard_to_guess)]
+    """A reference to it."""
+    until: date
+    """The last day on which it is accepted, by UTC."""
+
+
 class WebhookSettings(Strict):
     """The receiver of Oplead's webhooks, started by `oplead-sync oplead webhooks serve`."""
 
@@ -328,6 +337,10 @@ class WebhookSettings(Strict):
     """A reference to the secret that every webhook carries, 20 characters or more."""
     secret_header: HeaderName | None = None
     """The header that carries it; unset, it is the last part of the address."""
+    provider_secret: Annotated[Secret, AfterValidator(_hard_to_guess)] | None = None
+    """A reference to another one, for `provider.url`: users of Oplead may read it there, so it must not be `secret`."""
+    accept_former: tuple[FormerSecretSettings, ...] = ()
+    """Secrets of former addresses, which created leads keep as `provider.url`; each is accepted until a day."""
     signature: SignatureSettings | None = None
     """The sender's signature, if it signs."""
     listen: Annotated[
@@ -357,6 +370,12 @@ class WebhookSettings(Strict):
     because: Annotated[str, Field(min_length=10, max_length=300)] | None = None
     """Why that may be trusted; `trust` takes it."""
 
+    @property
+    def accepted_secrets(self) -> tuple[SecretStr, ...]:
+        """Every secret that the receiver takes."""
+        own = (self.secret,) if self.provider_secret is None else (self.secret, self.provider_secret)
+        return (*own, *(former.secret for former in self.accept_former))
+
     @model_validator(mode="after")
     def _trust_has_a_reason(self) -> Self:
         if bool(self.trust) != bool(self.because):
@@ -364,9 +383,17 @@ class WebhookSettings(Strict):
         return self
 
     @model_validator(mode="after")
+    def _provider_has_its_own(self) -> Self:
+        if self.provider_secret == self.secret:
+            raise ValueError(_("provider_secret must differ from secret, as others may read it in provider.url"))
+        return self
+
+    @model_validator(mode="after")
     def _secret_fits_an_address(self, info: ValidationInfo) -> Self:
+        in_addresses = [] if self.secret_header else [self.secret]
+        in_addresses += [self.provider_secret] if self.provider_secret else []
         is_known = isinstance(info.context, SecretReferenceResolver) and info.context.looks_up
-        if is_known and not self.secret_header and not _IN_A_PATH.fullmatch(self.secret.get_secret_value()):
+        if is_known and not all(_IN_A_PATH.fullmatch(each.get_secret_value()) for each in in_addresses):
             raise ValueError(
                 _(
                     "the secret is part of an address, so it has letters, digits, . _ ~ and - only; make one "

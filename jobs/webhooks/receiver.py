@@ -6,6 +6,7 @@ from base64 import b64encode
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
 from hashlib import sha256
 from http import HTTPStatus
 from typing import Literal
@@ -64,6 +65,19 @@ class HashedSecret:
         return hmac.compare_digest(self._digest, sha256(given.encode()).digest())
 
 
+@dataclass(frozen=True, slots=True)
+class AddressSecret:
+    """A secret beside the subscriptions' own, in addresses that leads were created with."""
+
+    secret: HashedSecret
+    until: date = date.max
+    """The last day on which it is accepted, by UTC."""
+
+    def is_accepted(self, given: str, today: date) -> bool:
+        """Compare in constant time, whatever the day."""
+        return self.secret.is_same_secret(given) and today <= self.until
+
+
 class IncomingRateLimit:
     """A limit on how many events an account takes per minute; a request counts as one until its events are known."""
 
@@ -102,11 +116,18 @@ class WebhookEndpoint:
     parse: Callable[[bytes], Sequence[ReceivedEvent]]
     """Parses a body received just now; raises ValueError if it is not a webhook."""
     inbox: GroupCommit
+    others: tuple[AddressSecret, ...] = ()
+    """What an address may end in instead, whatever carries the secret; a former secret may also stand in the header."""
 
     def has_matching_secret(self, request: Request) -> bool:
         """Whether a request carries this account's secret."""
-        place = request.path_params if self.header is None else request.headers
-        return self.secret.is_same_secret(place.get(self.header or "secret", ""))
+        in_address = request.path_params.get("secret", "")
+        given = in_address if self.header is None else request.headers.get(self.header, "")
+        today = datetime.now(UTC).date()
+        # Always all of them: the time taken must not reveal which one matched.
+        return any(
+            [self.secret.is_same_secret(given), *(one.is_accepted(in_address or given, today) for one in self.others)]
+        )
 
 
 class Receiver:

@@ -167,6 +167,20 @@ def test_one_receiver_serves_several_accounts(tmp_path):
     assert (["L-0"], ["L-1"]) == (first.stored(), second.stored())
 
 
+def test_the_provider_s_address_has_a_secret_of_its_own_and_former_ones_end(tmp_path):
+    """Each opens the receiver in an address, though a header carries the subscriptions' own; none is logged."""
+    more = {"PROVIDER": "p" * 32, "FORMER": "f" * 32, "OVER": "o" * 32}
+    former = '[{ secret: "${FORMER}", until: 2999-01-01 }, { secret: "${OVER}", until: 2020-01-01 }]'
+    receiver = ReceiverProcess(tmp_path, secret_header="X-Hook", provider_secret='"${PROVIDER}"', accept_former=former)
+    receiver.environ |= more
+    with receiver.start():
+        answers = [_post(receiver, body(0), f"/hooks/{secret}") for secret in (*more.values(), SECRET)]
+        receiver.stop()
+
+    assert [204, 204, 401, 401] == answers
+    assert not any(secret in receiver.log for secret in more.values())
+
+
 @pytest.mark.parametrize(
     ("change", "wanted"),
     [

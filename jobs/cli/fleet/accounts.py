@@ -166,6 +166,9 @@ def _claims(settings: Settings) -> dict[str, Path | str]:
     found = {
         "metrics": settings.metrics and settings.metrics.resolve(),
         "webhooks.secret": webhooks and webhooks.secret.get_secret_value(),
+        "webhooks.provider_secret": webhooks
+        and webhooks.provider_secret
+        and webhooks.provider_secret.get_secret_value(),
         "webhooks.inbox": webhooks and webhooks.inbox and webhooks.inbox.resolve(),
     }
     return {key: value for key, value in found.items() if value}

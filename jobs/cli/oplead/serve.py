@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -102,21 +102,21 @@ def _expect_one_receiver(accounts: Sequence[WebhookAccount]) -> None:
             )
 
 
-_OWN: Mapping[str, Callable[[WebhookAccount], object]] = {
-    "account": lambda one: one.account,
-    "webhooks.secret": lambda one: one.webhooks.secret.get_secret_value(),
+_OWN: Mapping[str, Callable[[WebhookAccount], Collection[object]]] = {
+    "account": lambda one: {one.account},
+    "webhooks.secret": lambda one: {secret.get_secret_value() for secret in one.webhooks.accepted_secrets},
     # In a database, each account has its own inbox.
-    "webhooks.inbox": lambda one: tuple(file.resolve() for file in one.inbox.storage_files) or one.account,
+    "webhooks.inbox": lambda one: {file.resolve() for file in one.inbox.storage_files},
 }
 
 
-def _repeated(values: Iterable[object]) -> tuple[int, int] | None:
-    """Return the positions of the first two equal values."""
+def _repeated(values: Iterable[Collection[object]]) -> tuple[int, int] | None:
+    """Return the positions of the first two that have a value in common."""
     places: dict[object, int] = {}
-    for place, value in enumerate(values):
-        if value in places:
-            return places[value], place
-        places[value] = place
+    for place, own in enumerate(values):
+        if common := places.keys() & own:
+            return places[common.pop()], place
+        places.update(dict.fromkeys(own, place))
     return None
 
 

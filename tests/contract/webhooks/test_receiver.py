@@ -10,7 +10,7 @@ import threading
 import time
 from base64 import b64encode
 from contextlib import closing
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from types import SimpleNamespace
 
@@ -20,7 +20,7 @@ from structlog.testing import capture_logs
 from connectors.crm import CrmEventKind, ReceivedEvent, WebhookEvent
 from connectors.records import LeadId
 from jobs.webhooks.file_inbox import WebhookInboxFile
-from jobs.webhooks.receiver import HashedSecret, IncomingRateLimit, Receiver, SignatureScheme
+from jobs.webhooks.receiver import AddressSecret, HashedSecret, IncomingRateLimit, Receiver, SignatureScheme
 from tests.contract.webhooks.conftest import PATIENCE, SECRET, request, status
 
 WON = {"event": "status_change", "eventId": "e-1", "lead": {"id": "L-1", "status": "Gagné"}}
@@ -222,6 +222,22 @@ def test_a_secret_may_stand_in_a_header(running):
         ]
 
         assert [204, 401, 401, 401] == answers
+
+
+def test_an_address_may_end_in_the_provider_s_secret_and_in_a_former_one_until_its_day(running):
+    """Whatever carries the subscriptions' own; a former secret is taken on its last day, and not on the next."""
+    today = datetime.now(UTC).date()
+    others = (
+        AddressSecret(HashedSecret("of-the-provider")),
+        AddressSecret(HashedSecret("former"), today + timedelta(days=1)),
+        AddressSecret(HashedSecret("over"), today - timedelta(days=1)),
+    )
+    for header in (None, "X-Hook"):
+        with running(header=header, others=others) as receiver:
+            paths = ("of-the-provider", "former", "over", "wrong")
+            assert [204, 204, 401, 401] == [receiver.post(WON, f"/hooks/{path}") for path in paths]
+            own = receiver.post(WON) if header is None else receiver.post(WON, "/hooks", X_Hook=SECRET)
+            assert 204 == own
 
 
 @pytest.mark.parametrize("algorithm", ["sha256", "sha512", "sha1"])

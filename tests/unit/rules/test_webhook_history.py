@@ -103,7 +103,9 @@ BY_NIGHT = [("gagne", NEXT, StatusTimeOrigin.BOUNDED)]
         pytest.param([(NEXT, DATED), (NEXT + DAY, DATED)], BY_WEBHOOK, id="the next night adds nothing"),
         pytest.param([(NINE + HOUR, DATED[:1], "RDV"), (NEXT, DATED)], BY_WEBHOOK, id="by and by"),
         pytest.param(
-            [(NEXT, DATED[1:]), (NEXT + DAY, DATED)], BY_WEBHOOK, id="one arrives after the night that read the lead"
+            [(NEXT, DATED[1:]), (NEXT + DAY, [*DATED[1:], event("RDV", NINE, received=NEXT + HOUR)])],
+            BY_WEBHOOK,
+            id="one arrives after the night that read the lead",
         ),
         pytest.param([(NEXT, ()), (NEXT + DAY, DATED)], [*BY_WEBHOOK[:2], *BY_NIGHT], id="after the night, times stay"),
         pytest.param(
