@@ -2710,13 +2710,6 @@ FAULTS = (
         "    return False\n",
         "tests/unit/rules/test_forged_populations.py",
     ),
-    Fault(
-        "a held report that a reading on record has settled dates nothing later",
-        "jobs/rules/webhook_confirmation.py",
-        "if shown == was_in or order.has_passed(shown, event.label):",
-        "if False:",
-        "tests/unit/rules/test_forged_populations.py",
-    ),
     # ── it refuses rather than guesses ───────────────────────────────────────────────────────────
     Fault(
         "nothing of the past goes out on the first night",
