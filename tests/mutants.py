@@ -36,6 +36,20 @@ class Fault:
 
 FAULTS = (
     Fault(
+        "a state from before ledgers were marked is told as that",
+        "jobs/ledger/storage/state_file.py",
+        "if tables >= _OUR_TABLES:",
+        "if False:",
+        "tests/unit/ledger/storage/test_state_files.py",
+    ),
+    Fault(
+        "a state of a revision that is no more is not taken for a newer one",
+        "jobs/ledger/storage/database.py",
+        "if revision < REVISIONS[-1]:",
+        "if False:",
+        "tests/unit/ledger/storage/test_state_files.py",
+    ),
+    Fault(
         "a read that has used its time is not begun again",
         "connectors/http.py",
         "except (UnknownHost, OutOfTime):",
