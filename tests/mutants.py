@@ -36,6 +36,13 @@ class Fault:
 
 FAULTS = (
     Fault(
+        "damage that SQLite's driver cannot decode is told as damage",
+        "jobs/ledger/storage/state_file.py",
+        '_READERS = ("sqlalchemy.", "sqlmodel.", "jobs.ledger.")',
+        '_READERS = ("sqlalchemy.", "sqlmodel.")',
+        "tests/e2e/test_damaged_states.py",
+    ),
+    Fault(
         "a state from before ledgers were marked is told as that",
         "jobs/ledger/storage/state_file.py",
         "if tables >= _OUR_TABLES:",

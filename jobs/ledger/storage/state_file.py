@@ -259,6 +259,7 @@ _BY_SQLITE = {
     "disk is full": N_("the disk is full; make room and run again: what was committed is safe"),
     "malformed": _DAMAGED,
     "decode": _DAMAGED,
+    "no such": _DAMAGED,
     "not a database": N_("it is not a state of oplead-sync; check `state:` in the settings"),
     "unable to open": N_("it cannot be opened; give this user read and write access to the file and its folder"),
     "disk i/o error": N_("the disk does not take or give its data; check the disk, then run again"),
@@ -304,6 +305,8 @@ def explaining_errors(path: Path | str) -> Iterator[None]:
         raise LedgerError(_advice(path, cause)) from None
 
 
+_READERS = ("sqlalchemy.", "sqlmodel.", "jobs.ledger.")
+"""Where an error is raised that SQLite's driver, or whatever decodes a column, raises of what it read."""
 _WRAPPERS = (__name__, "jobs.ledger.storage.database", "jobs.ledger.runs")
 """Modules whose frames appear in the traceback of any error raised inside a transaction."""
 
@@ -317,7 +320,7 @@ def _describe_unreadable_row(error: BaseException) -> str | None:
     modules = [str(frame.f_globals.get("__name__")) for frame, _ in frames]
     ours = [name for name in modules if name.startswith(("jobs.", "connectors."))]
     is_ledgers = bool(ours) and ours[-1].startswith("jobs.ledger.") and ours[-1] not in _WRAPPERS
-    if not is_ledgers and not modules[-1].startswith(("sqlalchemy.", "sqlmodel.")):
+    if not is_ledgers and not modules[-1].startswith(_READERS):
         return None
     frame, line = frames[-1]
     return f"{type(error).__name__}, {Path(frame.f_code.co_filename).name}:{line}"
