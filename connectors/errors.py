@@ -27,6 +27,10 @@ class UnknownHost(Unreachable):
     """DNS reports that the host does not exist; the night stops and resumes tomorrow."""
 
 
+class OutOfTime(Transient):
+    """A read has used all the time that it and its retries have together; retried in this night no more."""
+
+
 class NothingSent(Exception):
     """Something unforeseen failed in an upload before its first byte left; the cause says what."""
 

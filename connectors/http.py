@@ -15,7 +15,7 @@ from threading import Thread
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit
 
-from connectors.errors import Misconfigured, Transient, UnknownHost
+from connectors.errors import Misconfigured, OutOfTime, Transient, UnknownHost
 from connectors.language import _
 
 if TYPE_CHECKING:
@@ -122,12 +122,13 @@ def retry_read(read: Callable[[], T], *, clock: "Clock", jitter: Callable[[], fl
     wait). A delay requested by the platform takes precedence; one over five minutes ends the retries.
 
     Raises:
-        Transient: the last failure, with the delay the platform requested, if any; UnknownHost is never retried.
+        Transient: the last failure, with the delay the platform requested, if any; UnknownHost and OutOfTime are never
+            retried.
     """
     for attempt in range(1, ATTEMPTS):
         try:
             return read()
-        except UnknownHost:
+        except (UnknownHost, OutOfTime):
             raise
         except Transient as failure:
             asked = failure.retry_after

@@ -36,6 +36,41 @@ class Fault:
 
 FAULTS = (
     Fault(
+        "damage that SQLite's driver cannot decode is told as damage",
+        "jobs/ledger/storage/state_file.py",
+        '_READERS = ("sqlalchemy.", "sqlmodel.", "jobs.ledger.")',
+        '_READERS = ("sqlalchemy.", "sqlmodel.")',
+        "tests/e2e/test_damaged_states.py",
+    ),
+    Fault(
+        "a state from before ledgers were marked is told as that",
+        "jobs/ledger/storage/state_file.py",
+        "if tables >= _OUR_TABLES:",
+        "if False:",
+        "tests/unit/ledger/storage/test_state_files.py",
+    ),
+    Fault(
+        "a state of a revision that is no more is not taken for a newer one",
+        "jobs/ledger/storage/database.py",
+        "if revision < REVISIONS[-1]:",
+        "if False:",
+        "tests/unit/ledger/storage/test_state_files.py",
+    ),
+    Fault(
+        "a read that has used its time is not begun again",
+        "connectors/http.py",
+        "except (UnknownHost, OutOfTime):",
+        "except UnknownHost:",
+        "tests/contract/test_endless.py",
+    ),
+    Fault(
+        "the retries of a read have what is left of its time",
+        "connectors/oplead/client.py",
+        "read.seconds -= time.monotonic() - began",
+        "pass",
+        "tests/contract/test_endless.py",
+    ),
+    Fault(
         "a label that reads as another stage is noted",
         "connectors/stage_words.py",
         "return bool(of_stage and of_text) and of_stage.isdisjoint(of_text)",

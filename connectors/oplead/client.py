@@ -3,6 +3,7 @@
 import logging
 import random
 import re
+import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future
@@ -15,7 +16,7 @@ from urllib.parse import quote, unquote_plus
 
 import httpx
 
-from connectors.errors import Misconfigured, Transient, UnknownHost, Unreachable, WrongClock
+from connectors.errors import Misconfigured, OutOfTime, Transient, UnknownHost, Unreachable, WrongClock
 from connectors.http import (
     PACKINGS,
     WAITS,
@@ -59,6 +60,17 @@ _SLOWEST_UPLOAD = 16_384
 """Bytes a second; a document gets as much time as it takes at this speed."""
 
 
+@dataclass(eq=False, slots=True)
+class _Read:
+    """One answer to be read, in as many attempts as it takes."""
+
+    target: str
+    most: int
+    """The most bytes that the answer may have, unpacked."""
+    seconds: float
+    """What is left of the real seconds in which all attempts together may wait for the answer."""
+
+
 @dataclass(eq=False, repr=False, kw_only=True)
 class OpleadClient:
     """A rate-limited client for one Oplead platform: reads are retried, a write is attempted once."""
@@ -98,7 +110,7 @@ class OpleadClient:
         """The query parameter that carries the token, if one does."""
         self._query = [*options.extra_query.items(), *([(self.secret, options.token)] if self.secret else [])]
         self._seconds = (self.timeout.read or 30.0) * WAITS
-        """The deadline of one exchange, from connecting to the last byte of the response."""
+        """The deadline of a write from connecting to the last byte of the response, and of a read with its retries."""
         # Redirects are not followed: the token would go along.
         self._new_client = partial(
             httpx.Client,
@@ -135,9 +147,9 @@ class OpleadClient:
             OpleadRefused: a redirect, or a 4xx that a retry will not change (404).
             Misconfigured: the token is refused (401, 403), the URL is invalid, or the response is too large.
             WrongClock: Oplead's clock and ours differ by more than `clocks_within`.
-            Transient: it kept failing after bounded retries.
+            Transient: it kept failing after bounded retries, or did not end in time.
         """
-        return self._with_retries(target, self.largest_page)
+        return self._with_retries(self._read(target, self.largest_page))
 
     def get_raw_response(self, target: str, most: int) -> RawOpleadResponse:
         """Return whatever a path answers, in one attempt; a success may have at most `most` bytes.
@@ -149,7 +161,7 @@ class OpleadClient:
         """
         self._take_slot(0)
         try:
-            response, content = self._exchange(target, target.partition("?")[0], most)
+            response, content = self._exchange(self._read(target, most), target.partition("?")[0])
         finally:
             self.pacer.release_request_slot()
         return RawOpleadResponse(response.status_code, content, response.headers.get("Location"))
@@ -163,14 +175,17 @@ class OpleadClient:
         consumes `ids`. Close or exhaust the generator; both wait for the requests in flight.
         """
         largest, at_once = self._largest_detail_page, self.options.in_flight
-        ahead: ReadAhead[LeadId] = ReadAhead(
+        ahead: ReadAhead[tuple[LeadId, _Read]] = ReadAhead(
             at_once=at_once,
             queued=_DETAILS_QUEUED * at_once,
             take_slot=self._take_slot,
-            request=lambda lead_id: self._request(self.lead_path(lead_id), largest),
-            retried=lambda lead_id, first: self._with_retries(self.lead_path(lead_id), largest, first),
+            request=lambda one: self._request(one[1]),
+            retried=lambda one, first: self._with_retries(one[1], first),
         )
-        return ahead.pages(ids)
+        reads = ((lead_id, self._read(self.lead_path(lead_id), largest)) for lead_id in ids)
+        with closing(ahead.pages(reads)) as pages:
+            for (lead_id, _), page in pages:
+                yield lead_id, page
 
     def get_pages(self, targets: Iterable[str]) -> Generator[Page, None, None]:
         """Yield for each target, in order, a callable that returns its response or raises as `get` does.
@@ -181,15 +196,15 @@ class OpleadClient:
         exhaust the generator; both wait for the requests in flight.
         """
         at_once = self.options.in_flight
-        ahead: ReadAhead[str] = ReadAhead(
+        ahead: ReadAhead[_Read] = ReadAhead(
             at_once=at_once,
             queued=at_once,
             in_turn=True,
             take_slot=self._take_slot_in_turn,
-            request=lambda target: self._request(target, self.largest_page),
-            retried=lambda target, first: self._with_retries(target, self.largest_page, first),
+            request=self._request,
+            retried=self._with_retries,
         )
-        with closing(ahead.pages(targets)) as pages:
+        with closing(ahead.pages(self._read(target, self.largest_page) for target in targets)) as pages:
             for _, page in pages:
                 yield page
 
@@ -267,7 +282,10 @@ class OpleadClient:
         delay = retry_after(response, self.clock.now())
         return RawWriteResponse(response.status_code, content, response.headers.get("Location"), delay)
 
-    def _with_retries(self, target: str, most: int, first: Future[OpleadAnswer] | None = None) -> OpleadAnswer:
+    def _read(self, target: str, most: int) -> _Read:
+        return _Read(target, most, self._seconds)
+
+    def _with_retries(self, read: _Read, first: Future[OpleadAnswer] | None = None) -> OpleadAnswer:
         """Return the response, retrying transient failures; `first` is an attempt already made."""
         made = [first] if first else []
 
@@ -275,7 +293,7 @@ class OpleadClient:
             if made:
                 return made.pop().result()
             self._take_slot(0)
-            return self._request(target, most)
+            return self._request(read)
 
         return retry_read(attempt, clock=self.clock, jitter=self.jitter)
 
@@ -298,12 +316,12 @@ class OpleadClient:
         except Transient:
             return False
 
-    def _request(self, target: str, most: int) -> OpleadAnswer:
-        """Send one request, whose slot is already taken; the response may have at most `most` bytes."""
-        path = target.partition("?")[0]
+    def _request(self, read: _Read) -> OpleadAnswer:
+        """Send one request, whose slot is already taken."""
+        path = read.target.partition("?")[0]
         try:
             with self._in_flight:
-                response, content = self._exchange(target, path, most)
+                response, content = self._exchange(read, path)
         finally:
             self.pacer.release_request_slot()
         self._check_clock(response)
@@ -315,16 +333,16 @@ class OpleadClient:
             raise Transient(_("Oplead's answer on {path} is no JSON, or cut short", path=path)) from None
         return OpleadAnswer(
             body=body,
-            url=self.origin + target,
+            url=self.origin + read.target,
             next_link=response.links.get("next", {}).get("url"),
             served_at=time_in_header(response),
             totals=lead_totals_in_headers(response, self.options.pagination.total_header),
             size=len(content),
         )
 
-    def _exchange(self, target: str, path: str, most: int) -> tuple[httpx.Response, bytes]:
+    def _exchange(self, read: _Read, path: str) -> tuple[httpx.Response, bytes]:
         try:
-            return self._send(self._address(target), most)
+            return self._send(read)
         # httpx errors carry the request, including the URL and the token: keep only their type.
         except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
             raise Misconfigured(
@@ -347,7 +365,7 @@ class OpleadClient:
         except TimeoutError:
             if self.cancel_token is not None:
                 self.cancel_token()
-            raise Transient(
+            raise OutOfTime(
                 _("Oplead gave no whole answer on {path} in {seconds:g} s", path=path, seconds=self._seconds)
             ) from None
         except TooLargeError:
@@ -356,7 +374,7 @@ class OpleadClient:
                     "Oplead's answer on {path} has more than {most:g} MB: ask for fewer leads at once "
                     "(oplead.pagination.size), or raise oplead.largest_page_mb",
                     path=path,
-                    most=most / _MB,
+                    most=read.most / _MB,
                 )
             ) from None
         except ValueError as error:
@@ -364,9 +382,13 @@ class OpleadClient:
                 _("Oplead's answer on {path} cannot be unpacked ({error})", path=path, error=error)
             ) from None
 
-    def _send(self, address: str, most: int) -> tuple[httpx.Response, bytes]:
-        connection = self._connection()
-        return self._run_with_deadline(connection, partial(connection.get, address, most), self._seconds)
+    def _send(self, read: _Read) -> tuple[httpx.Response, bytes]:
+        connection, began = self._connection(), time.monotonic()
+        request = partial(connection.get, self._address(read.target), read.most)
+        try:
+            return self._run_with_deadline(connection, request, read.seconds)
+        finally:
+            read.seconds -= time.monotonic() - began
 
     def _connection(self) -> AbortableClient:
         try:

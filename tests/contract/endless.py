@@ -108,6 +108,17 @@ def error_without_end(line: socket.socket, over: threading.Event) -> None:
         line.sendall(b" " * _PART)
 
 
+def cut_after(seconds: float, script: Script) -> Script:
+    """A script whose connection the server closes after some time."""
+
+    def play(line: socket.socket, _over: threading.Event) -> None:
+        over = threading.Event()
+        threading.Timer(seconds, over.set).start()
+        script(line, over)
+
+    return play
+
+
 def bomb(megabytes: int) -> Script:
     """A body that is small on the wire and huge when decompressed."""
     packed = gzip.compress(b" " * (megabytes << 20))

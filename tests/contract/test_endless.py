@@ -1,6 +1,7 @@
 """Endless and unlimited answers: each call ends in time, and no upload of unknown state is reported as unsent."""
 
 import threading
+import time
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -17,7 +18,17 @@ from connectors.oplead.source import OpleadSource
 from connectors.rate_limit import Pacer
 from connectors.records import AnswerLost, LeadId, RequestNotSent, UnreadableLead
 from tests import suite
-from tests.contract.endless import ENDLESS, Endless, body_without_end, bomb, dripping_head, endless, error_without_end
+from tests.contract.endless import (
+    ENDLESS,
+    Endless,
+    body_without_end,
+    bomb,
+    cut_after,
+    dripping_body,
+    dripping_head,
+    endless,
+    error_without_end,
+)
 from tests.contract.google_ads.conftest import AdsApi, Google, private_key
 from tests.contract.meta.conftest import Meta
 from tests.fakes import FakeClock
@@ -74,13 +85,26 @@ def all_end(server: Endless) -> bool:
 
 
 @pytest.mark.parametrize("way", suite.mostly_exhaustive(ENDLESS, "body"))
-def test_gives_up_on_an_endless_list_answer_after_five_attempts(way):
-    """No attempt stays connected afterwards."""
+def test_an_endless_list_answer_ends_by_one_deadline_with_its_retries(way):
+    """Nothing stays connected afterwards."""
     with endless(ENDLESS[way]) as server:
         with pytest.raises(Transient):
             pull(oplead(server.url, timeout=0.1))
 
-        assert 5 == server.asked
+        assert 1 == server.asked
+        assert all_end(server)
+
+
+@pytest.mark.parametrize("drip", [dripping_head, dripping_body])
+def test_answers_that_drip_and_are_cut_share_one_deadline(drip):
+    """No retry has the whole time again: of five attempts that last as long, two are begun, and one is ended."""
+    with endless(cut_after(1.0, drip)) as server:
+        began = time.monotonic()
+        with pytest.raises(Transient):
+            pull(oplead(server.url, timeout=0.4))
+
+        assert 1.6 <= time.monotonic() - began < 3.0
+        assert 2 == server.asked
         assert all_end(server)
 
 

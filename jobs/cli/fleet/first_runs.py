@@ -74,6 +74,8 @@ def _refuse_state_in_file(account: AccountFile) -> None:
                 reference="${OPLEAD_SYNC_DATABASE}",
             )
         )
+    if kind is LedgerFileKind.OUTDATED:
+        has_state(path)  # which raises, and says what to do
     if kind is LedgerFileKind.SEALED:
         if not read_state_move(path).is_moved:
             has_state(path)  # which raises, and says how to finish the move

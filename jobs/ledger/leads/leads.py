@@ -428,6 +428,8 @@ def load_lead_facts(session: Session, account: str, ids: Collection[LeadId]) -> 
     """Return the stored facts of each lead, in the rules' model."""
     rows = list(bulk.select_rows(session, _FACTS, account, ids))
     stored = [row.id for row in rows]
+    if not set(ids).issuperset(stored):
+        raise ValueError("a row names another lead than its index does")
     changes: defaultdict[str, list[StatusEntered]] = defaultdict(list)
     for lead, label, at, date_only, origin, seen_at, after in bulk.select_rows(session, _CHANGES, account, stored):
         changes[lead].append(StatusEntered(label, at, date_only, _ORIGINS[origin], seen_at, after))

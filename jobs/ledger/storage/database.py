@@ -25,6 +25,7 @@ from jobs.ledger.storage.state_file import (
     has_state,
     open_privately,
     open_read_only,
+    too_old,
 )
 
 BUSY_MS = 5_000
@@ -136,6 +137,8 @@ def _bring_up_to_date(path: Path, connection: Connection, *, may_change: bool) -
     from alembic.util.exc import CommandError  # noqa: PLC0415
 
     for revision in set(found) - set(REVISIONS):
+        if revision < REVISIONS[-1]:
+            raise too_old(path, revision)
         raise LedgerError(
             _(
                 "{path}: this state was written by a newer oplead-sync (revision {revision}); nothing was "
@@ -146,7 +149,12 @@ def _bring_up_to_date(path: Path, connection: Connection, *, may_change: bool) -
         )
     if not may_change:
         raise LedgerError(
-            _("{path}: this state is from an older version; the next `oplead-sync run` brings it up to date", path=path)
+            _(
+                "{path}: this state is from an older version (revision {revision}); the next `oplead-sync run` brings "
+                "it up to date",
+                path=path,
+                revision=max(found, default="0"),
+            )
         )
     writable = connection.execution_options(read_only=False)
     try:

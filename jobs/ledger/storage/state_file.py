@@ -30,9 +30,13 @@ class LedgerFileKind(StrEnum):
     LEDGER = "ledger"
     SEALED = "sealed"
     """A ledger that was moved elsewhere, or is being moved."""
+    OUTDATED = "outdated"
+    """A ledger of a version from before ledgers were marked in their header; none since can read it."""
     FOREIGN = "foreign"
 
 
+_OUR_TABLES = {"alembic_version", "config_digest", "lease"}
+"""What every ledger has had, marked in its header or not."""
 _KINDS = {APPLICATION_ID: LedgerFileKind.LEDGER, SEALED_ID: LedgerFileKind.SEALED}
 
 
@@ -58,7 +62,9 @@ def state_file_kind(path: Path) -> LedgerFileKind:
             (number,) = connection.execute("PRAGMA application_id").fetchone()
             if number:
                 return _KINDS.get(number, LedgerFileKind.FOREIGN)
-            tables = connection.execute("SELECT 1 FROM sqlite_master WHERE type = 'table' LIMIT 1").fetchall()
+            tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+            if tables >= _OUR_TABLES:
+                return LedgerFileKind.OUTDATED
             return LedgerFileKind.FOREIGN if tables else LedgerFileKind.NOTHING
     except sqlite3.DatabaseError as error:
         if error.sqlite_errorcode == sqlite3.SQLITE_NOTADB:
@@ -136,7 +142,29 @@ def has_state(path: Path) -> bool:
         )
     if found is LedgerFileKind.SEALED:
         raise LedgerError(_where_it_is(path))
+    if found is LedgerFileKind.OUTDATED:
+        raise too_old(path, _recorded_revision(path))
     return found is LedgerFileKind.LEDGER
+
+
+def _recorded_revision(path: Path) -> str:
+    with explaining_errors(path), closing(open_read_only(path)) as connection:
+        (found,) = connection.execute("SELECT max(version_num) FROM alembic_version").fetchone()
+        return str(found)
+
+
+def too_old(path: Path, revision: str) -> LedgerError:
+    """Return the refusal of a state that an older version wrote and none since can read."""
+    return LedgerError(
+        _(
+            "{path}: this state was written by an older oplead-sync (revision {revision}), and this one cannot bring "
+            "it up to date; nothing was changed. Run the version that wrote it. To begin anew, move it away and write "
+            "today as `since:` of every conversion before `run --first-run`: else everything goes out again. What is "
+            "older goes out by `backfill`, with `--already-sent FILE` for what has been sent.",
+            path=path,
+            revision=revision,
+        )
+    )
 
 
 def _where_it_is(path: Path) -> str:
@@ -231,6 +259,7 @@ _BY_SQLITE = {
     "disk is full": N_("the disk is full; make room and run again: what was committed is safe"),
     "malformed": _DAMAGED,
     "decode": _DAMAGED,
+    "no such": _DAMAGED,
     "not a database": N_("it is not a state of oplead-sync; check `state:` in the settings"),
     "unable to open": N_("it cannot be opened; give this user read and write access to the file and its folder"),
     "disk i/o error": N_("the disk does not take or give its data; check the disk, then run again"),
@@ -276,6 +305,8 @@ def explaining_errors(path: Path | str) -> Iterator[None]:
         raise LedgerError(_advice(path, cause)) from None
 
 
+_READERS = ("sqlalchemy.", "sqlmodel.", "jobs.ledger.")
+"""Where an error is raised that SQLite's driver, or whatever decodes a column, raises of what it read."""
 _WRAPPERS = (__name__, "jobs.ledger.storage.database", "jobs.ledger.runs")
 """Modules whose frames appear in the traceback of any error raised inside a transaction."""
 
@@ -289,7 +320,7 @@ def _describe_unreadable_row(error: BaseException) -> str | None:
     modules = [str(frame.f_globals.get("__name__")) for frame, _ in frames]
     ours = [name for name in modules if name.startswith(("jobs.", "connectors."))]
     is_ledgers = bool(ours) and ours[-1].startswith("jobs.ledger.") and ours[-1] not in _WRAPPERS
-    if not is_ledgers and not modules[-1].startswith(("sqlalchemy.", "sqlmodel.")):
+    if not is_ledgers and not modules[-1].startswith(_READERS):
         return None
     frame, line = frames[-1]
     return f"{type(error).__name__}, {Path(frame.f_code.co_filename).name}:{line}"

@@ -12,6 +12,7 @@ import pytest
 from jobs.cli.output import failure_from_error
 from jobs.exit_codes import Exit
 from jobs.ledger.runs import open_locked_ledger
+from jobs.ledger.storage.lock import lock_path
 from jobs.ledger.storage.sqlite_state import SqliteState
 from jobs.nightly import run_night
 from tests import fakes
@@ -125,7 +126,8 @@ def spoil(account, event, *, row=1):
 
 
 def ended(account, path):
-    """Return how a night on this state fails, if it does."""
+    """Return how a night on this state fails, if it does; nothing is remembered of an earlier one."""
+    lock_path(path).unlink(missing_ok=True)
     try:
         with open_locked_ledger(SqliteState(path), account.book.account, "run", now=account.clock.now()) as ledger:
             run_night(account.run(ledger))

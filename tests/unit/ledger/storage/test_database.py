@@ -65,7 +65,9 @@ def test_opening_for_writing_drops_stale_statistics(path):
     with opened(path):
         pass
     with raw(path) as connection:
-        connection.execute("INSERT INTO lease VALUES ('maison-test', 1, 1, '2026-09-10 03:30:00.000000', NULL)")
+        connection.execute(
+            "INSERT INTO lease (account, epoch, pid, started_at) VALUES ('a', 1, 1, '2026-09-10 03:30:00.000000')"
+        )
         connection.execute("ANALYZE")
     with opened(path) as engine, engine.connect() as connection:
         found = connection.exec_driver_sql("SELECT name FROM sqlite_master WHERE name LIKE 'sqlite_stat%'").all()

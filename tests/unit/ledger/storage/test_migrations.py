@@ -129,7 +129,8 @@ def test_older_state_is_not_upgraded_by_reading(tmp_path):
     path = tmp_path / "state.db"
     open_new(path)
     before = contents(path)
-    with pytest.raises(LedgerError, match="is from an older version; the next `oplead-sync run` brings it up to date"):
+    told = rf"is from an older version \(revision {revisions()[0]}\); the next `oplead-sync run` brings it up to date"
+    with pytest.raises(LedgerError, match=told):
         open_engine(path, for_writing=False)
 
     assert before == contents(path)

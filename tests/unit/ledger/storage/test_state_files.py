@@ -69,6 +69,31 @@ def test_foreign_database_is_refused_unchanged(path, clock, journal, number, use
     assert before == everything(path.parent)
 
 
+@pytest.mark.parametrize(("revision", "is_marked"), [("0014", False), ("0016", True)])
+@pytest.mark.parametrize("use", ["write", "read", "hold"])
+def test_state_that_is_too_old_is_told_as_that_and_left_unchanged(path, clock, revision, is_marked, use):
+    """Its header may not say yet that it is a ledger; begun anew, everything would go out again."""
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute(f"PRAGMA application_id={APPLICATION_ID if is_marked else 0}")
+        connection.execute("CREATE TABLE alembic_version (version_num)")
+        connection.execute("INSERT INTO alembic_version VALUES (?)", (revision,))
+        connection.execute("CREATE TABLE lease (account)")
+        connection.execute("CREATE TABLE config_digest (account)")
+    does = {
+        "write": lambda: open_engine(path, for_writing=True),
+        "read": lambda: open_engine(path, for_writing=False),
+        "hold": lambda: open_locked_ledger(SqliteState(path), ACCOUNT, "run", now=clock.now()).__enter__(),
+    }
+    with pytest.raises(
+        LedgerError, match=rf"older oplead-sync \(revision {revision}\).*`since:`.*--already-sent"
+    ) as found:
+        does[use]()
+
+    assert "not a state" not in str(found.value)
+    with closing(sqlite3.connect(path)) as connection:
+        assert [(revision,)] == connection.execute("SELECT version_num FROM alembic_version").fetchall()
+
+
 def test_lock_does_not_overwrite_a_foreign_lock_file(tmp_path, clock):
     """The lock of a state named `poetry` was once `poetry.lock`, which was wiped."""
     other = tmp_path / "poetry.lock"
