@@ -15,7 +15,9 @@ LEAD = ("--email", "jeanne.exemple@example.com", "--last-name", "Exemple", "--ye
 
 def create_late(company):
     """Create a lead that Oplead finishes five minutes after the connection was cut."""
-    company.settings.setdefault("oplead", {})["write"] = {"fields": {"email": "contact.email", "last_name": "contact.lastname"}}
+    company.settings.setdefault("oplead", {})["write"] = {
+        "fields": {"email": "contact.email", "last_name": "contact.lastname"}
+    }
     company.sandbox.faults.plant(PlannedFault("oplead", FaultKind.FINISHED_LATE, path="/v1/leads", seconds=300))
     return type_in(company, "oplead", "leads", "create", *LEAD)
 

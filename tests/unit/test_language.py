@@ -436,7 +436,7 @@ NO_SENTENCES = {
     "jobs/webhooks/file_inbox.py": {*astuple(FileInbox._dialect)},
     "jobs/webhooks/postgresql_inbox.py": {*astuple(PostgresqlInbox._dialect), postgresql_inbox._ACCOUNT.text},
     "jobs/ledger/leads/lead_writes.py": {"without id: "},
-    "jobs/ledger/storage/state_file.py": {"disk is full", "unable to open"},
+    "jobs/ledger/storage/state_file.py": {"disk is full", "no such", "unable to open"},
     "jobs/oplead_commands/importing/columns.py": set(columns.NAMES.values()),
     "jobs/oplead_commands/statuses.py": set(statuses.SETTABLE),
     "jobs/oplead_commands/subscriptions.py": {"old secret"},

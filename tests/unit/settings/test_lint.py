@@ -297,4 +297,6 @@ def test_an_appointment_may_stand_beside_a_status_of_nearly_its_name(loaded):
     """The built-in label is not the status that it would be without its underscore."""
     stages = "{ appointment: [appointment_set, Appointment set], won: [Gagné], lost: [Perdu] }"
 
-    assert isinstance(loaded(stages=stages, webhooks="{ secret: '${WEBHOOK_SECRET}' }"), ValidSettings)
+    webhooks = "{ secret: '${WEBHOOK_SECRET}', trust: [appointment], because: Oplead shows no appointments }"
+
+    assert isinstance(loaded(stages=stages, webhooks=webhooks), ValidSettings)
