@@ -328,7 +328,7 @@ def state_address(
     return StateFile(place)
 
 
-_OF_THE_SYSTEM = ("/dev", "/etc", "/proc", "/sys")
+_OF_THE_SYSTEM = ("/etc", "/proc", "/sys")
 
 
 def _refuse_place(path: Path, folder: Path) -> None:
@@ -338,6 +338,8 @@ def _refuse_place(path: Path, folder: Path) -> None:
         ValueError: `path` is such a place.
     """
     is_special = path.exists() and not path.is_file() and not path.is_dir()
+    # Below /dev there are folders like any other, in memory.
+    is_special |= path.parent == Path("/dev")
     if is_special or any(path.is_relative_to(each) for each in _OF_THE_SYSTEM):
         raise ValueError(_("no state can be at {path}: write the path of a file of its own", path=path))
     if path.parent == folder.resolve() and (path.suffix in {".yaml", ".yml"} or path.name == ".env"):

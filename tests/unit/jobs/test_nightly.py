@@ -197,8 +197,8 @@ def test_stopped_destination_outweighs_an_alarm(account):
     assert 3 == account.night().exit_code
 
 
-def test_destination_that_refuses_resolution_gets_no_conversions(account):
-    """A stop found while resolving holds for the whole night."""
+def test_a_refused_outcome_holds_up_no_conversion(account):
+    """Only the request that it concerns waits, and is asked about again."""
     account.put(lead())
     account.night()
     account.clock.time += DAY
@@ -206,7 +206,7 @@ def test_destination_that_refuses_resolution_gets_no_conversions(account):
     account.sink.status.append(Misconfigured("token refused"))
     summary = account.night()
 
-    assert (3, 1) == (summary.exit_code, len(account.sink.calls))
+    assert (0, 2) == (summary.exit_code, len(account.sink.calls))
 
 
 def test_outcomes_are_resolved_before_leads_are_planned(account):

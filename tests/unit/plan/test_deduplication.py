@@ -288,7 +288,7 @@ def held_at_most(account, count):
         closing(DedupCandidates()) as duplicates,
     ):
         since = {per_click.conversion_destination_pair: starts()}
-        planner = Planner(account.run(ledger), since, NIGHT, {per_click.conversion_destination_pair: duplicates})
+        planner = Planner(account.run(ledger), since, NIGHT, {per_click.conversion_destination_pair: duplicates}, NIGHT)
         tracemalloc.start()
         planner.find_duplicates(session)
         most = tracemalloc.get_traced_memory()[1]

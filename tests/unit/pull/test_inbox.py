@@ -139,15 +139,16 @@ def test_a_webhook_that_comes_after_the_night_changes_nothing_sent(account):
 
 
 def test_a_lead_that_looks_unchanged_is_read_all_the_same(account):
-    """Its list entry may show nothing of a status."""
+    """Its list entry may show nothing of a status. The event's time lies before a reading that did not show it."""
     account.source.entry = lambda _: "always the same"
     account.night()
     account.source.read_whole.clear()
     win(account, "L-1")
     account.night()
 
+    label, _, origin = changes(account)[-1]
     assert ["L-1"] == account.source.read_whole
-    assert ("gagne", WON, StatusTimeOrigin.WEBHOOK) == changes(account)[-1]
+    assert ("gagne", StatusTimeOrigin.BOUNDED) == (label, origin)
 
 
 def test_a_lead_that_the_list_leaves_out_is_read_by_its_own_page(account):
