@@ -294,7 +294,7 @@ class _NightReading(_ListReading):
             # Of a pull that took several nights, each has seen only its own pages.
             self.done.moved |= place.moved
             place.pull_started_at = place.pull_since = place.resume = None
-            place.moved = False
+            place.moved, place.listed = False, 0
         self.began = began
         return began, is_whole
 

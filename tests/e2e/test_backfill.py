@@ -225,7 +225,7 @@ def test_already_sent_conversions_are_skipped(past, company, tmp_path):
 
     assert {("L-1", "appointment"), ("L-2", "appointment"), ("L-2", "sale")} == set(company.taken())
     assert ["already_sent"] * 3 == [row.reason for row in company.deliveries().values() if row.state == "skipped"]
-    assert "says that the platform has it by other means" in type_in(company, "explain", "L-0").lines
+    assert "said that the platform has it: by other means" in type_in(company, "explain", "L-0").lines
 
 
 def test_already_sent_rejects_a_malformed_list(past, company, tmp_path):

@@ -384,6 +384,9 @@ def tell_all(witness, patch):
     echo_for_a_night(witness, "oplead", 500)
     echo_for_a_night(witness, "oplead", 400)
     uploads_fail(witness, Parrot(company))
+    won = company.clock.now() - HOUR
+    whole = {"contact": CONTACT, "address": ADDRESS, "clicks": company.both(30)}
+    company.serve(company.lead(30, ("RDV pris", won - HOUR), ("Gagné", won), **whole))
     echo_for_a_night(witness, "oauth", 500)
     echo_for_a_night(witness, "oauth", 400)
     echo_for_a_night(witness, "data_manager", 400, "/v1/requestStatus:retrieve")

@@ -132,7 +132,10 @@ def test_many_leads_missing_at_once_cancel_nothing(company):
     company.clock.advance(company.clock.now() + DAY)
     code, out, _ = company.command("run")
     assert 1 == code
-    assert "6 leads are no longer there: does the key still see every lead?" in " ".join(out.split())
+    assert (
+        "Oplead lists 0 leads; the last complete list had 6: does the key (oplead.token) still see every lead?"
+        in " ".join(out.split())
+    )
     company.serve(*(one | {"amount": "9 000,00 €"} for one in leads))
     company.later(HOUR)
     company.later()

@@ -470,7 +470,17 @@ MESSAGES: Mapping[MessageKind, tuple[MessagePart, ...]] = {
                 "If nobody deleted it there, somebody else knows the webhooks' secret; change it",
                 "{count} leads that webhooks reported do not exist in Oplead, or this key may not read them: {leads}. "
                 "If nobody deleted them there, somebody else knows the webhooks' secret; change it",
-            )
+            ),
+            given="leads",
+        ),
+        MessagePart(
+            N_(
+                "{count} lead that webhooks reported does not exist in Oplead, or this key may not read it. If nobody "
+                "deleted it there, somebody else knows the webhooks' secret; change it",
+                "{count} leads that webhooks reported do not exist in Oplead, or this key may not read them. If nobody "
+                "deleted them there, somebody else knows the webhooks' secret; change it",
+            ),
+            lacking="leads",
         ),
     ),
     MessageKind.INBOX_DAMAGED: (
@@ -527,4 +537,9 @@ FINDING_TITLES: Mapping[MessageKind, str] = {
     MessageKind.REPORTED_UNREAD: N_("Leads that webhooks reported were not read"),
     MessageKind.INBOX_DAMAGED: N_("The webhooks' inbox is damaged"),
     MessageKind.UNKNOWN_WEBHOOKS: N_("Webhooks that are not understood"),
+    MessageKind.REPORTED_MISSING: N_("Leads that webhooks reported do not exist"),
+    MessageKind.FEWER_LEADS: N_("Oplead shows far fewer leads than before"),
+    MessageKind.REUSED_IDS: N_("Ids that another lead has now"),
+    MessageKind.POSSIBLE_TWINS: N_("Leads that may be others under new ids"),
+    MessageKind.HELD_AFTER_RESTORE: N_("Held since the state was restored"),
 }

@@ -20,7 +20,7 @@ from tests.e2e.support.typed import type_in
 CONVERSIONS = {"appointment": "RDV pris", "sale": "Gagné"}
 DESTINATIONS = ("google_ads", "meta")
 NIGHTS = 6
-TURN = 3
+TURN = 4
 """The night at whose beginning the world turns."""
 FAULTS = (
     {"kind": "cut_before"},
