@@ -25,7 +25,6 @@ def test_every_conversion_counts_once_in_a_hostile_world(company, kind, way, rec
     record_property("kills", world.done.kills)
     print(f"{kind.__name__} {world.way}: {world.done}")  # noqa: T201 - shown with -s, or where it fails
     assert [] == world.wrongs()
-    assert world.done.kills > 0
 
 
 @pytest.mark.parametrize("kind", [Renumbered, Emptied], ids=lambda kind: kind.__name__)
