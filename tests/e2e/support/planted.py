@@ -310,7 +310,8 @@ class PlantedYear:
         company.heal()
         self._refusals = []
         if number == WITHDRAWN:
-            one = person(company, number + 1, *steps_of(company, number + 1), amount="")
+            created = company.START + number * PAUSE - 3 * DAY
+            one = person(company, number + 1, *steps_of(company, number + 1), created=created, amount="")
             one["leadData"]["consent"] = "non"
             company.serve(one)
         self._night(f"after round {number}", later=12 * HOUR)
