@@ -261,6 +261,8 @@ class _NightReading(_ListReading):
     events: NewEvents = field(default_factory=NewEvents)
     began: datetime | None = None
     """When this pull began, once the list was read to its end."""
+    shown: LeadId | None = None
+    """A lead that tonight's list showed."""
     moved_since: datetime | None = None
     """When the last pull that settled every label began: whoever changed labels since is judged together."""
 
@@ -331,6 +333,7 @@ class _NightReading(_ListReading):
                 session, account, self.listed.values(), read_since=self.started
             )
         self.listed.clear()
+        self.shown = next(iter((*(one.id for one in page.leads), *page.unchanged)), self.shown)
         reading_progress.advance_cursor(
             session, account, started=self.started, resume=page.resume, moved=page.moved, listed=new
         )
@@ -451,16 +454,13 @@ class _NightReading(_ListReading):
         """
         account = self.run.ledger.account
         with self.run.ledger.read_transaction() as session:
-            since = self._oldest_sendable
-            known = leads.leads_worth_reading(session, account, since=since, before=self.started)[:SAMPLED]
+            known = leads.newest_unread_leads(session, account, before=self.started, limit=SAMPLED)
         if len(known) < MANY:
             return
         asked = PastRefusedFetcher(self.run, self.done, self.until, self.started, self.ahead).read(known)
         if not _is_half_gone(asked):
             return
-        with self.run.ledger.read_transaction() as session:
-            listed = leads.most_recently_seen_lead(session, account, but=known, since=self.began)
-        if asked.as_asked or asked.refused or (listed is not None and self.read([listed]).as_asked):
+        if asked.as_asked or asked.refused or (self.shown is not None and self.read([self.shown]).as_asked):
             self.done.suspicious = len(asked.unseen)
 
     def _detect_deleted(self, asked: FetchedDetails, candidates: Collection[LeadId]) -> None:

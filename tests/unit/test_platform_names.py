@@ -24,6 +24,7 @@ ALLOWED = {
     "reporting/page/facts.py",
     "reporting/page/tables.py",
     "reporting/page/words.py",
+    "reporting/wording/incidents.py",
     "reporting/wording/platform_codes.py",
     "reporting/wording/reasons.py",
     "settings/compile.py",

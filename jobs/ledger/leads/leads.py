@@ -313,6 +313,13 @@ def leads_worth_reading(session: Session, account: str, *, since: datetime, befo
     return _ids(session, account, _is_worth_reading(account, since), before > _READ_AT, order=_READ_AT)
 
 
+def newest_unread_leads(session: Session, account: str, *, before: datetime, limit: int) -> list[LeadId]:
+    """Return the newest leads unread since `before` and not marked deleted, whose number costs nothing more."""
+    unread = select(LeadRow.id).where(LeadRow.account == account, col(LeadRow.deleted_at).is_(None), before > _READ_AT)
+    # By nothing else: an index has them in this order.
+    return [LeadId(lead) for lead in session.exec(unread.order_by(col(LeadRow.created_at).desc()).limit(limit))]
+
+
 def oldest_reading_time(session: Session, account: str, *, since: datetime) -> datetime | None:
     """Return when the longest-unread lead with possibly something to send was last seen or requested."""
     wanted = select(func.min(_READ_AT)).where(LeadRow.account == account, _is_worth_reading(account, since))
@@ -330,13 +337,10 @@ def unlisted_open_leads(session: Session, account: str, *, since: datetime | Non
     return _ids(session, account, unlisted, col(LeadRow.id).in_(_with_open(account)), order=_READ_AT)
 
 
-def most_recently_seen_lead(
-    session: Session, account: str, *, but: Collection[LeadId], since: datetime | None = None
-) -> LeadId | None:
-    """Return the most recently seen lead that is not missing, excluding these; with `since`, only one seen since."""
-    excluded = set(but)
-    seen = [col(LeadRow.missing_since).is_(None), *([] if since is None else [col(LeadRow.seen_at) >= since])]
-    rows = _ids(session, account, *seen, order=col(LeadRow.seen_at).desc(), limit=len(excluded) + 1)
+def most_recently_seen_lead(session: Session, account: str, *, but: Collection[LeadId]) -> LeadId | None:
+    """Return the most recently seen lead that is not missing, excluding these."""
+    excluded, present = set(but), col(LeadRow.missing_since).is_(None)
+    rows = _ids(session, account, present, order=col(LeadRow.seen_at).desc(), limit=len(excluded) + 1)
     return next((lead for lead in rows if lead not in excluded), None)
 
 

@@ -97,4 +97,4 @@ def test_an_idle_night_takes_few_statements(account, made):
     with account.hold() as ledger, made:
         run_night(account.run(ledger))
 
-    assert 109 >= len(made)
+    assert 119 >= len(made)

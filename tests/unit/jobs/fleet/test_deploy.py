@@ -29,6 +29,12 @@ INSERT INTO fleet_run (account, job, worker, settings_version) SELECT 'one', 7, 
 """Makes the fleet's tables those of an earlier version, in which a run may have been begun twice."""
 ACCOUNTS_10 = """
 SET search_path = public;
+DROP TABLE reported_lead;
+ALTER TABLE delivery DROP COLUMN happened_after;
+ALTER TABLE lease DROP COLUMN forgotten_place, DROP COLUMN restored_at;
+ALTER TABLE cursor DROP COLUMN listed_whole, DROP COLUMN listed;
+DROP TABLE lead_told_apart;
+ALTER TABLE lead DROP COLUMN reused_in;
 DROP TABLE former_file;
 ALTER TABLE retention_mark DROP COLUMN conversions;
 CREATE TABLE monthly_conversions (account text, count integer);

@@ -7,6 +7,7 @@ from jobs.ledger.storage.database import open_engine
 from tests.unit.ledger.storage.test_migrations import REWORDED, contents, make
 
 UTM = {"utm_source": None, "utm_medium": None, "utm_campaign": None}
+LATER = {"reused_in": None}
 
 
 def test_leads_of_the_first_revision_get_empty_utm_fields(tmp_path):
@@ -17,8 +18,8 @@ def test_leads_of_the_first_revision_get_empty_utm_fields(tmp_path):
     open_engine(path, for_writing=True).dispose()
 
     after = contents(path)
-    assert [row | UTM for row in before["lead"]] == after["lead"]
-    changed = {"lead", "delivery", "excluded_lead", *REWORDED}
+    assert [row | UTM | LATER for row in before["lead"]] == after["lead"]
+    changed = {"lead", "lease", "cursor", "delivery", "excluded_lead", *REWORDED}
     assert {table: rows for table, rows in before.items() if table not in changed} == {
         table: after[table] for table in before if table not in changed
     }
