@@ -153,10 +153,11 @@ def test_verifies_a_meta_dataset_and_its_token(company):
 def test_meta_is_asked_by_the_version_in_the_settings(company):
     """Every call of `check --live`, and of a night with its statements."""
     company.settings["meta"]["api_version"] = "v27.0"
+    before = len(company.asked("meta"))
     company.serve(lead("L-v27", field=f"fbclid={fbclid(27)}"))
     assert 0 == checked(company, without_google(company))[0]
     company.command("run", "--first-run", "--yes")
-    asked = [entry["path"] for entry in company.asked("meta")]
+    asked = [entry["path"] for entry in company.asked("meta")[before:]]
 
     assert len(asked) >= 4
     assert {"v27.0"} == {path.split("/")[1] for path in asked}

