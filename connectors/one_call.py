@@ -96,33 +96,11 @@ def run_call(
         raise ReadTimeout(_("no whole answer in time")) from None
 
 
-def send_events(
-    session: requests.Session,
-    call: Callable[[], Answer],
-    timeout: float | tuple[float, float],
-    *,
-    cancel_token: CancelToken | None,
-    grace: float = 0.0,
-) -> Answer:
-    """Run a call as `run_call` does, and tell what nobody foresaw before a connection from what came after it.
-
-    Raises:
-        ConnectTimeout, ReadTimeout: as `run_call`.
-        NothingSent: from an error that nobody foresaw, before there was a connection.
-    """
-    try:
-        return run_call(session, call, timeout, cancel_token=cancel_token, grace=grace)
-    except OSError:
-        raise
-    except Exception as error:
-        if not cast(_Connections, session.get_adapter(_EVERYWHERE)).has_connected:
-            raise NothingSent from error
-        raise
-
-
 @contextmanager
-def before_any_byte() -> Iterator[None]:
+def before_any_byte(session: requests.Session | None = None) -> Iterator[None]:
     """Say of what fails in this block, and nobody foresaw, that nothing was sent: no call has begun.
+
+    With a restrained `session`, the call is made in the block; then that is so until there is a connection.
 
     Raises:
         NothingSent: from the error.
@@ -132,6 +110,8 @@ def before_any_byte() -> Iterator[None]:
     except (ConnectorError, OSError, NothingSent):
         raise
     except Exception as error:
+        if session is not None and cast(_Connections, session.get_adapter(_EVERYWHERE)).has_connected:
+            raise
         raise NothingSent from error
 
 

@@ -281,21 +281,13 @@ def count_states(session: Session, run: RunContext, summary: RunSummary) -> None
     summary.unconfirmed = outbox.count_moves_to_state(session, run.ledger, DeliveryState.UNCONFIRMED)
     if not summary.only_validated:
         summary.put_off = outbox.leads_deferred_again(session, run.ledger)
-    rejected = outbox.unexpected_rejections(session, run.ledger)
-    summary.rejected = [
-        (
-            row.lead,
-            row.conversion,
-            DestinationScope(DestinationId(row.destination), row.is_correction),
-            row.code or "",
-        )
-        for row in rejected
-    ]
-    for (lead, _conversion, scope, _code), row in zip(summary.rejected, rejected, strict=True):
+    for row in outbox.unexpected_rejections(session, run.ledger):
+        scope = DestinationScope(DestinationId(row.destination), row.is_correction)
+        summary.rejected.append((row.lead, row.conversion, scope, row.code or ""))
         # Nobody can mend a click that the platform does not know; a conversion to correct that it does not know, the
         # settings may.
         if row.outcome != OutcomeClass.DROP or row.is_correction:
-            summary.to_correct.setdefault(scope, []).append(lead)
+            summary.to_correct.setdefault(scope, []).append(row.lead)
     summary.standing = outbox.count_by_state(session, run.ledger.account)
 
 

@@ -310,9 +310,8 @@ def describe_conversion_action(
 ) -> CheckFinding:
     """Summarise an action: primary or secondary, used for bidding or not, counting, category and click window."""
     days = action.click_through_lookback_window_days
-    _is_bid_on, bidding = _bidding_use_of_action(action, goals)
     facts = [
-        bidding,
+        _bidding_use_of_action(action, goals)[1],
         _(_COUNTS.get(action.counting_type, _COUNTING_UNKNOWN)),
         _n("clicks count for {count} day", "clicks count for {count} days", days)
         if days

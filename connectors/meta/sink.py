@@ -25,7 +25,7 @@ from connectors.one_call import (
     before_any_byte,
     receipt_of,
     restrict_http_session,
-    send_events,
+    run_call,
     silence_vendor_logging,
 )
 from connectors.records import (
@@ -182,7 +182,8 @@ class GraphApi:
     ) -> requests.Response:
         timeout = self._options.timeout
         try:
-            send_events(session.requests, call, timeout, cancel_token=self._options.cancel_token, grace=grace)
+            with before_any_byte(session.requests):
+                run_call(session.requests, call, timeout, cancel_token=self._options.cancel_token, grace=grace)
         except _AnsweredError as answered:
             return answered.response
         raise AssertionError("the library came back without an answer")

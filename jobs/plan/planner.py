@@ -297,10 +297,8 @@ class _Planner:
         """Decide one route; also return the delivery's next state, None to leave it alone."""
         decision = decide_route(route, lead, self.starts[route.conversion_destination_pair], delivery, now=self.now)
         candidates = self.candidates.get(route.conversion_destination_pair)
-        rival, reason = (
-            None if candidates is None else candidates.lead_counting_instead(lead.id),
-            Reason.COUNTED_ALREADY,
-        )
+        rival = None if candidates is None else candidates.lead_counting_instead(lead.id)
+        reason = Reason.COUNTED_ALREADY
         if rival is None and delivery.state not in COUNTING:
             rival, reason = self.originals.get((lead.id, *route.conversion_destination_pair)), Reason.POSSIBLE_TWIN
         if rival is not None and isinstance(decision, Decision) and decision.state is DeliveryState.PENDING:

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from datetime import date, datetime
 
 from sqlalchemy import exists, update
-from sqlalchemy.orm import aliased
 from sqlmodel import Session, col, select
 
 from connectors.records import LeadId
 from jobs.ledger import bulk
+from jobs.ledger.leads import leads
 from jobs.ledger.outbox import outbox, requests
 from jobs.ledger.outbox.outbox import DeliveryMove
 from jobs.ledger.outbox.requests import RequestState
@@ -161,15 +161,7 @@ def _duplicates_of_sent(session: Session, account: str, ids: Collection[LeadId])
 
     Once that is erased, nothing else shows that it was sent: they would go out, and the platform would count twice.
     """
-    sent = aliased(Delivery)
-    counts = exists().where(
-        col(sent.account) == account,
-        col(sent.lead) == col(Delivery.detail),
-        col(sent.conversion) == col(Delivery.conversion),
-        col(sent.destination) == col(Delivery.destination),
-        col(sent.original).is_(None),
-        col(sent.state).in_(SENT),
-    )
+    was_sent = leads.is_in_state_for_named_lead(account, SENT)
     held_back = (
         Delivery.account == account,
         Delivery.state == DeliveryState.WITHHELD,
@@ -177,7 +169,7 @@ def _duplicates_of_sent(session: Session, account: str, ids: Collection[LeadId])
         col(Delivery.detail).in_(ids),
         col(Delivery.lead).not_in(ids),
     )
-    return list(session.exec(select(Delivery).where(*held_back, counts).order_by(col(Delivery.id))))
+    return list(session.exec(select(Delivery).where(*held_back, was_sent).order_by(col(Delivery.id))))
 
 
 def _ask_no_more_about_empty_requests(session: Session, account: str) -> None:

@@ -91,6 +91,8 @@ class NewEvents:
 
     def mark_leads_read(self, session: Session, run: RunContext, page: LeadPage) -> None:
         """Note that the leads of a page were read, or found unreadable."""
+        if not self.unread:
+            return
         read = (*(one.id for one in page.leads), *(one.id for one in page.unreadable))
         self.record_lookups(session, run, dict.fromkeys((LeadId(one or "") for one in read), LookupState.READ))
 

@@ -168,14 +168,13 @@ class PullResult:
             *self.webhooks.attention,
         ]
 
-    def count_page(self, page: LeadPage, before: LeadPage | None) -> None:
-        """Count a list page, without what the previous page showed."""
+    def count_page(self, page: LeadPage, new: int, *, is_first: bool) -> None:
+        """Count a list page, of whose readable leads so many are `new`: the previous page did not show them."""
         self.pages += 1
         self.total = page.total
         self.undated |= page.served_at is None
-        new = new_leads(page, before)
-        self.seen += len(new)
-        repeats = before is not None and _ids(page) and not new
+        self.seen += new
+        repeats = not is_first and (page.leads or page.unchanged) and not new
         self._count(replace(page, unreadable=()) if repeats else page)
 
     def count_details(self, page: LeadPage) -> None:
@@ -204,9 +203,9 @@ def without_forgotten(session: Session, run: RunContext, page: LeadPage, done: P
     )
 
 
-def new_leads(page: LeadPage, before: LeadPage | None) -> set[LeadId]:
-    """The ids of a page's readable leads that the previous page did not show: a list may repeat its last page."""
-    return _ids(page) - _ids(before)
+def count_new_leads(page: LeadPage, before: LeadPage | None) -> int:
+    """Return how many of a page's readable leads the previous page did not show: a list may repeat its last page."""
+    return len(_ids(page) - _ids(before))
 
 
 def _ids(page: LeadPage | None) -> set[LeadId]:

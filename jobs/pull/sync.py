@@ -5,6 +5,7 @@ from collections.abc import Collection, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from itertools import chain
 
 from sqlmodel import Session
 
@@ -28,7 +29,7 @@ from jobs.pull.ingest import (
     PastRefusedFetcher,
     PullResult,
     ReadTimes,
-    new_leads,
+    count_new_leads,
     store_lead_page,
     without_forgotten,
 )
@@ -220,11 +221,12 @@ class _ListReading(DetailFetcher, ABC):
                 return False
         kept_page = replace(kept_page, unchanged=tuple(one for one in kept_page.unchanged if one not in self.too_old))
         self.done.too_old += len(self.too_old)
+        new_leads = count_new_leads(page, before)
         with self.run.ledger.write_transaction() as session:
-            self._save_page_cursor(session, page, len(new_leads(page, before)) + len(page.unreadable))
+            self._save_page_cursor(session, page, new_leads + len(page.unreadable))
             when = ReadTimes(started, page.served_at or started, self.run.now(), heard)
             store_lead_page(session, self.run, kept_page, when, self.done)
-        self.done.count_page(page, before)
+        self.done.count_page(page, new_leads, is_first=before is None)
         return True
 
 
@@ -333,7 +335,7 @@ class _NightReading(_ListReading):
                 session, account, self.listed.values(), read_since=self.started
             )
         self.listed.clear()
-        self.shown = next(iter((*(one.id for one in page.leads), *page.unchanged)), self.shown)
+        self.shown = next(chain((one.id for one in page.leads), page.unchanged), self.shown)
         reading_progress.advance_cursor(
             session, account, started=self.started, resume=page.resume, moved=page.moved, listed=new
         )

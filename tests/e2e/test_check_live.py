@@ -150,8 +150,10 @@ def test_verifies_a_meta_dataset_and_its_token(company):
     assert {"meta"} == {destination for destination, _ in found}
 
 
-def test_meta_is_asked_by_the_version_in_the_settings(company):
+def test_meta_is_asked_by_the_version_in_the_settings(companies):
     """Every call of `check --live`, and of a night with its statements."""
+    company = companies()
+    company.use_meta()
     company.settings["meta"]["api_version"] = "v27.0"
     before = len(company.asked("meta"))
     company.serve(lead("L-v27", field=f"fbclid={fbclid(27)}"))

@@ -34,7 +34,7 @@ from connectors.google_ads.data_manager.outcomes import code_name, read_error, r
 from connectors.google_ads.options import GoogleOptions, endpoint
 from connectors.google_ads.quota import quota_turn
 from connectors.language import _
-from connectors.one_call import UPLOAD_GRACE, before_any_byte, receipt_of, run_call, send_events, silence_vendor_logging
+from connectors.one_call import UPLOAD_GRACE, before_any_byte, receipt_of, run_call, silence_vendor_logging
 from connectors.records import (
     UNREADABLE_EVENT,
     Adjustment,
@@ -256,7 +256,8 @@ class DataManagerSink:
         )
         with closing(_Transport(self._endpoint, _SessionWithEvents(session, batch))) as transport:
             ingest = partial(transport.ingest_events, request, retry=None, timeout=timeout)  # type: ignore[call-arg]
-            return send_events(session, ingest, timeout, cancel_token=options.cancel_token, grace=UPLOAD_GRACE)
+            with before_any_byte(session):
+                return run_call(session, ingest, timeout, cancel_token=options.cancel_token, grace=UPLOAD_GRACE)
 
     def _receipt(self, answer: dm.IngestEventsResponse, sent: int) -> Receipt:
         if not answer.request_id:

@@ -1,21 +1,17 @@
 """Looks for leads whose creation was never answered: after each night, and by `schedule` when it is due."""
 
+from contextlib import AbstractContextManager
 from datetime import datetime
-from pathlib import Path
 
 import structlog
 
 from connectors.http import CancelToken
 from connectors.language import _
-from connectors.ports import Clock
+from connectors.ports import Clock, LeadSource
 from jobs.exit_codes import UsageError
 from jobs.ledger.storage.lock import LeaseHeldError
-from jobs.oplead_commands.creation.looking import look_for_leads_in_doubt, reference_path
-from jobs.oplead_commands.creation.outbox import (
-    lead_creation_outbox_path,
-    lock_lead_creation_outbox,
-    open_outbox,
-)
+from jobs.oplead_commands.creation.looking import reference_path, search_outbox
+from jobs.oplead_commands.creation.outbox import lead_creation_outbox_path, open_outbox
 from jobs.settings import Settings
 from jobs.wiring.oplead import account_source
 from jobs.wiring.state import folder_beside_state
@@ -25,9 +21,7 @@ _log = structlog.stdlib.get_logger()
 
 def next_lead_search(settings: Settings) -> datetime | None:
     """Return when a lead in doubt is looked for next; None if there is none."""
-    path = _outbox_path(settings)
-    if path is None:
-        return None
+    path = lead_creation_outbox_path(folder_beside_state(settings), settings.account)
     try:
         with open_outbox(path) as outbox:
             return min((one.next_look_at for one in outbox.in_doubt()), default=None) if outbox else None
@@ -47,23 +41,18 @@ def search_leads_in_doubt(settings: Settings, clock: Clock, cancel_token: Cancel
 
 
 def _search(settings: Settings, clock: Clock, cancel_token: CancelToken, *, every: bool) -> None:
-    path, reference = _outbox_path(settings), reference_path(settings)
-    assert path is not None  # noqa: S101 - something in it is in doubt
-    wanted = frozenset([reference] if reference else ())
-    with (
-        lock_lead_creation_outbox(path, now=clock.now, cancel_token=cancel_token) as outbox,
-        account_source(settings, clock, wanted_fields=wanted, cancel_token=cancel_token) as source,
-    ):
-        search = look_for_leads_in_doubt(outbox, source, clock, reference, every=every)
-        waiting = sum(one.is_for_humans for one in outbox.in_doubt())
+    path = lead_creation_outbox_path(folder_beside_state(settings), settings.account)
+
+    def open_source(wanted: frozenset[str]) -> AbstractContextManager[LeadSource]:
+        return account_source(settings, clock, wanted_fields=wanted, cancel_token=cancel_token)
+
+    search = search_outbox(path, clock, reference_path(settings), open_source, cancel_token=cancel_token, every=every)
+    if search is None:
+        return
     if search.found:
         _log.info("leads whose creation was never answered are in Oplead", leads=len(search.found))
     if search.problem is not None:
         _log.warning(_("leads whose creation was never answered could not be looked for"), why=search.problem)
-    if waiting:
+    if search.for_humans:
+        waiting = search.for_humans
         _log.warning(_("leads whose creation was never answered were not found; somebody must decide"), leads=waiting)
-
-
-def _outbox_path(settings: Settings) -> Path | None:
-    path = lead_creation_outbox_path(folder_beside_state(settings), settings.account)
-    return path if path.exists() else None

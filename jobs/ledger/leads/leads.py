@@ -192,6 +192,19 @@ def flag_expired_for_planning(session: Session, account: str, *, now: datetime) 
     _flag(session, account, matches_delivery_kind(corrections=True), *expired, to_correct=True)
 
 
+def is_in_state_for_named_lead(account: str, states: Collection[DeliveryState]) -> ColumnElement[bool]:
+    """Match deliveries whose detail names another lead, where that lead's same conversion is in one of these states."""
+    its = aliased(Delivery)
+    return exists().where(
+        col(its.account) == account,
+        col(its.lead) == col(Delivery.detail),
+        col(its.conversion) == col(Delivery.conversion),
+        col(its.destination) == col(Delivery.destination),
+        col(its.original).is_(None),
+        col(its.state).in_(states),
+    )
+
+
 _WITHOUT_VALUE = (Reason.VALUE_NEVER_SEEN, Reason.VALUE_NOT_ESTIMATED)
 _RELEASABLE = (*NAMING_ANOTHER_LEAD, Reason.TIME, *_WITHOUT_VALUE)
 
@@ -221,15 +234,7 @@ def flag_released_for_planning(
         col(Delivery.destination).in_(destinations),
         col(Delivery.reason).in_(_RELEASABLE),
     )
-    rival, rival_lead = aliased(Delivery), aliased(LeadRow)
-    counts = exists().where(
-        col(rival.account) == account,
-        col(rival.lead) == col(Delivery.detail),
-        col(rival.conversion) == col(Delivery.conversion),
-        col(rival.destination) == col(Delivery.destination),
-        col(rival.original).is_(None),
-        col(rival.state).in_(COUNTING),
-    )
+    rival_lead, counts = aliased(LeadRow), is_in_state_for_named_lead(account, COUNTING)
     is_rival = and_(col(rival_lead.account) == account, col(rival_lead.id) == col(Delivery.detail))
     is_to_plan = exists().where(is_rival, col(rival_lead.to_plan))
     is_shown = exists().where(is_rival, col(rival_lead.deleted_at).is_(None), col(rival_lead.seen_at) >= shown_since)

@@ -7,8 +7,7 @@ from itertools import chain
 from typing import NamedTuple
 
 import sqlalchemy
-from sqlalchemy import exists, func
-from sqlalchemy.orm import aliased
+from sqlalchemy import func
 from sqlmodel import Session, col, select
 
 from connectors.records import LeadId
@@ -145,15 +144,7 @@ def twins_at(session: Session, account: str, destination: str, *, limit: int) ->
 
 def twins_of_sent(session: Session, account: str, *, after: int) -> list[Delivery]:
     """Return the next held conversions, by id, that platforms have, or may have, under the vanished ids."""
-    sent = aliased(Delivery)
-    was_sent = exists().where(
-        col(sent.account) == account,
-        col(sent.lead) == col(Delivery.detail),
-        col(sent.conversion) == col(Delivery.conversion),
-        col(sent.destination) == col(Delivery.destination),
-        col(sent.original).is_(None),
-        col(sent.state).in_(SENT),
-    )
+    was_sent = leads.is_in_state_for_named_lead(account, SENT)
     rows = select(Delivery).where(*_held(account), was_sent, col(Delivery.id) > after)
     return list(session.exec(rows.order_by(col(Delivery.id)).limit(AT_ONCE)))
 

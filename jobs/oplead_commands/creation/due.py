@@ -6,8 +6,8 @@ from connectors.language import _n
 from jobs.exit_codes import UsageError
 from jobs.ledger.storage.lock import LeaseHeldError
 from jobs.oplead_commands.context import OpleadContext
-from jobs.oplead_commands.creation.looking import Search, look_for_leads_in_doubt, reference_path
-from jobs.oplead_commands.creation.outbox import lead_creation_outbox_path, lock_lead_creation_outbox, open_outbox
+from jobs.oplead_commands.creation.looking import Search, reference_path, search_outbox
+from jobs.oplead_commands.creation.outbox import lead_creation_outbox_path
 
 
 def search_due_leads(context: OpleadContext) -> None:
@@ -16,14 +16,10 @@ def search_due_leads(context: OpleadContext) -> None:
         return
     path = lead_creation_outbox_path(context.known.state_folder, context.known.settings.account)
     try:
-        with open_outbox(path) as outbox:
-            now = context.clock.now()
-            is_due = outbox is not None and any(one.next_look_at <= now for one in outbox.in_doubt())
-        if is_due:
-            with lock_lead_creation_outbox(path, now=context.clock.now) as held:
-                reference = reference_path(context.known.settings)
-                with context.source(frozenset([reference] if reference else ())) as source:
-                    _say(look_for_leads_in_doubt(held, source, context.clock, reference))
+        reference = reference_path(context.known.settings)
+        search = search_outbox(path, context.clock, reference, context.source, cancel_token=context.cancel_token)
+        if search is not None:
+            _say(search)
     except LeaseHeldError:
         pass  # whoever holds it looks
     except UsageError as error:

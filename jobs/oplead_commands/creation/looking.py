@@ -1,16 +1,23 @@
 """Look in Oplead for the leads whose answer was lost: at once, after 15 and 30 minutes, then each night."""
 
-from collections.abc import Collection, Sequence
-from contextlib import closing
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Sequence
+from contextlib import AbstractContextManager, closing
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from pathlib import Path
 
 from connectors.errors import Misconfigured, Transient, WrongClock
+from connectors.http import CancelToken
 from connectors.language import _n
 from connectors.ports import Clock, LeadSource
 from connectors.records import Lead, LeadId, ListedLead
 from jobs.oplead_commands.creation.identity import LeadFingerprint, lead_fingerprint
-from jobs.oplead_commands.creation.outbox import LeadCreationOutbox, LeadCreationRecord
+from jobs.oplead_commands.creation.outbox import (
+    LeadCreationOutbox,
+    LeadCreationRecord,
+    lock_lead_creation_outbox,
+    open_outbox,
+)
 from jobs.oplead_commands.creation.recognition import NotFound, SeenLead, recognise_created_leads
 from jobs.pull.sync import MAX_CLOCK_SKEW
 from jobs.wiring.account import Look
@@ -29,11 +36,40 @@ class Search:
     """The keys of those that have not been found."""
     problem: str | None = None
     """Why leads could not be read, or not all of them."""
+    for_humans: int = 0
+    """How many somebody has to decide on, of all in the outbox; counted where the whole outbox was looked through."""
 
 
 def reference_path(look: Look) -> str | None:
     """Return where an account's own reference of a lead goes, if anywhere."""
     return look.oplead.write.fields.reference
+
+
+def search_outbox(
+    path: Path,
+    clock: Clock,
+    reference: str | None,
+    open_source: Callable[[frozenset[str]], AbstractContextManager[LeadSource]],
+    *,
+    cancel_token: CancelToken,
+    every: bool = False,
+) -> Search | None:
+    """Look for the leads of an outbox that are in doubt and due, or for all in doubt; None if there are none.
+
+    Raises:
+        LeaseHeldError: another process holds the outbox, and looks itself.
+        UsageError: it cannot be used.
+    """
+    with open_outbox(path) as outbox:
+        doubtful = outbox.in_doubt() if outbox else []
+    if not any(every or one.next_look_at <= clock.now() for one in doubtful):
+        return None
+    with (
+        lock_lead_creation_outbox(path, now=clock.now, cancel_token=cancel_token) as held,
+        open_source(frozenset([reference] if reference else ())) as source,
+    ):
+        search = look_for_leads_in_doubt(held, source, clock, reference, every=every)
+        return replace(search, for_humans=sum(one.is_for_humans for one in held.in_doubt()))
 
 
 def look_for_leads_in_doubt(
