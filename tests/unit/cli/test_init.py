@@ -165,6 +165,24 @@ def test_asks_at_a_terminal_and_repeats_rejected_answers(type_in):
     assert ["11", "12"] == [str(each["google_ads"]["conversion_action"]) for each in told["conversions"]]
 
 
+@pytest.mark.parametrize(
+    ("terminal", "yes", "no"), [("fr_FR.UTF-8", "o", "n"), ("C", "y", "n"), ("fr_FR.UTF-8", "Oui", "non")]
+)
+def test_every_question_takes_a_typed_yes_or_no(type_in, monkeypatch, terminal, yes, no):
+    """Also in a language whose defaults are translated: statuses are asked for again, and a wrong path too."""
+    monkeypatch.setenv("LC_ALL", terminal)
+    wrong = ["c", "-", "c", "a", "", no]
+    statuses = ["c", "-", "c", "a", "", "peut-être", yes]
+    consent = ["rgpd", no, "", "", "", no, "", "", yes, "-"]
+    typed = [*wrong, *statuses, "Maison X", "maison-x", *consent, "", "excluded", "3 780,00 €", "12", "1234567890", "-"]
+    result, told = type_in(survey=SURVEY, typed="\n".join([*typed, "11", "12", "-", "", ""]) + "\n")
+
+    assert 0 == result.exit_code, result.output
+    assert "_Translated" not in result.output
+    assert {"appointment": ["RDV pris"], "won": ["Gagné"]} == told["stages"]
+    assert {"field": "montant", "tax": "excluded", "otherwise": 3780} == told["conversions"][1]["value"]
+
+
 def test_writes_the_file_although_oplead_refuses_the_token(type_in):
     """The other questions can be answered without a survey."""
     result, told = type_in(*ENOUGH, survey=Misconfigured("Oplead refuses the token (401 on /v1/leads)"))

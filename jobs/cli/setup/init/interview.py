@@ -63,8 +63,7 @@ class Dialogue:
         """
         while self.asks:
             is_known = self.place < len(self._typed)
-            typed = self._typed[self.place] if is_known else typer.prompt(question, default, show_default=bool(default))
-            answer = str(typed).strip()
+            answer = self._typed[self.place] if is_known else _typed_answer(question, default)
             if answer == BACK:
                 if self._typed:
                     self.go_back_to_question(len(self._typed) - 1)
@@ -97,6 +96,12 @@ class Dialogue:
         """Ask the questions from `place` on again."""
         del self._typed[place:]
         raise _BackRequested
+
+
+def _typed_answer(question: str, default: str | None) -> str:
+    # Without a type, the prompt would take the default's, and a translated text is of a type of its own.
+    typed: str = typer.prompt(question, default, type=str, show_default=bool(default))
+    return typed.strip()
 
 
 def _yes_or_no(text: str) -> bool:
