@@ -1587,6 +1587,13 @@ FAULTS = (
         "tests/unit/settings/test_addresses.py",
     ),
     Fault(
+        "no state lies by default among the system's files",
+        "jobs/settings/types.py",
+        "if _is_no_place(place):",
+        "if False:",
+        "tests/unit/settings/test_addresses.py::test_no_state_lies_by_default_where_none_may_be_named",
+    ),
+    Fault(
         "no state is written over a device or the system's files",
         "jobs/settings/types.py",
         "is_special or any(path.is_relative_to(each) for each in _OF_THE_SYSTEM)",
