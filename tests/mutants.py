@@ -1587,6 +1587,20 @@ FAULTS = (
         "tests/unit/settings/test_addresses.py",
     ),
     Fault(
+        "all folders of a user share one pace for each key",
+        "jobs/wiring/oplead.py",
+        "folders = (None if is_sandbox else user_pace_folder(os.environ), None if state is None else state.folder)",
+        "folders = (None if state is None else state.folder,)",
+        "tests/contract/test_one_pace.py",
+    ),
+    Fault(
+        "what two files say of a process counts once",
+        "connectors/rate_limit.py",
+        "tuple(dict(ChainMap(*found.values())).values())",
+        "tuple(trace for each in found.values() for trace in each.values())",
+        "tests/contract/test_one_pace.py",
+    ),
+    Fault(
         "no state lies by default among the system's files",
         "jobs/settings/types.py",
         "if _is_no_place(place):",
