@@ -1587,6 +1587,13 @@ FAULTS = (
         "tests/unit/settings/test_addresses.py",
     ),
     Fault(
+        "no pip or setuptools stays where the program runs",
+        "Makefile",
+        "	$(PYTHON) -m venv --clear --without-pip $(VENV)\n",
+        "	$(PYTHON) -m venv --clear $(VENV)\n",
+        "tests/unit/test_install.py",
+    ),
+    Fault(
         "all folders of a user share one pace for each key",
         "jobs/wiring/oplead.py",
         "folders = (None if is_sandbox else user_pace_folder(os.environ), None if state is None else state.folder)",
