@@ -3066,15 +3066,15 @@ FAULTS = (
     Fault(
         "a website stores nothing before consent",
         "connectors/website/capture.min.js",
-        "()=>k(!0)&&!k(!1)",
-        "()=>!k(!1)",
+        "()=>T()[0]&&",
+        "()=>",
         "tests/contract/website/test_consent.py",
     ),
     Fault(
         "half an answer to Google is no consent",
         "connectors/website/capture.min.js",
-        "&&!k(void 0)",
-        "",
+        "().every(e=>e)",
+        "().every(e=>!1!==e)",
         "tests/contract/website/test_consent.py",
     ),
     Fault(
