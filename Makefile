@@ -107,7 +107,9 @@ develop: $(VENV)/developing ## put the tools of `test` and `check` beside it
 # The locks are closed, so pip has nothing to resolve: left to it, the extra of a pinned package
 # (`coverage[toml]`) would be looked up anew and refused as soon as an index has a newer release.
 # pip compiles what it installs, whatever PYTHONDONTWRITEBYTECODE says: SDKs load in a third of the time.
-PIP = $(BIN)/pip install --quiet --disable-pip-version-check --no-deps
+# It comes with Python, at a version that may have known holes, and so has a folder of its own while it works.
+TOOLS := build/tools
+PIP = $(TOOLS)/bin/pip --python $(BIN)/python install --quiet --disable-pip-version-check --no-deps
 
 # What wheels bring that nothing here loads, a third of them: other versions of the Google Ads API, telephone numbers'
 # places and networks, names of countries and formats in other languages, examples and tests.
@@ -123,7 +125,6 @@ shed:
 # No pip and no checkout beside it, for an image or a folder that nobody writes to. Hashes of sources, unlike their
 # dates, hold in a copy: bytecode that does not hold would be compiled anew at each start.
 TREE := build/runtime
-TOOLS := build/tools
 FILL = $(TOOLS)/bin/pip --python $(TREE)/bin/python install --quiet --disable-pip-version-check --no-deps --no-compile
 COMPILE_TREE = $(TREE)/bin/python -m compileall --invalidation-mode unchecked-hash
 runtime: ## put what a fleet runs into a folder of its own, TREE=/opt/oplead-sync
@@ -134,6 +135,7 @@ runtime: ## put what a fleet runs into a folder of its own, TREE=/opt/oplead-syn
 	$(PYTHON) -m venv --clear --without-pip $(TREE)
 	$(FILL) --require-hashes -r requirements-fleet.lock
 	$(FILL) --no-index build/wheel/*.whl
+	rm -r $(TOOLS)
 	@$(MAKE) --no-print-directory --silent shed VENV=$(TREE)
 	# Some of others' files are no Python at all; ours must be.
 	$(COMPILE_TREE) -qq $(TREE)/lib || true
@@ -143,16 +145,20 @@ runtime: ## put what a fleet runs into a folder of its own, TREE=/opt/oplead-syn
 
 $(VENV)/installed: requirements.lock requirements-build.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit("oplead-sync needs Python 3.11 or newer: make PYTHON=python3.13 $(MAKECMDGOALS)" if sys.version_info < (3, 11) else 0)'
-	$(PYTHON) -m venv --clear $(VENV)
+	$(PYTHON) -m venv --clear $(TOOLS)
+	$(PYTHON) -m venv --clear --without-pip $(VENV)
 	$(PIP) --require-hashes -r requirements.lock -r requirements-build.lock
 	$(PIP) --no-build-isolation --editable .
+	rm -r $(TOOLS)
 	@$(MAKE) --no-print-directory --silent shed
 	$(BIN)/python -m compileall -q jobs connectors
 	touch $@
 
 $(VENV)/developing: $(VENV)/installed requirements-fleet.lock requirements-dev.lock
+	$(PYTHON) -m venv --clear $(TOOLS)
 	$(PIP) --require-hashes -r requirements-fleet.lock
 	$(PIP) --require-hashes -r requirements-dev.lock
+	rm -r $(TOOLS)
 	touch $@
 
 # Pins stay as they are unless asked: LOCK=--upgrade moves all, LOCK="--upgrade-package NAME" one.

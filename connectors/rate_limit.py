@@ -7,7 +7,7 @@ import os
 import secrets
 import threading
 import time
-from collections import Counter
+from collections import ChainMap, Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
@@ -116,56 +116,52 @@ def pace_file(folder: Path, address: str, token: str) -> Path:
 
 
 class SharedRequestHistory:
-    """Recent requests to one platform by every process on the machine, in one file.
+    """Recent requests to one platform by every process on the machine that has one of these files.
 
-    An unreadable file blocks requests for a minute. If the file cannot be written (read-only folder, full disk), a
-    warning is logged and this process paces itself alone.
+    An unreadable file blocks requests for a minute. If a file cannot be written (read-only folder, full disk), a
+    warning is logged and nothing is shared by it any more.
     """
 
-    def __init__(self, path: Path, *, patience: float = 10.0) -> None:
-        """Open nothing yet; `patience` limits the wait for the lock, in real seconds."""
-        self._path = path
+    def __init__(self, *paths: Path, patience: float = 10.0) -> None:
+        """Open nothing yet; `patience` limits the wait for each lock, in real seconds.
+
+        Whoever has several of the files names them in the same order, in which they are locked.
+        """
+        self._paths = paths
         self._patience = patience
         self._me = secrets.token_hex(8)
-        self._is_alone = False
 
     @contextmanager
     def lock_and_update_request_history(
         self, own: ProcessRequestHistory, now: datetime
     ) -> Iterator[tuple[datetime, Sequence[ProcessRequestHistory]]]:
-        """Hold the file lock for the block; yield `now` and the other processes' traces, then write `own` on exit.
+        """Hold the files' locks for the block; yield `now` and the other processes' traces, then write `own` on exit.
 
         Raises:
-            Transient: another process held the lock for too long.
+            Transient: another process held a lock for too long.
         """
         with ExitStack() as stack:
-            file = None if self._is_alone else self._open(stack)
-            others = self._others(file, now) if file else {}
-            yield now, tuple(others.values())
-            if file:
-                self._write(file, {**others, self._me: own})
+            opened = {path: file for path in self._paths if (file := self._open(path, stack))}
+            found = {path: self._others(file, now) for path, file in opened.items()}
+            # Whoever has both files has written the same to each.
+            yield now, tuple(dict(ChainMap(*found.values())).values())
+            for path, file in opened.items():
+                self._write(path, file, {**found[path], self._me: own})
 
     def close(self) -> None:
-        """Do nothing: the file is open for the length of a block only."""
+        """Do nothing: the files are open for the length of a block only."""
 
-    def _open(self, stack: ExitStack) -> FileIO | None:
+    def _open(self, path: Path, stack: ExitStack) -> FileIO | None:
         """Return the locked file, or None if it can't be shared; the OS releases the lock if this process dies."""
         try:
-            file = stack.enter_context(self._open_or_create())
-            self._lock(file)
+            file = stack.enter_context(_open_or_create(path))
+            self._lock(path, file)
         except OSError as error:
-            self._stop_sharing(error)
+            self._stop_sharing(path, error)
             return None
         return file
 
-    def _open_or_create(self) -> FileIO:
-        try:
-            return FileIO(self._path, "r+", opener=_open_privately)
-        except FileNotFoundError:
-            make_private_folder(self._path.parent)
-            return FileIO(self._path, "r+", opener=_open_privately)
-
-    def _lock(self, file: FileIO) -> None:
+    def _lock(self, path: Path, file: FileIO) -> None:
         deadline = time.monotonic() + self._patience
         while True:
             try:
@@ -173,7 +169,7 @@ class SharedRequestHistory:
             except BlockingIOError:
                 if time.monotonic() > deadline:
                     raise Transient(
-                        _("another process holds {name}, by which we share a pace", name=self._path.name)
+                        _("another process holds {name}, by which we share a pace", name=path.name)
                     ) from None
             time.sleep(_LOCK_POLL)
 
@@ -187,18 +183,26 @@ class SharedRequestHistory:
             traces = {_UNKNOWN: ProcessRequestHistory([], [], None, closed_until=now + WINDOW)}
         return {name: trace for name, trace in traces.items() if trace}
 
-    def _write(self, file: FileIO, traces: Mapping[str, ProcessRequestHistory]) -> None:
+    def _write(self, path: Path, file: FileIO, traces: Mapping[str, ProcessRequestHistory]) -> None:
         try:
             # Overwrite, then truncate: dying in between leaves invalid JSON, never an empty file that reads as idle.
             file.seek(0)
             file.write(_TRACES.dump_json(dict(traces)))
             file.truncate()
         except OSError as error:
-            self._stop_sharing(error)
+            self._stop_sharing(path, error)
 
-    def _stop_sharing(self, error: OSError) -> None:
-        self._is_alone = True
-        _log.warning("no pace is shared with other processes: %s (%s)", self._path.name, error.strerror)
+    def _stop_sharing(self, path: Path, error: OSError) -> None:
+        self._paths = tuple(each for each in self._paths if each != path)
+        _log.warning("no pace is shared with other processes: %s (%s)", path.name, error.strerror)
+
+
+def _open_or_create(path: Path) -> FileIO:
+    try:
+        return FileIO(path, "r+", opener=_open_privately)
+    except FileNotFoundError:
+        make_private_folder(path.parent)
+        return FileIO(path, "r+", opener=_open_privately)
 
 
 def _open_privately(name: str, flags: int) -> int:

@@ -17,6 +17,8 @@ from tests import suite
 
 # Whatever the developer's terminal speaks; commands that tests start are addressed in English, too.
 os.environ |= {"LC_ALL": "C.UTF-8", "LANG": "C.UTF-8"}
+# Tests ask invented platforms with equal keys, each by a pace of its own: no folder can be made here.
+os.environ["XDG_STATE_HOME"] = "/dev/null/none"
 
 # Each test has its own limit; a busy machine must not fail one for how fast examples are invented.
 settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -5,10 +5,11 @@
   'use strict';
 
   var KEY = 'oplead_capture'; // in localStorage; also the mark on fields it filled, and their copies, and on documents
+  var API = 'opleadCapture';
   var LASTS = 90 * 864e5; // milliseconds: no platform takes an older click
   var UTM = ['utm_source', 'utm_medium', 'utm_campaign'];
   var GOOGLE = ['ad_storage', 'ad_user_data'];
-  var KINDS = ['gclid', 'gbraid', 'wbraid', 'fbclid', 'fbc', 'msclkid', 'fbp']; // by value: the last go first
+  var KINDS = 'gclid gbraid wbraid fbclid fbc msclkid fbp'.split(' '); // by value: the last go first
 
   // What a click id looks like, as connectors/oplead/click_ids.py reads it.
   var PLAUSIBLE = /^(?=.*[a-z])[\w.-]{5,511}[\w-]$/i;
@@ -26,12 +27,14 @@
   try {
     while (top.parent != top && top.parent.document) top = top.parent;
   } catch (_) {}
-  var api = top.opleadCapture;
+  var api = top[API];
   if (api && api.values) {
-    window.opleadCapture = api;
+    window[API] = api;
     return;
   }
 
+  var clock = Date.now;
+  var times = top.performance;
   var script = document.currentScript;
   var setting = function (name, otherwise) {
     return (script && script.getAttribute('data-' + name)) || otherwise;
@@ -47,7 +50,7 @@
     fields[name] = ending(setting(name.replace('_', '-'), name));
   });
 
-  var arrival = top.performance.getEntriesByType('navigation')[0] || {};
+  var arrival = times.getEntriesByType('navigation')[0] || {};
   var said = {}; // what each source of consent said last; undefined where its answer is incomplete
   var kept; // the click, by kind: [value, time]
   var address, isRepeated, isSaved, isHeard, timer;
@@ -57,7 +60,7 @@
   /** Keep the last value of a kind, with the first time it was seen. A time to come, from a wrong clock, is older. */
   var put = function (into, kind, value, at) {
     var old = into[kind];
-    var now = Date.now();
+    var now = clock();
     var isSound = FORMS[kind] ? FORMS[kind].test(value) : PLAUSIBLE.test(value) && !NO_ID.test(value);
     var isLast = function () {
       return at > now == old[1] > now ? at >= old[1] : at <= now;
@@ -84,24 +87,27 @@
 
   /** Know what this page's addresses say, and nothing else. */
   var start = function () {
-    kept = readAddress(arrival.name + '', Math.round(top.performance.timeOrigin));
+    kept = readAddress(arrival.name + '', Math.round(times.timeOrigin));
     isRepeated = /load|back/.test(arrival.type);
     address = 0;
     look();
   };
 
   var look = function () {
-    if (address != top.location.href) putAll(kept, readAddress((address = top.location.href), Date.now()));
+    var here = top.location.href;
+    if (address != here) putAll(kept, readAddress((address = here), clock()));
   };
 
   // ── storage and cookies, touched only with consent ──
 
-  var isSaid = function (answer) {
-    return Object.values(said).includes(answer);
+  var answers = function () {
+    return Object.values(said);
   };
 
   var isAllowed = function () {
-    return isSaid(true) && !isSaid(false) && !isSaid(undefined);
+    return answers()[0] && answers().every(function (answer) {
+      return answer;
+    });
   };
 
   var keep = function () {
@@ -118,7 +124,7 @@
       kept = stored;
       top.document.cookie.split('; ').forEach(function (cookie) {
         var fb = /^_(fb[cp])=(.*)/.exec(cookie);
-        if (fb) put(kept, fb[1], fb[2], fb[1] == 'fbc' ? +fb[2].split('.')[2] : Date.now());
+        if (fb) put(kept, fb[1], fb[2], fb[1] == 'fbc' ? +fb[2].split('.')[2] : clock());
       });
       localStorage.setItem(KEY, JSON.stringify(kept)); // even '{}': that it is gone tells the other tabs
       isSaved = 1;
@@ -155,11 +161,15 @@
     return all;
   };
 
+  var on = function (target, type, heard) {
+    target.addEventListener(type, heard, true);
+  };
+
   var fill = function (doc, all) {
     if (!doc[KEY]) {
       (doc[KEY] = new MutationObserver(later)).observe(doc, { childList: true, subtree: true });
-      doc.addEventListener('submit', refresh, true);
-      doc.addEventListener('load', later, true); // of a frame
+      on(doc, 'submit', refresh);
+      on(doc, 'load', later); // of a frame
     }
     doc.querySelectorAll('input[type=hidden]').forEach(function (field) {
       for (var key in fields)
@@ -174,7 +184,7 @@
 
   var refresh = function () {
     timer = clearTimeout(timer);
-    if ((top.opleadCapture || api) != api) return; // by now the page around this frame does all
+    if ((top[API] || api) != api) return; // by now the page around this frame does all
     look();
     hearTcf();
     if (isAllowed()) keep();
@@ -193,7 +203,7 @@
   };
 
   var heed = function () {
-    if (isSaid(false)) forget();
+    if (answers().includes(false)) forget();
     refresh();
   };
 
@@ -252,7 +262,7 @@
 
   start();
   var before = api && api.said; // what the page said before this script was there
-  window.opleadCapture = api = { consent: consent, values: values };
+  window[API] = api = { consent: consent, values: values };
   if (before != null) consent(before);
 
   var layer = queue('dataLayer');
@@ -279,7 +289,7 @@
     };
   });
   ['popstate', 'pageshow', 'storage'].forEach(function (type) {
-    window.addEventListener(type, refresh);
+    on(window, type, refresh);
   });
   for (var wait = 250; wait < 1e5; wait *= 2) setTimeout(refresh, wait); // a platform or cookie that comes late
   refresh();

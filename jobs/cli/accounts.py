@@ -90,13 +90,13 @@ def _is_settings(file: Path) -> bool:
 
 
 def load_accounts(
-    files: Sequence[Path], environ: Mapping[str, str] = os.environ, *, secrets: bool = True
+    files: Sequence[Path], environ: Mapping[str, str] = os.environ, *, secrets: bool = True, in_fleet: bool = False
 ) -> list[AccountFile]:
     """Load each file; accounts that would interfere with each other must not run.
 
-    Without `secrets`, the settings serve only to read the accounts' states.
+    Without `secrets`, the settings serve only to read the accounts' states, or to store them.
     """
-    accounts = [AccountFile(file, load(file, environ, secrets=secrets)) for file in files]
+    accounts = [AccountFile(file, load(file, environ, secrets=secrets, in_fleet=in_fleet)) for file in files]
     log_env_files(each.loaded.env_file for each in accounts)
     return [replace(each, clash=account_conflict(each, accounts)) for each in accounts]
 
@@ -132,9 +132,12 @@ def reading_settings(file: Path, *, json_wanted: bool) -> Iterator[Settings]:
 def load_stored_account(
     name: str, text: str, folder: Path, environ: Mapping[str, str] = os.environ, *, secrets: bool = True
 ) -> AccountFile:
-    """Load settings that are stored elsewhere, as if their file were in `folder`."""
+    """Load settings that a fleet has stored, as if their file were in `folder`.
+
+    With `secrets`, an account that names another one's must not run.
+    """
     file = folder / f"{name}.yaml"
-    return AccountFile(file, load(file, environ, secrets=secrets, text=text))
+    return AccountFile(file, load(file, environ, secrets=secrets, text=text, in_fleet=secrets))
 
 
 class SecretsUnavailableError(UsageError):

@@ -192,6 +192,18 @@ def accounts_with_runs(connection: Connection, names: Collection[str]) -> frozen
     return frozenset(row["name"] for row in rows)
 
 
+def similar_names(connection: Connection, name: str) -> Sequence[str]:
+    """Return the names of other accounts, removed ones too, that differ from a name by - and _ alone."""
+    rows = connection.execute(
+        """
+        SELECT name FROM fleet_account
+        WHERE name <> %(name)s AND translate(name, '-_', '') = translate(%(name)s, '-_', '') ORDER BY name
+        """,
+        {"name": name},
+    )
+    return [row["name"] for row in rows]
+
+
 def settings_of_others(connection: Connection, name: str, words: Sequence[str]) -> Iterator[tuple[str, str]]:
     """Yield the name and current settings of each other account whose settings hold one of the words, by name.
 

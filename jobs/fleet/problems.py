@@ -33,7 +33,7 @@ _FAILED = {
 _NEEDED = N_("Somebody is needed")
 _OF_ONE_ACCOUNT = re.compile(r"\d[\d-]{4,}|\b(?=\w*\d)(?=\w*[A-Za-z])\w[\w-]{11,}")
 """Numbers of customers and data sets, and ids of requests; not an answer's HTTP status."""
-_SECRETS_PLACE = re.compile(r"\b[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+\b|(?<![\w/])/[^\s:]+")
+_SECRETS_PLACE = re.compile(r"\b(?=[A-Z0-9]*_)[A-Z_][A-Z0-9_]+\b|(?<![\w/])/[^\s:]+")
 """Variables and files: each account has its own, and all are missing where a machine was set up wrongly."""
 
 

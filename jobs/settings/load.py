@@ -15,6 +15,7 @@ from pydantic import BaseModel, Field, SecretStr, ValidationError
 from pydantic_core import ErrorDetails
 
 from connectors.language import N_, Language, _, chosen_language, using_language
+from jobs.settings.account_secrets import account_secrets
 from jobs.settings.document import (
     KeyPath,
     ParsedSettingsFile,
@@ -69,7 +70,14 @@ class InvalidSettings:
 Loaded = ValidSettings | InvalidSettings
 
 
-def load(path: Path, environ: Mapping[str, str], *, secrets: bool = True, text: str | None = None) -> Loaded:
+def load(
+    path: Path,
+    environ: Mapping[str, str],
+    *,
+    secrets: bool = True,
+    text: str | None = None,
+    in_fleet: bool = False,
+) -> Loaded:
     """Read and validate a configuration file; never raises, whatever the file holds.
 
     Args:
@@ -78,12 +86,13 @@ def load(path: Path, environ: Mapping[str, str], *, secrets: bool = True, text: 
             never include a value from either.
         secrets: whether to resolve secrets; commands that only read the state work without them.
         text: what the file holds, if it is stored elsewhere; then `path` only says where relative paths start.
+        in_fleet: whether the account may name secrets of its own only, and those that `environ` or `.env` shares.
     """
     document = read_file(path) if text is None else read_document(text)
     language = _language(document.tree)
     # What is wrong with the file is said in its language, too, unless one is spoken already, as English for programs.
     with using_language(chosen_language() or language):
-        return _load(path, document, environ, language, secrets=secrets)
+        return _load(path, document, environ, language, secrets=secrets, in_fleet=in_fleet)
 
 
 def _language(tree: Tree) -> Language | None:
@@ -93,11 +102,18 @@ def _language(tree: Tree) -> Language | None:
 
 
 def _load(
-    path: Path, document: ParsedSettingsFile, environ: Mapping[str, str], language: Language | None, *, secrets: bool
+    path: Path,
+    document: ParsedSettingsFile,
+    environ: Mapping[str, str],
+    language: Language | None,
+    *,
+    secrets: bool,
+    in_fleet: bool,
 ) -> Loaded:
-    references = SecretReferenceResolver(
-        environ, path.parent, read_env_file(path.parent) if secrets else None, looks_up=secrets
-    )
+    folder, own, beside = path.parent, None, read_env_file(path.parent)
+    if in_fleet and isinstance(document.tree, dict):
+        own = account_secrets(str(document.tree.get("account")), {**beside.values, **environ}, folder)
+    references = SecretReferenceResolver(environ, folder, beside if secrets else None, looks_up=secrets, own=own)
     env_file = references.used_env_file(text for _, text in texts_with_paths(document.tree))
     settings, findings = _validate(Settings, document, document.tree, references)
     if settings is None or findings:

@@ -13,6 +13,7 @@ from pydantic import AfterValidator, AnyUrl, TypeAdapter, ValidationError
 
 from connectors.http import is_loopback
 from connectors.language import N_, _
+from jobs.settings.account_secrets import AccountSecrets
 from jobs.settings.document import read_file_with_limit
 from jobs.settings.secrets_command import VARIABLE as COMMAND
 from jobs.settings.secrets_command import SecretsCommand
@@ -131,6 +132,8 @@ class SecretReferenceResolver:
     """Whether to resolve secrets at all; if not, each keeps its reference as its value."""
     reads_own: bool = False
     """Whether the program's own variables may be read, such as the database's address: for its own purposes alone."""
+    own: AccountSecrets | None = None
+    """What alone may be named, in a fleet; `reads_own` may name any file."""
     command: SecretsCommand = field(default_factory=SecretsCommand, repr=False, compare=False)
     """What is asked for variables that are nowhere else."""
 
@@ -141,7 +144,7 @@ class SecretReferenceResolver:
             ValueError: the secret is written out in the file, missing, empty, unreadable or malformed; the message
                 names the variable and never includes any part of the secret.
         """
-        self._refuse_own(text)
+        self._refuse_foreign(text)
         if not self.looks_up:
             return text
         if variable := _VARIABLE.fullmatch(text.strip()):
@@ -167,7 +170,7 @@ class SecretReferenceResolver:
         Raises:
             ValueError: the path or the file is unusable.
         """
-        self._refuse_own(text)
+        self._refuse_foreign(text, is_path=True)
         if not self.looks_up:
             return Path(text)
         path = self.path(text)
@@ -180,13 +183,13 @@ class SecretReferenceResolver:
         Raises:
             ValueError: the variable is missing or empty, or holds the key itself instead of its file's path.
         """
-        self._refuse_own(text)
+        self._refuse_foreign(text, is_path=True)
         variable = _VARIABLE.fullmatch(text.strip())
         found = self._variable(variable[1]) if variable else text.strip().removeprefix("file:")
         source = self._source(variable[1]) if variable else "this"
         if not found:
             raise ValueError(_("{source} is empty; put the path of the key file there", source=source))
-        if found.startswith("{") or "PRIVATE KEY" in found or "\0" in found:
+        if _is_key(found):
             raise ValueError(_("{source} must be the path of the key file, not what the file holds", source=source))
         return (self.folder / found).absolute()
 
@@ -196,15 +199,25 @@ class SecretReferenceResolver:
         taken = sorted(name for name in named if name not in self.environ and self._value_in_env_file(name) is not None)
         return replace(self.env_file, taken=tuple(taken)) if self.env_file else None
 
-    def _refuse_own(self, text: str) -> None:
-        """Refuse to hand the program's own secrets to whatever address the settings name."""
+    def _refuse_foreign(self, text: str, *, is_path: bool = False) -> None:
+        """Refuse to hand the program's own secrets, or other accounts', to whatever address the settings name."""
         variable = _VARIABLE.fullmatch(text.strip())
-        if variable and variable[1].startswith(_OWN) and not self.reads_own:
+        if variable and variable[1].startswith(_OWN):
+            self._refuse_own(variable[1])
+        elif self.own is not None and variable:
+            self.own.refuse_foreign_variable(variable[1])
+        elif (
+            self.own is not None and not self.reads_own and (is_path or text.startswith("file:")) and not _is_key(text)
+        ):
+            self.own.refuse_foreign_file(self.folder / text.strip().removeprefix("file:"))
+
+    def _refuse_own(self, name: str) -> None:
+        if not self.reads_own:
             raise ValueError(
                 _(
                     "{name} is for oplead-sync itself, and only `state` may refer to a variable that begins with "
                     "{prefix}: put this secret into a variable of its own",
-                    name=variable[1],
+                    name=name,
                     prefix=_OWN,
                 )
             )
@@ -232,6 +245,11 @@ class SecretReferenceResolver:
         if self.env_file is None or name in self.environ:
             return _("the environment variable {name}", name=name)
         return f"{name} in {self.env_file.path}"
+
+
+def _is_key(path: str) -> bool:
+    """Whether what should be a key file's path is what the file holds."""
+    return path.startswith("{") or "PRIVATE KEY" in path or "\0" in path
 
 
 _DOCUMENTATION = frozenset(

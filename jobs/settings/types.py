@@ -305,7 +305,17 @@ def state_address(
     """
     folder = references.folder
     if state is None:
-        return StateFile((folder / f"{account}.db").resolve())
+        place = (folder / f"{account}.db").resolve()
+        if _is_no_place(place):
+            raise ValueError(
+                _(
+                    "unless you name it, the state lies beside the settings, and none can be at {path}; write  state: "
+                    "sqlite:///PATH  with the path of a file elsewhere, as sqlite:////var/lib/oplead-sync/{name}",
+                    path=place,
+                    name=place.name,
+                )
+            )
+        return StateFile(place)
     if is_secret_reference(state):
         return StateDatabaseAddress(SecretStr(_referred_url(state, references)), folder)
     if _POSTGRESQL.match(state):
@@ -337,13 +347,17 @@ def _refuse_place(path: Path, folder: Path) -> None:
     Raises:
         ValueError: `path` is such a place.
     """
-    is_special = path.exists() and not path.is_file() and not path.is_dir()
-    # Below /dev there are folders like any other, in memory.
-    is_special |= path.parent == Path("/dev")
-    if is_special or any(path.is_relative_to(each) for each in _OF_THE_SYSTEM):
+    if _is_no_place(path):
         raise ValueError(_("no state can be at {path}: write the path of a file of its own", path=path))
     if path.parent == folder.resolve() and (path.suffix in {".yaml", ".yml"} or path.name == ".env"):
         raise ValueError(_("{path} holds settings, not a state: write the path of a file of its own", path=path))
+
+
+def _is_no_place(path: Path) -> bool:
+    is_special = path.exists() and not path.is_file() and not path.is_dir()
+    # Below /dev there are folders like any other, in memory.
+    is_special |= path.parent == Path("/dev")
+    return is_special or any(path.is_relative_to(each) for each in _OF_THE_SYSTEM)
 
 
 def _referred_url(reference: str, references: SecretReferenceResolver) -> str:

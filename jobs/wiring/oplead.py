@@ -1,8 +1,10 @@
 """Builds what reads from Oplead and writes to it, from settings."""
 
-from collections.abc import Callable, Sequence
+import os
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal, assert_never
 from urllib.parse import urlsplit
 
@@ -13,6 +15,7 @@ from connectors.errors import Misconfigured
 from connectors.http import CancelToken
 from connectors.language import _
 from connectors.ports import Clock
+from connectors.private_folder import make_private_folder
 from jobs.cancellation import never_cancelled
 from jobs.pull.sync import MAX_CLOCK_SKEW
 from jobs.settings.load import OpleadSection, PartialSettings
@@ -251,6 +254,20 @@ def pacer_for(
     return Pacer(clock, oplead.rate, shared=shared, cancel_token=cancel_token)
 
 
+def user_pace_folder(environ: Mapping[str, str]) -> Path | None:
+    """Return the folder by which all that a user runs shares a pace, wherever states lie; None if there can be none."""
+    home = environ.get("HOME")
+    base = environ.get("XDG_STATE_HOME") or (home and Path(home).is_dir() and f"{home}/.local/state")
+    folder = Path(base or "", "oplead-sync", "pace")
+    try:
+        if not folder.is_absolute():
+            return None
+        make_private_folder(folder)
+    except OSError:  # as in a service that sees no home
+        return None
+    return folder if os.access(folder, os.W_OK) else None
+
+
 def _shared_pace(
     service: tuple[str, str],
     state: StateFile | StateDatabaseAddress | None,
@@ -258,14 +275,15 @@ def _shared_pace(
     *,
     is_sandbox: bool,
 ) -> "RequestHistories | None":
-    """Return what processes of one machine share beside a file, and those of several in a database."""
+    """Return what processes of one machine share beside a file, and by their user; those of several in a database."""
     from connectors.rate_limit import SharedRequestHistory, pace_file, pace_key  # noqa: PLC0415
 
     match state:
-        case None:
-            return None
-        case StateFile():
-            return SharedRequestHistory(pace_file(state.folder, *service))
+        case None | StateFile():
+            # A sandbox's time is its own, and so is the pace by it.
+            folders = (None if is_sandbox else user_pace_folder(os.environ), None if state is None else state.folder)
+            files = [pace_file(folder, *service) for folder in folders if folder is not None]
+            return SharedRequestHistory(*files) if files else None
         case StateDatabaseAddress(url):
             from jobs.wiring.pace import DatabaseRequestHistory  # noqa: PLC0415 - few need its driver
 

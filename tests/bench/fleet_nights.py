@@ -91,7 +91,8 @@ class Fleet:
             account.settings.write_text(text.replace(state, f"state: ${{OPLEAD_SYNC_DATABASE}}\n{schedule}"))
         kept = {key: os.environ[key] for key in ("PATH", "HOME", "TMPDIR", "LANG") if key in os.environ}
         tokens = {key: value for account in self.accounts for key, value in account.environ.items()}
-        self.environ = kept | tokens | {"PYTHONPATH": str(ROOT), "OPLEAD_SYNC_DATABASE": url}
+        shared = {"OPLEAD_SYNC_SHARED_SECRETS": ",".join(tokens)}
+        self.environ = kept | tokens | shared | {"PYTHONPATH": str(ROOT), "OPLEAD_SYNC_DATABASE": url}
         self._run("deploy")
         for first in range(0, accounts, FILES):
             files = [account.settings for account in self.accounts[first : first + FILES]]

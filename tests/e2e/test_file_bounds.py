@@ -13,16 +13,17 @@ from openpyxl import Workbook
 from connectors.oplead.files.table import MB
 
 MOST_MB = 60
-"""What reading may take beyond the program itself."""
+"""What a refusal may take beyond the program itself."""
 READER = """
-import resource, sys
+import sys
 from pathlib import Path
 from connectors.errors import Misconfigured
 from connectors.oplead.files.csv_table import CsvTable
 from connectors.oplead.files.xlsx_table import XlsxTable
 
 def taken():
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+    # Not what `getrusage` says, which a process inherits from who started it.
+    return int(Path("/proc/self/status").read_text().partition("VmHWM:")[2].split()[0]) // 1024
 
 path, before = Path(sys.argv[1]), taken()
 try:
@@ -64,6 +65,7 @@ def workbook(name, part):
     with zipfile.ZipFile(content) as good, zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as bad:
         parts = {each: good.read(each).decode() for each in good.namelist()} | {name: part}
         kind = f'<Override PartName="/{TEXTS}" ContentType="{TEXTS_TYPE}"/></Types>'
+        parts.setdefault(TEXTS, f"<sst {SPACE}/>")
         parts["[Content_Types].xml"] = parts["[Content_Types].xml"].replace("</Types>", kind)
         for each in sorted(parts):
             bad.writestr(each, parts[each])
@@ -109,20 +111,37 @@ def test_workbook_of_a_few_kilobytes_takes_no_hundreds_of_megabytes(read, kind):
     assert taken < MOST_MB
 
 
+TOO_MUCH = "would take more than 160 MB of memory"
 PADDED = {
-    "rows": (SHEET, lambda: sheet(padding(1) + "<row/>" * 2 * MANY), "rows or texts, too many for its size"),
-    "cells": (SHEET, lambda: sheet(padding(1) + "<row>" + "<c/>" * MANY + "</row>"), "100,000 elements in one row"),
-    "texts": (TEXTS, lambda: texts(padding(1) + "<si/>" * 2 * MANY), "rows or texts, too many for its size"),
+    "rows": (SHEET, lambda: sheet(padding(1) + "<row/>" * 2 * MANY), TOO_MUCH),
+    "cells": (SHEET, lambda: sheet(padding(1) + "<row>" + "<c/>" * MANY + "</row>"), TOO_MUCH),
+    "texts": (TEXTS, lambda: texts(padding(1) + "<si/>" * 2 * MANY), TOO_MUCH),
     "formats": (
         STYLES,
         lambda: f"<styleSheet {SPACE}>{padding(1)}<cellXfs>{'<xf/>' * MANY}</cellXfs></styleSheet>",
-        "100,000 elements in one row, or beside",
+        TOO_MUCH,
     ),
     "one text": (
         SHEET,
         lambda: sheet(padding(1) + f'<row><c t="str"><v>{"x" * 60 * MB}</v></c></row>'),
         "more than 1 MB in one cell",
     ),
+    "texts of one row": (
+        SHEET,
+        lambda: sheet(padding(3) + "<row>" + f"<c><v>{'x' * 900_000}</v></c>" * 200 + "</row>"),
+        TOO_MUCH,
+    ),
+    "attributes of one row": (
+        SHEET,
+        lambda: sheet(padding(3) + "<row>" + f'<c a="{"x" * 900_000}"/>' * 200 + "</row>"),
+        TOO_MUCH,
+    ),
+    "wide texts": (
+        TEXTS,
+        lambda: texts(padding(2) + f"<si><r><t>\U0001f600</t></r><r><t>{'x' * 900_000}</t></r></si>" * 100),
+        TOO_MUCH,
+    ),
+    "a part that is read whole": ("xl/theme/theme1.xml", lambda: f"no XML {padding(2)}{'x' * 170 * MB}", TOO_MUCH),
     "one tag": (SHEET, lambda: sheet(padding(1) + f'<row a="{"x" * 60 * MB}"/>'), "more than 1 MB in one cell"),
 }
 
@@ -194,3 +213,43 @@ def test_real_rows_stay_within_every_bound(read):
     book.save(content)
 
     assert "12000 rows" == read(content.getvalue(), "leads.xlsx")[0]
+
+
+ORDINARY = {
+    "xl/calcChain.xml": ("calcChain", "<c r='A1'/>"),
+    "xl/pivotCache/pivotCacheRecords1.xml": ("pivotCacheRecords", "<r><x v='1'/></r>"),
+    "xl/externalLinks/externalLink1.xml": ("externalLink", "<cell r='A1'/>"),
+}
+
+
+@pytest.mark.parametrize("part", ORDINARY)
+def test_what_holds_no_cell_may_have_any_size(read, part):
+    """An ordinary large workbook has an entry for each formula, or each row of a pivot table."""
+    root, each = ORDINARY[part]
+    text = f"<{root} {SPACE}>{padding(1)}{each * 300_000}</{root}>"
+    said, taken = read(workbook(part, text), "leads.xlsx")
+
+    assert "0 rows" == said
+    assert taken < MOST_MB
+
+
+@pytest.mark.parametrize("part", ORDINARY)
+def test_what_is_not_counted_cannot_be_a_sheet(read, part):
+    """Wherever a workbook says that its sheet is."""
+    content, made = workbook(part, sheet(padding(1) + "<row/>" * 2 * MANY)), io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(content)) as good, zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as bad:
+        for each in good.namelist():
+            bad.writestr(each, good.read(each).replace(f"/{SHEET}".encode(), f"/{part}".encode()))
+    said, taken = read(made.getvalue(), "leads.xlsx")
+
+    assert "it is cut or damaged" in said
+    assert taken < MOST_MB
+
+
+def test_texts_take_no_more_than_is_estimated(read):
+    """So that the limit is one of memory: 160 MB beside the program, for 900,000 of these."""
+    each = "".join(f"<si><t>{number:016}</t></si>" for number in random.Random(7).sample(range(10**9), 100_000))
+    said, taken = read(workbook(TEXTS, texts(each)), "leads.xlsx")
+
+    assert "0 rows" == said
+    assert taken < 25

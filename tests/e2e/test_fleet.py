@@ -160,6 +160,25 @@ def test_account_is_checked_against_those_that_the_fleet_has(fleet):
     assert ["maison-00", "maison-03"] == sorted({row["account"] for row in fleet.rows("TABLE fleet_settings")})
 
 
+def test_account_reaches_no_secret_of_another(fleet):
+    """Neither as it is added, nor by settings that were stored before; what the owner lists, all may name."""
+    oplead = json.loads(fleet.company.config.read_text())["oplead"]
+    fleet.environ |= {"MAISON_00__TOKEN": fleet.environ["OPLEAD_TOKEN"], "MAISON_01__TOKEN": "tok-0ther"}
+    greedy = fleet.file("maison-00", oplead=oplead | {"token": "${MAISON_01__TOKEN}"})
+
+    code, _, err = fleet.command("accounts", "add", "--first-run", greedy)
+    assert (2, True) == (code, "oplead.token: MAISON_01__TOKEN is not of maison-00" in " ".join(err.split()))
+
+    fleet.add("maison-00", oplead=oplead | {"token": "${MAISON_00__TOKEN}"})
+    code, _, err = fleet.command("accounts", "add", fleet.file("maison_00"))
+    assert (2, True) == (code, "the names of maison-00's secrets begin with MAISON_00__ too" in " ".join(err.split()))
+
+    fleet.execute("UPDATE fleet_settings SET text = replace(text, '${MAISON_00__', '${MAISON_01__')")
+    with fleet.worker():
+        fleet.wait_for(lambda: fleet.runs("task = 'unable'"))
+    assert "MAISON_01__TOKEN is not of maison-00" in " ".join(fleet.command("status")[1].split())
+
+
 def test_account_whose_state_is_in_a_file_is_not_begun_anew(fleet):
     """Without what it has on record, everything would be sent again; the message names the command that moves it."""
     file, path = fleet.file("maison-00"), fleet.folder / "maison-00.db"

@@ -27,7 +27,6 @@ NEVER_ONE = {
     "jobs/cli/lead/explain.py: characters": "the length of a click id",
     "jobs/settings/document.py: characters": "the length of a secret",
     "connectors/oplead/files/table.py: rows": "a file's limit is thousands of them",
-    "connectors/oplead/files/xlsx_bounds.py: rows": "a workbook's limit is thousands of them",
     "connectors/oplead/files/xlsx_bounds.py: times": "a part's limit is a constant",
     "connectors/oplead/pagination.py: leads": "one lead less than there are is told by nobody",
     "connectors/oplead/pagination.py: pages": "a list of thousands",

@@ -6,10 +6,12 @@ from collections.abc import Generator, Iterator
 from contextlib import closing, contextmanager
 from datetime import date, datetime, timedelta
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from openpyxl import load_workbook
+from openpyxl.chartsheet import Chartsheet
+from openpyxl.reader.excel import ExcelReader
 
 from connectors.errors import Misconfigured
 from connectors.language import N_, _
@@ -21,7 +23,7 @@ from connectors.oplead.files.table import (
     clean_column_title,
     describe_most_rows_and_columns,
 )
-from connectors.oplead.files.xlsx_bounds import WorkbookOutOfBoundsError, expect_workbook_in_bounds
+from connectors.oplead.files.xlsx_bounds import WorkbookOutOfBoundsError, expect_workbook_in_bounds, is_never_read
 
 warnings.filterwarnings("ignore", category=UserWarning, module="openpyxl")  # about styles and extensions
 _HALF_A_SECOND = timedelta(microseconds=500_000)
@@ -77,8 +79,14 @@ class XlsxTable:
 
     @contextmanager
     def _workbook(self) -> Iterator[Any]:
-        with closing(load_workbook(self._path, read_only=True, data_only=True, keep_links=False)) as workbook:
-            yield workbook
+        reader = ExcelReader(self._path, read_only=True, data_only=True, keep_links=False)
+        with closing(reader.archive):
+            # What was not counted cannot be read, whatever another part calls it.
+            for name in filter(is_never_read, reader.archive.namelist()):
+                reader.archive.NameToInfo.pop(name, None)
+            reader.read_chartsheet = partial(_add_empty_chartsheet, reader)
+            reader.read()
+            yield reader.wb
 
     def _every_row(self) -> Generator[Row, None, None]:
         try:
@@ -104,6 +112,11 @@ class XlsxTable:
         if not sheets:
             raise self._refusal(_("it has no sheet called {sheet}; correct source.sheet", sheet=self._sheet))
         return sheets[0]
+
+
+def _add_empty_chartsheet(reader: Any, sheet: Any, _relation: object) -> None:
+    """Keep the place of a sheet that holds a chart and no cell."""
+    reader.wb._add_sheet(Chartsheet(parent=reader.wb, title=sheet.name))  # noqa: SLF001 - as the reader does
 
 
 def _cell(cell: Any) -> Cell:

@@ -1,5 +1,6 @@
 """`fleet deploy`, `accounts`, `run` and `backfill`: the tables, the settings in them, and what accounts are to do."""
 
+import os
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -29,6 +30,7 @@ from jobs.fleet.accounts import (
     request_immediate_run,
     resume_account,
     settings_of_others,
+    similar_names,
     wait_for_other_additions,
 )
 from jobs.fleet.database import Connection, FleetDatabase
@@ -39,6 +41,7 @@ from jobs.ledger.storage.state_file import LedgerError
 from jobs.reporting.console import print_rows, say
 from jobs.reporting.presentation import print_json
 from jobs.settings import Settings, ValidSettings, load
+from jobs.settings.account_secrets import FOLDER, SHARED, secrets_prefix
 from jobs.settings.document import without_comments
 from jobs.settings.references import HOW_TO_REFER, is_secret_reference
 from jobs.settings.types import StateFile
@@ -86,7 +89,7 @@ def add_accounts(database: FleetDatabase, paths: Sequence[Path], *, first_run: b
         first_run: whether a human says that none of them has run; it is refused for one that has.
         not_renamed: whether a human says that none of them has run under another name.
     """
-    opened = load_accounts(find_settings_files(paths), {}, secrets=False)
+    opened = load_accounts(find_settings_files(paths), _environ(), secrets=False, in_fleet=True)
     codes = []
     with database.connect() as connection:
         require_deployed(connection)
@@ -119,6 +122,11 @@ def add_accounts(database: FleetDatabase, paths: Sequence[Path], *, first_run: b
     return worst_exit_code(codes)
 
 
+def _environ() -> dict[str, str]:
+    """Return what says which secrets accounts may name, and none of them."""
+    return {name: os.environ[name] for name in (SHARED, FOLDER) if name in os.environ}
+
+
 def _checked_text(account: AccountFile) -> str:
     """Return what the account's file holds, without its comments: they may hold what no machine reads.
 
@@ -126,7 +134,7 @@ def _checked_text(account: AccountFile) -> str:
         UsageError: it was written to since it was loaded, or holds a key.
     """
     text = without_comments(account.file.read_text(encoding="utf-8-sig"))
-    if load(account.file, {}, secrets=False, text=text) != account.loaded:
+    if load(account.file, _environ(), secrets=False, text=text, in_fleet=True) != account.loaded:
         raise UsageError(_("{file} has just been written to; try again", file=account.file))
     if "-----BEGIN" in text:  # a key
         raise UsageError(f"{account.file}: {_secret_in_file()}")
@@ -140,9 +148,22 @@ def _secret_in_file() -> str:
 def _refuse_conflict(connection: Connection, account: AccountFile) -> None:
     """Return if the account has nothing that only one may have, and one that the fleet has already has.
 
+    Of names of secrets, those of a removed one count too: its secrets may still be there.
+
     Raises:
         UsageError: it has.
     """
+    for name in similar_names(connection, account.name):
+        if secrets_prefix(name) == secrets_prefix(account.name):
+            raise UsageError(
+                _(
+                    "{file}: the names of {other}'s secrets begin with {prefix} too; write another name under "
+                    "`account:`",
+                    file=account.file,
+                    other=name,
+                    prefix=secrets_prefix(name),
+                )
+            )
     own = _claims(account.settings)
     words = [each.name if isinstance(each, Path) else each for each in own.values()]
     for name, text in settings_of_others(connection, account.name, words):

@@ -48,7 +48,9 @@ class Fleet:
         self.folder = company.directory / "fleet"
         self.folder.mkdir()
         inherited = {name: value for name, value in os.environ.items() if name in ("PATH", "PYTHONPATH")}
-        self.environ = inherited | company.environ | {"OPLEAD_SYNC_DATABASE": url}
+        # They all play one company, so its secrets are those of all.
+        shared = {"OPLEAD_SYNC_SHARED_SECRETS": ",".join([*company.environ, "NOTIFY_URL", "HOOKS"])}
+        self.environ = inherited | company.environ | shared | {"OPLEAD_SYNC_DATABASE": url}
 
     # ── commands ─────────────────────────────────────────────────────────────────────────────────
 

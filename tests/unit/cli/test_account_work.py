@@ -26,14 +26,14 @@ SETTINGS = """
 account: maison
 currency: EUR
 schedule: { daily: "05:30" }
-oplead: { token: "${OPLEAD_TOKEN}" }
+oplead: { token: "${MAISON__TOKEN}" }
 stages: { won: Gagné, lost: Perdu }
 consent: { ad_user_data: { field: leadData.consent, granted: oui, refused: non } }
-google_ads: { customer_id: 123-456-7890, credentials: key.json }
+google_ads: { customer_id: 123-456-7890, credentials: maison/key.json }
 conversions: [{ id: sale, stage: won, google_ads: { conversion_action: 12 } }]
 """
 KEY = {"type": "service_account", "client_email": "x", "private_key": "x", "token_uri": "https://oauth2.example/token"}
-TOKEN = {"OPLEAD_TOKEN": "tok-5a1d"}
+TOKEN = {"MAISON__TOKEN": "tok-5a1d"}
 PARIS = ZoneInfo("Europe/Paris")
 
 
@@ -43,7 +43,8 @@ def did(tmp_path):
 
     def execute(text, environ, key=None, clock_error=timedelta()):
         if key is not None:
-            (tmp_path / "key.json").write_text(json.dumps(key), encoding="utf-8")
+            (tmp_path / "maison").mkdir(exist_ok=True)
+            (tmp_path / "maison" / "key.json").write_text(json.dumps(key), encoding="utf-8")
         stored = StoredSettings("maison", 1, text, False, datetime(2026, 11, 28, tzinfo=UTC), None)
         order = WorkOrder(stored, timedelta(days=1), clock_error=clock_error)
         with closing(StopSignal()) as stop:
@@ -55,7 +56,7 @@ def did(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "code", "why"),
     [
-        pytest.param({"environ": {}}, Exit.CONFIGURATION, "OPLEAD_TOKEN is not set", id="a variable"),
+        pytest.param({"environ": {}}, Exit.CONFIGURATION, "MAISON__TOKEN is not set", id="a variable"),
         pytest.param({"key": None}, Exit.CONFIGURATION, "the key file does not exist", id="a file"),
         pytest.param({"key": {}}, Exit.CONFIGURATION, "the key file is not", id="what the file should hold"),
         pytest.param(
@@ -84,6 +85,15 @@ def test_account_whose_machine_lacks_something_is_left_to_another(did, changes, 
     assert "maison.yaml" not in result.why
 
 
+def test_worker_hands_no_account_a_secret_of_another(did):
+    """Also where the settings were stored before that was refused; they stay due, as the owner may mend it."""
+    environ = TOKEN | {"VILLA__TOKEN": "tok-0ther"}
+    result = did(SETTINGS.replace("MAISON__TOKEN", "VILLA__TOKEN"), environ, KEY)
+
+    assert (DidTask.UNABLE, Exit.CONFIGURATION) == (result.task, result.exit_code)
+    assert result.why.startswith("oplead.token: VILLA__TOKEN is not of maison")
+
+
 def test_account_whose_state_s_database_is_away_does_not_put_off_its_night(did):
     """It is as undone as before, and late if it was: not due with the next one only."""
     result = did(SETTINGS + "state: postgresql://oplead@127.0.0.1:1/none\n", TOKEN, KEY)
@@ -98,7 +108,7 @@ def test_account_whose_state_s_database_is_of_another_version_is_tried_again(did
     with server().database(like="deployed") as url:
         with server().connect(url.partition("?")[0].rpartition("/")[2]) as connection:
             connection.execute("UPDATE public.alembic_version SET version_num = %s", [revision])
-        result = did(SETTINGS + "state: ${STATE}\n", TOKEN | {"STATE": url}, KEY)
+        result = did(SETTINGS + "state: ${MAISON__STATE}\n", TOKEN | {"MAISON__STATE": url}, KEY)
 
     assert (DidTask.NOTHING, Exit.HELD, None) == (result.task, result.exit_code, result.night_in)
 

@@ -1,9 +1,11 @@
 """Addresses that an account may reach, where its ledger may lie, and when a sandbox's clock is allowed."""
 
+from pathlib import Path
+
 import pytest
 
 from jobs.database_address import split_database_address
-from jobs.settings.load import read_state_address
+from jobs.settings.load import load, read_state_address
 from jobs.settings.references import HOW_TO_REFER
 
 LOCAL = {
@@ -94,6 +96,19 @@ def test_a_state_on_the_settings_themselves_is_refused(complaints, tmp_path, nam
     told = f"state: {tmp_path.resolve() / name} holds settings, not a state: write the path of a file of its own"
 
     assert [told] == complaints(state=f"sqlite:///{name}")
+
+
+@pytest.mark.parametrize("secrets", [True, False])
+def test_no_state_lies_by_default_where_none_may_be_named(secrets):
+    """Beside settings that lie with the system's files; what to write is said."""
+    text = "account: maison\ncurrency: EUR\nconversions: []\n"
+    (found,) = [
+        each.message
+        for each in load(Path("/etc/oplead/maison.yaml"), {}, secrets=secrets, text=text).problems
+        if "/etc" in each.message
+    ]
+
+    assert "none can be at /etc/oplead/maison.db; write  state: sqlite:///PATH" in found
 
 
 @pytest.mark.parametrize(
