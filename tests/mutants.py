@@ -3686,10 +3686,35 @@ FAULTS = (
     ),
     Fault(
         "a change in the repeated hour of autumn does not precede its lead",
-        "connectors/oplead/parsing/lead_parser.py",
-        "return Moment(at.again) if at.again and",
-        "return Moment(at.again) if False and",
+        "connectors/oplead/parsing/dates.py",
+        "[one for one in passes if one >= since][:1]",
+        "passes[:1]",
         "tests/unit/oplead/test_repeated_hour.py",
+    ),
+    Fault(
+        "a webhook in the repeated hour of autumn is of the last pass before its arrival",
+        "connectors/oplead/parsing/webhook_parser.py",
+        "at=in_meant_pass(read.at, by=received_at)",
+        "at=read.at",
+        "tests/unit/oplead/test_repeated_hour.py",
+    ),
+    Fault(
+        "a row that is cancelled keeps no code of an earlier refusal",
+        "jobs/ledger/outbox/outbox.py",
+        """        "code": None if is_ours else cause,
+    }
+    if to""",
+        """        **({} if is_ours else {"code": cause}),
+    }
+    if to""",
+        "tests/unit/deliver/test_sender.py",
+    ),
+    Fault(
+        "a row shows no code of what its batch was refused for",
+        "jobs/ledger/report/queries.py",
+        "request.ticket, attempt.code)",
+        "request.ticket, attempt.code or request.code)",
+        "tests/unit/deliver/test_sender.py",
     ),
     Fault(
         "a 429 without a delay is waited out for a minute",
