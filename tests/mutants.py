@@ -71,6 +71,20 @@ FAULTS = (
         "tests/contract/test_endless.py",
     ),
     Fault(
+        "check warns of a second place on the server of the state",
+        "jobs/settings/apart.py",
+        'return not host or host.startswith("/") or is_loopback(host)',
+        "return False",
+        "tests/unit/settings/test_apart.py",
+    ),
+    Fault(
+        "check warns of a second place on the disk of the state",
+        "jobs/settings/apart.py",
+        "return place.parent.stat().st_dev == path.parent.stat().st_dev",
+        "return False",
+        "tests/unit/settings/test_apart.py",
+    ),
+    Fault(
         "init notes of its own file what check would",
         "jobs/cli/setup/init/command.py",
         "for each in likely_slips(read_file(file), file)",
