@@ -63,7 +63,8 @@ MOVES: Mapping[DeliveryState, frozenset[DeliveryState]] = {
 }
 
 ENTRY = frozenset({_S.SKIPPED, _S.PENDING, _S.WITHHELD, _S.EXPIRED, _S.CANCELLED, _S.UNCONFIRMED})
-"""Initial states; `cancelled` is for a lead that was lost again before it was first judged."""
+"""Initial states; `cancelled` is for a lead that was lost again before it was first judged, `unconfirmed` for what a
+restored state finds too late."""
 
 FROZEN = frozenset({_S.IN_FLIGHT, _S.SUBMITTED, _S.IN_DOUBT})
 """States in which the platform may hold the bytes, so they must not change."""

@@ -328,7 +328,7 @@ REASONS: Mapping[Reason, StateAndReasonTexts] = TranslatedTexts(
             _LOOK_IT_UP,
         ),
         Reason.SENT_BEFORE_RESTORE: StateAndReasonTexts(
-            N_("perhaps sent before a restore"),
+            N_("sent before a restore?"),
             N_(
                 "It may have been sent before the state was restored from a backup, which does not know; it is too "
                 "late to send it again."
