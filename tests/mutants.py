@@ -1554,9 +1554,9 @@ FAULTS = (
     Fault(
         "a lead that is not on record does not come before one that is",
         "jobs/pull/inbox.py",
-        "sorted(unread, key=lambda lead: lead not in known)",
-        "unread",
-        "tests/unit/pull/test_inbox.py tests/contract/webhooks",
+        "fetch.read([lead for lead in self.unread if lead not in self.unknown])",
+        "fetch.read([])",
+        "tests/unit/pull/test_inbox.py::test_a_flood_of_ids_that_do_not_exist_costs_a_night_a_few_requests",
     ),
     Fault(
         "an id that does not exist is asked for once",
@@ -3756,14 +3756,16 @@ FAULTS = (
         """        **({} if is_ours else {"code": cause}),
     }
     if to""",
-        "tests/unit/deliver/test_sender.py",
+        "tests/unit/deliver/test_sender.py::"
+        "test_conversion_cancelled_for_consent_does_not_show_what_its_batch_was_refused_for",
     ),
     Fault(
         "a row shows no code of what its batch was refused for",
         "jobs/ledger/report/queries.py",
         "request.ticket, attempt.code)",
         "request.ticket, attempt.code or request.code)",
-        "tests/unit/deliver/test_sender.py",
+        "tests/unit/deliver/test_sender.py::"
+        "test_conversion_cancelled_for_consent_does_not_show_what_its_batch_was_refused_for",
     ),
     Fault(
         "a 429 without a delay is waited out for a minute",
