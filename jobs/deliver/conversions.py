@@ -64,7 +64,11 @@ class ConversionPreparer(PreCallTransaction):
             DeliveryStatus(DeliveryState.PENDING, withdrawn=withdrawn, deleted=lead.deleted), decision
         )
         move = (
-            None if state is None else update_delivery_from_decision(row, route=route, decision=decision, state=state)
+            None
+            if state is None
+            else update_delivery_from_decision(
+                row, route=route, decision=decision, state=state, restored_at=self.ledger.restored_at
+            )
         )
         event = None if isinstance(decision, NoSuchConversion) else decision.event
         if event is None or state is not DeliveryState.PENDING:

@@ -45,7 +45,7 @@ from jobs.rules.model import (
     ValueOrigin,
     delivery_key,
 )
-from jobs.rules.reasons import HELD_FOR_A_HUMAN, Reason
+from jobs.rules.reasons import HELD_FOR_A_HUMAN, NAMING_ANOTHER_LEAD, Reason
 from jobs.rules.status_changes import DATED, first_entry
 from jobs.run_context import RunContext
 from jobs.settings.compile import Rulebook
@@ -284,9 +284,11 @@ class _Planner:
                 self._count_filtered_out(route, lead, DeliveryKey(delivery.key))
             if state is not None:
                 self._count_new_twin(delivery, decision)
-                changes.moves.append(
-                    update_delivery_from_decision(delivery, route=route, decision=decision, state=state)
+                move = update_delivery_from_decision(
+                    delivery, route=route, decision=decision, state=state, restored_at=self.run.ledger.restored_at
                 )
+                changes.moves.append(move)
+                state = move.to
             if route.once is not None and delivery.at and (state or delivery.state) in COUNTING:
                 changes.counting_once.append((delivery, dedup_keys(route, lead, delivery.at)))
         changes.moves += filter(None, (self._withhold_unlisted_delivery(each, lead) for each in by_route.values()))
@@ -464,9 +466,17 @@ def new_delivery(
 
 
 def update_delivery_from_decision(
-    delivery: DeliveryRecord, *, route: ConversionRoute, decision: Decision | NoSuchConversion, state: DeliveryState
+    delivery: DeliveryRecord,
+    *,
+    route: ConversionRoute,
+    decision: Decision | NoSuchConversion,
+    state: DeliveryState,
+    restored_at: datetime | None,
 ) -> DeliveryMove:
-    """Store what the decision determined about a delivery, and return its move to `state`."""
+    """Store what the decision determined about a delivery, and return its move to `state`.
+
+    What expires for nothing but its time is unconfirmed if a state since lost may have sent it.
+    """
     if state is DeliveryState.UNCONFIRMED:
         # The row keeps describing what was sent.
         return DeliveryMove(delivery, state, Reason.CONSENT_WITHDRAWN)
@@ -491,10 +501,19 @@ def update_delivery_from_decision(
     delivery.tax = route.field_value.tax if route.field_value else None
     reason, detail = decision.reason, decision.detail
     if state is DeliveryState.EXPIRED:
+        if _is_only_late(delivery, decision) and outbox.may_have_been_sent(delivery, restored_at=restored_at):
+            return DeliveryMove(delivery, DeliveryState.UNCONFIRMED, Reason.SENT_BEFORE_RESTORE)
         delivery.held_for, reason, detail = _expiry_hold_reason(delivery, decision), Reason.WINDOW_CLOSED, None
     elif state is DeliveryState.CANCELLED and reason not in (Reason.LEAD_DELETED, Reason.UNDONE):
         reason, detail = Reason.CONSENT_WITHDRAWN, None
     return DeliveryMove(delivery, state, reason, detail)
+
+
+def _is_only_late(delivery: DeliveryRecord, decision: Decision | NoSuchConversion) -> bool:
+    """Whether an expiring delivery would go out today but for its time, and counts by no other lead."""
+    if isinstance(decision, NoSuchConversion) or decision.state is not DeliveryState.EXPIRED:
+        return False
+    return decision.held_for is None and delivery.reason not in NAMING_ANOTHER_LEAD
 
 
 def _expiry_hold_reason(delivery: DeliveryRecord, decision: Decision | NoSuchConversion) -> Reason | None:

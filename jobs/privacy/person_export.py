@@ -107,7 +107,7 @@ def _attempt(attempt: Attempt, request: Request) -> dict[str, Any]:
         "action": request.action,
         "state": request.state,
         "outcome": attempt.outcome,
-        "code": attempt.code or request.code,
+        "code": attempt.code,
     }
 
 

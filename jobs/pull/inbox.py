@@ -84,7 +84,7 @@ class NewEvents:
         return cls(
             after,
             to,
-            dict.fromkeys(sorted(unread, key=lambda lead: lead not in known)),
+            dict.fromkeys(unread),
             frozenset(unread) - known,
             UNKNOWN_A_NIGHT - len(lately),
         )

@@ -70,7 +70,7 @@ def explain_state(state: DeliveryState, reason: Cause, detail: str | None = None
 
 def _reason_texts(state: DeliveryState, reason: Reason, detail: str | None) -> StateAndReasonTexts:
     words = REASONS[reason]
-    if state is DeliveryState.UNCONFIRMED:
+    if state is DeliveryState.UNCONFIRMED and reason is not Reason.SENT_BEFORE_RESTORE:
         sent = STATES[state]
         means = _("{meaning} Why: {reason}.", meaning=sent.means, reason=words.short)
         words = StateAndReasonTexts(words.short, means, sent.todo)

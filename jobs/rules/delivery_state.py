@@ -41,10 +41,13 @@ class DeliveryState(StrEnum):
 _S = DeliveryState
 # A delivery returns to `skipped` if the platform has it by other means, or if it proves to be another platform's.
 MOVES: Mapping[DeliveryState, frozenset[DeliveryState]] = {
-    _S.SKIPPED: frozenset({_S.PENDING, _S.WITHHELD, _S.EXPIRED}),
+    # What a restored state finds too late may have been sent before the restore.
+    _S.SKIPPED: frozenset({_S.PENDING, _S.WITHHELD, _S.EXPIRED, _S.UNCONFIRMED}),
     # A refusal that blames a row is final only once something sent with it has passed; until then the row is unchanged.
-    _S.PENDING: frozenset({_S.IN_FLIGHT, _S.WITHHELD, _S.EXPIRED, _S.CANCELLED, _S.REJECTED, _S.SKIPPED}),
-    _S.WITHHELD: frozenset({_S.PENDING, _S.EXPIRED, _S.CANCELLED, _S.SKIPPED}),
+    _S.PENDING: frozenset(
+        {_S.IN_FLIGHT, _S.WITHHELD, _S.EXPIRED, _S.CANCELLED, _S.REJECTED, _S.SKIPPED, _S.UNCONFIRMED}
+    ),
+    _S.WITHHELD: frozenset({_S.PENDING, _S.EXPIRED, _S.CANCELLED, _S.SKIPPED, _S.UNCONFIRMED}),
     # Only a forgotten lead's delivery goes from in flight to unconfirmed: nobody will ask for its answer.
     _S.IN_FLIGHT: frozenset(
         {_S.SUBMITTED, _S.ACCEPTED, _S.REJECTED, _S.EXPIRED, _S.PENDING, _S.IN_DOUBT, _S.UNCONFIRMED}
@@ -59,8 +62,9 @@ MOVES: Mapping[DeliveryState, frozenset[DeliveryState]] = {
     _S.UNCONFIRMED: frozenset(),
 }
 
-ENTRY = frozenset({_S.SKIPPED, _S.PENDING, _S.WITHHELD, _S.EXPIRED, _S.CANCELLED})
-"""Initial states; `cancelled` is for a lead that was lost again before it was first judged."""
+ENTRY = frozenset({_S.SKIPPED, _S.PENDING, _S.WITHHELD, _S.EXPIRED, _S.CANCELLED, _S.UNCONFIRMED})
+"""Initial states; `cancelled` is for a lead that was lost again before it was first judged, `unconfirmed` for what a
+restored state finds too late."""
 
 FROZEN = frozenset({_S.IN_FLIGHT, _S.SUBMITTED, _S.IN_DOUBT})
 """States in which the platform may hold the bytes, so they must not change."""

@@ -36,6 +36,8 @@ class Reason(StrEnum):
     """Held by the volume guard."""
     AFTER_RESTORE = "after_restore"
     """It may have been sent before the state was restored from a backup."""
+    SENT_BEFORE_RESTORE = "sent_before_restore"
+    """It may have been sent before the state was restored from a backup, and is too late to be sent now."""
     IDS_CHANGED = "ids_changed"
     """Held with its destination, because ids of leads seem to have changed."""
     CLICK_TOO_RECENT = "click_too_recent"

@@ -118,7 +118,12 @@ def _load(
     settings, findings = _validate(Settings, document, document.tree, references)
     if settings is None or findings:
         return InvalidSettings(document.problems(findings, path), env_file, language, _may_pass(findings, references))
-    return ValidSettings(settings, document.problems(lint_warnings(document.tree), path), env_file)
+    return ValidSettings(settings, likely_slips(document, path), env_file)
+
+
+def likely_slips(document: ParsedSettingsFile, path: Path) -> tuple[SettingsProblem, ...]:
+    """Return the notes on a file, also on one that still lacks something, as `init` writes it."""
+    return document.problems(lint_warnings(document.tree), path)
 
 
 def _may_pass(findings: Collection[SettingsFinding], references: SecretReferenceResolver) -> bool:

@@ -102,7 +102,27 @@ def test_deleted_state_is_not_recreated(company):
 
     assert 2 == done.code
     assert "this account has run here before (run 1 was the last): restore it from a backup" in done.err
+    assert "`oplead-sync state restored`" in done.err
     assert not has_state(company.state)
+
+
+def test_beginning_anew_as_told_sends_nothing_again(company):
+    """Whoever has lost the state and every backup, and does what the refusal says, counts nothing twice."""
+    company.use_meta_alone()
+    company.serve(sold(company, 1))
+    company.night()
+    company.state.unlink()
+    sent = len(company.posts)
+    told = type_in(company, "run", "--first-run").err
+    assert f"delete {company.lock.name}" in told
+    assert "write today as `since:` of every conversion" in told
+    company.lock.unlink()
+    for conversion in company.settings["conversions"]:
+        conversion["since"] = company.clock.now().date().isoformat()
+
+    assert 0 == type_in(company, "run", "--first-run").code
+    assert sent == len(company.posts)
+    assert {"skipped"} == set(company.states("meta").values())
 
 
 def test_restored_backup_sends_nothing_until_a_human_agrees(company):

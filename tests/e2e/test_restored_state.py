@@ -156,6 +156,49 @@ def test_ask_holds_what_a_restored_state_may_have_sent(company):
     assert held <= {name for name, row in company.deliveries("meta").items() if row.may_count_twice}
 
 
+@pytest.mark.parametrize("in_doubt", ["resend", "ask"])
+def test_what_is_too_late_after_a_restore_is_not_called_unsent(company, in_doubt):
+    """The lost state sent it in time, so nobody may say that it expired; what never could go out did expire."""
+    company.use_meta_alone(in_doubt=in_doubt)
+    sold(company, 1)
+    company.night()
+    backup = backed_up(company)
+    company.clock.advance(company.clock.now() + A_DAY)
+    sold(company, 20)
+    refused = company.lead(21, ("Gagné", company.clock.now()), clicks=company.both(21))
+    company.serve(refused | {"leadData": refused["leadData"] | {"consent": "non"}})
+    company.night()
+    company.clock.advance(company.clock.now() + 9 * A_DAY)
+    company.later()
+    restore(company, backup)
+    declare(company)
+    summaries = nights_on(company, 2)
+
+    rows = company.deliveries("meta")
+    late = {name: (row.state, row.reason) for name, row in rows.items() if name[0] == "L-20"}
+    assert {("unconfirmed", "sent_before_restore")} == set(late.values())
+    assert {"expired"} == {row.state for name, row in rows.items() if name[0] == "L-21"}
+    assert 2 == summaries[0].unconfirmed
+    assert set() == counted_twice(company, "meta")
+    told = type_in(company, "explain", "L-20").lines
+    assert "may have been sent before the state was restored" in told
+    assert "It was sent" not in told
+
+
+def test_what_is_held_until_too_late_after_a_restore_is_not_called_unsent(company):
+    """Held with `in_doubt: ask` until its platform takes it no more, it may still have been sent."""
+    company.use_meta_alone(in_doubt="ask")
+    lived_on(company)
+    declare(company)
+    nights_on(company, 1)
+    company.clock.advance(company.clock.now() + 9 * A_DAY)
+    nights_on(company, 1)
+
+    held = [row for name, row in company.deliveries("meta").items() if name[0] in {f"L-{20 + n}" for n in range(LATER)}]
+    assert {("unconfirmed", "sent_before_restore")} == {(row.state, row.reason) for row in held}
+    assert set() == counted_twice(company, "meta")
+
+
 def test_held_leads_may_be_settled_as_sent(company):
     """`backfill --already-sent` says that the platform has them: they never go out."""
     company.use_meta_alone(in_doubt="ask")

@@ -85,8 +85,8 @@ def instant(wall: datetime, zone: ZoneInfo) -> datetime:
     """Return the instant, in UTC, at which the wall clock in `zone` showed `wall`.
 
     A time in the spring gap moves forward as the wall clock did (02:30 is 03:30). In the autumn overlap the earlier
-    instant is used, so that a change is never dated after it happened: platforms reject times in the future. Only one
-    that would lie before its lead's creation is the second.
+    instant is used, so that a change is never dated after it happened: platforms reject times in the future. Only
+    what `in_meant_pass` knows more of is the second.
     """
     return wall.replace(tzinfo=zone, fold=0).astimezone(UTC)
 
@@ -95,6 +95,19 @@ def _wall_clock_moment(wall: datetime, zone: ZoneInfo) -> Moment:
     """Return the moment of a time without an offset, and when clocks showed it again, if they did."""
     first, again = instant(wall, zone), wall.replace(tzinfo=zone, fold=1).astimezone(UTC)
     return Moment(first, again if again > first else None)
+
+
+def in_meant_pass(at: Moment, *, since: datetime | None = None, by: datetime | None = None) -> Moment:
+    """Return a time that clocks may have shown twice in the pass that is meant: as written where nothing says which.
+
+    It is the first that is not before `since`, or the last that is not after `by`.
+    """
+    passes = [one for one in (at.at, at.again) if isinstance(one, datetime)]
+    if since is not None:
+        possible = [one for one in passes if one >= since][:1]
+    else:
+        possible = [one for one in passes if by is None or one <= by][-1:]
+    return Moment(possible[0]) if possible else at
 
 
 def earliest_instant_of(moment: Moment, zone: ZoneInfo) -> datetime:

@@ -15,7 +15,7 @@ from typing import Any
 from connectors.language import _, _n, format_integer
 from connectors.oplead.options import CANDIDATES, OpleadOptions
 from connectors.oplead.parsing.click_ids import read_click_ids
-from connectors.oplead.parsing.dates import earliest_instant_of, read_moment, read_moment_or_none
+from connectors.oplead.parsing.dates import earliest_instant_of, in_meant_pass, read_moment, read_moment_or_none
 from connectors.oplead.parsing.fields import (
     PathReader,
     PathValues,
@@ -193,13 +193,13 @@ class LeadParser:
 
     def _history(self, found: PathValues, label: str | None, created: datetime) -> tuple[StatusEntry, ...]:
         """Return the dated changes, oldest first, plus the current status at its date if they end on another label."""
-        entries = [StatusEntry(one.label, _not_before(one.at, created)) for one in self._status_changes(found)]
+        entries = [StatusEntry(one.label, in_meant_pass(one.at, since=created)) for one in self._status_changes(found)]
         if entries and self._start(entries[0]) > self._start(entries[-1]):
             entries.reverse()  # it was newest first; the stable sort below keeps the order within a day
         entries.sort(key=self._start)
         at = self._moment(found, self.paths.status_at, "status_at")
         if label and at and (not entries or entries[-1].label != label):
-            insort(entries, StatusEntry(label, _not_before(at, created)), key=self._start)
+            insort(entries, StatusEntry(label, in_meant_pass(at, since=created)), key=self._start)
         return tuple(entries)
 
     def _start(self, entry: StatusEntry) -> datetime:
@@ -239,11 +239,6 @@ class LeadParser:
             city=found.first_text(paths.city),
             country=_country(found, paths.country),
         )
-
-
-def _not_before(at: Moment, created: datetime) -> Moment:
-    """Return a change's time; in an hour that clocks showed twice, the second where the first precedes its lead."""
-    return Moment(at.again) if at.again and isinstance(at.at, datetime) and at.at < created <= at.again else at
 
 
 def as_lead_id(value: object) -> LeadId | None:

@@ -15,7 +15,7 @@ from typing import assert_never
 from connectors.crm import CrmEventKind, ReceivedEvent, WebhookEvent
 from connectors.language import Language, using_language
 from connectors.oplead.options import CANDIDATES, OCCURRED_AT, OpleadOptions, WebhookFieldPaths
-from connectors.oplead.parsing.dates import read_moment_or_none
+from connectors.oplead.parsing.dates import in_meant_pass, read_moment_or_none
 from connectors.oplead.parsing.field_tree import common_lead_field_paths, normalise, summarise_lead_paths
 from connectors.oplead.parsing.fields import (
     first_value_at_paths,
@@ -158,6 +158,8 @@ class WebhookParser:
         is_unique = own_id is not None or _is_dated(read, own_at)
         if read.at is None:
             read = replace(read, at=self._time_beside_lead(event, read))
+        if read.at is not None:
+            read = replace(read, at=in_meant_pass(read.at, by=received_at))
         return ReceivedEvent(read, received_at, digest, is_unique=is_unique)
 
     def _time_beside_lead(self, event: _Event, read: WebhookEvent) -> Moment | None:

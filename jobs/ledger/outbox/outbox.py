@@ -135,9 +135,9 @@ def delivery_state_columns(to: DeliveryState, cause: Cause, detail: str | None) 
         "state": to,
         "reason": cause if has_reason else None,
         "detail": in_english(detail) if detail and has_reason else None,
+        # What an earlier request was refused for says nothing of a state that has a reason of its own.
+        "code": None if is_ours else cause,
     }
-    if not is_ours:
-        columns["code"] = cause
     if to not in FROZEN:
         columns |= {"event": None, "in_doubt_since": None, "in_doubt_request": None}
     return columns

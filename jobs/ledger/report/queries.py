@@ -123,7 +123,7 @@ class RequestOfDelivery:
     state: str
     ticket: str | None
     code: str | None
-    """The delivery's code, otherwise the request's."""
+    """The delivery's own; what the request was refused for may have been another one's fault."""
 
 
 _Alike = tuple[str, str, DeliveryState, Cause, Reason | None]
@@ -295,7 +295,7 @@ def state_history(session: Session, sent: Delivery) -> list[Transition]:
 def requests_containing(session: Session, sent: Delivery) -> list[RequestOfDelivery]:
     """Return every request that contained a delivery, oldest first."""
     return [
-        RequestOfDelivery(request.sent_at, request.state, request.ticket, attempt.code or request.code)
+        RequestOfDelivery(request.sent_at, request.state, request.ticket, attempt.code)
         for attempt, request in attempts_of_delivery(session, sent)
     ]
 

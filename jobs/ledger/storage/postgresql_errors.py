@@ -30,7 +30,10 @@ _BY_STATE = {
     "55P03": _BUSY,
     "57014": N_("a statement took too long and was ended; nothing of this transaction was kept"),
     "57P": _CUT,
-    "XX": N_("the database is damaged; restore it from a backup"),
+    "XX": N_(
+        "the database is damaged; restore it from a backup, and declare that by `oplead-sync state restored` for each "
+        "account"
+    ),
 }
 """Advice by the beginning of an SQLSTATE (https://www.postgresql.org/docs/current/errcodes-appendix.html)."""
 UNEXPECTED = N_("this is unexpected; nothing of this transaction was kept")

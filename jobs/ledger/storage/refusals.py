@@ -5,7 +5,7 @@ from sqlmodel import Session, func, select
 from connectors.language import _
 from jobs.ledger.schema import Lease, Request
 from jobs.ledger.storage.state import Lock, State
-from jobs.ledger.storage.state_file import LedgerError
+from jobs.ledger.storage.state_file import LedgerError, how_to_begin_anew
 
 
 def refuse_lost_state(lock: Lock, state: State) -> None:
@@ -14,11 +14,12 @@ def refuse_lost_state(lock: Lock, state: State) -> None:
         raise LedgerError(
             _(
                 "{path}: the state is gone, and this account has run here before (run {epoch} was the last): "
-                "restore it from a backup. To begin anew all the same, delete {name} beside it while nothing "
-                "runs; what was sent is then not known.",
+                "restore it from a backup, and declare that by `oplead-sync state restored`. Only if there is none, "
+                "delete {name} beside it while nothing runs. {anew}",
                 path=state,
                 epoch=lock.epoch,
                 name=lock.name,
+                anew=how_to_begin_anew(),
             )
         )
 

@@ -119,7 +119,8 @@ class NoStateError(LedgerError):
             _(
                 "{path}: there is no state here. If there was one, bring it back first (mount its volume, or "
                 "restore its backup): without it nobody knows what was sent. Only if this account never ran "
-                "before, make it by `oplead-sync run --first-run --config FILE`.",
+                "before, make it by `oplead-sync run --first-run --config FILE`; if it did, and there is no backup, "
+                "write today as `since:` of every conversion first, else everything goes out again.",
                 path=path,
             )
         )
@@ -158,12 +159,20 @@ def too_old(path: Path, revision: str) -> LedgerError:
     return LedgerError(
         _(
             "{path}: this state was written by an older oplead-sync (revision {revision}), and this one cannot bring "
-            "it up to date; nothing was changed. Run the version that wrote it. To begin anew, move it away and write "
-            "today as `since:` of every conversion before `run --first-run`: else everything goes out again. What is "
-            "older goes out by `backfill`, with `--already-sent FILE` for what has been sent.",
+            "it up to date; nothing was changed. Run the version that wrote it; move it away only to begin anew. "
+            "{anew}",
             path=path,
             revision=revision,
+            anew=how_to_begin_anew(),
         )
+    )
+
+
+def how_to_begin_anew() -> str:
+    """Return what keeps a new state from sending again what one that is of no use any more has sent."""
+    return _(
+        "To begin anew, write today as `since:` of every conversion before `run --first-run`: else everything goes out "
+        "again. What is older goes out by `backfill`, with `--already-sent FILE` for what has been sent."
     )
 
 
@@ -241,7 +250,10 @@ _CHECK_STATE = N_("check `state:` in the settings")
 _LET_WRITE = N_("give this user write access to the file and its folder")
 _READ_ONLY = N_("it cannot be written; give this user write access to the file and its folder")
 _MAKE_ROOM = N_("make room and run again: what was committed is safe")
-_DAMAGED = N_("it is damaged; restore it from a backup (keep the damaged file: it may hold receipts)")
+_DAMAGED = N_(
+    "it is damaged; restore it from a backup (keep the damaged file: it may hold receipts), and declare that by "
+    "`oplead-sync state restored`"
+)
 _UNREADABLE = (ValueError, TypeError, LookupError, ArithmeticError, AttributeError, RecursionError)
 """Exceptions that reading damaged data may raise."""
 _BY_SYSTEM = {

@@ -25,6 +25,7 @@ RESPONSIBLE: Mapping[Reason, ResponsibleParty | None] = {
     Reason.DUE: None,
     Reason.EXCESS_VOLUME: ResponsibleParty.OPERATOR,
     Reason.AFTER_RESTORE: ResponsibleParty.OPERATOR,
+    Reason.SENT_BEFORE_RESTORE: None,
     Reason.IDS_CHANGED: ResponsibleParty.OPERATOR,
     Reason.CLICK_TOO_RECENT: None,
     Reason.NOON_AWAITED: None,

@@ -327,6 +327,14 @@ REASONS: Mapping[Reason, StateAndReasonTexts] = TranslatedTexts(
             N_("No answer came, and the platform would now refuse it as too old."),
             _LOOK_IT_UP,
         ),
+        Reason.SENT_BEFORE_RESTORE: StateAndReasonTexts(
+            N_("sent before a restore?"),
+            N_(
+                "It may have been sent before the state was restored from a backup, which does not know; it is too "
+                "late to send it again."
+            ),
+            N_("Look it up in the platform's diagnostics; it is not sent again."),
+        ),
         Reason.DAMAGED: StateAndReasonTexts(
             N_("damaged in the state"),
             N_("The record of what was sent is damaged, and a new request may count twice."),

@@ -75,6 +75,16 @@ def test_proposes_what_the_survey_found(type_in):
     assert "no capital letters" in result.output
 
 
+def test_says_of_its_own_file_what_check_would_note(type_in):
+    """Whoever chose it sees it at once, although ids are still to be filled in, and it is no mistake."""
+    options = ("--account", "maison-test", "--stage", "won=Perdu", "--stage", "appointment=RDV pris")
+    result, _ = type_in(*options, *META)
+
+    assert 0 == result.exit_code, result.output
+    assert "note: " in result.output
+    assert "“Perdu” reads as another stage than “won”" in result.output
+
+
 def test_says_which_statuses_are_ignored(type_in, tmp_path):
     """The screen and the file both say so, since no answer confirmed them and only a few leads were read."""
     result, _ = type_in("--account", "maison-test", "--yes", *META, survey=SURVEY)

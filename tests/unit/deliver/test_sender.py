@@ -20,7 +20,9 @@ from connectors.records import (
     RowOutcomes,
     StatusEntry,
 )
+from jobs.ledger.report import queries
 from jobs.ledger.schema import Attempt, Request
+from jobs.privacy.person_export import ledger_data_of_lead
 from jobs.rules.reasons import DestinationScope
 from tests import fakes
 from tests.builders import CREATED, GOOGLE, TARGET, WON, changed, from_field, lead, read, route, rulebook, stops
@@ -625,6 +627,23 @@ def test_consent_withdrawn_while_in_doubt_stops_replays(account):
 
     assert ({"L-1": "unconfirmed"}, sent) == (account.states, len(account.sink.calls))
     assert [None] == [row.event for row in account.rows()]
+
+
+def test_conversion_cancelled_for_consent_does_not_show_what_its_batch_was_refused_for(account):
+    """The request was refused for another row, which says nothing of this one, on screen and in an export."""
+    ready(account, 2)
+    account.sink.script.extend([fakes.refuse(OutcomeClass.FIX_DATA, "OF_ANOTHER"), *[fakes.not_sent] * 20])
+    account.deliver()
+    account.put(changed(lead("L-1"), fields={"consent": "non"}))
+    account.prepare()
+    row = account.rows()[0]
+    with account.state.hold(account.clock) as ledger, ledger.read_transaction() as session:
+        shown = [request.code for request in queries.requests_containing(session, row)]
+        (exported,) = ledger_data_of_lead(session, ledger.account, row.lead)["deliveries"]
+
+    assert ("cancelled", "consent_withdrawn", None) == (row.state, row.reason, row.code)
+    assert [None] == list({*shown, *(attempt["code"] for attempt in exported["attempts"])})
+    assert None is exported["code"]
 
 
 @pytest.mark.parametrize("meanwhile", ["window closed", "not configured"])

@@ -21,9 +21,9 @@ from jobs.rules.delivery_state import (
 # when its conversion went out by other means; an answer to an in_flight row may be "too old"; a suspect row waits
 # unchanged and is rejected once another row has passed. Only a forgotten lead's row is unconfirmed from in_flight.
 LEGAL = {
-    "skipped": {"pending", "withheld", "expired"},
-    "pending": {"in_flight", "withheld", "expired", "cancelled", "rejected", "skipped"},
-    "withheld": {"pending", "expired", "cancelled", "skipped"},
+    "skipped": {"pending", "withheld", "expired", "unconfirmed"},
+    "pending": {"in_flight", "withheld", "expired", "cancelled", "rejected", "skipped", "unconfirmed"},
+    "withheld": {"pending", "expired", "cancelled", "skipped", "unconfirmed"},
     "in_flight": {"submitted", "accepted", "rejected", "expired", "pending", "in_doubt", "unconfirmed"},
     "submitted": {"accepted", "rejected", "pending", "expired", "unconfirmed"},
     "in_doubt": {"in_flight", "unconfirmed", "rejected"},
@@ -59,7 +59,7 @@ def test_only_listed_moves_are_legal(current, to):
 @pytest.mark.parametrize("state", list(DeliveryState))
 def test_delivery_begins_only_in_an_entry_state(state):
     """It never begins as something already sent."""
-    assert (state in {"skipped", "pending", "withheld", "expired", "cancelled"}) == goes(None, state)
+    assert (state in {"skipped", "pending", "withheld", "expired", "cancelled", "unconfirmed"}) == goes(None, state)
 
 
 def test_illegal_move_error_names_both_states():

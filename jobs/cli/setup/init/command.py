@@ -22,8 +22,8 @@ from jobs.exit_codes import Exit, UsageError
 from jobs.ledger.storage.state_file import open_privately
 from jobs.reporting.console import say
 from jobs.settings import InvalidSettings, load
-from jobs.settings.document import INDENT, to_inline_yaml, yaml_section_lines
-from jobs.settings.load import OpleadSection, partial_settings_without_file
+from jobs.settings.document import INDENT, read_file, to_inline_yaml, yaml_section_lines
+from jobs.settings.load import OpleadSection, likely_slips, partial_settings_without_file
 from jobs.settings.oplead_schema import ExportFileSettings
 from jobs.settings.specified import new_subscription_settings, new_write_settings
 from jobs.wiring.surveys import survey_files, survey_oplead
@@ -198,10 +198,10 @@ def _schema_beside(folder: Path) -> str | None:
 
 
 def _check(file: Path, unset: Sequence[str]) -> Exit:
-    """Print the file's problems; those left to fill in later don't count as mistakes."""
+    """Print the file's problems and likely slips; what is left to fill in later doesn't count as a mistake."""
     loaded = load(file, os.environ)
     problems = loaded.problems if isinstance(loaded, InvalidSettings) else ()
-    say(*map(str, problems))
+    say(*map(str, problems), *(_("note: {text}", text=each) for each in likely_slips(read_file(file), file)))
     left_for_later = (TO_BE_FILLED_IN, *(f"${{{name}}}" for name in unset))
     lines = file.read_text(encoding="utf-8").splitlines()
     later = [each for each in problems if any(left in lines[each.line - 1] for left in left_for_later)]

@@ -184,7 +184,10 @@ def test_refuses_a_damaged_state(path):
     whole = path.read_bytes()
     path.write_bytes(whole[:4096] + b"\xff" * (len(whole) - 4096))
 
-    assert "it is damaged; restore it from a backup" in refused(path)
+    told = refused(path)
+
+    assert "it is damaged; restore it from a backup" in told
+    assert "`oplead-sync state restored`" in told
 
 
 def test_refuses_a_folder_in_place_of_the_state(tmp_path):
