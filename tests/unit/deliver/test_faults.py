@@ -89,6 +89,16 @@ def test_an_event_that_cannot_be_encoded_leaves_its_rows_waiting(two, monkeypatc
     assert ({GOOGLE: "pending", "second": "submitted"}, 70) == (states(two), summary.exit_code)
 
 
+def test_an_unforeseen_exception_while_waiting_for_a_quota_stops_its_destination_alone(two, monkeypatch):
+    """No request is on record, since none was about to be made."""
+    monkeypatch.setattr(two.sink, "wait_for_quota", lambda _target: {}["missing"], raising=False)
+    summary = two.night()
+
+    assert {GOOGLE: "pending", "second": "submitted"} == states(two)
+    assert ({GOOGLE: StopKind.FAULT}, 70) == (kinds(summary), summary.exit_code)
+    assert ["received"] == [row.state for row in two.rows(Request)]
+
+
 def test_an_unforeseen_exception_in_a_status_request_stops_only_the_asking(two):
     """The request stays received and is named; the others' outcomes are known, and what is due goes out."""
     two.night()
