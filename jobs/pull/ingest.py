@@ -363,7 +363,7 @@ def _make_storable_lead(
     )
 
 
-_TO_HASH_AGAIN = "to hash again"
+_TO_HASH_AGAIN = "unhashed"
 """Digest of a lead whose contact data are to be hashed again when it is next shown."""
 
 
