@@ -3156,6 +3156,27 @@ FAULTS = (
         "tests/e2e/test_faults.py::test_fault_in_one_platforms_connector_costs_the_other_nothing",
     ),
     Fault(
+        "what is foreseen of a part that may fail is no fault",
+        "jobs/faults.py",
+        "if isinstance(error, self._foreseen):",
+        "if False:",
+        "tests/unit/deliver/test_faults.py",
+    ),
+    Fault(
+        "a night whose summary cannot be made for a reason that nobody foresaw ends with 70",
+        "jobs/cli/night/run.py",
+        "ContainedFault(night.summary.other_faults, said, foreseen=(CommandError,)),",
+        "ContainedFault([], said, foreseen=(CommandError,)),",
+        "tests/e2e/test_faults.py::test_fault_in_what_follows_a_night_costs_only_that",
+    ),
+    Fault(
+        "a search for leads in doubt that fails for a reason that nobody foresaw ends the night with 70",
+        "jobs/cli/night/account_night.py",
+        "search_leads_in_doubt(settings, opened, cancel_token, faults, every=True)",
+        "search_leads_in_doubt(settings, opened, cancel_token, [], every=True)",
+        "tests/e2e/test_faults.py::test_fault_in_what_follows_a_night_costs_only_that",
+    ),
+    Fault(
         "an event that cannot be encoded waits alone",
         "jobs/deliver/preparation.py",
         'with ContainedFault(self.done.faults, _("an event could not be encoded"), delivery=row.id):',

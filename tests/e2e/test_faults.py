@@ -615,6 +615,7 @@ def test_clock_a_year_off_exits_with_2_and_changes_nothing(company, days):
 # ── this program ─────────────────────────────────────────────────────────────────────────────────
 
 
+BREAKS = "import {module} as module\nmodule.{place} = lambda *_, **__: {{}}['jean@example.com']"
 FAILS_FOR_ONE = """
 from {module} import {holder} as holder
 works = holder.{name}
@@ -656,6 +657,32 @@ def test_event_that_cannot_be_encoded_waits_alone(company, transport):
     assert [1] == sorted({line.times for line in company.counted()})
 
 
+@pytest.mark.parametrize(
+    ("module", "place", "event"),
+    [
+        ("jobs.cli.night.run", "gather_brief", "what needs doing could not be counted"),
+        ("jobs.cli.night.lead_search", "next_lead_search", "leads whose creation was never answered"),
+        ("jobs.cli.night.after_a_night", "update_incidents", "the incidents could not be brought up to date"),
+        ("jobs.cli.night.after_a_night", "run_metrics", "the metrics could not be written"),
+    ],
+)
+def test_fault_in_what_follows_a_night_costs_only_that(company, module, place, event):
+    """The night is sent, recorded and told, and ends with 70 and the place in the code."""
+    company.settings["metrics"] = "night.prom"
+    company.serve(sold(company))
+    code, said, err = company.command("run", prelude=BREAKS.format(module=module, place=place))
+    failed = next(line for line in map(json.loads, err.splitlines()) if line["event"].startswith(event))
+
+    assert (70, "KeyError", True) == (code, failed["error"], bool(failed["trace"]))
+    assert "jean" not in err + said
+    assert {"submitted"} == set(company.states().values())
+    assert "1 part of this run failed" in said
+
+    company.clock.advance(company.START + timedelta(days=1))
+
+    assert 0 == company.command("run")[0]
+
+
 def test_contact_data_that_cannot_be_hashed_cost_no_other_lead_anything(company):
     """The others are sent to both platforms, a human is told, and the next night hashes them."""
     company.use_meta()
@@ -691,7 +718,6 @@ def test_contact_data_that_cannot_be_hashed_cost_no_other_lead_anything(company)
 
 
 DATA_MANAGER, ADS_API = "connectors.google_ads.data_manager.sink", "connectors.google_ads.ads_api"
-BREAKS = "import {module} as module\nmodule.{place} = lambda *_, **__: {{}}['jean@example.com']"
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from jobs.cli.output import start_logging
 from jobs.faults import ContainedFault
 from jobs.ledger.runs import LeaseLostError
 from jobs.ledger.schema import Request
+from jobs.ledger.storage.state_file import LedgerError
 from jobs.rules.reasons import StopKind
 from tests import fakes
 from tests.builders import GOOGLE, lead, route, rulebook
@@ -149,3 +150,18 @@ def test_a_fault_is_logged_with_its_places_and_none_of_its_words(capsys):
     assert ("a part failed", "one", "KeyError") == (said["event"], said["part"], said["error"])
     assert "test_faults.py" in said["trace"][-1]
     assert "jean" not in str(said)
+
+
+@pytest.mark.parametrize(
+    ("error", "why"), [(OSError(28, "No space left", "/secret"), "No space left"), (LedgerError("away"), "away")]
+)
+def test_what_is_foreseen_is_said_and_is_no_fault(capsys, error, why):
+    """Nothing has to be reported, and what comes next goes on."""
+    faults = []
+    start_logging(as_json=True)
+    with ContainedFault(faults, "a part failed", foreseen=(OSError, LedgerError), part="one"):
+        raise error
+    said = json.loads(capsys.readouterr().err)
+
+    assert ([], "warning", why) == (faults, said["level"], said["why"])
+    assert "trace" not in said
