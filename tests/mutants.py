@@ -3177,6 +3177,20 @@ FAULTS = (
         "tests/e2e/test_faults.py::test_fault_in_what_follows_a_night_costs_only_that",
     ),
     Fault(
+        "a look-up of `check --live` that fails here ends no other",
+        "jobs/cli/setup/check_live.py",
+        'with ContainedFault(faults, _("a platform could not be looked at"), destination=name):',
+        "if True:",
+        "tests/e2e/test_check_live.py::test_fault_in_one_look_up_costs_the_others_nothing",
+    ),
+    Fault(
+        "a `check --live` in which a look-up failed here ends with 70",
+        "jobs/cli/setup/check.py",
+        "Exit.BUG if self.faults else ",
+        "",
+        "tests/e2e/test_check_live.py::test_fault_in_one_look_up_costs_the_others_nothing",
+    ),
+    Fault(
         "an event that cannot be encoded waits alone",
         "jobs/deliver/preparation.py",
         'with ContainedFault(self.done.faults, _("an event could not be encoded"), delivery=row.id):',

@@ -41,7 +41,7 @@ class FleetWatch:
     def write_files_and_notify(self, should_stop: Callable[[], bool]) -> None:
         """Write the files and send what is due; never raises, since nights do not depend on it."""
         for name, do in self._tasks(should_stop):
-            with ContainedFault([], "the fleet could not be shown", foreseen=(OSError, CommandError), what=name):
+            with ContainedFault([], _("the fleet could not be shown"), foreseen=(OSError, CommandError), what=name):
                 do()
 
     def _tasks(self, should_stop: Callable[[], bool]) -> Iterator[tuple[str, Callable[[], None]]]:
