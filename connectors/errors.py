@@ -32,7 +32,7 @@ class OutOfTime(Transient):
 
 
 class NothingSent(Exception):
-    """Something unforeseen failed in an upload before its first byte left; the cause says what."""
+    """An upload failed before its first byte left; the cause of what nobody foresaw says what it was."""
 
 
 class Misconfigured(ConnectorError):

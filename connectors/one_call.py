@@ -16,7 +16,7 @@ from urllib3 import HTTPConnectionPool, HTTPResponse
 from urllib3.connection import HTTPConnection
 from urllib3.exceptions import NewConnectionError
 
-from connectors.errors import ConnectorError, NothingSent
+from connectors.errors import NothingSent
 from connectors.http import (
     WAITS,
     CancelToken,
@@ -100,17 +100,20 @@ def run_call(
 def before_any_byte(session: requests.Session | None = None) -> Iterator[None]:
     """Say of what fails in this block, and nobody foresaw, that nothing was sent: no call has begun.
 
-    With a restrained `session`, the call is made in the block; then that is so until there is a connection.
+    With a restrained `session`, the call is made in the block; then that is so until there is a connection, and the
+    network's errors pass.
 
     Raises:
         NothingSent: from the error.
     """
     try:
         yield
-    except (ConnectorError, OSError, NothingSent):
+    except NothingSent:
         raise
     except Exception as error:
-        if session is not None and cast(_Connections, session.get_adapter(_EVERYWHERE)).has_connected:
+        if session is not None and (
+            isinstance(error, OSError) or cast(_Connections, session.get_adapter(_EVERYWHERE)).has_connected
+        ):
             raise
         raise NothingSent from error
 

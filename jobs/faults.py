@@ -13,12 +13,15 @@ _log = Log(__name__)
 class ContainedFault:
     """A block whose unforeseen failure ends that block alone: it is logged with its places, and noted in `faults`.
 
-    A stop passes, and so does a ledger that cannot be used: nothing can go on then.
+    What is `foreseen` is no fault: it is only logged, and why. A stop passes, and so does a ledger that cannot be used
+    where that is not foreseen: nothing can go on then.
     """
 
-    def __init__(self, faults: list[str], said: str, **values: object) -> None:
+    def __init__(
+        self, faults: list[str], said: str, *, foreseen: tuple[type[Exception], ...] = (), **values: object
+    ) -> None:
         """Say what failed in a log line of these values, if it does."""
-        self._faults, self._said, self._values = faults, said, values
+        self._faults, self._said, self._foreseen, self._values = faults, said, foreseen, values
         self.error: Exception | None = None
         """What the block raised."""
 
@@ -37,6 +40,10 @@ class ContainedFault:
 
     def __exit__(self, _kind: object, error: BaseException | None, _trace: TracebackType | None) -> bool:
         """End the block; return whether what comes after it goes on although it failed."""
+        if isinstance(error, self._foreseen):
+            why = error.strerror if isinstance(error, OSError) else next(iter(error.args), None)
+            _log.warning(self._said, **self._values, why=why or type(error).__name__)
+            return True
         if not isinstance(error, Exception) or isinstance(error, LedgerError):
             return False
         self.error = error

@@ -15,7 +15,7 @@ from jobs.plan.twin_guard import ChangedIds, ReusedIds, twins_message
 from jobs.plan.volume_guard import ExcessVolume
 from jobs.pull.ingest import PullResult
 from jobs.rules.incident import Incident
-from jobs.rules.reasons import Cause, DestinationScope, Message, MessageKind, StopCause
+from jobs.rules.reasons import Cause, DestinationScope, Message, MessageKind, StopCause, StopKind
 from jobs.run_context import RunReadingScope
 from jobs.run_findings import LabelCount, RunFindings, count_message
 
@@ -76,7 +76,8 @@ class RunSummary:
     @property
     def faults(self) -> list[str]:
         """Return what failed for a reason that nobody foresaw, while the rest went on, by kind of error."""
-        return [*self.delivered.faults, *self.corrected.faults, *self.resolved.faults, *self.other_faults]
+        sending = (*self.delivered.faults, *self.corrected.faults, *self.resolved.faults)
+        return [*self.pulled.faults, *sending, *self.other_faults]
 
     @property
     def rejection_messages(self) -> list[Message]:
@@ -112,13 +113,19 @@ class RunSummary:
     @property
     def findings(self) -> list[Message]:
         """Return what no other kind of incident tells, as long as it lasts."""
+        told = sum(stop.kind is StopKind.FAULT for stop in self.stopped_scopes.values())
         return [
             *self.twin_messages,
             *self._put_off,
             *self._held_after_restore,
             *self.pulled.attention,
             *self.review.standing,
+            *(self._faults if len(self.faults) > told else ()),
         ]
+
+    @property
+    def _faults(self) -> list[Message]:
+        return count_message(MessageKind.FAULTS, len(self.faults), errors=tuple(dict.fromkeys(self.faults)))
 
     @property
     def _put_off(self) -> list[Message]:
@@ -167,7 +174,7 @@ class RunSummary:
             *self.pulled.attention,
             *self.review.attention,
             *([self.erased.problem] if self.erased.problem else []),
-            *count_message(MessageKind.FAULTS, len(self.faults), errors=tuple(dict.fromkeys(self.faults))),
+            *self._faults,
         ]
 
     @property

@@ -4,12 +4,13 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 
 from sqlmodel import Session
 
 from connectors.records import LeadId
 from jobs.deliver.bisect import split_rows_sharing_keys
-from jobs.deliver.preparation import PreCallTransaction, is_stored_event_damaged, move_into_flight, store_bytes_to_send
+from jobs.deliver.preparation import PreCallTransaction, is_stored_event_damaged, move_into_flight
 from jobs.ledger.leads import starts
 from jobs.ledger.outbox import outbox
 from jobs.ledger.outbox.outbox import DeliveryMove
@@ -73,14 +74,13 @@ class ConversionPreparer(PreCallTransaction):
         event = None if isinstance(decision, NoSuchConversion) else decision.event
         if event is None or state is not DeliveryState.PENDING:
             return move
-        store_bytes_to_send(row, self.sink.encode(event))
         target = self.target
         row.transport, row.owner, row.action, row.source = target.transport, target.owner, target.action, target.source
         if self.sink.limits.replay_within is not None and outbox.may_have_been_sent(
             row, restored_at=self.ledger.restored_at
         ):
             row.may_count_twice = True
-        return move_into_flight(row)
+        return self.freeze(row, partial(self.sink.encode, event))
 
 
 def split_colliding(session: Session, batch: tuple[int, ...]) -> list[tuple[int, ...]]:

@@ -3,10 +3,11 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import partial
 
 from connectors.ports import AdjustmentSink
 from connectors.records import Adjustment, AdjustmentKind, ConversionEvent, LeadId, Money
-from jobs.deliver.preparation import PreCallTransaction, is_stored_event_damaged, move_into_flight, store_bytes_to_send
+from jobs.deliver.preparation import PreCallTransaction, is_stored_event_damaged, move_into_flight
 from jobs.ledger.leads import starts
 from jobs.ledger.outbox import outbox
 from jobs.ledger.outbox.outbox import DeliveriesOfLeads, DeliveryMove
@@ -92,8 +93,7 @@ class CorrectionPreparer(PreCallTransaction):
         correction = self._correction(row, lead, route, sent, wanted.value)
         if isinstance(correction, Reason):
             return DeliveryMove(row, state_of_blocked_correction(correction), correction)
-        store_bytes_to_send(row, self.sink.encode_adjustment(correction))
-        return move_into_flight(row)
+        return self.freeze(row, partial(self.sink.encode_adjustment, correction))
 
     def _correction(
         self, row: DeliveryRecord, lead: LeadFacts, route: ConversionRoute, sent: SentConversion, value: Decimal | None

@@ -2,12 +2,14 @@
 
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from connectors.language import _
 from connectors.ports import ConversionSink
 from connectors.records import DestinationId, LeadId, Target
-from jobs.deliver.transactions import Transaction
+from jobs.deliver.transactions import DEFER, Transaction
+from jobs.faults import ContainedFault
 from jobs.ledger import bulk
 from jobs.ledger.leads import leads
 from jobs.ledger.outbox import consents, outbox, requests
@@ -17,12 +19,6 @@ from jobs.ledger.schema import Delivery, DeliveryRecord
 from jobs.rules.delivery_state import DeliveryState
 from jobs.rules.model import ConsentAnswer, ConsentSignalName, ConversionRoute, LeadFacts
 from jobs.rules.reasons import Reason
-
-
-def store_bytes_to_send(row: DeliveryRecord, event: bytes) -> None:
-    """Store the bytes to send for a row, and their hash."""
-    row.event, row.event_sha256 = event, hashlib.sha256(event).hexdigest()
-    row.deferred_until = row.code = row.outcome = None
 
 
 def is_stored_event_damaged(row: DeliveryRecord) -> bool:
@@ -78,6 +74,16 @@ class PreCallTransaction(Transaction, ABC):
                         self.session, self.ledger.account, because, now=self.now
                     )
                 row.assumed_consent = assumptions[because]
+
+    def freeze(self, row: DeliveryRecord, encode: Callable[[], bytes]) -> DeliveryMove:
+        """Store the bytes to send for a row, and their hash; one that cannot be encoded waits alone for a later run."""
+        with ContainedFault(self.done.faults, _("an event could not be encoded"), delivery=row.id):
+            event = encode()
+            row.event, row.event_sha256 = event, hashlib.sha256(event).hexdigest()
+            row.deferred_until = row.code = row.outcome = None
+            return move_into_flight(row)
+        row.deferred_until = self.now + DEFER
+        return DeliveryMove(row, DeliveryState.PENDING, Reason.NOT_ENCODED)
 
     @abstractmethod
     def decide_again(

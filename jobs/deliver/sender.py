@@ -421,11 +421,7 @@ class Sender:
         """
         answered, why = 0, ""
         for attempt in range(ATTEMPTS):
-            with ExitStack() as turn:
-                # Before the intent: what only waits is not on record as perhaps sent.
-                if (stop := self._take_turn(target, turn)) is not None:
-                    return stop
-                made = self._send_batch_once(target, batch, breaker)
+            made = self._send_batch_once(target, batch, breaker)
             if not isinstance(made, tuple):
                 return made
             intent, follow = made
@@ -468,9 +464,15 @@ class Sender:
 
         A failure that nobody foresaw stops the destination alone.
         """
-        self.run_context.deps.cancel_token()
         intent = None
-        with ContainedFault(self.done.faults, _("sending failed"), destination=str(self.scope)) as fault:
+        with (
+            ContainedFault(self.done.faults, _("sending failed"), destination=str(self.scope)) as fault,
+            ExitStack() as turn,
+        ):
+            # Before the intent: what only waits is not on record as perhaps sent.
+            if (stop := self._take_turn(target, turn)) is not None:
+                return stop
+            self.run_context.deps.cancel_token()
             intent = self._prepare(target, batch)
             return SendNext() if intent is None else self._make_request(intent, breaker)
         if intent is not None and fault.error is not None:

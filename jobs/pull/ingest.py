@@ -10,7 +10,19 @@ from connectors.crm import ReceivedEvent
 from connectors.errors import KeyRefused, Misconfigured
 from connectors.language import N_, _
 from connectors.ports import ReadsExports
-from connectors.records import Found, Lead, LeadId, LeadPage, ListedLead, SubstituteLead, UnreadableLead
+from connectors.records import (
+    Contact,
+    DestinationId,
+    Found,
+    Identifier,
+    Lead,
+    LeadId,
+    LeadPage,
+    ListedLead,
+    SubstituteLead,
+    UnreadableLead,
+)
+from jobs.faults import ContainedFault
 from jobs.ledger import reading_progress
 from jobs.ledger.leads import excluded_leads, lead_writes, leads
 from jobs.ledger.outbox import consents
@@ -141,6 +153,8 @@ class PullResult:
     undated: bool = False
     """Whether a list page had no timestamp, so its clock couldn't be compared with ours."""
     webhooks: WebhooksTaken = field(default_factory=WebhooksTaken)
+    faults: list[str] = field(default_factory=list)
+    """Failures that nobody foresaw, by kind of error."""
 
     @property
     def is_absence_believed(self) -> bool:
@@ -253,7 +267,15 @@ def store_lead_page(session: Session, run: RunContext, page: LeadPage, when: Rea
     tests = {lead.id for lead in latest.values() if run.book.extraction.exclude.is_test_lead(lead)}
     received = run.deps.inbox.webhook_events_of(ids, to=when.heard)
     readings = [
-        _make_storable_lead(run, lead, known.get(lead.id), when, received.get(lead.id, ()), excluded=lead.id in tests)
+        _make_storable_lead(
+            run,
+            lead,
+            known.get(lead.id),
+            when,
+            received.get(lead.id, ()),
+            excluded=lead.id in tests,
+            faults=done.faults,
+        )
         for lead in latest.values()
         if lead.id in known or lead.id not in tests
     ]
@@ -295,6 +317,7 @@ def _make_storable_lead(
     received: Sequence[ReceivedEvent],
     *,
     excluded: bool,
+    faults: list[str],
 ) -> StorableLead:
     wanted, zone = run.book.extraction, run.book.zone
     user_data = read_consent(ConsentSignalName.AD_USER_DATA, wanted.ad_user_data, lead)
@@ -310,8 +333,10 @@ def _make_storable_lead(
         for route in run.book.routes
         if not excluded and may_keep_contact(route, user_data.answer, personalization.answer, [*clicks, *new_clicks])
     }
+    failed = len(faults)
+    identifiers = _hash_contact(run, lead.contact, sorted(hashed_for), faults)
     return StorableLead(
-        lead=lead,
+        lead=lead if len(faults) == failed else replace(lead, digest=_TO_HASH_AGAIN),
         label=None if lead.label is None else normalise_label(lead.label),
         ad_user_data=user_data,
         ad_personalization=personalization,
@@ -331,11 +356,26 @@ def _make_storable_lead(
             rules=run.book.webhooks,
         ),
         click_ids=new_clicks,
-        identifiers={name: run.deps.sinks[name].hash_contact(lead.contact) for name in sorted(hashed_for)},
+        identifiers=identifiers,
         utm=utm_to_show(lead),
         excluded=excluded,
         reported_by=text_to_show(lead.fields.get(wanted.report_by)) if wanted.report_by else None,
     )
+
+
+_TO_HASH_AGAIN = "unhashed"
+"""Digest of a lead whose contact data are to be hashed again when it is next shown."""
+
+
+def _hash_contact(
+    run: RunContext, contact: Contact, destinations: Sequence[DestinationId], faults: list[str]
+) -> dict[DestinationId, tuple[Identifier, ...]]:
+    """Hash contact data by each platform's own rules; a fault in one's leaves it none until the lead is read again."""
+    found: dict[DestinationId, tuple[Identifier, ...]] = dict.fromkeys(destinations, ())
+    for destination in destinations:
+        with ContainedFault(faults, _("contact data could not be hashed"), destination=destination):
+            found[destination] = run.deps.sinks[destination].hash_contact(contact)
+    return found
 
 
 # ── reading single leads ─────────────────────────────────────────────────────────────────────────

@@ -20,6 +20,7 @@ _WORDS = {
     Exit.ATTENTION: N_("needs a human first"),
     Exit.HELD: N_("could not be checked"),
     Exit.CONFIGURATION: N_("must not run"),
+    Exit.BUG: N_("could not be checked"),
 }
 """The meaning of `check`'s exit codes for a file."""
 
@@ -51,6 +52,8 @@ class CheckedFile:
             return _n("{count} problem, named above", "{count} problems, named above", self.failed)
         if self.exit_code == Exit.HELD:
             return _("the secrets command failed, as said above; check again later")
+        if self.exit_code == Exit.BUG:
+            return _("a look-up failed for a reason that nobody foresaw; please report it with the lines above")
         if self.exit_code == Exit.ATTENTION:
             return _n(
                 "{count} failed: mend what is named above, then check again",
@@ -69,7 +72,7 @@ class CheckedFile:
             return text
         names = ", ".join(self.unchecked)
         if self.is_live:
-            return _("{checked}; not checked: {names} (could not be reached)", checked=text, names=names)
+            return _("{checked}; not checked: {names} (could not be looked at)", checked=text, names=names)
         return _("{checked}; not checked: {names} (--live asks them)", checked=text, names=names)
 
 

@@ -47,6 +47,8 @@ class Reason(StrEnum):
     """Requeued by the command."""
     NOT_SENT = "not_sent"
     """The request never left this machine."""
+    NOT_ENCODED = "not_encoded"
+    """This program failed to encode it, for a reason that nobody foresaw."""
     CONSENT_MISSING = "consent_missing"
     CONSENT_REFUSED = "consent_refused"
     CONSENT_UNKNOWN = "consent_unknown"

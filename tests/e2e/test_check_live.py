@@ -136,6 +136,25 @@ def test_verifies_a_correct_google_setup(company, transport):
         assert "it is enabled, and takes imported clicks" in [said for _, said, _ in told]
 
 
+@pytest.mark.parametrize(
+    ("module", "place", "others"),
+    [
+        ("connectors.google_ads.preflight", "GoogleInspector.preflight", {"meta", "oplead"}),
+        ("jobs.cli.setup.check_live", "rehearse_with_leads", {"google_ads", "meta"}),
+    ],
+)
+def test_fault_in_one_look_up_costs_the_others_nothing(company, module, place, others):
+    """All else is looked up, and the end is 70 with the place in the code."""
+    prelude = f"import {module} as module\nmodule.{place} = lambda *_: {{}}['jean@example.com']"
+    code, said, err = company.command("check", "--live", "--json", prelude=prelude)
+    found = json.loads(said)
+
+    assert (70, 70) == (code, found["exit_code"])
+    assert others == {name for name, told in {**found["findings"], "oplead": found.get("oplead")}.items() if told}
+    assert ".py:" in err
+    assert "jean" not in err + said
+
+
 def test_verifies_a_meta_dataset_and_its_token(company):
     """The report includes Meta's event counts, and nothing about Google for an account without it."""
     code, found = checked(company, without_google(company))

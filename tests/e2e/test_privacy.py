@@ -189,7 +189,7 @@ class Witness:
     def look_up(self, name):
         """Query the platforms in this process with every logger at DEBUG; return the failed subjects."""
         with listening() as ears:
-            found = compare_settings_with_platforms(self.company.read_settings())
+            found = compare_settings_with_platforms(self.company.read_settings(), [])
         self._note(f"{name}: the findings", repr(found))
         self._note(f"{name}: the log", "\n".join(ears.heard))
         return {each.subject for findings in found.values() for each in findings if each.verdict == "failed"}

@@ -5,7 +5,7 @@ https://developers.google.com/google-ads/api/docs/client-libs/python
 
 import logging
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from itertools import islice
 from queue import SimpleQueue
@@ -27,6 +27,7 @@ from google.ads.googleads.v26.services.types.conversion_upload_service import Up
 from google.api_core.exceptions import GoogleAPICallError
 from google.auth.credentials import Credentials
 
+from connectors.errors import NothingSent
 from connectors.google_ads.ads_api.outcomes import (
     AdsApiError,
     UploadAnswer,
@@ -37,7 +38,7 @@ from connectors.google_ads.ads_api.outcomes import (
 from connectors.google_ads.options import GoogleOptions, endpoint
 from connectors.http import CancelToken, run_with_timeout
 from connectors.language import _
-from connectors.one_call import UPLOAD_GRACE, silence_vendor_logging
+from connectors.one_call import UPLOAD_GRACE, before_any_byte, silence_vendor_logging
 
 if TYPE_CHECKING:
     from google.ads.googleads.v26.services.types.google_ads_service import GoogleAdsRow
@@ -58,7 +59,7 @@ _UPLOADS = {
 """Service and method of each upload."""
 
 
-class ConnectionFailedError(Exception):
+class ConnectionFailedError(NothingSent):
     """No connection was established, so nothing can have arrived."""
 
     def __init__(self, message: str, unreachable: str = "") -> None:
@@ -108,11 +109,14 @@ class AdsClient:
 
     def upload(self, request: UploadRequest, token: str) -> UploadAnswer:
         """Upload conversions or corrections; CallFailedError if cancelled, since gRPC knows no cancel token."""
-        kind, method = _UPLOADS[type(request)]
-        with self._service(kind, token) as service:
-            call: Callable[..., UploadAnswer] = getattr(service, method)
-            upload = partial(call, request=request, retry=None, timeout=self._timeout, metadata=self._metadata(token))
-            timeout, abort = self._timeout + _BEYOND_DEADLINE, service.transport.grpc_channel.close
+        with ExitStack() as opened:
+            with before_any_byte():
+                kind, method = _UPLOADS[type(request)]
+                service = opened.enter_context(self._service(kind, token))
+                call: Callable[..., UploadAnswer] = getattr(service, method)
+                metadata, timeout = self._metadata(token), self._timeout + _BEYOND_DEADLINE
+            upload = partial(call, request=request, retry=None, timeout=self._timeout, metadata=metadata)
+            abort = service.transport.grpc_channel.close
             try:
                 return run_with_timeout(
                     upload, timeout, cancel_token=self._cancel_token, grace=UPLOAD_GRACE, abort=abort

@@ -25,6 +25,7 @@ from connectors.google_ads.ads_api.outcomes import WORDS, AdsApiError, UploadAns
 from connectors.google_ads.auth import ADS_API_SCOPE, ServiceAccount
 from connectors.google_ads.options import GoogleOptions
 from connectors.language import N_, _
+from connectors.one_call import before_any_byte
 from connectors.records import (
     UNREADABLE_EVENT,
     Adjustment,
@@ -217,22 +218,25 @@ class AdsApiSink:
         Unreadable frozen bytes and a refused token give a `Refused` without a request. UNAUTHENTICATED asks for a retry
         if the token was cached, and is a configuration error if the token was new.
         """
-        try:
-            request = upload_request(target, batch, validate_only=self._is_validating)
-        except ValueError:
-            return UNREADABLE_EVENT
+        with before_any_byte():
+            try:
+                request = upload_request(target, batch, validate_only=self._is_validating)
+            except ValueError:
+                return UNREADABLE_EVENT
         return self._send(request, len(batch))
 
     def adjust(self, target: Target, batch: Sequence[EncodedEvent]) -> Receipt:
         """Upload frozen corrections for one conversion action in one request; otherwise like `submit`."""
-        try:
-            request = adjustments_request(target, batch, validate_only=self._is_validating)
-        except ValueError:
-            return UNREADABLE_EVENT
+        with before_any_byte():
+            try:
+                request = adjustments_request(target, batch, validate_only=self._is_validating)
+            except ValueError:
+                return UNREADABLE_EVENT
         return reclassify_correction_codes(self._send(request, len(batch)), request)
 
     def _send(self, request: UploadRequest, sent: int) -> Receipt:
-        token = self._account.access_token_or_receipt()
+        with before_any_byte():
+            token = self._account.access_token_or_receipt()
         if not isinstance(token, SecretStr):
             return token
         try:

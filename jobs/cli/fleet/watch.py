@@ -9,7 +9,8 @@ import structlog
 
 from connectors.language import _
 from jobs.alerts.notify import Recipients
-from jobs.exit_codes import UsageError
+from jobs.exit_codes import CommandError, UsageError
+from jobs.faults import ContainedFault
 from jobs.fleet.database import Connection, FleetDatabase
 from jobs.fleet.metrics import collect_fleet_metrics
 from jobs.fleet.notices import send_due_notices
@@ -40,12 +41,8 @@ class FleetWatch:
     def write_files_and_notify(self, should_stop: Callable[[], bool]) -> None:
         """Write the files and send what is due; never raises, since nights do not depend on it."""
         for name, do in self._tasks(should_stop):
-            try:
+            with ContainedFault([], _("the fleet could not be shown"), foreseen=(OSError, CommandError), what=name):
                 do()
-            except OSError as error:
-                _log.warning("the fleet could not be shown", what=name, why=error.strerror or type(error).__name__)
-            except Exception as error:  # noqa: BLE001
-                _log.warning("the fleet could not be shown", what=name, why=type(error).__name__, exc_info=True)
 
     def _tasks(self, should_stop: Callable[[], bool]) -> Iterator[tuple[str, Callable[[], None]]]:
         if self.page is not None:

@@ -119,7 +119,7 @@ def do_night(
             if faults:
                 finish_run(ledger, summary.exit_code, now=now)
         cancel_token = stop.raise_if_stop_requested if stop else never_cancelled
-        search_leads_in_doubt(settings, opened, cancel_token, every=True)
+        search_leads_in_doubt(settings, opened, cancel_token, faults, every=True)
         return done
 
 

@@ -58,12 +58,10 @@ def notify(ledger: Ledger, book: Rulebook, deps: Deps, settings: Settings, night
         for address, title in send_undelivered_notices(ledger, recipients, notice_of=notice_of, now=now):
             _log.warning(_("a notice was not taken, and is tried again by the next run"), address=address, notice=title)
     if settings.metrics is not None:
-        with ContainedFault(faults, _("the metrics could not be written")):
-            try:
-                code = night.summary.exit_code
-                write_metrics(run_metrics(ledger, night.tallies, exit_code=code, now=night.ended_at), settings.metrics)
-            except OSError as error:
-                _log.warning(_("the metrics could not be written"), file=str(settings.metrics), why=error.strerror)
+        file, said = settings.metrics, _("the metrics could not be written")
+        with ContainedFault(faults, said, foreseen=(OSError,), file=str(file)):
+            code = night.summary.exit_code
+            write_metrics(run_metrics(ledger, night.tallies, exit_code=code, now=night.ended_at), file)
     return night
 
 
@@ -74,17 +72,14 @@ def write_report(
 
     A failed page does not end what comes after it.
     """
-    if settings.report.folder is None:
+    folder = settings.report.folder
+    if folder is None:
         return None
-    with ContainedFault(faults, _("the report could not be written")):
+    with ContainedFault(faults, _("the report could not be written"), foreseen=(OSError,), folder=str(folder)):
         from jobs.cli.reporting.report import write_page_of_usual_period  # noqa: PLC0415 - only for those who want it
 
         with ledger.read_transaction() as session:
-            try:
-                return write_page_of_usual_period(session, settings, book, settings.report.folder, now=now)
-            except OSError as error:
-                folder = str(settings.report.folder)
-                _log.warning(_("the report could not be written"), folder=folder, why=error.strerror)
+            return write_page_of_usual_period(session, settings, book, folder, now=now)
     return None
 
 

@@ -1,14 +1,16 @@
 """Looks for leads whose creation was never answered: after each night, and by `schedule` when it is due."""
 
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from datetime import datetime
 
 import structlog
 
+from connectors.errors import ConnectorError
 from connectors.http import CancelToken
 from connectors.language import _
 from connectors.ports import Clock, LeadSource
-from jobs.exit_codes import UsageError
+from jobs.exit_codes import CommandError, UsageError
+from jobs.faults import ContainedFault
 from jobs.ledger.storage.lock import LeaseHeldError
 from jobs.oplead_commands.creation.looking import reference_path, search_outbox
 from jobs.oplead_commands.creation.outbox import lead_creation_outbox_path, open_outbox
@@ -29,15 +31,17 @@ def next_lead_search(settings: Settings) -> datetime | None:
         return None
 
 
-def search_leads_in_doubt(settings: Settings, clock: Clock, cancel_token: CancelToken, *, every: bool = False) -> None:
+def search_leads_in_doubt(
+    settings: Settings, clock: Clock, cancel_token: CancelToken, faults: list[str], *, every: bool = False
+) -> None:
     """Look for the leads in doubt whose look is due, or for all; never raises, so that nothing else depends on it."""
-    try:
+    said = _("leads whose creation was never answered could not be looked for")
+    with (
+        ContainedFault(faults, said, foreseen=(CommandError, ConnectorError)),
+        suppress(LeaseHeldError),  # a command that creates leads looks by itself
+    ):
         if next_lead_search(settings) is not None:
             _search(settings, clock, cancel_token, every=every)
-    except LeaseHeldError:
-        pass  # a command that creates leads looks by itself
-    except Exception:  # noqa: BLE001
-        _log.warning(_("leads whose creation was never answered could not be looked for"), exc_info=True)
 
 
 def _search(settings: Settings, clock: Clock, cancel_token: CancelToken, *, every: bool) -> None:

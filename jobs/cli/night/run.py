@@ -29,7 +29,8 @@ from jobs.cli.output import (
 )
 from jobs.cli.progress import show_progress
 from jobs.cli.state import open_state_read_only
-from jobs.exit_codes import Exit
+from jobs.exit_codes import CommandError, Exit
+from jobs.faults import ContainedFault
 from jobs.processes import run_in_parallel
 from jobs.reporting.console import results_console
 from jobs.reporting.page.brief import Brief
@@ -132,13 +133,14 @@ def _night(
 
 def _brief(settings: Settings, night: Night) -> Brief | None:
     """Return what there is to say first; None if that fails, so that the night's result stands."""
-    try:
-        with open_state_read_only(settings) as session:
-            book = compile_rules_only(settings)
-            return gather_brief(session, book, currency=settings.currency, now=night.ended_at)
-    except Exception:  # noqa: BLE001
-        _log.warning(_("what needs doing could not be counted"), exc_info=True)
-        return None
+    said = _("what needs doing could not be counted")
+    with (
+        ContainedFault(night.summary.other_faults, said, foreseen=(CommandError,)),
+        open_state_read_only(settings) as session,
+    ):
+        book = compile_rules_only(settings)
+        return gather_brief(session, book, currency=settings.currency, now=night.ended_at)
+    return None
 
 
 def print_one_night(night: Night, account: AccountPresentation, *, json_wanted: bool) -> None:

@@ -273,7 +273,7 @@ class AccountNightRunner:
     def search_leads(self, clock: Clock) -> TaskOutcome:
         """Look for leads whose creation was never answered."""
         with self._bind_context():
-            search_leads_in_doubt(self.account.settings, clock, self._shared.stop.raise_if_stop_requested)
+            search_leads_in_doubt(self.account.settings, clock, self._shared.stop.raise_if_stop_requested, [])
         return TaskOutcome()
 
     def _between_nights(self, reading: RunReadingScope, clock: Clock, watch: ProgressDisplay) -> Night:

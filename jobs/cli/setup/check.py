@@ -19,6 +19,7 @@ from jobs.cli.accounts import (
 )
 from jobs.cli.output import worst_exit_code
 from jobs.exit_codes import Exit, UsageError
+from jobs.faults import ContainedFault
 from jobs.ledger.storage.state_file import LedgerError
 from jobs.reporting.check_report import CheckedFile, correction_sentences, print_checked_files
 from jobs.reporting.console import day_and_time, results_console, say, say_below
@@ -51,6 +52,8 @@ class RunnableFileCheck:
     platforms: Findings | None = None
     """The platforms' findings by destination; None without `--live`."""
     oplead: "OpleadCheck | None" = None
+    faults: Sequence[str] = ()
+    """What failed for a reason that nobody foresaw, by kind of error."""
 
     @property
     def findings(self) -> Findings:
@@ -71,7 +74,7 @@ class RunnableFileCheck:
         failed = sum(one.verdict is CheckVerdict.FAILED for found in findings.values() for one in found)
         return CheckedFile(
             self.file,
-            Exit.ATTENTION if failed else Exit.DONE,
+            Exit.BUG if self.faults else Exit.ATTENTION if failed else Exit.DONE,
             checked=(_("the file"), *(title for name, title in remotes.items() if name in readable)),
             unchecked=tuple(title for name, title in remotes.items() if name not in readable),
             failed=failed,
@@ -186,7 +189,11 @@ def check_account(file: Path, loaded: ValidSettings, *, live: bool) -> RunnableF
         return checked
     from jobs.cli.setup.check_live import check_oplead, compare_settings_with_platforms  # noqa: PLC0415 - a night's code
 
-    return replace(checked, platforms=compare_settings_with_platforms(settings), oplead=check_oplead(settings, file))
+    faults: list[str] = []
+    checked = replace(checked, platforms=compare_settings_with_platforms(settings, faults), faults=faults)
+    with ContainedFault(faults, _("Oplead could not be looked at")):
+        return replace(checked, oplead=check_oplead(settings, file))
+    return checked
 
 
 def _print(checked: RunnableFileCheck, *, verbose: bool) -> None:

@@ -10,6 +10,7 @@ from connectors.language import N_, _
 from connectors.ports import ExposesLatestLeads
 from connectors.records import CheckFinding, CheckVerdict, Lead
 from jobs.cli.progress import open_clock_showing_waits
+from jobs.faults import ContainedFault
 from jobs.forecast import LabelUsage, SampleRehearsal, label_usages, rehearse_with_leads
 from jobs.oplead_commands.key_access import KeyAccess, key_finding
 from jobs.reporting.check_findings import (
@@ -49,17 +50,18 @@ class OpleadCheck:
     """The statuses found in the leads, by stage."""
 
 
-def compare_settings_with_platforms(settings: Settings) -> dict[str, Sequence[CheckFinding]]:
+def compare_settings_with_platforms(settings: Settings, faults: list[str]) -> dict[str, Sequence[CheckFinding]]:
     """Compare the settings' assumptions with what each destination's platform reports; changes nothing there."""
     expected = target_assumptions(settings, compile_rules_only(settings))
     found: dict[str, Sequence[CheckFinding]] = {}
     for name, make in platform_inspector_factories(settings):
-        try:
-            inspector = make()
-        except Misconfigured as error:
-            found[name] = [CheckFinding(_("access"), CheckVerdict.FAILED, str(error), _(_CORRECT))]
-        else:
-            found[name] = [*inspector.preflight(expected.get(name, ())), *inspector.check_recent_uploads()]
+        with ContainedFault(faults, _("a platform could not be looked at"), destination=name):
+            try:
+                inspector = make()
+            except Misconfigured as error:
+                found[name] = [CheckFinding(_("access"), CheckVerdict.FAILED, str(error), _(_CORRECT))]
+            else:
+                found[name] = [*inspector.preflight(expected.get(name, ())), *inspector.check_recent_uploads()]
     return found
 
 

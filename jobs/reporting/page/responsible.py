@@ -32,6 +32,7 @@ RESPONSIBLE: Mapping[Reason, ResponsibleParty | None] = {
     Reason.VALUE_AWAITED: ResponsibleParty.OPLEAD_USERS,
     Reason.RETRY: None,
     Reason.NOT_SENT: ResponsibleParty.OPERATOR,
+    Reason.NOT_ENCODED: ResponsibleParty.OPERATOR,
     Reason.CONSENT_MISSING: ResponsibleParty.WEBSITE,
     Reason.CONSENT_REFUSED: None,
     Reason.CONSENT_UNKNOWN: ResponsibleParty.MARKETING,

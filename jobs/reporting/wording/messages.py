@@ -542,4 +542,5 @@ FINDING_TITLES: Mapping[MessageKind, str] = {
     MessageKind.REUSED_IDS: N_("Ids that another lead has now"),
     MessageKind.POSSIBLE_TWINS: N_("Leads that may be others under new ids"),
     MessageKind.HELD_AFTER_RESTORE: N_("Held since the state was restored"),
+    MessageKind.FAULTS: N_("Parts of a run failed"),
 }

@@ -181,6 +181,11 @@ REASONS: Mapping[Reason, StateAndReasonTexts] = TranslatedTexts(
             N_("The last attempt did not get through."),
             N_("Nothing to do; the next run tries again."),
         ),
+        Reason.NOT_ENCODED: StateAndReasonTexts(
+            N_("could not be prepared"),
+            N_("This program failed to prepare it, for a reason that nobody foresaw."),
+            N_("Report it with the lines of the log; later runs try again."),
+        ),
         Reason.RETRY: StateAndReasonTexts(
             N_("will be sent again"), N_("`oplead-sync retry` put it back in the queue.")
         ),

@@ -474,7 +474,15 @@ def test_one_rejection_that_a_human_can_change_is_an_incident():
 @pytest.mark.parametrize("kind", FINDING_TITLES)
 def test_each_finding_has_a_notice_that_names_its_status_or_count(kind):
     """Its title is the page's task."""
-    values = {"count": 3, "before": "Gagné", "after": "Signé", "leads": 3, "why": "x", "structures": ("a",)}
+    values = {
+        "count": 3,
+        "before": "Gagné",
+        "after": "Signé",
+        "leads": 3,
+        "why": "x",
+        "structures": ("a",),
+        "errors": ("E",),
+    }
     names_leads = kind in (MessageKind.PUT_OFF, MessageKind.REPORTED_MISSING)
     values |= {"leads": ("L-1", "L-2")} if names_leads else {"pairs": ("N-1 (L-1)",)}
     night = facts()
@@ -492,11 +500,12 @@ def test_every_alarm_of_a_night_has_an_incident():
     night.summary.pulled.suspicious = 7
     night.summary.pulled.webhooks.damaged, night.summary.pulled.webhooks.missing = 1, ["L-9"]
     night.summary.pulled.reused, night.summary.held_after_restore = 1, 1
+    night.summary.pulled.faults = ["KeyError"]
     night.summary.planned.twins[TwinsHeld(GOOGLE.destination, "N-1", "L-1")] = 1
     night.summary.review.unreadable, night.summary.review.labels = 2, [LabelCount("Vendu", 3, 2)]
     incidents = list(detect_incidents(night, WHEN))
 
-    assert len(night.summary.attention) == len(incidents) == 9
+    assert len(night.summary.attention) == len(incidents) == 10
     assert all(incident_notice(each).title in FINDING_TITLES.values() for each in incidents)
     assert ("L-1",) in [one.values.get("leads") for one in incidents]
 

@@ -10,6 +10,7 @@ from jobs.cli.output import start_logging
 from jobs.faults import ContainedFault
 from jobs.ledger.runs import LeaseLostError
 from jobs.ledger.schema import Request
+from jobs.ledger.storage.state_file import LedgerError
 from jobs.rules.reasons import StopKind
 from tests import fakes
 from tests.builders import GOOGLE, lead, route, rulebook
@@ -89,6 +90,16 @@ def test_an_event_that_cannot_be_encoded_leaves_its_rows_waiting(two, monkeypatc
     assert ({GOOGLE: "pending", "second": "submitted"}, 70) == (states(two), summary.exit_code)
 
 
+def test_an_unforeseen_exception_while_waiting_for_a_quota_stops_its_destination_alone(two, monkeypatch):
+    """No request is on record, since none was about to be made."""
+    monkeypatch.setattr(two.sink, "wait_for_quota", lambda _target: {}["missing"], raising=False)
+    summary = two.night()
+
+    assert {GOOGLE: "pending", "second": "submitted"} == states(two)
+    assert ({GOOGLE: StopKind.FAULT}, 70) == (kinds(summary), summary.exit_code)
+    assert ["received"] == [row.state for row in two.rows(Request)]
+
+
 def test_an_unforeseen_exception_in_a_status_request_stops_only_the_asking(two):
     """The request stays received and is named; the others' outcomes are known, and what is due goes out."""
     two.night()
@@ -139,3 +150,18 @@ def test_a_fault_is_logged_with_its_places_and_none_of_its_words(capsys):
     assert ("a part failed", "one", "KeyError") == (said["event"], said["part"], said["error"])
     assert "test_faults.py" in said["trace"][-1]
     assert "jean" not in str(said)
+
+
+@pytest.mark.parametrize(
+    ("error", "why"), [(OSError(28, "No space left", "/secret"), "No space left"), (LedgerError("away"), "away")]
+)
+def test_what_is_foreseen_is_said_and_is_no_fault(capsys, error, why):
+    """Nothing has to be reported, and what comes next goes on."""
+    faults = []
+    start_logging(as_json=True)
+    with ContainedFault(faults, "a part failed", foreseen=(OSError, LedgerError), part="one"):
+        raise error
+    said = json.loads(capsys.readouterr().err)
+
+    assert ([], "warning", why) == (faults, said["level"], said["why"])
+    assert "trace" not in said

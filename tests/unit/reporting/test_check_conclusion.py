@@ -38,7 +38,7 @@ def printed(*concluded):
         (LIVE, ["checked: the file, Oplead, meta", "may run (nothing failed)"]),
         (
             BLIND,
-            ["checked: the file, Oplead; not checked: meta (could not be reached)", "may run (nothing failed)"],
+            ["checked: the file, Oplead; not checked: meta (could not be looked at)", "may run (nothing failed)"],
         ),
         (
             UNSEEN,
