@@ -1905,6 +1905,13 @@ FAULTS = (
         "tests/contract/webhooks/test_receiver.py",
     ),
     Fault(
+        "a former secret of an account in the fleet is no other's",
+        "jobs/settings/oplead_schema.py",
+        "return {**former, **provider, self.secret:",
+        "return {**provider, self.secret:",
+        "tests/e2e/test_fleet.py::test_former_secret_of_an_account_in_the_fleet_is_no_other_s",
+    ),
+    Fault(
         "an event is acknowledged only once it is durable",
         "jobs/webhooks/group_commit.py",
         "        await stored\n",
@@ -2708,6 +2715,13 @@ FAULTS = (
         "jobs/rules/webhook_confirmation.py",
         "if shown is not None and shown == was_in:",
         "if False:",
+        "tests/unit/rules/test_webhook_history.py",
+    ),
+    Fault(
+        "a lead that came back to where it was has refuted what was reported",
+        "jobs/rules/webhook_confirmation.py",
+        "if change.seen_at <= seen_at]) == was_in:",
+        "if change.seen_at <= seen_at]) is event:",
         "tests/unit/rules/test_webhook_history.py",
     ),
     Fault(

@@ -103,19 +103,15 @@ def _was_read_between(event: StatusEntryWebhook, change: StatusEntered, previous
     return event.received_at <= previously or change.at - event.time.at > _DAY
 
 
-def was_settled(
-    event: StatusEntryWebhook, changes: Sequence[StatusEntered], previously: datetime | None, order: StageOrder
-) -> bool:
-    """Return whether a reading before the present one, and after the event came, said whether it is true.
+def was_refuted(event: StatusEntryWebhook, changes: Sequence[StatusEntered], previously: datetime | None) -> bool:
+    """Return whether a reading up to `previously`, and after the event came, showed the status from before.
 
-    It did if it showed the status from before, or one that proves the reported one. `changes` are those on record
-    before the present reading.
+    Whether the lead stayed there or came back to it. `changes` are those on record after that reading.
     """
     heard = max(event.time.at, event.received_at)
     was_in = latest_change_label(changes, until=event.time.at)
     for seen_at in {change.seen_at for change in changes if change.seen_at >= heard}:
-        shown = latest_change_label([change for change in changes if change.seen_at <= seen_at])
-        if shown == was_in or order.has_passed(shown, event.label):
+        if latest_change_label([change for change in changes if change.seen_at <= seen_at]) == was_in:
             return True
     left = min((change for change in changes if change.at > event.time.at), key=lambda change: change.at, default=None)
     if left is None:
