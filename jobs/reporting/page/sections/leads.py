@@ -175,6 +175,23 @@ def gaps_blocking_conversions(facts: ReportFacts) -> Mapping[str, object] | None
     return {"grid": grid, "leads": listed}
 
 
+def held_reports_grid(facts: ReportFacts) -> Grid | None:
+    """Return what waits for a reading of Oplead; None if nothing does."""
+    if not facts.held_reports:
+        return None
+    return grid_of(
+        _("Statuses that only webhooks reported, the oldest first"),
+        (Column(_("Lead")), Column(_("Status")), Column(_("Reported")), Column(_("Lapses"))),
+        facts.held_reports,
+        lambda each: (
+            each.lead,
+            each.label,
+            _("{age} ago", age=format_rough_duration(facts.now - each.received_at)),
+            format_time(each.lapses_at.astimezone(facts.zone)),
+        ),
+    )
+
+
 def platform_figures_grid(facts: ReportFacts) -> Grid | None:
     """Return what the platforms say; None where they say nothing."""
     if not facts.platforms:
