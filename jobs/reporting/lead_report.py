@@ -10,12 +10,13 @@ from rich.markup import escape
 from rich.padding import Padding
 from rich.table import Table
 
-from connectors.language import N_, _, format_day, format_integer, format_rate, format_rough_duration, translated
+from connectors.language import N_, _, format_day, format_integer, format_rate, translated
 from jobs.ledger.outbox.consents import RecordedConsentAnswer
 from jobs.ledger.outbox.requests import RequestState
 from jobs.ledger.report.queries import RequestOfDelivery
 from jobs.reporting.console import console_table, day_and_time, facts_grid, money, shown_value
 from jobs.reporting.presentation import AccountPresentation
+from jobs.reporting.sentences import rough_age
 from jobs.reporting.standings import (
     CorrectionStateReport,
     DeliveryStateReport,
@@ -231,7 +232,7 @@ def _report_text(report: UnconfirmedReport, now: datetime, zone: ZoneInfo) -> st
     return _(
         REPORTS[report.standing],
         status=report.label,
-        age=format_rough_duration(now - report.received_at),
+        age=rough_age(report.received_at, now),
         time=day_and_time(report.at, zone),
     )
 

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from connectors.language import N_, _, _n, format_integer, format_rough_duration, translated
+from connectors.language import N_, _, _n, format_integer, translated
 from jobs.ledger.report.queries import AwaitedOutcomes, DeliveryStanding, StateCount
 from jobs.ledger.retention.retention import RetentionTotals
 from jobs.reporting.console import (
@@ -24,7 +24,13 @@ from jobs.reporting.console import (
 )
 from jobs.reporting.page.brief import Brief, print_brief, task_line
 from jobs.reporting.presentation import AccountPresentation
-from jobs.reporting.sentences import explain_state, message_in_words, reason_or_state_code, short_reason_for_state
+from jobs.reporting.sentences import (
+    explain_state,
+    message_in_words,
+    reason_or_state_code,
+    rough_age,
+    short_reason_for_state,
+)
 from jobs.reporting.standings import HeldReportCount, LastRun, MatchingDeliveries, StatusReport
 from jobs.reporting.wording.reasons import NOTHING, REASONS, STATES, StateAndReasonTexts
 from jobs.rules.delivery_state import DeliveryState
@@ -335,7 +341,7 @@ def _held(held: HeldReportCount, now: datetime) -> str:
         "{count} status that only a webhook reported, {age} ago, waits for a reading of Oplead to show it",
         "{count} statuses that only webhooks reported, the oldest {age} ago, wait for a reading of Oplead to show them",
         held.count,
-        age=format_rough_duration(now - held.oldest),
+        age=rough_age(held.oldest, now),
     )
 
 

@@ -1,6 +1,6 @@
 """What became of the statuses that webhooks reported of a lead and that it did not enter, as far as is known. Pure."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from enum import StrEnum
 from typing import NamedTuple
@@ -51,10 +51,9 @@ def unconfirmed_reports(
     changes = [change for change in lead.changes if change.label != APPOINTMENT_SET]
     has_appointment = len(changes) < len(lead.changes)
     appointments = webhooks.appointments if rules.reads_appointments and not has_appointment else ()
-    reported: Iterable[StatusEntryWebhook] = (*webhooks.entries, *appointments)
     latest = {
         event.label: event
-        for event in sorted(reported, key=lambda event: event.received_at)
+        for event in sorted((*webhooks.entries, *appointments), key=lambda event: event.received_at)
         if event.label in rules.order.places and not _is_on_record(event, changes)
     }
     for event in latest.values():
@@ -66,15 +65,14 @@ def unconfirmed_reports(
             yield UnconfirmedReport(event.label, event.received_at, standing, lapses_at)
 
 
-def _is_on_record(event: StatusEntryWebhook, changes: Iterable[StatusEntered]) -> bool:
+def _is_on_record(event: StatusEntryWebhook, changes: Sequence[StatusEntered]) -> bool:
     """Whether the lead was seen in the status at or after the time reported, or was in it then."""
-    known = tuple(changes)
-    if latest_change_label(known, until=event.time.at) == event.label:
+    if latest_change_label(changes, until=event.time.at) == event.label:
         return True
-    return any(change.label == event.label and change.seen_at >= event.time.at for change in known)
+    return any(change.label == event.label and change.seen_at >= event.time.at for change in changes)
 
 
-def _refuting_reading(event: StatusEntryWebhook, changes: list[StatusEntered], lead: LeadFacts) -> datetime | None:
+def _refuting_reading(event: StatusEntryWebhook, changes: Sequence[StatusEntered], lead: LeadFacts) -> datetime | None:
     if event.label == APPOINTMENT_SET:
         return lead.seen_at if lead.seen_at >= event.received_at else None
     return refuting_reading(event, changes, lead.seen_at)

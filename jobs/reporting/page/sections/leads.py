@@ -37,6 +37,7 @@ from jobs.reporting.page.words import (
     GAPS,
     PLATFORMS,
 )
+from jobs.reporting.sentences import rough_age
 
 # ── stages ───────────────────────────────────────────────────────────────────────────────────────
 
@@ -186,7 +187,7 @@ def held_reports_grid(facts: ReportFacts) -> Grid | None:
         lambda each: (
             each.lead,
             each.label,
-            _("{age} ago", age=format_rough_duration(facts.now - each.received_at)),
+            _("{age} ago", age=rough_age(each.received_at, facts.now)),
             format_time(each.lapses_at.astimezone(facts.zone)),
         ),
     )
