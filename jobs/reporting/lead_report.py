@@ -1,6 +1,7 @@
 """Reports everything known about one lead, and why each of its conversions was sent or not."""
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
@@ -15,6 +16,7 @@ from jobs.ledger.outbox.requests import RequestState
 from jobs.ledger.report.queries import RequestOfDelivery
 from jobs.reporting.console import console_table, day_and_time, facts_grid, money, shown_value
 from jobs.reporting.presentation import AccountPresentation
+from jobs.reporting.sentences import rough_age
 from jobs.reporting.standings import (
     CorrectionStateReport,
     DeliveryStateReport,
@@ -29,6 +31,7 @@ from jobs.rules.adjustment import AdjustmentCause
 from jobs.rules.delivery_state import DeliveryState
 from jobs.rules.model import ConsentAnswer, ConsentSignalName, ValueOrigin
 from jobs.rules.reasons import Reason
+from jobs.rules.reported_statuses import ReportStanding, UnconfirmedReport
 
 ORIGINS: Mapping[str, str] = {
     "reported": N_("dated by Oplead"),
@@ -39,6 +42,18 @@ ORIGINS: Mapping[str, str] = {
     "assumed": N_("not dated by Oplead: its last update was taken for it (`backfill --assume-time`)"),
 }
 """How the time of a change is known."""
+REPORTS: Mapping[ReportStanding, str] = {
+    ReportStanding.HELD: N_(
+        "{status}: reported by a webhook {age} ago; waits for a reading of Oplead to show it; lapses on {time}"
+    ),
+    ReportStanding.REFUTED: N_(
+        "{status}: reported by a webhook {age} ago; refuted by the reading of {time}, which showed the lead without it"
+    ),
+    ReportStanding.LAPSED: N_(
+        "{status}: reported by a webhook {age} ago; lapsed on {time}, as no reading of Oplead had shown it"
+    ),
+}
+"""What became of a status that only a webhook reported."""
 CONSENTS: Mapping[str, str] = {
     "granted": N_("yes"),
     "refused": N_("no"),
@@ -102,6 +117,8 @@ def print_explanation(console: Console, account: AccountPresentation, lead: Expl
     console.print(facts_grid(_lead_fact_lines(lead, account.zone)))
     console.print()
     console.print(_changes(lead.changes, account.zone))
+    for report in lead.reports:
+        console.print(_report_text(report, lead.now, account.zone), markup=False, soft_wrap=True)
     for alike in _grouped(lead.verdicts):
         console.print()
         _print_verdict(console, account, alike)
@@ -208,6 +225,16 @@ def _changes(changes: Sequence[StatusEntryReport], zone: ZoneInfo) -> Table:
             at, known = format_day(change.at.astimezone(zone).date()), _("{origin}, the day only", origin=known)
         made.add_row(escape(change.label), at, known)
     return made
+
+
+def _report_text(report: UnconfirmedReport, now: datetime, zone: ZoneInfo) -> str:
+    """Return what became of a status that only a webhook reported."""
+    return _(
+        REPORTS[report.standing],
+        status=report.label,
+        age=rough_age(report.received_at, now),
+        time=day_and_time(report.at, zone),
+    )
 
 
 def _print_verdict(console: Console, account: AccountPresentation, alike: Sequence[LeadConversionStanding]) -> None:

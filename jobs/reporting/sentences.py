@@ -14,6 +14,7 @@ from connectors.language import (
     format_duration,
     format_integer,
     format_number,
+    format_rough_duration,
     format_time,
     join_with_semicolons,
     translated,
@@ -251,3 +252,8 @@ def recorded_notice(incident: Incident, row: "IncidentRow", zone: ZoneInfo) -> N
 def forgotten_sentence(lead: str, on: date) -> str:
     """Return that a lead was forgotten, and when."""
     return _("Lead {lead} was forgotten on {day}.", lead=lead, day=format_day(on))
+
+
+def rough_age(since: datetime, now: datetime) -> str:
+    """Format how long ago something was; what another clock puts ahead of ours was just now."""
+    return format_rough_duration(max(now - since, timedelta()))

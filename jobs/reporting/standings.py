@@ -10,6 +10,7 @@ from jobs.ledger.retention.retention import RetentionTotals
 from jobs.reporting.wording.reasons import StateAndReasonTexts
 from jobs.rules.incident import OpenIncident
 from jobs.rules.reasons import Cause, Message, Reason
+from jobs.rules.reported_statuses import UnconfirmedReport
 from jobs.rules.status_changes import LabelChange
 from jobs.run_findings import LabelCount
 from jobs.webhooks.inbox import WaitingEvents
@@ -37,6 +38,15 @@ class DetectedRename(LabelChange):
 
 
 @dataclass(frozen=True, slots=True)
+class HeldReportCount:
+    """Statuses that only webhooks reported, and that wait for a reading of Oplead to show them."""
+
+    count: int
+    oldest: datetime
+    """When the oldest of them was reported."""
+
+
+@dataclass(frozen=True, slots=True)
 class StatusReport:
     """Everything `status` reports."""
 
@@ -52,6 +62,8 @@ class StatusReport:
     """What keeps conversions from being sent, one message per cause."""
     webhooks: WaitingEvents | None = None
     """Events that no run has taken up yet; None without an inbox that can be read."""
+    held: HeldReportCount | None = None
+    """What waits for a reading of Oplead to show it; None if nothing does."""
     renamed: tuple[DetectedRename, ...] = ()
     """Statuses renamed in Oplead whose new names no setting has."""
     left: RetentionTotals | None = None
@@ -207,3 +219,5 @@ class Explanation:
     """The kinds of hashed contact data kept, by destination."""
     changes: tuple[StatusEntryReport, ...]
     verdicts: tuple[LeadConversionStanding, ...]
+    reports: tuple[UnconfirmedReport, ...] = ()
+    """What webhooks reported of it and no reading has shown."""

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from decimal import Decimal
 from itertools import groupby
 
@@ -23,8 +24,14 @@ from jobs.reporting.console import (
 )
 from jobs.reporting.page.brief import Brief, print_brief, task_line
 from jobs.reporting.presentation import AccountPresentation
-from jobs.reporting.sentences import explain_state, message_in_words, reason_or_state_code, short_reason_for_state
-from jobs.reporting.standings import LastRun, MatchingDeliveries, StatusReport
+from jobs.reporting.sentences import (
+    explain_state,
+    message_in_words,
+    reason_or_state_code,
+    rough_age,
+    short_reason_for_state,
+)
+from jobs.reporting.standings import HeldReportCount, LastRun, MatchingDeliveries, StatusReport
 from jobs.reporting.wording.reasons import NOTHING, REASONS, STATES, StateAndReasonTexts
 from jobs.rules.delivery_state import DeliveryState
 from jobs.rules.reasons import HELD_FOR_A_HUMAN, Reason
@@ -156,6 +163,8 @@ def print_status(
         lines.append((_("awaited"), _awaited(account, status.awaited)))
     if status.webhooks is not None:
         lines.append((_("webhooks"), _webhooks(account, status.webhooks)))
+    if status.held is not None:
+        lines.append((_("held"), _held(status.held, status.now)))
     console.print(facts_grid(lines))
     if any(tally.reason is Reason.EXCESS_VOLUME for tally in status.tallies):
         command = account.account_command_line("run --accept-volume")
@@ -324,6 +333,15 @@ def _webhooks(account: AccountPresentation, webhooks: WaitingEvents) -> str:
         "{count} wait for the next run, the last one arrived {time}",
         webhooks.count,
         time=time,
+    )
+
+
+def _held(held: HeldReportCount, now: datetime) -> str:
+    return _n(
+        "{count} status that only a webhook reported, {age} ago, waits for a reading of Oplead to show it",
+        "{count} statuses that only webhooks reported, the oldest {age} ago, wait for a reading of Oplead to show them",
+        held.count,
+        age=rough_age(held.oldest, now),
     )
 
 

@@ -17,7 +17,7 @@ from jobs.rules.webhook_confirmation import (
     earlier_reading_since,
     judge_report,
     latest_change_label,
-    was_settled,
+    refuting_reading,
 )
 from jobs.rules.webhook_history import NO_WEBHOOKS, WebhookHistory
 
@@ -147,7 +147,7 @@ def _passed_while_held(
         and event.time.at <= proof.at
         and event.received_at > when.ended - rules.confirm_within
         and rules.order.has_passed(label, event.label)
-        and not was_settled(event, before, when.previously, rules.order)
+        and refuting_reading(event, before, when.previously) is None
     )
     after = min(proof.after or when.previously, proof.at)
     return [proof._replace(label=one, origin=StatusTimeOrigin.BOUNDED, after=after) for one in passed]

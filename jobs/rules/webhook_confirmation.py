@@ -47,6 +47,8 @@ class WebhookRules:
     """How long a status that no reading confirms is held."""
     trusts_appointments: bool = False
     """Whether a human wrote that an appointment counts as soon as an event reports it."""
+    reads_appointments: bool = False
+    """Whether a reading of a lead shows whether it has one."""
 
 
 def judge_report(
@@ -103,21 +105,19 @@ def _was_read_between(event: StatusEntryWebhook, change: StatusEntered, previous
     return event.received_at <= previously or change.at - event.time.at > _DAY
 
 
-def was_settled(
-    event: StatusEntryWebhook, changes: Sequence[StatusEntered], previously: datetime | None, order: StageOrder
-) -> bool:
-    """Return whether a reading before the present one, and after the event came, said whether it is true.
+def refuting_reading(
+    event: StatusEntryWebhook, changes: Sequence[StatusEntered], previously: datetime | None
+) -> datetime | None:
+    """Return when a reading up to `previously`, and after the event came, showed the status from before; None if none.
 
-    It did if it showed the status from before, or one that proves the reported one. `changes` are those on record
-    before the present reading.
+    Whether the lead stayed there or came back to it. `changes` are those on record after that reading.
     """
     heard = max(event.time.at, event.received_at)
     was_in = latest_change_label(changes, until=event.time.at)
-    for seen_at in {change.seen_at for change in changes if change.seen_at >= heard}:
-        shown = latest_change_label([change for change in changes if change.seen_at <= seen_at])
-        if shown == was_in or order.has_passed(shown, event.label):
-            return True
+    for seen_at in sorted({change.seen_at for change in changes if change.seen_at >= heard}):
+        if latest_change_label([change for change in changes if change.seen_at <= seen_at]) == was_in:
+            return seen_at
     left = min((change for change in changes if change.at > event.time.at), key=lambda change: change.at, default=None)
     if left is None:
-        return was_in is not None and previously is not None and previously >= heard
-    return left.origin is StatusTimeOrigin.BOUNDED and left.after is not None and left.after >= heard
+        return previously if was_in is not None and previously is not None and previously >= heard else None
+    return left.after if left.origin is StatusTimeOrigin.BOUNDED and left.after and left.after >= heard else None

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from connectors.crm import CrmEventKind, ReceivedEvent
-from jobs.rules.labels import normalise_label
+from jobs.rules.labels import APPOINTMENT_SET, normalise_label
 from jobs.rules.model import AHEAD
 
 
@@ -37,10 +37,15 @@ class WebhookHistory:
     repeats: tuple[StatusEntryWebhook, ...] = ()
     """Bodies without an id or a time that came before: a late redelivery, or the lead's return to that status. Only a
     reading of the lead can tell which."""
-    appointment_set: EventTime | None = None
-    """When a webhook first reported an appointment."""
+    appointments: tuple[StatusEntryWebhook, ...] = ()
+    """Webhooks about an appointment that was set, each under its built-in label."""
     appointment_seen: EventTime | None = None
     """When a webhook about something else first showed that the lead has one."""
+
+    @property
+    def appointment_set(self) -> EventTime | None:
+        """When a webhook first reported an appointment."""
+        return min((event.time for event in self.appointments), default=None)
 
 
 NO_WEBHOOKS = WebhookHistory()
@@ -56,7 +61,7 @@ def lead_history_from_webhooks(
     """
     entries: list[StatusEntryWebhook] = []
     repeats: list[StatusEntryWebhook] = []
-    set_at: list[EventTime] = []
+    set_at: list[StatusEntryWebhook] = []
     seen_at: list[EventTime] = []
     for one, is_repeat in _mark_repeated_events(received):
         time_of_event = _plausible_event_time(one, created_at, zone) or EventTime(max(one.received_at, created_at))
@@ -64,11 +69,14 @@ def lead_history_from_webhooks(
             label = normalise_label(one.event.label)
             (repeats if is_repeat else entries).append(StatusEntryWebhook(time_of_event, label, one.received_at))
         if one.event.kind is not None and one.event.appointment_at is not None:
-            (set_at if one.event.kind is CrmEventKind.APPOINTMENT else seen_at).append(time_of_event)
+            if one.event.kind is CrmEventKind.APPOINTMENT:
+                set_at.append(StatusEntryWebhook(time_of_event, APPOINTMENT_SET, one.received_at))
+            else:
+                seen_at.append(time_of_event)
     return WebhookHistory(
         tuple(sorted(entries, key=lambda event: event.time)),
         tuple(sorted(repeats, key=lambda event: event.time)),
-        min(set_at, default=None),
+        tuple(set_at),
         min(seen_at, default=None),
     )
 

@@ -205,7 +205,10 @@ def _webhook_rules(settings: Settings) -> WebhookRules:
     if settings.webhooks is None:
         return WebhookRules()
     trusts_appointments = "appointment" in settings.webhooks.trust
-    return WebhookRules(stage_order(settings), settings.webhooks.confirm_within, trusts_appointments)
+    reads_appointments = settings.oplead.fields.appointment_at is not None
+    return WebhookRules(
+        stage_order(settings), settings.webhooks.confirm_within, trusts_appointments, reads_appointments
+    )
 
 
 def stage_order(settings: Settings) -> StageOrder:

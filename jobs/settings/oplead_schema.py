@@ -371,10 +371,11 @@ class WebhookSettings(Strict):
     """Why that may be trusted; `trust` takes it."""
 
     @property
-    def accepted_secrets(self) -> tuple[SecretStr, ...]:
-        """Every secret that the receiver takes."""
-        own = (self.secret,) if self.provider_secret is None else (self.secret, self.provider_secret)
-        return (*own, *(former.secret for former in self.accept_former))
+    def accepted_secrets(self) -> dict[SecretStr, str]:
+        """Every secret that the receiver takes, with its key in the settings."""
+        former = {each.secret: "webhooks.accept_former" for each in self.accept_former}
+        provider = {self.provider_secret: "webhooks.provider_secret"} if self.provider_secret else {}
+        return {**former, **provider, self.secret: "webhooks.secret"}
 
     @model_validator(mode="after")
     def _trust_has_a_reason(self) -> Self:

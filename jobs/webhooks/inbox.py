@@ -51,6 +51,11 @@ SELECT (SELECT count(*) FROM {table} WHERE id > :after), (SELECT received_at FRO
 _LEADS = """
 SELECT lead, max(id) FROM {table} WHERE id > :after AND id <= :to AND lead IS NOT NULL GROUP BY lead ORDER BY min(id)
 """
+_LEADS_SINCE = """
+SELECT DISTINCT lead FROM {table} WHERE id > coalesce((
+    SELECT id FROM {table} WHERE received_at < :since ORDER BY id DESC LIMIT 1
+), 0) AND lead IS NOT NULL AND kind IS NOT NULL
+"""
 _EVENTS = """
 SELECT id, received_at, kind, lead, label, at, appointment_at, structure, digest, is_unique
 FROM {table} WHERE {among} AND id <= :to ORDER BY id
@@ -199,6 +204,10 @@ class Inbox(ABC):
         """Return the leads with events after one place and up to another, by their first one, each with its last."""
         return {LeadId(lead): int(last) for lead, last in self._rows(_LEADS, after=after, to=to)}
 
+    def leads_with_events_since(self, since: datetime) -> list[LeadId]:
+        """Return the leads with events that arrived since a time and were understood."""
+        return [LeadId(lead) for (lead,) in self._rows(_LEADS_SINCE, since=since.isoformat())]
+
     def webhook_events_of(
         self, leads: Collection[LeadId], *, to: int | None = None
     ) -> dict[LeadId, list[ReceivedEvent]]:
@@ -223,7 +232,7 @@ class Inbox(ABC):
         """Return the structures of the events that were not understood between two places, and how often each came."""
         return {structure: count for structure, count in self._rows(_STRUCTURES, after=after, to=to)}  # noqa: C416
 
-    def _rows(self, statement: str, **values: int) -> Sequence[Sequence[Any]]:
+    def _rows(self, statement: str, **values: int | str) -> Sequence[Sequence[Any]]:
         with self._reading() as transaction:
             return transaction.run(self._dialect.adapt_sql_statement(statement), values).fetchall()
 

@@ -1,6 +1,7 @@
 """The inbox as one run reads it: if it cannot be read, the run goes on without it, and a human is told."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from datetime import datetime
 from typing import TypeVar
 
 from connectors.crm import ReceivedEvent
@@ -38,8 +39,14 @@ class InboxReader:
         """Return the leads with events after one place and up to another, by their first one, each with its last."""
         return self._query_inbox(lambda inbox: inbox.leads_with_events(after=after, to=to), {})
 
-    def webhook_events_of(self, leads: Collection[LeadId], *, to: int) -> Mapping[LeadId, Sequence[ReceivedEvent]]:
-        """Return these leads' events up to a place, in the order of arrival."""
+    def leads_with_events_since(self, since: datetime) -> Sequence[LeadId]:
+        """Return the leads with events that arrived since a time and were understood."""
+        return self._query_inbox(lambda inbox: inbox.leads_with_events_since(since), ())
+
+    def webhook_events_of(
+        self, leads: Collection[LeadId], *, to: int | None = None
+    ) -> Mapping[LeadId, Sequence[ReceivedEvent]]:
+        """Return these leads' events up to a place, or all of them, in the order of arrival."""
         return self._query_inbox(lambda inbox: inbox.webhook_events_of(leads, to=to), {})
 
     def count_unknown_event_structures(self, *, after: int, to: int) -> dict[str, int]:

@@ -179,6 +179,27 @@ def test_account_reaches_no_secret_of_another(fleet):
     assert "MAISON_01__TOKEN is not of maison-00" in " ".join(fleet.command("status")[1].split())
 
 
+def test_former_secret_of_an_account_in_the_fleet_is_no_other_s(fleet):
+    """Until its day it leads to its account; whatever the other wants it for."""
+    fleet.environ["OPLEAD_SYNC_SHARED_SECRETS"] += ",NEW,BESIDE,OLD,S_2,S_3"
+    own = {"secret": "${NEW}", "provider_secret": "${BESIDE}"}
+    former = [{"secret": "${OLD}", "until": "2999-01-01"}]
+    fleet.done("accounts", "add", fleet.file("maison-00", webhooks=own | {"accept_former": former}))
+    wanted = {
+        "webhooks.secret": {"secret": "${OLD}"},
+        "webhooks.provider_secret": {"secret": "${S_2}", "provider_secret": "${NEW}"},
+        "webhooks.accept_former": {"secret": "${S_3}", "accept_former": former},
+    }
+    names = ("maison-01", "maison-02", "maison-03")
+    files = [fleet.file(name, webhooks=each) for name, each in zip(names, wanted.values(), strict=True)]
+
+    code, _, err = fleet.command("accounts", "add", *files)
+
+    assert 2 == code
+    for file, key in zip(files, wanted, strict=True):
+        assert f"{file}: maison-00, which is in the fleet, has the same `{key}:`" in err
+
+
 def test_account_whose_state_is_in_a_file_is_not_begun_anew(fleet):
     """Without what it has on record, everything would be sent again; the message names the command that moves it."""
     file, path = fleet.file("maison-00"), fleet.folder / "maison-00.db"

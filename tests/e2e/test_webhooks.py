@@ -181,6 +181,29 @@ def test_the_provider_s_address_has_a_secret_of_its_own_and_former_ones_end(tmp_
     assert not any(secret in receiver.log for secret in more.values())
 
 
+def test_a_former_secret_leads_to_its_account_among_several(tmp_path):
+    """Until its day, no other account may have it."""
+    former = '[{ secret: "${FORMER}", until: 2999-01-01 }]'
+    first, second = (
+        ReceiverProcess(tmp_path, account="one", accept_former=former),
+        ReceiverProcess(tmp_path, account="two"),
+    )
+    text = second.settings.read_text().replace(str(second.port), str(first.port))
+    second.settings.write_text(text.replace("${HOOK}", "${OTHER}"))
+    first.environ |= {"OTHER": "another-secret-of-the-second-account", "FORMER": "f" * 32}
+    with first.start("--config", second.settings):
+        answer = _post(first, body(0), f"/hooks/{first.environ['FORMER']}")
+        first.stop()
+    arguments = ["oplead", "webhooks", "serve", "--config", first.settings, "--config", second.settings]
+    shared = Forked(arguments, environ=first.environ | {"OTHER": first.environ["FORMER"]}, cwd=tmp_path)
+    _, told = shared.communicate(timeout=PATIENCE)
+
+    assert 204 == answer
+    assert ["L-0"] == first.stored()
+    assert 2 == shared.returncode
+    assert "webhooks.secret: one and two have the same; each account needs its own" in told
+
+
 @pytest.mark.parametrize(
     ("change", "wanted"),
     [

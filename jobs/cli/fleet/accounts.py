@@ -6,6 +6,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, assert_never
 
+from pydantic import SecretStr
+
 from connectors.language import _, _n, format_time
 from jobs.cli.accounts import (
     AccountFile,
@@ -165,12 +167,12 @@ def _refuse_conflict(connection: Connection, account: AccountFile) -> None:
                 )
             )
     own = _claims(account.settings)
-    words = [each.name if isinstance(each, Path) else each for each in own.values()]
+    words = [each.name if isinstance(each, Path) else each.get_secret_value() for each in own]
     for name, text in settings_of_others(connection, account.name, words):
         # As a worker does, which resolves all paths from one folder.
         loaded = load_stored_account(name, text, account.file.parent, {}, secrets=False).loaded
         theirs = _claims(loaded.settings) if isinstance(loaded, ValidSettings) else {}
-        if same := [key for key, value in own.items() if theirs.get(key) == value]:
+        if same := [key for claimed, key in own.items() if claimed in theirs]:
             raise UsageError(
                 _(
                     "{file}: {other}, which is in the fleet, has the same `{key}:`; write another in one of them",
@@ -181,18 +183,16 @@ def _refuse_conflict(connection: Connection, account: AccountFile) -> None:
             )
 
 
-def _claims(settings: Settings) -> dict[str, Path | str]:
-    """Return what the account writes to, or is recognised by, and no other may have, by its key in the settings."""
+def _claims(settings: Settings) -> dict[Path | SecretStr, str]:
+    """Return what the account writes to, or is recognised by, and no other may have, with its key in the settings.
+
+    A former secret leads to its account until its day, so it is no other's either.
+    """
     webhooks = settings.webhooks
-    found = {
-        "metrics": settings.metrics and settings.metrics.resolve(),
-        "webhooks.secret": webhooks and webhooks.secret.get_secret_value(),
-        "webhooks.provider_secret": webhooks
-        and webhooks.provider_secret
-        and webhooks.provider_secret.get_secret_value(),
-        "webhooks.inbox": webhooks and webhooks.inbox and webhooks.inbox.resolve(),
-    }
-    return {key: value for key, value in found.items() if value}
+    files = {"metrics": settings.metrics, "webhooks.inbox": webhooks and webhooks.inbox}
+    return {path.resolve(): key for key, path in files.items() if path} | (
+        webhooks.accepted_secrets if webhooks else {}
+    )
 
 
 def _added(name: str, added: AddedAccount) -> str:

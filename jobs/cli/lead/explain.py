@@ -1,6 +1,7 @@
 """`explain`: shows what is known about one lead, and the verdict on each of its conversions."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -8,9 +9,9 @@ from typing import Any
 from connectors.language import N_, _, format_amount, translated
 from connectors.records import LeadId
 from jobs.cli.accounts import presentation_of_account, reading_settings
-from jobs.cli.state import StateView, open_view
+from jobs.cli.state import StateView, label_spelling, open_view
 from jobs.exit_codes import Exit, UsageError
-from jobs.ledger.leads import leads, starts, status_labels
+from jobs.ledger.leads import leads, starts
 from jobs.ledger.outbox import consents, outbox
 from jobs.ledger.outbox.consents import ConsentEvidence
 from jobs.ledger.report import queries
@@ -33,12 +34,12 @@ from jobs.reporting.wording.reasons import REASONS, STATES
 from jobs.rules.decision import Decision, NoSuchConversion
 from jobs.rules.delivery_state import OPEN, DeliveryState
 from jobs.rules.extraction import ERASED
-from jobs.rules.labels import normalise_listed_label
 from jobs.rules.model import ConversionRoute, CountingStarts, KnownClickId, LeadFacts, UnreadableAmount
 from jobs.rules.reasons import Reason
 from jobs.settings import Settings
 from jobs.settings.compile import Rulebook
-from jobs.wiring.account import compile_rules_only
+from jobs.wiring.account import compile_rules_only, inbox_of
+from jobs.wiring.held_reports import reports_of_lead
 
 _NOTHING = (
     Reason.STAGE_NOT_REACHED,
@@ -96,21 +97,18 @@ def _explain_forgotten(settings: Settings, lead: LeadId, on: date, *, json_wante
 
 def explain(settings: Settings, view: StateView, row: LeadRow) -> Explanation:
     """Collect what is known about a lead, and the verdict on each of its conversions."""
-    lead, listed = LeadId(row.id), (settings.ignored_statuses, *settings.stages.values())
-    in_settings = {normalise_listed_label(label): label for labels in listed for label in labels}
-
-    def label_in_oplead_spelling(label: str) -> str:
-        return status_labels.oplead_spelling(view.session, settings.account, label, else_as=in_settings.get(label))
-
+    lead, spelled = LeadId(row.id), label_spelling(view.session, settings)
     facts = leads.load_lead_facts(view.session, settings.account, [lead])[lead]
     evidence = consents.consent_evidence(view.session, settings.account, lead)
     book = withhold_missing_amounts(view.session, compile_rules_only(settings))
+    with closing(inbox_of(settings)) as inbox:
+        reports = reports_of_lead(facts, book, inbox, view.now)
     return Explanation(
         account=settings.account,
         lead=row.id,
         now=view.now,
         created_at=row.created_at,
-        label=row.label and label_in_oplead_spelling(row.label),
+        label=row.label and spelled(row.label),
         seen_at=row.seen_at,
         missing_since=row.missing_since,
         deleted_at=row.deleted_at,
@@ -136,9 +134,10 @@ def explain(settings: Settings, view: StateView, row: LeadRow) -> Explanation:
             for destination, found in facts.identifiers.items()
         },
         changes=tuple(
-            StatusEntryReport(label_in_oplead_spelling(change.label), change.at, change.date_only, change.origin.value)
+            StatusEntryReport(spelled(change.label), change.at, change.date_only, change.origin.value)
             for change in sorted(facts.changes, key=lambda change: (change.at, change.seen_at))
         ),
+        reports=tuple(one._replace(label=spelled(one.label)) for one in reports),
         verdicts=tuple(_verdicts(view, book, facts, evidence)),
     )
 

@@ -18,7 +18,7 @@ from jobs.cli.accounts import (
     speaking_account_language,
 )
 from jobs.cli.output import failure_from_error, log_failure, worst_exit_code
-from jobs.cli.state import open_view
+from jobs.cli.state import held_reports_as_spelled, open_view
 from jobs.exit_codes import Exit, UsageError
 from jobs.logs import Log
 from jobs.reporting.console import results_console
@@ -87,7 +87,8 @@ def write_page_of_usual_period(
         OSError: it cannot be written.
     """
     period = choose_period(None, None, today=now.astimezone(settings.zone).date())
-    facts = gather(session, settings, book, period, now)
+    held = held_reports_as_spelled(session, settings, book, now)
+    facts = gather(session, settings, book, period, now, held_reports=held)
     return brief_of_report(facts, write_page(facts, folder))
 
 
@@ -98,7 +99,9 @@ def _gather(account: AccountFile, options: ReportOptions) -> ReportFacts:
             period = choose_period(options.first, options.last, today=view.now.astimezone(settings.zone).date())
         except ValueError as error:
             raise UsageError(error.args[0]) from None
-        return gather(view.session, settings, compile_rules_only(settings), period, view.now)
+        book = compile_rules_only(settings)
+        held = held_reports_as_spelled(view.session, settings, book, view.now)
+        return gather(view.session, settings, book, period, view.now, held_reports=held)
 
 
 def _report(account: AccountFile, options: ReportOptions, *, alone: bool) -> _Written | None:

@@ -19,13 +19,14 @@ from jobs.ledger.retention import retention
 from jobs.privacy.retention import lead_retention_period
 from jobs.reporting.presentation import print_json
 from jobs.reporting.sentences import reason_or_state_code, state_and_reason_names
-from jobs.reporting.standings import DetectedRename, LastRun, MatchingDeliveries, StatusReport
+from jobs.reporting.standings import DetectedRename, HeldReportCount, LastRun, MatchingDeliveries, StatusReport
 from jobs.reporting.wording.reasons import REASONS, STATES
 from jobs.rules.delivery_state import DeliveryState
 from jobs.rules.reasons import Anomaly, Cause, PlatformCode, Reason
 from jobs.settings import Settings
 from jobs.settings.compile import Rulebook
 from jobs.wiring.account import compile_rules_only, inbox_of
+from jobs.wiring.held_reports import held_reports
 
 if TYPE_CHECKING:
     from jobs.reporting.page.brief import Brief
@@ -40,6 +41,7 @@ def show_status(file: Path, *, json_wanted: bool) -> int:
         with open_view(settings) as view, closing(inbox_of(settings)) as inbox:
             session, run, book = view.session, queries.last_run(view.session, account), compile_rules_only(settings)
             anomalies = current_anomalies(session, book, run=run.id or 0, now=run.started_at) if run else []
+            held = held_reports(session, book, inbox, view.now)
             status = StatusReport(
                 account=account,
                 now=view.now,
@@ -52,6 +54,7 @@ def show_status(file: Path, *, json_wanted: bool) -> int:
                 webhooks=inbox.count_waiting_events(
                     after=reading_progress.last_read_inbox_event(session, account, inbox.identity())
                 ),
+                held=HeldReportCount(len(held), held[0].received_at) if held else None,
                 renamed=tuple(
                     DetectedRename(
                         status_labels.oplead_spelling(session, account, row.before),

@@ -9,6 +9,7 @@ from pathlib import Path
 from sqlmodel import Session
 
 from jobs.alerts.weekly import WeeklySummaryMessage
+from jobs.cli.state import held_reports_as_spelled
 from jobs.reporting.page.brief import weekly_notice
 from jobs.reporting.page.facts import Period
 from jobs.reporting.page.gather import gather
@@ -22,6 +23,8 @@ def making_weekly_summary(
     session: Session, settings: Settings, book: Rulebook, due: date, *, now: datetime
 ) -> Iterator[WeeklySummaryMessage]:
     """Yield the summary due on a day; its page, if it is written, is gone after the block."""
-    facts = gather(session, settings, book, Period(due - timedelta(days=7), due - timedelta(days=1)), now)
+    week = Period(due - timedelta(days=7), due - timedelta(days=1))
+    held = held_reports_as_spelled(session, settings, book, now)
+    facts = gather(session, settings, book, week, now, held_reports=held)
     with tempfile.TemporaryDirectory(prefix="oplead-sync-") as folder:
         yield WeeklySummaryMessage(weekly_notice(facts), lambda: write_page(facts, Path(folder)))

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +18,7 @@ from jobs.cli.accounts import (
     speaking_account_language,
 )
 from jobs.cli.output import worst_exit_code
+from jobs.cli.setup.webhook_secrets import webhook_secrets_in_words
 from jobs.exit_codes import Exit, UsageError
 from jobs.faults import ContainedFault
 from jobs.ledger.storage.state_file import LedgerError
@@ -49,6 +50,8 @@ class RunnableFileCheck:
     """Likely slips in the file."""
     starts: Mapping[tuple[str, str], datetime]
     """The start of each conversion at each destination, as settled by earlier runs."""
+    webhooks: Sequence[str] = ()
+    """Which secret of the webhooks goes where."""
     platforms: Findings | None = None
     """The platforms' findings by destination; None without `--live`."""
     oplead: "OpleadCheck | None" = None
@@ -184,7 +187,8 @@ def check_account(file: Path, loaded: ValidSettings, *, live: bool) -> RunnableF
     # There is none yet, or a run reports that it is unreadable.
     with suppress(LedgerError):
         begun = recorded_conversion_starts(settings)
-    checked = RunnableFileCheck(file, settings, sorted(notes), begun)
+    webhooks = tuple(webhook_secrets_in_words(file, today=datetime.now(UTC).date()))  # as the receiver counts days
+    checked = RunnableFileCheck(file, settings, sorted(notes), begun, webhooks)
     if not live:
         return checked
     from jobs.cli.setup.check_live import check_oplead, compare_settings_with_platforms  # noqa: PLC0415 - a night's code
@@ -204,6 +208,7 @@ def _print(checked: RunnableFileCheck, *, verbose: bool) -> None:
         *(_("note: {text}", text=each) for each in checked.notes),
         *(_("assumed: {text}", text=each) for each in checked.assumptions()),
         *(_("corrected: {text}", text=each) for each in corrections),
+        *(_("webhooks: {text}", text=each) for each in checked.webhooks),
     )
     if checked.platforms is not None:
         from jobs.cli.setup.check_live import print_live_check  # noqa: PLC0415 - a night's code
@@ -219,6 +224,7 @@ def _print_json(checked: RunnableFileCheck) -> None:
         "notes": [str(note) for note in checked.notes],
         "assumed": list(checked.assumptions()),
         "corrections": list(correction_sentences(checked.settings, compile_rules_only(checked.settings))),
+        "webhooks": checked.webhooks,
         "checked": summary.checked,
         "unchecked": summary.unchecked,
         "unconfirmed": summary.unconfirmed,

@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 
 from jobs.rules.delivery_state import DeliveryState
 from jobs.rules.reasons import Cause, Reason
+from jobs.rules.reported_statuses import HeldReport
 
 
 class Level(StrEnum):
@@ -430,6 +431,8 @@ class ReportFacts:
     agency_field: str | None
     coverage: tuple[CoverageGap, ...]
     platforms: tuple[PlatformFigure, ...]
+    held_reports: tuple[HeldReport, ...] = ()
+    """What only webhooks reported and waits for a reading of Oplead to show it, the oldest first."""
     whole_months_before: date | None = None
     """Of the days before then, the period counts whole months only: leads have left; None if it begins later."""
 

@@ -52,6 +52,7 @@ from jobs.reporting.page.responsible import RESPONSIBLE, who_can_unblock_convers
 from jobs.reporting.page.tasks import tasks_for_humans
 from jobs.rules.labels import normalise_label
 from jobs.rules.reasons import Anomaly, Cause, Reason
+from jobs.rules.reported_statuses import HeldReport
 from jobs.settings import Settings
 from jobs.settings.compile import Rulebook
 
@@ -71,8 +72,16 @@ Place = tuple[str, str, Cause]
 """A conversion, its destination, and why it stands where it stands."""
 
 
-def gather(session: Session, settings: Settings, book: Rulebook, period: Period, now: datetime) -> ReportFacts:
-    """Return everything the page of a period says."""
+def gather(
+    session: Session,
+    settings: Settings,
+    book: Rulebook,
+    period: Period,
+    now: datetime,
+    *,
+    held_reports: tuple[HeldReport, ...] = (),
+) -> ReportFacts:
+    """Return everything the page of a period says; what is held is known to whoever reads the webhooks' inbox."""
     account, book = settings.account, with_latest_estimates(session, book)
     renamed = {row.before: row.after for row in status_labels.renames_found(session, account)}
     first_run = report_leads.first_run_started(session, account)
@@ -111,6 +120,7 @@ def gather(session: Session, settings: Settings, book: Rulebook, period: Period,
         agency_field=settings.report.by,
         coverage=tuple(sorted(_coverage(session, rules, held), key=_cost)),
         platforms=platform_figures(session, account, now, book.zone, names_of_actions(settings)),
+        held_reports=held_reports,
         whole_months_before=archived.only_whole_months_before(period, book.zone),
     )
 

@@ -87,6 +87,7 @@ def render(facts: ReportFacts) -> str:
             timing=leads.stage_timing_section(facts),
             agencies=leads.agency_leads_grid(facts),
             coverage=leads.gaps_blocking_conversions(facts),
+            held_reports=leads.held_reports_grid(facts),
             platforms=leads.platform_figures_grid(facts),
         )
     )

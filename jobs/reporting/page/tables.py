@@ -313,6 +313,17 @@ TABLES: tuple[Table, ...] = (
         ),
     ),
     Table(
+        "held_reports",
+        N_("What only webhooks reported and waits for a reading of Oplead to show it, the oldest first."),
+        lambda facts: facts.held_reports,
+        (
+            _plain("lead", N_("The lead’s id in Oplead.")),
+            _plain("label", N_("The status reported; `appointment_set` for an appointment.")),
+            _local("received_at", N_("When the webhook came.")),
+            _local("lapses_at", N_("Until when it waits.")),
+        ),
+    ),
+    Table(
         "platforms",
         N_("What the platforms report, beside ours."),
         lambda facts: facts.platforms,

@@ -424,6 +424,16 @@ def test_a_refuted_status_is_not_proven_later():
     assert ["devis"] == [label for label, *_ in record.told]
 
 
+def test_a_lead_that_came_back_to_where_it_was_refutes_what_was_held():
+    """Moved to a status that proves nothing, and back: it stays refuted, whatever the lead reaches afterwards."""
+    record = Record()
+    told = [event("RDV", NINE)]
+    for days, label in enumerate(["Nurserie", "Nouveau", "Devis"]):
+        record.read(NEXT + days * DAY, told, label)
+
+    assert ["nurserie", "nouveau", "devis"] == [label for label, *_ in record.told]
+
+
 # ── any sequence of changes, any part of its webhooks, any readings ──────────────────────────────
 
 

@@ -37,6 +37,7 @@ from jobs.reporting.page.words import (
     GAPS,
     PLATFORMS,
 )
+from jobs.reporting.sentences import rough_age
 
 # ── stages ───────────────────────────────────────────────────────────────────────────────────────
 
@@ -173,6 +174,23 @@ def gaps_blocking_conversions(facts: ReportFacts) -> Mapping[str, object] | None
         if row.lead_ids
     ]
     return {"grid": grid, "leads": listed}
+
+
+def held_reports_grid(facts: ReportFacts) -> Grid | None:
+    """Return what waits for a reading of Oplead; None if nothing does."""
+    if not facts.held_reports:
+        return None
+    return grid_of(
+        _("Statuses that only webhooks reported, the oldest first"),
+        (Column(_("Lead")), Column(_("Status")), Column(_("Reported")), Column(_("Lapses"))),
+        facts.held_reports,
+        lambda each: (
+            each.lead,
+            each.label,
+            _("{age} ago", age=rough_age(each.received_at, facts.now)),
+            format_time(each.lapses_at.astimezone(facts.zone)),
+        ),
+    )
 
 
 def platform_figures_grid(facts: ReportFacts) -> Grid | None:
