@@ -2158,6 +2158,20 @@ FAULTS = (
         "tests/e2e/test_import.py::test_a_lead_that_oplead_finishes_late_is_never_sent_again",
     ),
     Fault(
+        "a lead on which somebody must decide is told by the night, on every screen",
+        "jobs/run_summary.py",
+        "*count_message(MessageKind.UNDECIDED_LEADS, self.undecided_leads),",
+        "",
+        "tests/unit/alerts/test_incidents.py",
+    ),
+    Fault(
+        "a lead that cannot be looked for because Oplead is down for a day is for a human",
+        "jobs/oplead_commands/creation/looking.py",
+        "(isinstance(error, Transient) and one.is_old(now))",
+        "False",
+        "tests/e2e/test_import.py::test_a_lead_that_cannot_be_looked_for_within_a_day_is_for_a_human",
+    ),
+    Fault(
         "an error in French is never told as created",
         "connectors/oplead/writing/receipts.py",
         '("error", "erreur", ',

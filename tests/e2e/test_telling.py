@@ -288,3 +288,33 @@ def test_dead_clicks_call_nobody(reported, receiver):
 
     assert [0] * 4 == codes
     assert [] == receiver.titles
+
+
+def create_unanswered_lead(company):
+    """Have a lead created whose request is cut off before it reaches Oplead."""
+    company.fail("oplead", "cut_before", path="/v1/leads")
+    code, *_ = company.command("oplead", "leads", "create", "--email", "jeanne@example.com", "--yes")
+    assert 1 == code
+
+
+def test_a_lead_whose_creation_was_never_answered_is_told_everywhere_by_the_next_night(reported, receiver):
+    """Its output, JSON, page, `status` and notices name it, with what to type; it ends with 1 on that night alone."""
+    title = "Leads that may or may not be in Oplead"
+    reported.serve(reported.lead(1))
+    assert 0 == night(reported, 0)[0]
+    create_unanswered_lead(reported)
+    rehearsed, told_by_rehearsal, _ = night(reported, 1, "--dry-run")
+    code, out, _ = night(reported, 1, "--json")
+    summary, shown_page, (_, status, _) = json.loads(out), page(reported), reported.command("status")
+    again, shown, _ = night(reported, 2)
+    decided, *_ = reported.command("oplead", "leads", "create", "--email", "jeanne@example.com", "--yes", "--created")
+    last, after, _ = night(reported, 3)
+
+    assert (0, 1, 0, 0, 0) == (rehearsed, code, again, decided, last)
+    assert 1 == summary["undecided_leads"]
+    assert [title] == [each["title"] for each in summary["notices"]] == receiver.titles
+    for verdict in ("--created", "--create-again", "--not-created"):
+        assert verdict in summary["notices"][0]["text"]
+    for told in (shown_page, status, shown):
+        assert title in told
+    assert title not in told_by_rehearsal + after

@@ -93,13 +93,9 @@ def do_night(
     with nullcontext(clock) if clock else open_clock(settings, stop) as opened, ping_with_outcome(settings) as ping:
         expect_state_exists(settings, first_run=options.first_run, others=options.others)
         remove_stale_copies()
+        cancel_token = stop.raise_if_stop_requested if stop else never_cancelled
         with (
-            open_connectors(
-                settings, opened, cancel_token=stop.raise_if_stop_requested if stop else never_cancelled
-            ) as (
-                book,
-                deps,
-            ),
+            open_connectors(settings, opened, cancel_token=cancel_token) as (book, deps),
             hold_account_for_run(
                 settings, account_state(settings), NIGHTLY, opened, unless, first_run=options.first_run
             ) as ledger,
@@ -107,6 +103,7 @@ def do_night(
             night_deps = _night_deps(deps, options, watch)
             run = RunContext(ledger, book, night_deps)
             summary = run_night(run, wait=options.wait)
+            summary.undecided_leads = search_leads_in_doubt(settings, opened, cancel_token, every=True)
             erase_old(run, settings, summary)
             night = night or summary.started_at.astimezone(settings.zone).date()
             standing = find_incidents(ledger, book, deps, settings, summary)
@@ -118,8 +115,6 @@ def do_night(
             send_weekly_summary(ledger, book, settings, night=night, now=now, faults=faults)
             if faults:
                 finish_run(ledger, summary.exit_code, now=now)
-        cancel_token = stop.raise_if_stop_requested if stop else never_cancelled
-        search_leads_in_doubt(settings, opened, cancel_token, every=True)
         return done
 
 
