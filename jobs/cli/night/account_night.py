@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 
 import structlog
 from sqlmodel import Session
@@ -111,10 +111,10 @@ def do_night(
             # Before the page: it takes a while, and whatever becomes of it, the night is done.
             ping(done.summary.exit_code)
             now, faults = done.ended_at, summary.other_faults
-            done = replace(done, brief=write_report(ledger, book, settings, now=now, faults=faults))
             send_weekly_summary(ledger, book, settings, night=night, now=now, faults=faults)
-            if faults:
-                finish_run(ledger, summary.exit_code, now=now)
+            _record_faults(ledger, summary, now)  # the page names them
+            done = replace(done, brief=write_report(ledger, book, settings, now=now, faults=faults))
+            _record_faults(ledger, summary, now)
         return done
 
 
@@ -201,6 +201,12 @@ def _record_run_end(
     with ledger.read_transaction() as session:
         moved = queries.count_by_state_and_reason(session, ledger.account, now=now, run=ledger.run)
     return Night(summary, now, moved, notices=standing)
+
+
+def _record_faults(ledger: Ledger, summary: RunSummary, now: datetime) -> None:
+    """Have the record say so if anything after the run's end failed."""
+    if summary.other_faults:
+        finish_run(ledger, summary.exit_code, now=now)
 
 
 def erase_old(run: RunContext, settings: Settings, summary: RunSummary) -> None:
