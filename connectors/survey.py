@@ -133,7 +133,7 @@ class Survey:
     """What could not be determined; each entry names the setting to write."""
     rests_on: Mapping[str, Basis] = field(default_factory=dict)
     """What each setting under `oplead` rests on."""
-    write: Mapping[str, str] = field(default_factory=dict)
+    write: Mapping[str, str | bool] = field(default_factory=dict)
     """What the specification says of `oplead.write`, by dotted name."""
     shown_at: Mapping[str, str] = field(default_factory=dict)
     """Where leads hold what a new one is written with, where that is not the place it is read from first, by dotted

@@ -45,6 +45,8 @@ class RunSummary:
     """How many of those are not replayed until a human decides (`in_doubt: ask`)."""
     held_after_restore: int = 0
     """How many may have been sent before the state was restored, and wait for a human (`in_doubt: ask`)."""
+    undecided_leads: int = 0
+    """How many leads created by commands were never answered for and not found, so that somebody must decide."""
     unconfirmed: int = 0
     """Deliveries and corrections given up tonight."""
     rejected: list[tuple[str, str, DestinationScope, str]] = field(default_factory=list)
@@ -118,6 +120,7 @@ class RunSummary:
             *self.twin_messages,
             *self._put_off,
             *self._held_after_restore,
+            *count_message(MessageKind.UNDECIDED_LEADS, self.undecided_leads),
             *self.pulled.attention,
             *self.review.standing,
             *(self._faults if len(self.faults) > told else ()),

@@ -116,6 +116,10 @@ class _Work(NamedTuple):
     clock: Clock
 
 
+def _job_id(account: ScheduledAccount, task: TaskKind) -> str:
+    return f"{account.key} {task}"
+
+
 class NightScheduler:
     """Schedules several accounts' nights by one clock.
 
@@ -221,7 +225,9 @@ class NightScheduler:
         """Plan to look for leads that commands created and nobody has answered for; one that failed is due still."""
         for account in self._accounts:
             is_usable = account.key in self._tables and account.key not in self._at_work
-            due = account.next_lead_search() if is_usable else None
+            # One that failed has its time already.
+            waits = self._jobs.get_job(_job_id(account, TaskKind.LEADS)) is not None
+            due = account.next_lead_search() if is_usable and not waits else None
             if due is not None and due <= now:
                 self._add(account, TaskKind.LEADS, now)
 
@@ -230,7 +236,7 @@ class NightScheduler:
             self._work,
             DateTrigger(at, timezone=UTC),
             args=(account, task),
-            id=f"{account.key} {task}",
+            id=_job_id(account, task),
             replace_existing=True,
         )
 

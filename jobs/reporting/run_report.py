@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 from rich.console import Console
 from rich.markup import escape
@@ -19,10 +20,12 @@ from connectors.language import (
     join_with_semicolons,
 )
 from jobs.deliver.transactions import SendingResult
+from jobs.exit_codes import Exit
 from jobs.ledger.report.queries import StateCount
 from jobs.pull.ingest import PullResult, WebhooksTaken
 from jobs.reporting.console import bulleted, console_table, day_and_time, duration, facts_grid, print_section
-from jobs.reporting.page.brief import Brief, print_brief
+from jobs.reporting.page.brief import Brief, print_brief, task_line
+from jobs.reporting.page.facts import ActionItem
 from jobs.reporting.presentation import AccountPresentation, fields_as_dict
 from jobs.reporting.sentences import (
     explain_state,
@@ -149,26 +152,37 @@ def print_night(console: Console, account: AccountPresentation, night: Night) ->
         print_states(console, account, night.tallies, on_record=night.mode is Mode.RUN)
     else:
         console.print(_nothing_moved_sentence(night))
-    print_section(
-        console, "", [(_("still open"), message_in_words(each)) for each in summary.review.still_valid_messages]
-    )
-    print_what_needs_humans(console, _night_needs_human_lines(night))
-    print_notices(console, account, night.notices or ())
+    if night.mode is not Mode.RUN:
+        still = summary.review.still_valid_messages
+        print_section(console, "", [(_("still open"), message_in_words(each)) for each in still])
+    print_section(console, _heading_of_needs(night), what_needs_somebody(night, account.zone))
     if night.brief is not None:
         console.print()
         print_brief(console, account, night.brief)
 
 
-def print_notices(console: Console, account: AccountPresentation, notices: Sequence[OpenIncident]) -> None:
-    """Print each open incident, and since when it is open."""
-    lines = [
-        (
-            _("new") if one.is_new else _("since {day}", day=format_day(one.since.astimezone(account.zone).date())),
-            incident_notice(one.incident).title,
-        )
-        for one in notices
-    ]
-    print_section(console, _("[bold]Notices[/bold]"), lines)
+def _heading_of_needs(night: Night) -> str:
+    """Return what stands above the list: an alarm only after a run that ends with one."""
+    is_alarm = night.mode is not Mode.RUN or night.summary.exit_code != Exit.DONE
+    return _(NEEDS_A_HUMAN) if is_alarm else _("[bold]What needs doing[/bold]")
+
+
+def what_needs_somebody(night: Night, zone: ZoneInfo) -> list[tuple[str, str]]:
+    """Return what needs somebody, the worst first: since when, and what; after a run, the tasks of page and `status`.
+
+    A night that was only tried has its own findings.
+    """
+    if night.mode is not Mode.RUN:
+        return bulleted(_findings_of_trial(night.summary))
+    if night.brief is None or (night.summary.exit_code != Exit.DONE and not night.brief.tasks):
+        return bulleted(what_needs_a_human(night.summary))
+    return [(_since_when(task, night.summary, zone), f"{task_line(task)}\n{task.text}") for task in night.brief.tasks]
+
+
+def _since_when(task: ActionItem, summary: RunSummary, zone: ZoneInfo) -> str:
+    if task.since >= summary.started_at:
+        return _("new")
+    return _("since {day}", day=format_day(task.since.astimezone(zone).date()))
 
 
 def _nothing_moved_sentence(night: Night) -> str:
@@ -403,24 +417,25 @@ def what_needs_a_human(summary: RunSummary) -> list[str]:
     return found or [incident_notice(each).title for each in summary.opened]
 
 
+NEEDS_A_HUMAN = N_("[bold yellow]A human is needed[/bold yellow]")
+
+
 def print_what_needs_humans(console: Console, lines: Sequence[str]) -> None:
     """Print what needs a human."""
-    print_section(console, _("[bold yellow]A human is needed[/bold yellow]"), bulleted(lines))
+    print_section(console, _(NEEDS_A_HUMAN), bulleted(lines))
 
 
-def _night_needs_human_lines(night: Night) -> list[str]:
-    """Return the same for a night, plus unknown statuses; a night that was only tried reports only its own findings."""
-    summary, review = night.summary, night.summary.review
-    lines = what_needs_a_human(summary)
-    if night.mode is not Mode.RUN:
-        messages = (
-            *summary.rejection_messages,
-            *summary.excess_volumes,
-            *review.renames,
-            *(each.message for each in review.anomalies),
-        )
-        stopped = stop_lines(summary.source_stopped, summary.stopped_scopes)
-        lines = [*stopped, *map(message_in_words, messages), *_unreadable(summary)]
+def _findings_of_trial(summary: RunSummary) -> list[str]:
+    """Return what needs a human after a night that was only tried, plus unknown statuses."""
+    review = summary.review
+    messages = (
+        *summary.rejection_messages,
+        *summary.excess_volumes,
+        *review.renames,
+        *(each.message for each in review.anomalies),
+    )
+    stopped = stop_lines(summary.source_stopped, summary.stopped_scopes)
+    lines = [*stopped, *map(message_in_words, messages), *_unreadable(summary)]
     if lines:
         lines += [
             _n(
@@ -466,7 +481,8 @@ def print_accounts(console: Console, ended: Sequence[NightResult]) -> None:
             counts = [
                 *map(format_integer, (summary.pulled.seen, summary.pulled.changed, summary.delivered.sent, *moved))
             ]
-            look_at = next(iter(what_needs_a_human(summary)), "")
+            needs = what_needs_somebody(one.night, one.account.zone) if one.account else []
+            look_at = needs[0][1].partition("\n")[0] if needs else ""
         made.add_row(escape(Path(one.name).name), str(int(one.exit_code)), *counts, escape(look_at))
     console.print()
     console.print(_("[bold]All accounts[/bold]"))

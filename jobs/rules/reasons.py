@@ -195,6 +195,7 @@ class MessageKind(StrEnum):
     IN_DOUBT = auto()
     IN_DOUBT_ASKS = auto()
     HELD_AFTER_RESTORE = auto()
+    UNDECIDED_LEADS = auto()
     PUT_OFF = auto()
     UNREADABLE = auto()
     STILL_UNREADABLE = auto()

@@ -54,18 +54,18 @@ def differences(survey: Survey, write: Tree, webhooks: Tree) -> Iterator[str]:
     )
     for section, said, tree in sections:
         for name, value in said.items():
-            written = _at(tree, name)
-            if isinstance(written, str) and written != value:
+            written, as_written = _at(tree, name), value if isinstance(value, str) else f"{value}".lower()
+            if isinstance(written, str) and written != as_written:
                 yield _(
                     "{section}.{name}: your settings say {written}, the specification says {value}",
                     section=section,
                     name=name,
                     written=written,
-                    value=value,
+                    value=as_written,
                 )
 
 
-def _settings_not_yet_written(said: Mapping[str, str], model: type[Strict], written: Tree) -> dict[str, Written]:
+def _settings_not_yet_written(said: Mapping[str, str | bool], model: type[Strict], written: Tree) -> dict[str, Written]:
     found: dict[str, Any] = {}
     for name, value in said.items():
         if _at(written, name) is not None or value == _default(model, name):

@@ -198,6 +198,22 @@ def test_what_was_not_found_after_half_an_hour_is_for_a_human(oplead, capsys, ke
     assert sent + (verdict is Verdict.CREATE_AGAIN) == posts(oplead)
 
 
+def test_a_lead_that_cannot_be_looked_for_within_a_day_is_for_a_human(oplead, capsys):
+    """A short outage settles nothing, and nobody waits for one that lasts."""
+    file = leads_file(oplead.folder, [row(0)])
+    oplead.fail("/v1/leads", FaultKind.CUT_BEFORE)
+    result(oplead, capsys, file)
+    oplead.fail("/v1/leads", status=503, count=99)
+    later(oplead, 60)
+    result(oplead, capsys, file)
+    (early,) = outbox_of(oplead)
+    later(oplead, 24 * 60)
+    assert (0, 0, 1) == states(result(oplead, capsys, file))
+    (late,) = outbox_of(oplead)
+
+    assert (False, True) == (early.is_for_humans, late.is_for_humans)
+
+
 @pytest.mark.parametrize("body", ['{"erreur":"x"}', '{"succes":false}', '{"statut":"erreur"}', '{"code":422}', "{}"])
 def test_a_refusal_in_any_words_is_never_told_as_created(oplead, capsys, body):
     """Two of five leads: none is lost in silence, and none is sent again."""

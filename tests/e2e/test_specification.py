@@ -142,6 +142,22 @@ def test_settings_for_writing_and_webhooks_are_proposed(account):
     assert [] == probed(account, config=True)["survey"]["undecided"]
 
 
+def test_a_creation_that_is_described_without_an_id_is_proposed_as_a_setting(account, tmp_path):
+    """Where all that can be made is described so; the lines to paste are taken."""
+    written = build_specification(shape_from_axis_positions({}), UndocumentedBehaviour(documentation="openapi3_json"))
+    for operations in written["paths"].values():
+        if "post" in operations:
+            operations["post"]["responses"] = {"204": {"description": "Done."}}
+    file = tmp_path / "api.json"
+    file.write_text(json.dumps(written))
+
+    told = probed(account, "--spec", str(file), config=True)
+
+    assert YAML(typ="safe").load(told["settings"])["oplead"]["write"]["created_without_id"] is True
+    account.paste(told["settings"])
+    assert [] == probed(account, "--spec", str(file), config=True)["differences"]
+
+
 def test_the_report_says_what_settings_rest_on(account):
     """In words, for a person: the specification, trials, or nothing yet."""
     account.sandbox.oplead.set_switch("documentation", "openapi3_yaml")

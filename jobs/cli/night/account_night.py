@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 
 import structlog
 from sqlmodel import Session
@@ -93,13 +93,9 @@ def do_night(
     with nullcontext(clock) if clock else open_clock(settings, stop) as opened, ping_with_outcome(settings) as ping:
         expect_state_exists(settings, first_run=options.first_run, others=options.others)
         remove_stale_copies()
+        cancel_token = stop.raise_if_stop_requested if stop else never_cancelled
         with (
-            open_connectors(
-                settings, opened, cancel_token=stop.raise_if_stop_requested if stop else never_cancelled
-            ) as (
-                book,
-                deps,
-            ),
+            open_connectors(settings, opened, cancel_token=cancel_token) as (book, deps),
             hold_account_for_run(
                 settings, account_state(settings), NIGHTLY, opened, unless, first_run=options.first_run
             ) as ledger,
@@ -107,6 +103,8 @@ def do_night(
             night_deps = _night_deps(deps, options, watch)
             run = RunContext(ledger, book, night_deps)
             summary = run_night(run, wait=options.wait)
+            search = search_leads_in_doubt(settings, opened, cancel_token, summary.other_faults, every=True)
+            summary.undecided_leads = search.undecided
             erase_old(run, settings, summary)
             night = night or summary.started_at.astimezone(settings.zone).date()
             standing = find_incidents(ledger, book, deps, settings, summary)
@@ -114,12 +112,10 @@ def do_night(
             # Before the page: it takes a while, and whatever becomes of it, the night is done.
             ping(done.summary.exit_code)
             now, faults = done.ended_at, summary.other_faults
-            done = replace(done, brief=write_report(ledger, book, settings, now=now, faults=faults))
             send_weekly_summary(ledger, book, settings, night=night, now=now, faults=faults)
-            if faults:
-                finish_run(ledger, summary.exit_code, now=now)
-        cancel_token = stop.raise_if_stop_requested if stop else never_cancelled
-        search_leads_in_doubt(settings, opened, cancel_token, faults, every=True)
+            _record_faults(ledger, summary, now)  # the page names them
+            done = replace(done, brief=write_report(ledger, book, settings, now=now, faults=faults))
+            _record_faults(ledger, summary, now)
         return done
 
 
@@ -206,6 +202,12 @@ def _record_run_end(
     with ledger.read_transaction() as session:
         moved = queries.count_by_state_and_reason(session, ledger.account, now=now, run=ledger.run)
     return Night(summary, now, moved, notices=standing)
+
+
+def _record_faults(ledger: Ledger, summary: RunSummary, now: datetime) -> None:
+    """Have the record say so if anything after the run's end failed."""
+    if summary.other_faults:
+        finish_run(ledger, summary.exit_code, now=now)
 
 
 def erase_old(run: RunContext, settings: Settings, summary: RunSummary) -> None:

@@ -33,7 +33,6 @@ from jobs.exit_codes import CommandError, Exit
 from jobs.faults import ContainedFault
 from jobs.processes import run_in_parallel
 from jobs.reporting.console import results_console
-from jobs.reporting.page.brief import Brief
 from jobs.reporting.page.gather import gather_brief
 from jobs.reporting.presentation import AccountPresentation, print_json
 from jobs.reporting.run_report import Mode, Night, NightResult, night_json, print_accounts, print_night
@@ -126,21 +125,23 @@ def _night(
                 night = play(settings, options, watch=watch, stop=stop)
         if not sys.stderr.isatty():
             log_night(night)
-        if in_brief and night.mode is Mode.RUN and night.brief is None:
-            night = replace(night, brief=_brief(settings, night))
+        if in_brief:
+            night = with_brief(settings, night)
     return NightResult(settings.account, night.summary.exit_code, night, presentation_of_account(settings, file))
 
 
-def _brief(settings: Settings, night: Night) -> Brief | None:
-    """Return what there is to say first; None if that fails, so that the night's result stands."""
+def with_brief(settings: Settings, night: Night) -> Night:
+    """Return a run with what there is to say first, if that can be read; one that was only tried as it is."""
+    if night.mode is not Mode.RUN or night.brief is not None:
+        return night
     said = _("what needs doing could not be counted")
     with (
         ContainedFault(night.summary.other_faults, said, foreseen=(CommandError,)),
         open_state_read_only(settings) as session,
     ):
         book = compile_rules_only(settings)
-        return gather_brief(session, book, currency=settings.currency, now=night.ended_at)
-    return None
+        return replace(night, brief=gather_brief(session, book, currency=settings.currency, now=night.ended_at))
+    return night
 
 
 def print_one_night(night: Night, account: AccountPresentation, *, json_wanted: bool) -> None:

@@ -29,7 +29,7 @@ from jobs.cli.night.account_hold import expect_state_exists
 from jobs.cli.night.account_night import RunOptions, do_night, work_between_nights
 from jobs.cli.night.after_a_night import log_night, why_human_is_needed
 from jobs.cli.night.lead_search import next_lead_search, search_leads_in_doubt
-from jobs.cli.night.run import print_one_night
+from jobs.cli.night.run import print_one_night, with_brief
 from jobs.cli.output import CommandFailure, failure_from_error, log_failure, signals_and_logging, worst_exit_code
 from jobs.cli.progress import show_progress
 from jobs.cli.state import open_state_read_only
@@ -273,8 +273,8 @@ class AccountNightRunner:
     def search_leads(self, clock: Clock) -> TaskOutcome:
         """Look for leads whose creation was never answered."""
         with self._bind_context():
-            search_leads_in_doubt(self.account.settings, clock, self._shared.stop.raise_if_stop_requested, [])
-        return TaskOutcome()
+            stop = self._shared.stop.raise_if_stop_requested
+            return TaskOutcome(undone=not search_leads_in_doubt(self.account.settings, clock, stop, []).is_done)
 
     def _between_nights(self, reading: RunReadingScope, clock: Clock, watch: ProgressDisplay) -> Night:
         return work_between_nights(self.account.settings, reading, clock, watch=watch, stop=self._shared.stop)
@@ -307,9 +307,11 @@ class AccountNightRunner:
                 return TaskOutcome(undone=True, exit_code=failure.exit_code, why=in_english(failure.message))
 
     def _print(self, night: Night) -> None:
-        heading = presentation_of_account(self.account.settings, self.account.file)
+        settings, json_wanted = self.account.settings, self._shared.json_wanted
+        heading = presentation_of_account(settings, self.account.file)
+        told = night if json_wanted else with_brief(settings, night)
         with self._shared.printing:
-            print_one_night(night, heading, json_wanted=self._shared.json_wanted)
+            print_one_night(told, heading, json_wanted=json_wanted)
 
     @contextmanager
     def _bind_context(self) -> Iterator[None]:

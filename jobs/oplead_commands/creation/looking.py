@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractContextManager, closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -36,8 +36,6 @@ class Search:
     """The keys of those that have not been found."""
     problem: str | None = None
     """Why leads could not be read, or not all of them."""
-    for_humans: int = 0
-    """How many somebody has to decide on, of all in the outbox; counted where the whole outbox was looked through."""
 
 
 def reference_path(look: Look) -> str | None:
@@ -68,8 +66,7 @@ def search_outbox(
         lock_lead_creation_outbox(path, now=clock.now, cancel_token=cancel_token) as held,
         open_source(frozenset([reference] if reference else ())) as source,
     ):
-        search = look_for_leads_in_doubt(held, source, clock, reference, every=every)
-        return replace(search, for_humans=sum(one.is_for_humans for one in held.in_doubt()))
+        return look_for_leads_in_doubt(held, source, clock, reference, every=every)
 
 
 def look_for_leads_in_doubt(
@@ -102,11 +99,11 @@ def look_for_leads_in_doubt(
     first = min(one.sent_at for one in doubtful)
     try:
         seen = search.read(marked, claimed, first - MAX_CLOCK_SKEW)
-    except (Transient, WrongClock) as error:
-        return Search(missing=[one.key for one in doubtful], problem=str(error))
-    except Misconfigured as error:
+    except (Misconfigured, Transient, WrongClock) as error:
         for one in doubtful:
-            outbox.record_look(one.key, NotFound.UNREADABLE, now=now)
+            # An outage passes; but where it lasts, somebody must decide, as where the key may not read at all.
+            if isinstance(error, Misconfigured) or (isinstance(error, Transient) and one.is_old(now)):
+                outbox.record_look(one.key, NotFound.UNREADABLE, now=now)
         return Search(missing=[one.key for one in doubtful], problem=str(error))
     judged = recognise_created_leads(marked, seen, claimed=claimed, skew=MAX_CLOCK_SKEW)
     looked_for = {one.key for one in doubtful}

@@ -113,6 +113,10 @@ class LeadCreationRecord:
         due = (lost_at + wait for wait in _LOOKS)
         return next((at for at in due if self.looked_at < at), self.looked_at + _NIGHTLY)
 
+    def is_old(self, now: datetime) -> bool:
+        """Whether a night has passed since its answer was lost."""
+        return now >= (self.lost_at or self.sent_at) + _NIGHTLY
+
     @property
     def is_for_humans(self) -> bool:
         """Whether it was looked for when Oplead had had its time, or nobody can look: then a human decides."""

@@ -345,6 +345,19 @@ MESSAGES: Mapping[MessageKind, tuple[MessagePart, ...]] = {
             )
         ),
     ),
+    MessageKind.UNDECIDED_LEADS: (
+        MessagePart(
+            N_(
+                "Oplead never answered whether {count} lead was created, and it has not been found there. Look for it, "
+                "then type the command that created it again (`oplead leads create` or `import`): with --created if "
+                "it is there, with --create-again to send it once more, with --not-created to forget it",
+                "Oplead never answered whether {count} leads were created, and they have not been found there. Look "
+                "for them, then type the command that created them again (`oplead leads create` or `import`): with "
+                "--created if they are there, with --create-again to send them once more, with --not-created to "
+                "forget them",
+            )
+        ),
+    ),
     MessageKind.PUT_OFF: (
         MessagePart(
             N_(
@@ -543,4 +556,5 @@ FINDING_TITLES: Mapping[MessageKind, str] = {
     MessageKind.POSSIBLE_TWINS: N_("Leads that may be others under new ids"),
     MessageKind.HELD_AFTER_RESTORE: N_("Held since the state was restored"),
     MessageKind.FAULTS: N_("Parts of a run failed"),
+    MessageKind.UNDECIDED_LEADS: N_("Leads that may or may not be in Oplead"),
 }

@@ -510,6 +510,18 @@ def test_every_alarm_of_a_night_has_an_incident():
     assert ("L-1",) in [one.values.get("leads") for one in incidents]
 
 
+def test_leads_on_which_somebody_must_decide_end_only_the_night_that_finds_them_with_1():
+    """They have an incident for as long as they wait, with what to type."""
+    night = facts()
+    night.summary.undecided_leads = 2
+    (incident,) = detect_incidents(night, WHEN)
+    night.summary.opened = (incident,)
+
+    assert "--create-again" in incident_notice(incident).text
+    assert 1 == night.summary.exit_code
+    assert 0 == replace(night.summary, opened=()).exit_code
+
+
 def test_a_finding_is_over_once_a_night_that_read_everything_does_not_find_it():
     """A run between nights shows nothing."""
     cause = IncidentId(IncidentKind.FINDING, "unreadable")

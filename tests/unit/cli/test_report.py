@@ -19,6 +19,8 @@ from jobs.cli.night import after_a_night, run
 from jobs.ledger.storage.database import open_engine
 from jobs.ledger.storage.lock import hold_lock
 from jobs.reporting.page.period import choose_period
+from jobs.reporting.run_report import Night
+from jobs.run_summary import RunSummary
 from tests import quick
 from tests.reported import WrittenLedger, on, settings_from
 
@@ -268,9 +270,9 @@ def test_a_run_without_a_page_still_says_what_needs_doing(night, monkeypatch, fa
     if fails:
         monkeypatch.setattr(run, "gather_brief", lambda *_, **__: 1 / 0)
     with capture_logs() as logs:
-        brief = run._brief(night.settings, SimpleNamespace(ended_at=on("11-28")))
+        told = run.with_brief(night.settings, Night(RunSummary("maison-durand", 1, on("11-28")), on("11-28"), ()))
 
-    assert (brief is None, len(logs)) == (fails, int(fails))
+    assert (told.brief is None, len(logs)) == (fails, int(fails))
 
 
 def test_without_a_folder_a_night_writes_no_page(tmp_path, night):

@@ -405,6 +405,76 @@ def test_what_is_said_of_writing():
     } == specified_write_settings(said, OPTIONS)
 
 
+FLAG = {"type": "boolean"}
+CLOSED = {"properties": {"succes": FLAG, "message": TEXT, "erreurs": {"type": "array", "items": TEXT}}}
+"""What a body may hold that tells whether a lead was made, and not which."""
+EMPTY = {"responses": {"204": {"description": "Created."}}}
+
+
+def made_as(responses, *, swagger=False, **others):
+    """What is taken from a specification whose creation is answered by these responses."""
+    paths = {"/leads": {"get": listing(), "post": {"responses": responses}}, **others}
+    if not swagger:
+        return specified_write_settings(read(paths), OPTIONS)
+    lists = {"responses": {"200": {"schema": {"type": "array", "items": {"$ref": "#/definitions/Lead"}}}}}
+    paths = {"/leads": {"get": lists, "post": {"responses": responses}}}
+    told = {"swagger": "2.0", "basePath": "/v2", "paths": paths, "definitions": {"Lead": LEAD}}
+    return specified_write_settings(read_specification(told, ""), OPTIONS)
+
+
+@pytest.mark.parametrize(
+    "responses",
+    [
+        EMPTY["responses"],
+        {**EMPTY["responses"], "400": {"description": "", "headers": {"Location": {}}}, "default": {}},
+        answering(CLOSED)["responses"],
+        answering({"type": "object", "additionalProperties": False})["responses"],
+        answering({"properties": {"resultat": {"type": ["object", "null"], **CLOSED}}})["responses"],
+    ],
+)
+def test_a_creation_that_is_described_without_an_id_is_said(responses):
+    """Whatever its errors hold; in Swagger 2 too."""
+    assert made_as(responses)["created_without_id"] is True
+    assert made_as({"201": {"schema": CLOSED}}, swagger=True)["created_without_id"] is True
+
+
+@pytest.mark.parametrize(
+    "responses",
+    [
+        {},
+        {"default": {"description": ""}},
+        {"200": {"description": "generated, and left out"}},
+        {"201": {"description": "", "content": {}}},
+        {"204": {"$ref": "#/components/responses/Nowhere"}, "201": {"$ref": "#/components/responses/Nowhere"}},
+        {"204": {"description": "", "headers": {"location": {"schema": TEXT}}}},
+        {**EMPTY["responses"], "201": answering(LEAD)["responses"]["200"]},
+        answering({"type": "object"})["responses"],
+        answering({})["responses"],
+        answering(TEXT | {"type": ["string", "object"]})["responses"],
+        answering({"properties": {"data": {"type": "object"}}})["responses"],
+        answering({"properties": {"prospect": {"properties": {"numeroLead": TEXT}}}})["responses"],
+        answering({**CLOSED, "additionalProperties": {}})["responses"],
+        answering({**CLOSED, "oneOf": [CLOSED, LEAD]})["responses"],
+        answering({"properties": {"erreurs": {"type": "array"}}})["responses"],
+        answering({"$ref": "#/components/schemas/Lead"})["responses"],
+        {"200": {"description": "", "content": {"application/json": {"schema": CLOSED}, "text/html": {}}}},
+    ],
+)
+def test_a_creation_that_may_name_an_id_is_not_called_one_without(responses):
+    """What is left open, a choice, or any other success that is described."""
+    assert "created_without_id" not in made_as(responses)
+    assert "created_without_id" not in made_as({"201": {"description": ""}}, swagger=True)
+
+
+@pytest.mark.parametrize("path", ["/leads/{id}/documents", "/subscriptions"])
+def test_what_else_is_made_with_an_id_keeps_a_creation_from_being_called_one_without(path):
+    """The setting speaks of leads, documents and subscriptions."""
+    said = made_as(EMPTY["responses"], **{path: {"post": answering(LEAD)}})
+
+    assert "created_without_id" not in said
+    assert "created_without_id" in made_as(EMPTY["responses"], **{path: {"post": EMPTY}})
+
+
 def test_what_is_said_of_subscriptions():
     """The event names are told by what they mean."""
     events = ["lead.new", "lead.statusChanged", "lead.rdvUpdated", "user.deleted"]

@@ -17,6 +17,7 @@ from rich.console import Console
 from connectors.records import UnreadableLead
 from jobs.backfill_and_retry import AgeGroupOutcomeCounts
 from jobs.cli.demo.play import headings, night_row
+from jobs.exit_codes import Exit
 from jobs.forecast import LabelUsage
 from jobs.ledger.report.queries import AwaitedOutcomes, DeliveryStanding, StateCount
 from jobs.pull.ingest import PullResult
@@ -25,6 +26,8 @@ from jobs.reporting.backfill_report import BackfillPreview, print_preview
 from jobs.reporting.check_findings import print_labels
 from jobs.reporting.console import day_and_time, duration, money
 from jobs.reporting.lead_report import print_explanation
+from jobs.reporting.page.brief import Brief
+from jobs.reporting.page.facts import ActionItem, Level, ResponsibleParty
 from jobs.reporting.presentation import AccountPresentation
 from jobs.reporting.run_report import (
     Mode,
@@ -40,6 +43,7 @@ from jobs.reporting.standings import Explanation, LastRun, LeadConversionStandin
 from jobs.reporting.status_report import print_delivery_list, print_states, print_status
 from jobs.reporting.wording.reasons import REASONS
 from jobs.rules.delivery_state import DeliveryState
+from jobs.rules.incident import Incident, IncidentId, IncidentKind, OpenIncident
 from jobs.rules.reasons import DestinationScope, Reason, StopCause, StopKind
 from jobs.run_findings import LabelCount
 from jobs.run_summary import RunSummary
@@ -209,6 +213,44 @@ def test_night_report_says_what_needs_a_human():
     assert "sent before and heard of now" in text
     assert "[oplead] refuses the token" in text
     assert "took 3 min 0 s" in text
+
+
+def _task(level, title, *, days):
+    return ActionItem(level, ResponsibleParty.MARKETING, title, f"About {title}.", NOW - timedelta(days=days))
+
+
+@pytest.mark.parametrize(
+    ("exit_code", "heading"), [(Exit.ATTENTION, "A human is needed"), (Exit.DONE, "What needs doing")]
+)
+def test_night_report_names_each_thing_to_do_once(exit_code, heading):
+    """Those of the page, new or since when; what was told as a sentence or a notice is not told again."""
+    summary = RunSummary("maison-test", 3, NOW)
+    found = Incident(IncidentId(IncidentKind.SOURCE), {"why": "no answer"})
+    summary.opened = (found,) if exit_code else ()
+    summary.review.unreadable_before = 2
+    tasks = (_task(Level.RED, "Oplead cannot be read", days=0), _task(Level.AMBER, "Leads [unread]", days=2))
+    night = Night(summary, NOW, (), notices=(OpenIncident(found, NOW, is_new=True),), brief=Brief(tasks, (), "EUR"))
+    lines = [line.rstrip() for line in _printed(120, lambda console: print_night(console, ACCOUNT, night)).splitlines()]
+    start = lines.index(heading)
+
+    assert [
+        "  new                    Urgent · Marketing · Oplead cannot be read",
+        "                         About Oplead cannot be read.",
+        "  since Sun 30 Aug 2026  Soon · Marketing · Leads [unread]",
+        "                         About Leads [unread].",
+        "",
+    ] == lines[start + 1 : start + 6]
+    assert 1 == len([line for line in lines if line.endswith("· Oplead cannot be read")])
+    assert not [line for line in lines if "could not be read" in line]
+
+
+def test_night_report_without_the_tasks_of_an_alarm_still_says_why():
+    """Where they could not be read, or none tells of it."""
+    summary = RunSummary("maison-test", 3, NOW, unconfirmed=2)
+    for brief in (None, Brief((), (), "EUR")):
+        night = Night(summary, NOW, (), brief=brief)
+
+        assert "2 unconfirmed" in _printed(120, lambda console, night=night: print_night(console, ACCOUNT, night))
 
 
 def test_night_report_says_that_its_clock_was_not_checked():

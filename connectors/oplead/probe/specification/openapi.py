@@ -59,6 +59,8 @@ class ApiOperation:
     """The schema of the answer to a request that succeeds."""
     headers: tuple[str, ...] = ()
     """The headers of that answer."""
+    successes: Mapping[str, Schema] = field(default_factory=dict)
+    """Each answer to a request that succeeds, as it is written, by status."""
     security: tuple[str, ...] = ()
     """The names of the schemes, one of which it wants."""
 
@@ -154,6 +156,7 @@ class _Reader:
                 body=self._body(operation, parameters),
                 answer=self._content(answer).schema if answer else None,
                 headers=tuple(name for name, _ in _items((answer or {}).get("headers"))),
+                successes=self._successes(operation),
                 security=tuple(self._security(operation)),
             )
 
@@ -190,6 +193,14 @@ class _Reader:
         answers = {str(status): one for status, one in _items(operation.get("responses"))}
         status = next((one for one in sorted(answers) if one[:1] == "2"), "default")
         return resolve_local_reference(self._document, answers.get(status)) or None
+
+    def _successes(self, operation: Schema) -> Mapping[str, Schema]:
+        answers = mapping_or_empty(operation.get("responses"))
+        return {
+            str(status): resolve_local_reference(self._document, one)
+            for status, one in answers.items()
+            if str(status)[:1] == "2"
+        }
 
     def _content(self, written: Schema) -> Body:
         """Return the media type and schema of a request's or answer's content."""

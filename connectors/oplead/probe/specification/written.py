@@ -11,6 +11,7 @@ from connectors.oplead.parsing.field_tree import (
     normalise,
     normalise_field_path,
 )
+from connectors.oplead.probe.specification.creations import is_created_without_id
 from connectors.oplead.probe.specification.examples import example_of
 from connectors.oplead.probe.specification.openapi import ApiDescription, ApiOperation, mapping_or_empty, text_or_empty
 from connectors.oplead.probe.specification.reading import Specification, is_single_lead_path, path_segments
@@ -40,10 +41,10 @@ _WRITTEN_FIELDS = frozenset(
 )
 
 
-def specified_write_settings(specification: Specification, options: OpleadOptions) -> dict[str, str]:
+def specified_write_settings(specification: Specification, options: OpleadOptions) -> dict[str, str | bool]:
     """Return what is said of `oplead.write`, by dotted name; `options` say where things are read."""
     api, paths = specification.api, specification.paths
-    said: dict[str, str] = {}
+    said: dict[str, str | bool] = {}
 
     def note(name: str, operation: ApiOperation | None) -> None:
         if operation is not None and (place := paths.path_after_prefix(operation.path)) is not None:
@@ -69,13 +70,17 @@ def specified_write_settings(specification: Specification, options: OpleadOption
         found = _best_matching_operation(api, ("GET",), _ends_in(endings))
         if found is not None and (place := paths.path_after_prefix(found.path)) is not None and "{" not in place:
             said[name] = place
+    # One setting says it of all that can be made.
+    made = filter(None, (create, document, _subscription(api)))
+    if create is not None and all(is_created_without_id(api, one) for one in made):
+        said["created_without_id"] = True
     return {**said, **dict(_written_fields(api, create, options))}
 
 
 def specified_subscription_settings(specification: Specification) -> dict[str, str]:
     """Return what is said of `webhooks.subscriptions`."""
     api, paths = specification.api, specification.paths
-    operation = _best_matching_operation(api, ("POST",), lambda path: path_segments(path)[-1] in _SUBSCRIPTIONS)
+    operation = _subscription(api)
     if operation is None or (place := paths.path_after_prefix(operation.path)) is None or "{" in place:
         return {}
     said = {"path": place}
@@ -87,6 +92,10 @@ def specified_subscription_settings(specification: Specification) -> dict[str, s
             said["event_field"] = path
             said |= _events(example.enums.get(path, ()))
     return said
+
+
+def _subscription(api: ApiDescription) -> ApiOperation | None:
+    return _best_matching_operation(api, ("POST",), lambda path: path_segments(path)[-1] in _SUBSCRIPTIONS)
 
 
 def _events(names: Sequence[str]) -> dict[str, str]:
