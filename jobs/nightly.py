@@ -244,11 +244,13 @@ def _plan(run: RunContext, summary: RunSummary) -> tuple[RunContext, datetime]:
             update_estimates(run)
         run = with_missing_value_guard(run)
         summary.planned = plan(run, shown_since=summary.pulled.shown_since)
-        apply_twin_answer(run, summary.planned)
+        apply_twin_answer(run)
         plan_adjustments(run)
         erase_unusable_personal_data(run)
         decided_at = run.now()
-        summary.held = {**hold_excess_volume(run, now=decided_at), **hold_changed_ids(run, now=decided_at)}
+        excess = hold_excess_volume(run, now=decided_at)
+        summary.doubtful_ids = hold_changed_ids(run, now=decided_at)
+        summary.held = {**excess, **summary.doubtful_ids.held}
         summary.held_after_restore = hold_sent_before_restore(run)
     return run, decided_at
 
@@ -265,7 +267,7 @@ def _conclude(run: RunContext, summary: RunSummary) -> RunSummary:
             reading_progress.record_last_read_event(session, run.ledger.account, taken.inbox, taken.read_to)
             reported_leads.forget_read_leads(session, run.ledger.account)
         if not is_pass:
-            taken.missing = list(map(id_to_show, reported_leads.tell_missing_leads(session, run.ledger.account)))
+            taken.missing = list(map(id_to_show, reported_leads.untold_missing_leads(session, run.ledger.account)))
         summary.unknown_labels = unknown_labels(session, run.ledger.account, run.book.meanings.keys())
         count_states(session, run, summary)
     return summary

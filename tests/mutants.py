@@ -1554,7 +1554,7 @@ FAULTS = (
     Fault(
         "a human is told of reported leads that do not exist",
         "jobs/nightly.py",
-        "taken.missing = list(map(id_to_show, reported_leads.tell_missing_leads(session, run.ledger.account)))",
+        "taken.missing = list(map(id_to_show, reported_leads.untold_missing_leads(session, run.ledger.account)))",
         "pass",
         "tests/unit/pull/test_inbox.py::test_a_flood_of_ids_that_do_not_exist_costs_a_night_a_few_requests",
     ),

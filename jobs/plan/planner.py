@@ -7,7 +7,6 @@ from collections.abc import Set as AbstractSet
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import NamedTuple
 
 from sqlmodel import Session
 
@@ -83,14 +82,6 @@ LEADS_AT_ONCE = 200
 """Leads per transaction: few enough for memory, enough for speed."""
 
 
-class TwinsHeld(NamedTuple):
-    """A lead of which something is held at a destination, and the vanished one that it may be."""
-
-    destination: DestinationId
-    lead: str
-    original: str
-
-
 @dataclass(slots=True)
 class PlanningResult:
     """What tonight's planning covered."""
@@ -100,8 +91,6 @@ class PlanningResult:
     """By conversion, how many became pending with a click another counting lead shares; reported, not blocked."""
     filtered_out: Counter[tuple[str, str]] = field(default_factory=Counter)
     """By conversion and destination, how many leads reached the stage after its start but are excluded by `where`."""
-    twins: Counter[TwinsHeld] = field(default_factory=Counter)
-    """By destination and pair of leads, how many conversions were newly held as possible twins."""
 
 
 def plan(run: RunContext, *, shown_since: datetime | None = None) -> PlanningResult:
@@ -283,7 +272,6 @@ class _Planner:
             if decision.reason is Reason.WHERE_DOES_NOT_MATCH and lead.fresh:
                 self._count_filtered_out(route, lead, DeliveryKey(delivery.key))
             if state is not None:
-                self._count_new_twin(delivery, decision)
                 changes.moves.append(
                     update_delivery_from_decision(delivery, route=route, decision=decision, state=state)
                 )
@@ -311,10 +299,6 @@ class _Planner:
         if sent_before:
             decision = NoSuchConversion(Reason.SENT_ELSEWHERE)
         return decision, next_delivery_state(self._current_delivery_status(delivery, decision, route, lead), decision)
-
-    def _count_new_twin(self, delivery: DeliveryRecord, decision: Decision | NoSuchConversion) -> None:
-        if decision.reason is Reason.POSSIBLE_TWIN and delivery.reason != Reason.POSSIBLE_TWIN:
-            self.done.twins[TwinsHeld(DestinationId(delivery.destination), delivery.lead, decision.detail or "")] += 1
 
     def _count_filtered_out(self, route: ConversionRoute, lead: LeadFacts, key: DeliveryKey) -> None:
         start = self.starts[route.conversion_destination_pair]

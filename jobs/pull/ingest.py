@@ -1,6 +1,6 @@
 """Ingest: stores the facts the rules need and each sink's contact hashes, and reads single leads."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
@@ -108,8 +108,6 @@ class PullResult:
     unreadable: list[UnreadableLead] = field(default_factory=list)
     excluded: int = 0
     """Test leads among those seen, including those on record from before they were excluded."""
-    reused: int = 0
-    """Leads under whose ids other ones were first shown tonight."""
     deleted: int = 0
     """Leads whose deletion was first believed tonight."""
     forgotten: int = 0
@@ -160,7 +158,6 @@ class PullResult:
         found = (
             (MessageKind.UNREAD, self.unread),
             (MessageKind.NO_DETAIL_PAGES, int(self.no_detail_pages)),
-            (MessageKind.REUSED_IDS, self.reused),
         )
         return [
             *([self.missing_leads] if self.missing_leads else []),
@@ -246,7 +243,8 @@ def store_lead_page(session: Session, run: RunContext, page: LeadPage, when: Rea
     excluded_leads.record_excluded_leads(session, account, left_out, read_at=when.served, too_old=True)
     if run.deps.twins is not TwinAnswer.SAME:
         reused = {one for one, facts in known.items() if is_another_lead(facts.created_at, latest[one].created_at)}
-        _pass_over_reused(session, run, reused, when, done)
+        # Of another lead under a known id, only that is stored: the record is about the one that had it.
+        leads.mark_reused(session, account, reused, run=run.ledger.run, seen_at=when.served)
         latest = {one: lead for one, lead in latest.items() if one not in reused}
         known = {one: facts for one, facts in known.items() if one not in reused}
     ids = list(latest)
@@ -277,14 +275,6 @@ def store_lead_page(session: Session, run: RunContext, page: LeadPage, when: Rea
     done.changed += len(readings)
     done.excluded += len(tests) + unchanged_tests
     done.back += sum(one.deleted for one in known.values())
-
-
-def _pass_over_reused(
-    session: Session, run: RunContext, reused: Collection[LeadId], when: ReadTimes, done: PullResult
-) -> None:
-    """Store of other leads under known ids only that they are others: the record is about those that had the ids."""
-    ledger = run.ledger
-    done.reused += leads.mark_reused(session, ledger.account, reused, run=ledger.run, seen_at=when.served)
 
 
 def _make_storable_lead(

@@ -111,16 +111,25 @@ def record_detail_fetch(session: Session, account: str, ids: Collection[LeadId],
     _update(session, account, ids, asked_at=at)
 
 
-def mark_reused(session: Session, account: str, ids: Collection[LeadId], *, run: int, seen_at: datetime) -> int:
-    """Mark leads under whose ids another one is shown, flag them for planning, and return how many are new."""
+def mark_reused(session: Session, account: str, ids: Collection[LeadId], *, run: int, seen_at: datetime) -> None:
+    """Mark leads under whose ids another one is shown, and flag them for planning."""
     _update(session, account, ids, seen_at=seen_at, missing_since=None, merged_into=None)
-    return _update(session, account, ids, col(LeadRow.reused_in).is_(None), reused_in=run, to_plan=True)
+    _update(session, account, ids, col(LeadRow.reused_in).is_(None), reused_in=run, to_plan=True)
 
 
-def reused_in_one_run(session: Session, account: str) -> int:
-    """Return how many leads were found to be others in one run, at most, of those that no person knows of yet."""
-    counts = select(func.count()).where(LeadRow.account == account, col(LeadRow.reused_in) > 0)
-    return max(session.exec(counts.group_by(col(LeadRow.reused_in))), default=0)
+def count_reused(session: Session, account: str) -> dict[int, int]:
+    """Count the leads that are others now and that no person knows of yet, by the run that found them."""
+    counts = select(LeadRow.reused_in, func.count()).where(*_is_reused(account)).group_by(col(LeadRow.reused_in))
+    return {run or 0: count for run, count in session.exec(counts)}
+
+
+def first_reused(session: Session, account: str, *, limit: int) -> list[str]:
+    """Return the first of those leads."""
+    return list(session.exec(select(LeadRow.id).where(*_is_reused(account)).order_by(col(LeadRow.id)).limit(limit)))
+
+
+def _is_reused(account: str) -> tuple[ColumnElement[bool], ...]:
+    return col(LeadRow.account) == account, col(LeadRow.reused_in) > 0
 
 
 def accept_reused(session: Session, account: str) -> None:
@@ -318,9 +327,16 @@ def leads_worth_reading(session: Session, account: str, *, since: datetime, befo
     return _ids(session, account, _is_worth_reading(account, since), before > _READ_AT, order=_READ_AT)
 
 
-def newest_unread_leads(session: Session, account: str, *, before: datetime, limit: int) -> list[LeadId]:
-    """Return the newest leads unread since `before` and not marked deleted, whose number costs nothing more."""
+def newest_unread_leads(
+    session: Session, account: str, *, since: datetime | None, before: datetime, limit: int
+) -> list[LeadId]:
+    """Return the newest leads unread since `before`, but seen `since`, and not marked deleted.
+
+    How many there are costs nothing more.
+    """
     unread = select(LeadRow.id).where(LeadRow.account == account, col(LeadRow.deleted_at).is_(None), before > _READ_AT)
+    if since is not None:
+        unread = unread.where(col(LeadRow.seen_at) >= since)
     # By nothing else: an index has them in this order.
     return [LeadId(lead) for lead in session.exec(unread.order_by(col(LeadRow.created_at).desc()).limit(limit))]
 

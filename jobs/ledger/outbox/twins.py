@@ -130,14 +130,15 @@ class Twin(NamedTuple):
     original: str
 
 
-def count_twins(session: Session, account: str, destination: str) -> int:
-    """Count the conversions that are held at a destination as possible twins."""
-    return session.exec(select(func.count()).where(*_held(account), Delivery.destination == destination)).one()
+def count_twins(session: Session, account: str) -> dict[str, int]:
+    """Count the conversions that are held as possible twins, by destination."""
+    counts = select(Delivery.destination, func.count()).where(*_held(account)).group_by(col(Delivery.destination))
+    return dict(session.exec(counts).all())
 
 
-def twins_at(session: Session, account: str, destination: str, *, limit: int) -> list[Twin]:
-    """Return the first of the pairs of leads of which one is held at a destination."""
-    pairs = select(Delivery.lead, Delivery.detail).where(*_held(account), Delivery.destination == destination)
+def twins_at(session: Session, account: str, destinations: Collection[str], *, limit: int) -> list[Twin]:
+    """Return the first of the pairs of leads of which one is held at these destinations."""
+    pairs = select(Delivery.lead, Delivery.detail).where(*_held(account), col(Delivery.destination).in_(destinations))
     rows = session.exec(pairs.distinct().order_by(col(Delivery.lead)).limit(limit))
     return [Twin(lead, original or "") for lead, original in rows]
 

@@ -255,11 +255,25 @@ MESSAGES: Mapping[MessageKind, tuple[MessagePart, ...]] = {
     MessageKind.REUSED_IDS: (
         MessagePart(
             N_(
+                "Oplead shows another lead under the id of {count} lead on record, created more than 30 days apart "
+                "({leads}): nothing of it is stored or sent. If it is the same lead, run `run --same-leads`; if "
+                "another has its id now, `run --other-leads`",
+                "Oplead shows other leads under the ids of {count} leads on record, created more than 30 days apart "
+                "({leads}): nothing of them is stored or sent. If they are the same leads, run `run --same-leads`; if "
+                "others have their ids now, `run --other-leads`",
+            ),
+            given="leads",
+        ),
+        MessagePart(
+            N_(
                 "Oplead shows another lead under the id of {count} lead on record, created more than 30 days apart: "
-                "nothing of it is stored or sent. `status` and `explain` show which",
+                "nothing of it is stored or sent. If it is the same lead, run `run --same-leads`; if another has "
+                "its id now, `run --other-leads`",
                 "Oplead shows other leads under the ids of {count} leads on record, created more than 30 days apart: "
-                "nothing of them is stored or sent. `status` and `explain` show which",
-            )
+                "nothing of them is stored or sent. If they are the same leads, run `run --same-leads`; if others have "
+                "their ids now, `run --other-leads`",
+            ),
+            lacking="leads",
         ),
     ),
     MessageKind.REUSED_HELD: (
@@ -419,8 +433,10 @@ MESSAGES: Mapping[MessageKind, tuple[MessagePart, ...]] = {
     MessageKind.SUSPICIOUSLY_MISSING: (
         MessagePart(
             N_(
-                "{count} lead is no longer there: does the key still see every lead?",
-                "{count} leads are no longer there: does the key still see every lead?",
+                "{count} lead is no longer there: does the key (oplead.token) still see every lead? If it was really "
+                "deleted, say so once by `oplead-sync run --accept-fewer`",
+                "{count} leads are no longer there: does the key (oplead.token) still see every lead? If they were "
+                "really deleted, say so once by `oplead-sync run --accept-fewer`",
             )
         ),
     ),
@@ -539,7 +555,7 @@ FINDING_TITLES: Mapping[MessageKind, str] = {
     MessageKind.UNKNOWN_WEBHOOKS: N_("Webhooks that are not understood"),
     MessageKind.REPORTED_MISSING: N_("Leads that webhooks reported do not exist"),
     MessageKind.FEWER_LEADS: N_("Oplead shows far fewer leads than before"),
-    MessageKind.REUSED_IDS: N_("Ids that another lead has now"),
-    MessageKind.POSSIBLE_TWINS: N_("Leads that may be others under new ids"),
+    MessageKind.REUSED_IDS: N_("Ids now used by other leads"),
+    MessageKind.POSSIBLE_TWINS: N_("Known leads under new ids?"),
     MessageKind.HELD_AFTER_RESTORE: N_("Held since the state was restored"),
 }

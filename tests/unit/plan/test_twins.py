@@ -69,14 +69,14 @@ def reading(account, request):
 
 
 def test_lead_under_a_new_id_is_held(reading):
-    """The night that first sees it names both ids, and the next ones no more."""
+    """Each night names both ids until somebody says which they are."""
     reading.source.delete("L-1")
     reading.put(updated("N-1", reading))
     first, second = night(reading), night(reading)
 
     assert HELD == stands(reading, "N-1")
-    assert (1, 0) == (first.exit_code, second.exit_code)
-    assert "N-1 (L-1)" in attention(first)[0]
+    assert (1, 1) == (first.exit_code, second.exit_code)
+    assert "N-1 (L-1)" in attention(second)[0]
     assert 1 == sum(reading.sink.counted.values())
 
 
