@@ -144,7 +144,7 @@ def plan(run: RunContext, *, shown_since: datetime | None = None) -> PlanningRes
 
 
 def erase_unusable_personal_data(run: RunContext) -> None:
-    """Erase the contact hashes and click ids that no future send can use."""
+    """Erase the contact hashes and click ids that no future send can use, and marks whose click window has closed."""
     now = run.now()
     # The oldest click time, by kind, that some platform still accepts.
     accepted: dict[ClickIdKind, datetime] = {}
@@ -155,6 +155,9 @@ def erase_unusable_personal_data(run: RunContext) -> None:
         leads.erase_unusable_hashes_and_clicks(
             session, run.ledger.account, clicks_before=now - UNUSED_CLICK, but=accepted
         )
+        if run.ledger.may_have_marks:
+            closed = min(accepted.values(), default=now - UNUSED_CLICK)
+            leads.erase_contact_marks(session, run.ledger.account, created_before=closed)
 
 
 def erase_contact_data_of_settled(run: RunContext) -> None:

@@ -27,10 +27,10 @@ from jobs.rules.extraction import (
     where_condition_values,
 )
 from jobs.rules.labels import normalise_label
-from jobs.rules.model import ConsentSignalName, LeadFacts
+from jobs.rules.model import ConsentSignalName, KnownClickId, LeadFacts
 from jobs.rules.reasons import Message, MessageKind
 from jobs.rules.status_changes import LeadReadTimes, new_status_changes
-from jobs.rules.twins import is_another_lead
+from jobs.rules.twins import click_marks, is_another_lead
 from jobs.rules.webhook_history import lead_history_from_webhooks
 from jobs.run_context import RunContext, TwinAnswer
 
@@ -335,7 +335,17 @@ def _make_storable_lead(
         utm=utm_to_show(lead),
         excluded=excluded,
         reported_by=text_to_show(lead.fields.get(wanted.report_by)) if wanted.report_by else None,
+        contact_mark=_contact_mark(run, lead, [*clicks, *new_clicks]) if hashed_for else None,
     )
+
+
+def _contact_mark(run: RunContext, lead: Lead, clicks: Sequence[KnownClickId]) -> bytes | None:
+    """Return by what a lead is known again under another id, unless it is by a click, or no key for it lies apart."""
+    if run.ledger.place is None or click_marks(clicks):
+        return None
+    from connectors.contact import addresses_of  # noqa: PLC0415 - a night without leads does without it
+
+    return next(map(run.ledger.place.mark_contact, addresses_of(lead.contact)), None)
 
 
 # ── reading single leads ─────────────────────────────────────────────────────────────────────────

@@ -39,6 +39,18 @@ def click_marks(clicks: Iterable[KnownClickId]) -> frozenset[ClickMark]:
     )
 
 
+COMPARED = 5
+"""As many bytes of a contact's mark say of what it was made, and under which key: marks that differ in them tell
+nothing of each other."""
+
+
+def may_be_one_person(mark: bytes | None, other: bytes | None) -> bool:
+    """Return whether nothing in the marks of two leads' contact data tells them apart."""
+    if mark is None or other is None or mark[:COMPARED] != other[:COMPARED]:
+        return True
+    return mark == other
+
+
 def first_seen(lead: LeadFacts) -> datetime:
     """Return when a lead was first read, or last where it never had a status."""
     return min((change.seen_at for change in lead.changes), default=lead.seen_at)

@@ -45,12 +45,14 @@ class Account:
         self.sync_window = REACH
         self.inbox = None
         """The file of the webhooks' inbox; None without webhooks."""
+        self.place = None
+        """The second place that remembers who was forgotten; None without one."""
         self._opened = ExitStack()
 
     @contextmanager
-    def hold(self, command="test"):
+    def hold(self, command="test", **more):
         """Hold the ledger for one run; at its end the inbox closes too."""
-        with self.state.hold(self.clock, command) as ledger, self._opened:
+        with self.state.hold(self.clock, command, place=self.place, **more) as ledger, self._opened:
             yield ledger
 
     def run(self, ledger, **more):

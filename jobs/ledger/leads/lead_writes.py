@@ -96,6 +96,7 @@ def _lead(account: str, reading: StorableLead, seen_at: datetime) -> _Values:
         "to_plan": True,
         "to_correct": False,
         "excluded": reading.excluded,
+        "contact_mark": reading.contact_mark,
     }
 
 

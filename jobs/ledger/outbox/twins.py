@@ -7,7 +7,7 @@ from itertools import chain
 from typing import NamedTuple
 
 import sqlalchemy
-from sqlalchemy import func
+from sqlalchemy import func, union
 from sqlmodel import Session, col, select
 
 from connectors.records import LeadId
@@ -18,7 +18,7 @@ from jobs.ledger.schema import ClickIdRow, Delivery, LeadRow, LeadToldApart, is_
 from jobs.rules.delivery_state import COUNTING, SENT, DeliveryState
 from jobs.rules.model import LeadFacts
 from jobs.rules.reasons import Reason
-from jobs.rules.twins import OF_A_CLICK, ClickMark, click_marks, first_seen
+from jobs.rules.twins import OF_A_CLICK, ClickMark, click_marks, first_seen, may_be_one_person
 
 Place = tuple[str, str, str]
 """A lead, a conversion and a destination."""
@@ -45,7 +45,7 @@ def find_originals(
     """
     alike: defaultdict[str, set[LeadId]] = defaultdict(set)
     for other, lead in chain(
-        _of_same_click(session, account, facts), _of_same_creation(session, account, facts, shown_since)
+        _of_same_click(session, account, facts), _of_same_person(session, account, facts, shown_since)
     ):
         if lead != other:
             alike[other].add(lead)
@@ -71,24 +71,33 @@ def _of_same_click(session: Session, account: str, facts: Mapping[LeadId, LeadFa
         yield from ((other, lead) for lead in of_leads.get((kind, value), ()))
 
 
-def _of_same_creation(
+def _of_same_person(
     session: Session, account: str, facts: Mapping[LeadId, LeadFacts], shown_since: datetime
 ) -> Iterator[tuple[str, LeadId]]:
-    """Yield every lead that vanished before one of these, created in the same moment, was first seen, and that one.
+    """Yield every lead that vanished before one of these was first seen and may be its person's, and that one.
 
-    Neither has a click: by that, both would be known. No trace of contact data is needed or kept for it.
+    That is by its contact data, whose creation may have changed with its id; where those of either are not known, by
+    its creation in the same moment. Neither has a click: by that, both would be known.
     """
     created: defaultdict[datetime, list[LeadFacts]] = defaultdict(list)
+    marked: defaultdict[bytes, list[LeadFacts]] = defaultdict(list)
     for lead in (one for one in facts.values() if not click_marks(one.click_ids)):
         created[lead.created_at].append(lead)
-    vanished = select(LeadRow.id, LeadRow.created_at, LeadRow.seen_at).where(
+        if lead.contact_mark is not None:
+            marked[lead.contact_mark].append(lead)
+    # One index for each, as SQLite would use none for both.
+    mine = select(LeadRow.id).where(LeadRow.account == account)
+    is_alike = mine.where(col(LeadRow.created_at).in_(created)), mine.where(col(LeadRow.contact_mark).in_(marked))
+    vanished = select(LeadRow.id, LeadRow.created_at, LeadRow.contact_mark, LeadRow.seen_at).where(
         LeadRow.account == account,
-        col(LeadRow.created_at).in_(created),
+        col(LeadRow.id).in_(union(*is_alike) if marked else is_alike[0]),
         leads.has_vanished(account, shown_since),
         ~leads.has_related_row(ClickIdRow, account, col(ClickIdRow.kind).in_(OF_A_CLICK)),
     )
-    for other, created_at, seen_at in session.exec(vanished) if created else ():
-        yield from ((other, lead.id) for lead in created[created_at] if first_seen(lead) > seen_at)
+    for other, created_at, mark, seen_at in session.exec(vanished) if created else ():
+        for lead in chain(created.get(created_at, ()), marked.get(mark, ()) if mark else ()):
+            if first_seen(lead) > seen_at and may_be_one_person(lead.contact_mark, mark):
+                yield other, lead.id
 
 
 def _counted_and_vanished(account: str, shown_since: datetime) -> sqlalchemy.Select[str, str, str]:

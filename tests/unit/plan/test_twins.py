@@ -1,5 +1,6 @@
 """A conversion that counted under an id that has vanished is held back, however leads are read."""
 
+import hashlib
 from dataclasses import replace
 from datetime import timedelta
 
@@ -7,13 +8,15 @@ import pytest
 
 from connectors.errors import Transient
 from connectors.records import ClickId, ClickIdKind, Contact, Moment, StatusEntry
+from jobs.ledger.schema import LeadRow
+from jobs.ledger.storage.forgotten_place import ForgottenPlace
 from jobs.nightly import RenamedIdError, run_night
 from jobs.rules.extraction import erased_click_id_hash
 from jobs.rules.reasons import DestinationScope
 from jobs.rules.twins import click_marks, have_ids_changed
 from jobs.run_context import RunReadingScope, SyncMode, TwinAnswer
-from tests.builders import GOOGLE, REACH, attention, click, from_field, lead, route, rulebook
-from tests.fakes import NIGHT
+from tests.builders import ACCOUNT, CREATED, GOOGLE, REACH, attention, click, from_field, lead, route, rulebook
+from tests.fakes import LIMITS, NIGHT
 
 DAY = timedelta(days=1)
 SHARED = (ClickId(ClickIdKind.GCLID, "gclid-shared"),)
@@ -178,6 +181,111 @@ def test_lead_that_was_there_before_the_other_vanished_is_no_twin_by_creation(ac
     night(account)
 
     assert "submitted" == account.states["L-2"]
+
+
+@pytest.fixture
+def keyed(account, tmp_path):
+    """An account by contact data alone, for which a key lies outside the state, whose first lead was sent."""
+    account.book = rulebook(route(contact_only=True, attach_contact=True))
+    account.place = ForgottenPlace(tmp_path / "place", ACCOUNT, "salt", is_rehearsal=True)
+    account.put(by_contact("L-1"))
+    night(account)
+    assert "submitted" == account.states["L-1"]
+    return account
+
+
+def marks(account):
+    """The leads that would be known again by their contact data."""
+    return {row.id for row in account.rows(LeadRow) if row.contact_mark is not None}
+
+
+PIERRE = Contact(emails=("pierre@example.org",))
+
+
+@pytest.mark.parametrize(
+    "contact",
+    [Contact(emails=("maelle@example.org",)), Contact(emails=(" Maelle@Example.org ",), phones=("06 12 34 56 78",))],
+)
+def test_lead_whose_creation_changed_with_its_id_is_known_by_its_contact_data(keyed, contact):
+    """However they are typed."""
+    keyed.source.delete("L-1")
+    keyed.put(by_contact("N-1", created_at=CREATED + timedelta(hours=5), contact=contact))
+    night(keyed)
+
+    assert HELD == stands(keyed, "N-1")
+
+
+def test_two_people_of_one_moment_are_two_leads(keyed):
+    """Their contact data tell them apart, where both are known."""
+    keyed.source.delete("L-1")
+    keyed.put(by_contact("N-1", contact=PIERRE))
+    night(keyed)
+
+    assert "submitted" == keyed.states["N-1"]
+
+
+def test_person_who_asks_again_counts_while_the_first_lead_exists(keyed):
+    """Only an id that has vanished makes a twin."""
+    keyed.put(by_contact("L-2", created_at=CREATED + DAY))
+    night(keyed)
+
+    assert "submitted" == keyed.states["L-2"]
+
+
+def test_marks_under_two_keys_tell_nobody_apart(keyed):
+    """The place was lost, and begun anew: the creation tells, as without one."""
+    keyed.source.delete("L-1")
+    keyed.place = ForgottenPlace(keyed.place.path, ACCOUNT, "another salt", is_rehearsal=True)
+    keyed.put(by_contact("N-1", contact=PIERRE))
+    with keyed.hold(restored=True):
+        pass
+    night(keyed)
+
+    assert HELD == stands(keyed, "N-1")
+
+
+def test_only_leads_without_a_click_are_marked(keyed):
+    """A click tells; and nothing is kept of whoever may not be sent by contact data."""
+    no = {"fields": {"consent": "non"}}
+    keyed.put(by_contact("L-2", click_ids=SHARED), by_contact("L-3", contact=Contact()), by_contact("L-4", **no))
+    night(keyed)
+
+    assert {"L-1"} == marks(keyed)
+
+
+def test_nobody_is_marked_where_no_key_lies_outside_the_state(known_by_contact):
+    """A hash whose key lies beside it would say who its person is."""
+    assert set() == marks(known_by_contact)
+
+
+def test_mark_goes_with_consent(keyed):
+    """As all that is kept of contact data."""
+    keyed.put(by_contact("L-1", fields={"consent": "non"}))
+    night(keyed)
+
+    assert set() == marks(keyed)
+
+
+@pytest.mark.parametrize("has_place", [True, False])
+def test_mark_goes_when_the_click_window_has_closed(keyed, has_place):
+    """Also where the settings name no place any more."""
+    keyed.clock.time = CREATED + LIMITS.click_window - timedelta(hours=1) - DAY
+    night(keyed)
+    assert {"L-1"} == marks(keyed)
+    keyed.place = keyed.place if has_place else None
+    night(keyed)
+
+    assert set() == marks(keyed)
+
+
+def test_mark_says_nothing_without_its_key(keyed):
+    """Neither the state nor any hash that anybody could reckon from an address has it."""
+    (mark,) = (row.contact_mark for row in keyed.rows(LeadRow))
+
+    assert hashlib.sha256(b"maelle@example.org").digest()[:8] not in mark
+    assert ForgottenPlace(keyed.place.path, ACCOUNT, "guessed").mark_contact("maelle@example.org") != mark
+    assert ForgottenPlace(keyed.place.path, "another", "salt").mark_contact("maelle@example.org") != mark
+    assert keyed.place.mark_contact("maelle@example.org") == mark
 
 
 # ── what a person says ───────────────────────────────────────────────────────────────────────────
