@@ -1,6 +1,6 @@
 """Ingest: stores the facts the rules need and each sink's contact hashes, and reads single leads."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
@@ -27,7 +27,7 @@ from jobs.rules.extraction import (
     where_condition_values,
 )
 from jobs.rules.labels import normalise_label
-from jobs.rules.model import ConsentSignalName, KnownClickId, LeadFacts
+from jobs.rules.model import ConsentAnswer, ConsentSignalName, KnownClickId, LeadFacts
 from jobs.rules.reasons import Message, MessageKind
 from jobs.rules.status_changes import LeadReadTimes, new_status_changes
 from jobs.rules.twins import click_marks, is_another_lead
@@ -246,9 +246,7 @@ def store_lead_page(session: Session, run: RunContext, page: LeadPage, when: Rea
     excluded_leads.record_excluded_leads(session, account, left_out, read_at=when.served, too_old=True)
     if run.deps.twins is not TwinAnswer.SAME:
         reused = {one for one, facts in known.items() if is_another_lead(facts.created_at, latest[one].created_at)}
-        _pass_over_reused(session, run, reused, when, done)
-        latest = {one: lead for one, lead in latest.items() if one not in reused}
-        known = {one: facts for one, facts in known.items() if one not in reused}
+        _pass_over_reused(session, run, [(latest.pop(one), known.pop(one)) for one in reused], when, done)
     ids = list(latest)
     tests = {lead.id for lead in latest.values() if run.book.extraction.exclude.is_test_lead(lead)}
     received = run.deps.inbox.webhook_events_of(ids, to=when.heard)
@@ -280,11 +278,23 @@ def store_lead_page(session: Session, run: RunContext, page: LeadPage, when: Rea
 
 
 def _pass_over_reused(
-    session: Session, run: RunContext, reused: Collection[LeadId], when: ReadTimes, done: PullResult
+    session: Session, run: RunContext, reused: Sequence[tuple[Lead, LeadFacts]], when: ReadTimes, done: PullResult
 ) -> None:
-    """Store of other leads under known ids only that they are others: the record is about those that had the ids."""
-    ledger = run.ledger
-    done.reused += leads.mark_reused(session, ledger.account, reused, run=ledger.run, seen_at=when.served)
+    """Store of other leads under known ids only that they are others: the record is about those that had the ids.
+
+    A refusal counts all the same: it may be the same person, whose creation was corrected.
+    """
+    ledger, ids = run.ledger, [lead.id for lead, _ in reused]
+    done.reused += leads.mark_reused(session, ledger.account, ids, run=ledger.run, seen_at=when.served)
+    readings = [_make_storable_lead(run, lead, facts, when, (), excluded=False) for lead, facts in reused]
+    known = {facts.id: facts for _, facts in reused}
+    refused = ConsentAnswer.REFUSED
+    for signal, some in (
+        (ConsentSignalName.AD_USER_DATA, [one for one in readings if one.ad_user_data.answer is refused]),
+        (ConsentSignalName.AD_PERSONALIZATION, [one for one in readings if one.ad_personalization.answer is refused]),
+    ):
+        lead_writes.record_refusals(session, ledger.account, signal, [one.lead.id for one in some])
+        consents.record_consent_answers(session, ledger.account, some, known, read_at=when.served)
 
 
 def _make_storable_lead(

@@ -152,6 +152,24 @@ def test_few_renumbered_leads_hold_themselves_only(dated, renumbered):
     assert both([*(f"L-{number}" for number in LEADS), "L-20"]) == sorted(dated.taken())
 
 
+@pytest.mark.parametrize("count", [2, 8])
+def test_forgotten_lead_is_named_in_no_incident(dated, count):
+    """Neither it nor the pair that gives it away; the others stay, and so does their number."""
+    renumber(dated, range(1, count + 1))
+    dated.clock.advance(dated.clock.now() + DAY)
+    dated.command("run")
+    pairs = [f"N-{number} (L-{number})".encode() for number in range(1, count + 1)]
+    state = dated.contents
+    assert all(any(pair in data for data in state().values()) for pair in pairs)
+
+    for lead in ("L-1", "N-2"):
+        code, _, _ = dated.command("forget", "--lead", lead)
+        assert 0 == code
+    left = [pair for pair in pairs if any(pair in data for data in state().values())]
+
+    assert pairs[2:] == left
+
+
 # ── neither click nor creation ───────────────────────────────────────────────────────────────────
 
 
