@@ -182,6 +182,9 @@ def begin_run(run: RunContext) -> RunSummary:
     summary = RunSummary(run.ledger.account, run.ledger.run, now)
     with run.ledger.write_transaction() as session:
         apply_settings_to_ledger(session, run.book, now=now, takes_other_ids=run.deps.twins is not None)
+        if run.deps.twins is not None:
+            # What a person says is about all leads, also those that no filter shows.
+            reading_progress.begin_whole_reading(session, run.ledger.account)
         summary.recovered = mark_interrupted_in_doubt(session, run.ledger, now=now)
     return summary
 

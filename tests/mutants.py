@@ -2459,6 +2459,20 @@ FAULTS = (
         "tests/e2e/test_changed_ids.py",
     ),
     Fault(
+        "what a person has released is told as stopped by nothing",
+        "jobs/ledger/report/queries.py",
+        "                col(Delivery.reason) == Reason.POSSIBLE_TWIN,",
+        "                col(Delivery.id) > 0,",
+        "tests/unit/plan/test_twins.py",
+    ),
+    Fault(
+        "what a person says of changed ids is about all leads, also those that no filter shows",
+        "jobs/ledger/reading_progress.py",
+        "    place.full_read_at = place.resume = None",
+        "    place.resume = None",
+        "tests/unit/plan/test_twins.py",
+    ),
+    Fault(
         "more than three ids reused in a night hold what is due",
         "jobs/plan/twin_guard.py",
         "ReusedIds(reused) if reused > MOST_REUSED else",

@@ -110,7 +110,8 @@ def record_incident(
     return opens
 
 
-_NAMING = ("leads", "pairs")
+_PAIRS = "pairs"
+_NAMING = ("leads", _PAIRS)
 """The values of an incident, or of its message, that name leads: each alone, or with the one that it may be."""
 
 
@@ -141,7 +142,9 @@ def _value_without_leads(name: str, value: object, ids: Collection[str]) -> obje
         case Message():
             return Message(value.id, _without_leads(value.values, ids))
         case tuple() if name in _NAMING:
-            return tuple(each for each in value if not any(_is_named(str(each), lead) for lead in ids))
+            left = tuple(each for each in value if not any(_is_named(str(each), lead) for lead in ids))
+            # The sentence goes on after its pairs.
+            return left or ("…",) if name == _PAIRS else left
     return value
 
 

@@ -335,6 +335,30 @@ def test_answer_holds_for_good(renumbered, answer, counted):
     assert counted == sum(renumbered.sink.counted.values())
 
 
+@pytest.mark.parametrize(("answer", "counted"), [(TwinAnswer.SAME, 6), (TwinAnswer.OTHER, 12)])
+def test_answer_is_about_all_leads_where_oplead_shows_only_changed_ones(account, answer, counted):
+    """A move changes no lead, so that a filtered list shows none of it: the run that is told reads all there is."""
+    account.sync_window = replace(REACH, style=SyncMode.SINCE)
+    account.source.filters = True
+    account.put(*(lead(f"L-{number}", updated_at=CREATED) for number in range(6)))
+    night(account)
+    for number in range(6):
+        account.source.delete(f"L-{number}")
+        account.put(replace(lead(f"L-{number}", updated_at=CREATED), id=f"N-{number}"))
+    account.put(replace(account.source.leads["N-0"], updated_at=account.clock.now()))
+    night(account)
+    assert ["N-0"] == [name for name, reason in account.reasons.items() if reason == "possible_twin"]
+
+    told = night(account, twins=answer)
+    for _ in range(8):
+        account.clock.time += DAY
+        after = account.night()
+
+    assert [] == attention(told)
+    assert (0, 0) == (told.exit_code, after.exit_code)
+    assert counted == sum(account.sink.counted.values())
+
+
 def test_what_only_waits_under_the_old_id_is_not_settled(account):
     """It has not been sent: settled here, it would be lost if it never goes out there."""
     account.book = rulebook(route(field_value=from_field()))
