@@ -182,6 +182,9 @@ def begin_run(run: RunContext) -> RunSummary:
     summary = RunSummary(run.ledger.account, run.ledger.run, now)
     with run.ledger.write_transaction() as session:
         apply_settings_to_ledger(session, run.book, now=now, takes_other_ids=run.deps.twins is not None)
+        if run.deps.twins is not None:
+            # What a person says is about all leads, also those that no filter shows.
+            reading_progress.begin_whole_reading(session, run.ledger.account)
         summary.recovered = mark_interrupted_in_doubt(session, run.ledger, now=now)
     return summary
 
@@ -243,7 +246,9 @@ def _plan(run: RunContext, summary: RunSummary) -> tuple[RunContext, datetime]:
         if summary.reading is RunReadingScope.EVERYTHING:
             update_estimates(run)
         run = with_missing_value_guard(run)
-        summary.planned = plan(run, shown_since=summary.pulled.shown_since)
+        # A list cut short by a failure does not show who is gone.
+        shown_since = None if summary.source_stopped else summary.pulled.shown_since
+        summary.planned = plan(run, shown_since=shown_since)
         apply_twin_answer(run)
         plan_adjustments(run)
         erase_unusable_personal_data(run)

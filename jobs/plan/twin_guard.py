@@ -39,8 +39,6 @@ class ChangedIds:
     """So many conversions of leads under other ids that a whole destination is held."""
 
     twins: int
-    due: int
-    """How many others are due there."""
     pairs: tuple[Twin, ...]
     """The first pairs of leads."""
 
@@ -78,7 +76,7 @@ def apply_twin_answer(run: RunContext) -> None:
             with run.ledger.write_transaction() as session:
                 leads.accept_reused(session, run.ledger.account)
                 twins.tell_twins_apart(session, run.ledger)
-            plan(run)
+            plan(run, shown_since=None)
         case _:
             assert_never(run.deps.twins)
 
@@ -126,10 +124,13 @@ def hold_changed_ids(run: RunContext, *, now: datetime) -> DoubtfulIds:
 
 def _find_changed_ids(session: Session, due: DueFilter, twins_of: Mapping[str, int]) -> ChangedIds | None:
     count = twins_of.get(due.destination, 0)
-    others = outbox.count_volume_guarded(session, due) if count else 0
-    if not have_ids_changed(count, others):
+    if not count:
         return None
-    return ChangedIds(count, others, tuple(twins.twins_at(session, due.account, [due.destination], limit=NAMED)))
+    # Twins of many nights are merges; what one night found stays what it was, however much is held since.
+    found = twins.most_twins_of_a_run(session, due.account, due.destination)
+    if not have_ids_changed(found.twins, found.others):
+        return None
+    return ChangedIds(count, tuple(twins.twins_at(session, due.account, [due.destination], limit=NAMED)))
 
 
 def _due_at(run: RunContext, destination: DestinationId, now: datetime) -> DueFilter:

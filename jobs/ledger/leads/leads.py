@@ -28,6 +28,7 @@ from connectors.records import ClickIdKind, ContactIdentifierKind, DestinationId
 from jobs.ledger import bulk
 from jobs.ledger.leads import status_labels as labels_seen
 from jobs.ledger.schema import (
+    MARKED,
     WHOLE,
     BackfillPlace,
     ClickIdRow,
@@ -428,7 +429,7 @@ _FACTS = sqlalchemy.select(
         bulk.table_of(LeadRow).c[name]
         for name in (
             *("id", "created_at", "seen_at", "fresh", "digest", "click_id_problem", "ad_user_data"),
-            *("ad_personalization", "facts", "excluded", "deleted_at", "reused_in"),
+            *("ad_personalization", "facts", "excluded", "deleted_at", "reused_in", "contact_mark"),
         )
     )
 ).where(_OF_LEADS)
@@ -467,7 +468,7 @@ def load_lead_facts(session: Session, account: str, ids: Collection[LeadId]) -> 
     found = {}
     for row in rows:
         lead, created_at, seen_at, fresh, digest, problem, user_data, personalization, *others = row
-        facts, excluded, deleted_at, reused_in = others
+        facts, excluded, deleted_at, reused_in, contact_mark = others
         kept = json.loads(facts)
         found[lead] = LeadFacts(
             id=lead,
@@ -486,6 +487,7 @@ def load_lead_facts(session: Session, account: str, ids: Collection[LeadId]) -> 
             excluded=excluded,
             deleted=deleted_at is not None,
             reused=reused_in is not None,
+            contact_mark=contact_mark,
         )
     return found
 
@@ -534,6 +536,12 @@ def erase_unusable_hashes_and_clicks(
         kinds[but.get(kind, clicks_before)].append(kind)
     for before, some in kinds.items():
         _erase_clicks(session, account, some, before=before)
+
+
+def erase_contact_marks(session: Session, account: str, *, created_before: datetime) -> None:
+    """Erase by what leads that were created before then would be known again."""
+    closed = (col(LeadRow.account) == account, col(LeadRow.created_at) < created_before, MARKED)
+    session.exec(update(LeadRow).where(*closed).values(contact_mark=None).execution_options(synchronize_session=False))
 
 
 def erase_unusable_hashes(session: Session, account: str, *, moved_in: int | None = None) -> None:
