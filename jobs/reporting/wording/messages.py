@@ -231,24 +231,24 @@ MESSAGES: Mapping[MessageKind, tuple[MessagePart, ...]] = {
     MessageKind.IDS_CHANGED: (
         MessagePart(
             N_(
-                "{count} new conversion is held, and all else that is due there: its lead looks like one that counted "
-                "already, whose id has vanished from Oplead: {pairs}. Are they the same leads under new ids? Then run "
-                "`run --same-leads`; if they are others, `run --other-leads`",
-                "{count} new conversions are held, and all else that is due there: their leads look like some that "
-                "counted already, whose ids have vanished from Oplead: {pairs}. Are they the same leads under new ids? "
-                "Then run `run --same-leads`; if they are others, `run --other-leads`",
+                "{count} new conversion is held, and nothing else goes there: its lead looks like one that has already "
+                "counted, whose id has vanished from Oplead: {pairs}. If it is the same lead under a new id, run `run "
+                "--same-leads`; if it is another, `run --other-leads`",
+                "{count} new conversions are held, and nothing else goes there: their leads look like some that have "
+                "already counted, whose ids have vanished from Oplead: {pairs}. If they are the same leads under new "
+                "ids, run `run --same-leads`; if they are others, `run --other-leads`",
             )
         ),
     ),
     MessageKind.POSSIBLE_TWINS: (
         MessagePart(
             N_(
-                "{count} new conversion is held: its lead looks like one that counted already, whose id has vanished "
-                "from Oplead: {pairs}. Are they the same lead under a new id? Then run `run --same-leads`; if they are "
-                "others, `run --other-leads`",
-                "{count} new conversions are held: their leads look like some that counted already, whose ids have "
-                "vanished from Oplead: {pairs}. Are they the same leads under new ids? Then run `run --same-leads`; if "
-                "they are others, `run --other-leads`",
+                "{count} new conversion is held: its lead looks like one that has already counted, whose id has "
+                "vanished from Oplead: {pairs}. If it is the same lead under a new id, run `run --same-leads`; if it "
+                "is another, `run --other-leads`",
+                "{count} new conversions are held: their leads look like some that have already counted, whose ids "
+                "have vanished from Oplead: {pairs}. If they are the same leads under new ids, run `run --same-leads`; "
+                "if they are others, `run --other-leads`",
             )
         ),
     ),
@@ -279,12 +279,12 @@ MESSAGES: Mapping[MessageKind, tuple[MessagePart, ...]] = {
     MessageKind.REUSED_HELD: (
         MessagePart(
             N_(
-                "the creation of {count} lead moved by more than 30 days in one night: what is due is held. Is "
-                "`oplead.fields.created_at` right, or are day and month exchanged? If it is the same lead, run `run "
-                "--same-leads`; if another one has its id now, `run --other-leads`",
-                "the creation of {count} leads moved by more than 30 days in one night: what is due is held. Is "
-                "`oplead.fields.created_at` right, or are day and month exchanged? If they are the same leads, run "
-                "`run --same-leads`; if others have their ids now, `run --other-leads`",
+                "the creation of {count} lead moved by more than 30 days in one night: nothing goes out until you "
+                "answer. Is `oplead.fields.created_at` right, or are day and month exchanged? If it is the same lead, "
+                "run `run --same-leads`; if another one has its id now, `run --other-leads`",
+                "the creation of {count} leads moved by more than 30 days in one night: nothing goes out until you "
+                "answer. Is `oplead.fields.created_at` right, or are day and month exchanged? If they are the same "
+                "leads, run `run --same-leads`; if others have their ids now, `run --other-leads`",
             )
         ),
     ),
