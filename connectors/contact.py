@@ -228,6 +228,12 @@ def _valid_domain(domain: str) -> str | None:
     return None
 
 
+def addresses_of(contact: Contact) -> tuple[str, ...]:
+    """Return where a person is reached: e-mail addresses in lower case, then phone numbers."""
+    emails = (address.lower() for address in clean_emails(contact.emails))
+    return (*emails, *clean_phones(contact.phones, country=contact.country))
+
+
 def clean_phones(values: Iterable[str], *, country: str | None) -> tuple[str, ...]:
     """Return the distinct valid personal numbers in `values`, in order, as E.164.
 

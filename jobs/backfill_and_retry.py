@@ -101,7 +101,7 @@ def read_requested(run: RunContext, asked: BackfillRequest, summary: RunSummary)
     with recording_source_failures(run, summary):
         open_newest_export(run)
         read_leads_for_backfill(run, asked.start - EARLIER, fresh_to=asked.end if fresh else None, done=summary.pulled)
-    plan(with_missing_value_guard(run))
+    plan(with_missing_value_guard(run), shown_since=None)
 
 
 def plan_requested_backfill(run: RunContext, asked: BackfillRequest) -> Counter[tuple[str, str]]:
@@ -133,7 +133,7 @@ def plan_requested_backfill(run: RunContext, asked: BackfillRequest) -> Counter[
         if not found:
             break
         last = found[-1][0]
-    plan(with_missing_value_guard(run))
+    plan(with_missing_value_guard(run), shown_since=None)
     return +undated
 
 
@@ -287,7 +287,7 @@ def requeue_rejected(run: RunContext, chosen: RowsToResend, summary: RunSummary)
     if summary.source_stopped is not None:
         return Requeued()
     back = _put_back(run, [stored_row_id(row) for row in chosen.rows], set(asked.as_asked))
-    plan(with_missing_value_guard(run))
+    plan(with_missing_value_guard(run), shown_since=None)
     return back
 
 

@@ -182,6 +182,9 @@ def begin_run(run: RunContext) -> RunSummary:
     summary = RunSummary(run.ledger.account, run.ledger.run, now)
     with run.ledger.write_transaction() as session:
         apply_settings_to_ledger(session, run.book, now=now, takes_other_ids=run.deps.twins is not None)
+        if run.deps.twins is not None:
+            # What a person says is about all leads, also those that no filter shows.
+            reading_progress.begin_whole_reading(session, run.ledger.account)
         summary.recovered = mark_interrupted_in_doubt(session, run.ledger, now=now)
     return summary
 
@@ -243,12 +246,16 @@ def _plan(run: RunContext, summary: RunSummary) -> tuple[RunContext, datetime]:
         if summary.reading is RunReadingScope.EVERYTHING:
             update_estimates(run)
         run = with_missing_value_guard(run)
-        summary.planned = plan(run, shown_since=summary.pulled.shown_since)
-        apply_twin_answer(run, summary.planned)
+        # A list cut short by a failure does not show who is gone.
+        shown_since = None if summary.source_stopped else summary.pulled.shown_since
+        summary.planned = plan(run, shown_since=shown_since)
+        apply_twin_answer(run)
         plan_adjustments(run)
         erase_unusable_personal_data(run)
         decided_at = run.now()
-        summary.held = {**hold_excess_volume(run, now=decided_at), **hold_changed_ids(run, now=decided_at)}
+        excess = hold_excess_volume(run, now=decided_at)
+        summary.doubtful_ids = hold_changed_ids(run, now=decided_at)
+        summary.held = {**excess, **summary.doubtful_ids.held}
         summary.held_after_restore = hold_sent_before_restore(run)
     return run, decided_at
 
@@ -265,7 +272,7 @@ def _conclude(run: RunContext, summary: RunSummary) -> RunSummary:
             reading_progress.record_last_read_event(session, run.ledger.account, taken.inbox, taken.read_to)
             reported_leads.forget_read_leads(session, run.ledger.account)
         if not is_pass:
-            taken.missing = list(map(id_to_show, reported_leads.tell_missing_leads(session, run.ledger.account)))
+            taken.missing = list(map(id_to_show, reported_leads.untold_missing_leads(session, run.ledger.account)))
         summary.unknown_labels = unknown_labels(session, run.ledger.account, run.book.meanings.keys())
         count_states(session, run, summary)
     return summary

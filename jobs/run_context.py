@@ -104,7 +104,7 @@ class Deps:
     accept_file: bool = False
     """Whether a human approved a file with far fewer leads or fewer columns than the last one."""
     accept_fewer: bool = False
-    """Whether a human approved a list with far fewer leads than the last complete one."""
+    """Whether a human said that leads which are no longer shown were deleted, however many."""
     cancel_token: CancelToken = never_cancelled
     """Called before each request and each intent, so that a night can be stopped between two of them."""
     watch: ProgressDisplay = no_progress_display

@@ -4,14 +4,12 @@ from collections import Counter
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from connectors.records import DestinationId
 from jobs.deliver.resolve import ResolvingResult
 from jobs.deliver.transactions import SendingResult
 from jobs.exit_codes import Exit
-from jobs.ledger.outbox.twins import Twin
 from jobs.ledger.retention.retention import ErasedByAge
 from jobs.plan.planner import PlanningResult
-from jobs.plan.twin_guard import ChangedIds, ReusedIds, twins_message
+from jobs.plan.twin_guard import ChangedIds, DoubtfulIds, ReusedIds
 from jobs.plan.volume_guard import ExcessVolume
 from jobs.pull.ingest import PullResult
 from jobs.rules.incident import Incident
@@ -37,6 +35,8 @@ class RunSummary:
     review: RunFindings = field(default_factory=RunFindings)
     held: dict[DestinationScope, ExcessVolume | ChangedIds | ReusedIds] = field(default_factory=dict)
     """Scopes that are held until a human approves, or says which leads are the same."""
+    doubtful_ids: DoubtfulIds = field(default_factory=DoubtfulIds)
+    """Leads that may be others than their ids say."""
     source_stopped: StopCause | None = None
     unknown_labels: list[LabelCount] = field(default_factory=list)
     """Labels in no stage and not in `ignored_statuses`."""
@@ -117,7 +117,7 @@ class RunSummary:
         """Return what no other kind of incident tells, as long as it lasts."""
         told = sum(stop.kind is StopKind.FAULT for stop in self.stopped_scopes.values())
         return [
-            *self.twin_messages,
+            *self.doubtful_ids.told,
             *self._put_off,
             *self._held_after_restore,
             *count_message(MessageKind.UNDECIDED_LEADS, self.undecided_leads),
@@ -139,18 +139,6 @@ class RunSummary:
         return count_message(MessageKind.HELD_AFTER_RESTORE, self.held_after_restore)
 
     @property
-    def twin_messages(self) -> list[Message]:
-        """Return a message about new twins at destinations that are not held for them."""
-        twins = {
-            each: count for each, count in self.planned.twins.items() if not self._is_held_for_ids(each.destination)
-        }
-        pairs = tuple(dict.fromkeys(Twin(each.lead, each.original) for each in twins))
-        return [twins_message(MessageKind.POSSIBLE_TWINS, sum(twins.values()), pairs)] if twins else []
-
-    def _is_held_for_ids(self, destination: DestinationId) -> bool:
-        return isinstance(self.held.get(DestinationScope(destination)), ChangedIds)
-
-    @property
     def attention(self) -> list[Message]:
         """Return what needs a human's attention."""
         requests = tuple(
@@ -164,7 +152,7 @@ class RunSummary:
         return [
             *self.rejection_messages,
             *self.excess_volumes,
-            *self.twin_messages,
+            *self.doubtful_ids.told,
             *count_message(MessageKind.UNCONFIRMED, self.unconfirmed, requests=requests),
             *(
                 Message(MessageKind.STATUS_MISSING, {"scope": scope, **known})

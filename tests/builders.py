@@ -237,11 +237,11 @@ class ReusedState:
             return connection.execute(statement).fetchall()
 
     @contextmanager
-    def hold(self, clock, command="test"):
+    def hold(self, clock, command="test", **more):
         """Hold the state for a run of its own; at the end its connections close, as a dead process's would."""
         try:
             with hold_lock(self.path, now=clock.now()) as lock:
-                yield _begin(self.engine, SqliteState(self.path), ACCOUNT, command, lock, now=clock.now())
+                yield _begin(self.engine, SqliteState(self.path), ACCOUNT, command, lock, now=clock.now(), **more)
         finally:
             self.engine.dispose()
 

@@ -221,10 +221,10 @@ class State:
             return connection.execute(statement).fetchall()
 
     @contextmanager
-    def hold(self, clock, command="test"):
+    def hold(self, clock, command="test", **more):
         """Hold the ledger for a run of its own; at the end its connections close, as a dead process's would."""
         try:
             with self.state.lock_account(now=clock.now()) as lock:
-                yield _begin(self.engine, self.state, ACCOUNT, command, lock, now=clock.now())
+                yield _begin(self.engine, self.state, ACCOUNT, command, lock, now=clock.now(), **more)
         finally:
             self.engine.dispose()

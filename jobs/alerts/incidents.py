@@ -239,7 +239,14 @@ def is_incident_over(cause: IncidentId, facts: NightFacts, when: NotificationThr
     assert_never(cause.kind)
 
 
-_MISSING_LEADS = (MessageKind.FEWER_LEADS, MessageKind.SUSPICIOUSLY_MISSING)
+_MISSING_LEADS = frozenset(
+    {
+        MessageKind.FEWER_LEADS,
+        MessageKind.SUSPICIOUSLY_MISSING,
+        MessageKind.NO_DETAIL_PAGES,
+        MessageKind.UNREAD,
+    }
+)
 """Findings that only a night which read to the end knows to be over."""
 
 

@@ -19,6 +19,7 @@ from jobs.alerts.incidents import (
 )
 from jobs.alerts.incidents import numbers_by_night as by_night
 from jobs.ledger import incidents, nights, runs
+from jobs.ledger.leads import reported_leads
 from jobs.ledger.outbox import outbox
 from jobs.ledger.report import queries
 from jobs.ledger.runs import Ledger
@@ -76,6 +77,9 @@ def update_incidents(
             for each, incident in found.items()
             if incidents.record_incident(session, ledger.account, incident, on_record.get(each), now=now)
         }
+        if summary.pulled.webhooks.missing:
+            # With the incident, not before it: whatever ends a run between the two, the next one tells them.
+            reported_leads.mark_missing_leads_told(session, ledger.account)
         for each, row in on_record.items():
             if each not in found and row.cleared_at is None and is_incident_over(each, facts, when):
                 row.cleared_at = now

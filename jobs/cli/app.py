@@ -179,7 +179,7 @@ def run(
     ] = False,
     other_leads: Annotated[bool, typer.Option("--other-leads", help="They are other leads: send theirs too.")] = False,
     accept_fewer: Annotated[
-        bool, typer.Option("--accept-fewer", help="Take a list with fewer than half of the known leads for whole.")
+        bool, typer.Option("--accept-fewer", help="Believe that leads no longer shown were deleted, however many.")
     ] = False,
     first_run: FirstRun = False,
     inbox: Annotated[

@@ -8,6 +8,7 @@ from types import NoneType
 from typing import Any
 
 from pydantic import TypeAdapter
+from sqlalchemy import or_
 from sqlmodel import Session, col, select
 
 from jobs.ledger.schema import (
@@ -15,7 +16,7 @@ from jobs.ledger.schema import (
 )
 from jobs.ledger.stored_values import values_from_json, values_to_json
 from jobs.rules.incident import Incident, IncidentId, IncidentKind, OpenIncident
-from jobs.rules.reasons import AnomalyIdentity, AnomalyKind, DestinationScope, Reason
+from jobs.rules.reasons import AnomalyIdentity, AnomalyKind, DestinationScope, Message, Reason
 
 _ID = TypeAdapter(IncidentId)
 _ABOUT: Mapping[IncidentKind, type] = {
@@ -109,33 +110,47 @@ def record_incident(
     return opens
 
 
-_NAMED = "leads"
-"""The value of an incident that names leads."""
+_PAIRS = "pairs"
+_NAMING = ("leads", _PAIRS)
+"""The values of an incident, or of its message, that name leads: each alone, or with the one that it may be."""
 
 
 def incidents_naming(session: Session, account: str, ids: Collection[str]) -> Iterator[IncidentRow]:
     """Yield the incidents ever recorded that name one of these leads."""
     # Few incidents name any lead: only those are read.
-    may_name = col(IncidentRow.details).contains(json.dumps(_NAMED), autoescape=True)
+    may_name = or_(*(col(IncidentRow.details).contains(json.dumps(name), autoescape=True) for name in _NAMING))
     for row in session.exec(select(IncidentRow).where(IncidentRow.account == account, may_name)):
-        if not _leads_named_by(row).isdisjoint(ids):
-            yield row
+        with suppress(ValueError):
+            values = values_from_json(row.details)
+            if values != _without_leads(values, ids):
+                yield row
 
 
 def remove_leads_from_incidents(session: Session, account: str, ids: Collection[str]) -> None:
     """Have no incident name these leads; all else that it says stays."""
     for row in list(incidents_naming(session, account, ids)):
-        values = values_from_json(row.details)
-        left = _leads_named_by(row).difference(ids)
-        row.details = values_to_json(values | {_NAMED: tuple(sorted(left))})
+        row.details = values_to_json(_without_leads(values_from_json(row.details), ids))
     session.flush()
 
 
-def _leads_named_by(row: IncidentRow) -> frozenset[str]:
-    with suppress(ValueError):
-        named = values_from_json(row.details).get(_NAMED)
-        return frozenset(map(str, named)) if isinstance(named, tuple) else frozenset()
-    return frozenset()
+def _without_leads(values: Mapping[str, object], ids: Collection[str]) -> dict[str, object]:
+    return {name: _value_without_leads(name, value, ids) for name, value in values.items()}
+
+
+def _value_without_leads(name: str, value: object, ids: Collection[str]) -> object:
+    match value:
+        case Message():
+            return Message(value.id, _without_leads(value.values, ids))
+        case tuple() if name in _NAMING:
+            left = tuple(each for each in value if not any(_is_named(str(each), lead) for lead in ids))
+            # The sentence goes on after its pairs.
+            return left or ("…",) if name == _PAIRS else left
+    return value
+
+
+def _is_named(text: str, lead: str) -> bool:
+    """Return whether a lead is named alone, or in a pair as `twins_message` writes it."""
+    return text == lead or text.startswith(f"{lead} (") or text.endswith(f" ({lead})")
 
 
 def update_owed_notices(session: Session, account: str, addresses: Collection[str]) -> list[IncidentRow]:

@@ -18,6 +18,12 @@ def get_cursor(session: Session, account: str) -> Cursor:
     return found
 
 
+def begin_whole_reading(session: Session, account: str) -> None:
+    """Have the next pull read the whole list from its first page; what has not changed is not read whole."""
+    place = get_cursor(session, account)
+    place.full_read_at = place.resume = None
+
+
 _CURSORS = bulk.table_of(Cursor)
 _ADVANCE = (
     update(_CURSORS)

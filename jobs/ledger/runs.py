@@ -168,6 +168,8 @@ class Ledger:
     """When the ledger was last declared a restored backup."""
     place: ForgottenPlace | None = None
     """The second place that remembers who was forgotten, if the settings name one."""
+    may_have_marks: bool = False
+    """Whether there ever was one, under whose salt leads are known again by their contact data."""
 
     @property
     def epoch(self) -> int:
@@ -300,7 +302,17 @@ def _begin(
         run = Run(account=account, command=command, epoch=holder.epoch, started_at=now)
         session.add_all((lease, run))
         session.flush()
-        return Ledger(engine, state, account, holder, stored_row_id(run), lock, lease.restored_at, place)
+        return Ledger(
+            engine,
+            state,
+            account,
+            holder,
+            stored_row_id(run),
+            lock,
+            lease.restored_at,
+            place,
+            lease.forgotten_place is not None,
+        )
 
 
 def finish_run(ledger: Ledger, exit_code: int, *, now: datetime, night: date | None = None) -> None:

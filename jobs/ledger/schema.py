@@ -34,6 +34,8 @@ UP_TO_DATE = sqlalchemy.text("digest <> ''")
 """Matches leads read under the present settings; for a partial index, like `WHOLE`."""
 MISSING = sqlalchemy.text("missing_since IS NOT NULL")
 """Matches leads whose page was not found, which are few."""
+MARKED = sqlalchemy.text("contact_mark IS NOT NULL")
+"""Matches leads that are known again by their contact data, which are those without a click."""
 
 
 CONVERSION = sqlalchemy.text("original IS NULL")
@@ -247,6 +249,8 @@ class LeadRow(AccountKeyedRow, table=True):
         Index(None, "account", "label"),
         _index_of_some(UP_TO_DATE, "account", "amount_paths"),
         _index_of_some(MISSING, "account", "missing_since"),
+        _index_of_some(MARKED, "account", "contact_mark"),
+        _index_of_some(MARKED, "account", "created_at", name="ix_lead_account_created_at_marked"),
     )
     id: str = Field(primary_key=True)
     created_at: datetime
@@ -283,6 +287,9 @@ class LeadRow(AccountKeyedRow, table=True):
     """The lead that its detail page showed instead when it was last not found."""
     reused_in: int | None = None
     """The run that found another lead under its id, of which nothing is stored; 0 once a person knows of it."""
+    contact_mark: bytes | None = None
+    """By which a lead without a click is known again under another id: a hash of its contact data, under a key that
+    lies outside the state; None once its click window has closed, or without consent."""
 
 
 class ExcludedTestLead(AccountKeyedRow, table=True):

@@ -98,8 +98,9 @@ class _Correcting:
             if waiting is not None:
                 self._move(waiting, DeliveryState.WITHHELD, Reason.NOT_CONFIGURED)
             return
-        if lead.stale or lead.reused:
+        if lead.reused or lead.stale:
             # Facts extracted under older settings decide nothing, nor does another lead that has the id now.
+            self._hold_of_former_lead(lead, waiting)
             return
         wanted = wanted_adjustment(route, lead, sent_conversion(delivery, made), renamed=self.renamed, now=self.now)
         if lead.deleted and wanted is not None and resends_personal_data(route.limits, wanted.transport):
@@ -112,6 +113,18 @@ class _Correcting:
             self._update_correction_row(waiting, wanted, route, delivery, made[:-1])
         else:
             self._begin(wanted, route, delivery, made)
+
+    def _hold_of_former_lead(self, lead: LeadFacts, waiting: Delivery | None) -> None:
+        """Hold a correction that waits to see whether its lead comes back, whose id another lead has now.
+
+        Nobody will read that any more. What was due before is the former lead's own, and goes out.
+        """
+        if waiting is None or not lead.reused:
+            return
+        if waiting.expires_at is not None and waiting.expires_at < self.now:
+            self._move(waiting, DeliveryState.EXPIRED, Reason.TOO_LATE_TO_CORRECT)
+        elif waiting.reason == Reason.MAY_COME_BACK:
+            self._move(waiting, DeliveryState.WITHHELD, Reason.REUSED_ID)
 
     def _give_up(self, out: Delivery, lead: LeadFacts, route: ConversionRoute | None) -> None:
         """Stop replaying a lost correction whose bytes describe a person who withdrew consent or was deleted."""

@@ -7,7 +7,6 @@ from collections.abc import Set as AbstractSet
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import NamedTuple
 
 from sqlmodel import Session
 
@@ -83,14 +82,6 @@ LEADS_AT_ONCE = 200
 """Leads per transaction: few enough for memory, enough for speed."""
 
 
-class TwinsHeld(NamedTuple):
-    """A lead of which something is held at a destination, and the vanished one that it may be."""
-
-    destination: DestinationId
-    lead: str
-    original: str
-
-
 @dataclass(slots=True)
 class PlanningResult:
     """What tonight's planning covered."""
@@ -100,18 +91,16 @@ class PlanningResult:
     """By conversion, how many became pending with a click another counting lead shares; reported, not blocked."""
     filtered_out: Counter[tuple[str, str]] = field(default_factory=Counter)
     """By conversion and destination, how many leads reached the stage after its start but are excluded by `where`."""
-    twins: Counter[TwinsHeld] = field(default_factory=Counter)
-    """By destination and pair of leads, how many conversions were newly held as possible twins."""
 
 
-def plan(run: RunContext, *, shown_since: datetime | None = None) -> PlanningResult:
+def plan(run: RunContext, *, shown_since: datetime | None) -> PlanningResult:
     """Plan every lead that changed, whose open delivery ran out of time or whose rules changed; update its deliveries.
 
-    Leads that were not shown since `shown_since` are not known to exist still; with None, none is.
+    Leads that were not shown since `shown_since` are not known to exist still. With None, nothing was read that tells:
+    what looks like a conversion of one of those waits for a run that knows.
     `run` must have been `with_missing_value_guard` since leads were last read.
     """
     account, now = run.ledger.account, run.now()
-    shown_since = shown_since or now
     with ExitStack() as stack:
         once = [route for route in run.book.routes if route.once is not None]
         candidates = {
@@ -127,7 +116,7 @@ def plan(run: RunContext, *, shown_since: datetime | None = None) -> PlanningRes
             }
             routes = {route.conversion_destination_pair for route in run.book.routes}
             leads.flag_released_for_planning(
-                session, account, routes, with_value=with_value, now=now, shown_since=shown_since
+                session, account, routes, with_value=with_value, now=now, shown_since=shown_since or now
             )
             planner = _Planner(run, starts.load_counting_starts(session, account), now, candidates, shown_since)
         with run.ledger.read_transaction() as session:
@@ -144,7 +133,7 @@ def plan(run: RunContext, *, shown_since: datetime | None = None) -> PlanningRes
 
 
 def erase_unusable_personal_data(run: RunContext) -> None:
-    """Erase the contact hashes and click ids that no future send can use."""
+    """Erase the contact hashes and click ids that no future send can use, and marks whose click window has closed."""
     now = run.now()
     # The oldest click time, by kind, that some platform still accepts.
     accepted: dict[ClickIdKind, datetime] = {}
@@ -155,6 +144,9 @@ def erase_unusable_personal_data(run: RunContext) -> None:
         leads.erase_unusable_hashes_and_clicks(
             session, run.ledger.account, clicks_before=now - UNUSED_CLICK, but=accepted
         )
+        if run.ledger.may_have_marks:
+            closed = min(accepted.values(), default=now - UNUSED_CLICK)
+            leads.erase_contact_marks(session, run.ledger.account, created_before=closed)
 
 
 def erase_contact_data_of_settled(run: RunContext) -> None:
@@ -181,7 +173,8 @@ class _Planner:
     now: datetime
     candidates: Mapping[tuple[str, DestinationId], DedupCandidates]
     """Tonight's duplicate leads, by conversion and destination, where a conversion counts once per click or person."""
-    shown_since: datetime
+    shown_since: datetime | None
+    """When what was read tonight began; None if that does not tell which leads exist."""
     done: PlanningResult = field(default_factory=PlanningResult)
     originals: Mapping[Place, LeadId] = field(default_factory=dict)
     """Of the leads being planned, the conversions that may be twins, and the vanished leads that they counted for."""
@@ -253,7 +246,7 @@ class _Planner:
     def _load_facts(self, session: Session, ids: Collection[LeadId]) -> Mapping[LeadId, LeadFacts]:
         account = self.run.ledger.account
         facts = leads.load_lead_facts(session, account, ids)
-        self.originals = twins.find_originals(session, account, facts, shown_since=self.shown_since)
+        self.originals = twins.find_originals(session, account, facts, shown_since=self.shown_since or self.now)
         return facts
 
     def plan_some(self, session: Session) -> bool:
@@ -265,12 +258,14 @@ class _Planner:
         facts = self._load_facts(session, ids)
         known = outbox.deliveries_of_leads(session, account, ids)
         changes = _Changes()
-        for lead in ids:
+        waiting = {lead for lead, _, _ in self.originals} if self.shown_since is None else frozenset[str]()
+        judged = [lead for lead in ids if lead not in waiting]
+        for lead in judged:
             self._plan_lead(facts[lead], known, changes)
         outbox.change_delivery_states(session, self.run.ledger, changes.moves, now=self.now)
         deduplication.record_dedup_keys(session, changes.counting_once)
-        leads.mark_leads_planned(session, account, ids)
-        self.done.leads += len(ids)
+        leads.mark_leads_planned(session, account, judged)
+        self.done.leads += len(judged)
         self.last = ids[-1]
         return len(ids) == LEADS_AT_ONCE
 
@@ -283,7 +278,6 @@ class _Planner:
             if decision.reason is Reason.WHERE_DOES_NOT_MATCH and lead.fresh:
                 self._count_filtered_out(route, lead, DeliveryKey(delivery.key))
             if state is not None:
-                self._count_new_twin(delivery, decision)
                 move = update_delivery_from_decision(
                     delivery, route=route, decision=decision, state=state, restored_at=self.run.ledger.restored_at
                 )
@@ -313,10 +307,6 @@ class _Planner:
         if sent_before:
             decision = NoSuchConversion(Reason.SENT_ELSEWHERE)
         return decision, next_delivery_state(self._current_delivery_status(delivery, decision, route, lead), decision)
-
-    def _count_new_twin(self, delivery: DeliveryRecord, decision: Decision | NoSuchConversion) -> None:
-        if decision.reason is Reason.POSSIBLE_TWIN and delivery.reason != Reason.POSSIBLE_TWIN:
-            self.done.twins[TwinsHeld(DestinationId(delivery.destination), delivery.lead, decision.detail or "")] += 1
 
     def _count_filtered_out(self, route: ConversionRoute, lead: LeadFacts, key: DeliveryKey) -> None:
         start = self.starts[route.conversion_destination_pair]

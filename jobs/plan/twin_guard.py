@@ -1,6 +1,7 @@
 """Holds a destination whose new conversions look like those of leads that vanished, until a person says who is who."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import assert_never
 
@@ -12,7 +13,7 @@ from jobs.ledger.outbox import outbox, twins
 from jobs.ledger.outbox.outbox import DueFilter
 from jobs.ledger.outbox.twins import Twin
 from jobs.ledger.schema import stored_row_id
-from jobs.plan.planner import PlanningResult, plan
+from jobs.plan.planner import plan
 from jobs.rules.reasons import DestinationScope, Message, MessageKind, Reason
 from jobs.rules.twins import MOST_REUSED, have_ids_changed
 from jobs.run_context import RunContext, TwinAnswer
@@ -38,8 +39,6 @@ class ChangedIds:
     """So many conversions of leads under other ids that a whole destination is held."""
 
     twins: int
-    due: int
-    """How many others are due there."""
     pairs: tuple[Twin, ...]
     """The first pairs of leads."""
 
@@ -54,7 +53,15 @@ def twins_message(kind: MessageKind, count: int, pairs: tuple[Twin, ...]) -> Mes
     return Message(kind, {"count": count, "pairs": tuple(f"{lead} ({original})" for lead, original in pairs[:NAMED])})
 
 
-def apply_twin_answer(run: RunContext, planned: PlanningResult) -> None:
+@dataclass(frozen=True, slots=True)
+class DoubtfulIds:
+    """Leads that may be others than their ids say: what is held for it, and what people are told beside that."""
+
+    held: Mapping[DestinationScope, ChangedIds | ReusedIds] = field(default_factory=dict)
+    told: tuple[Message, ...] = ()
+
+
+def apply_twin_answer(run: RunContext) -> None:
     """Do with all that is held as possible twins what a person said in this run, if they did.
 
     The same leads: what was sent under the vanished ids is settled as already sent. What only waits there is not, or
@@ -69,10 +76,9 @@ def apply_twin_answer(run: RunContext, planned: PlanningResult) -> None:
             with run.ledger.write_transaction() as session:
                 leads.accept_reused(session, run.ledger.account)
                 twins.tell_twins_apart(session, run.ledger)
-            plan(run)
+            plan(run, shown_since=None)
         case _:
             assert_never(run.deps.twins)
-    planned.twins.clear()
 
 
 def _settle_twins(run: RunContext) -> None:
@@ -87,29 +93,44 @@ def _settle_twins(run: RunContext) -> None:
                 outbox.mark_sent_elsewhere(session, run.ledger, row, now=now)
 
 
-def hold_changed_ids(run: RunContext, *, now: datetime) -> dict[DestinationScope, ChangedIds | ReusedIds]:
-    """Hold what is due at each destination where twins or reused ids show that ids changed, and return those scopes.
+def hold_changed_ids(run: RunContext, *, now: datetime) -> DoubtfulIds:
+    """Hold what is due at each destination where twins or reused ids show that ids changed, and say what is in doubt.
 
-    Once they have, conversions that nothing gives away as twins may be some too.
+    Once they have, conversions that nothing gives away as twins may be some too. What is in doubt is told for as long
+    as it is, whichever run found it.
     """
-    found: dict[DestinationScope, ChangedIds | ReusedIds] = {}
+    held: dict[DestinationScope, ChangedIds | ReusedIds] = {}
     with run.ledger.write_transaction() as session:
-        reused = leads.reused_in_one_run(session, run.ledger.account)
+        reused = leads.count_reused(session, run.ledger.account)
+        most = max(reused.values(), default=0)
+        twins_of = twins.count_twins(session, run.ledger.account)
         for destination in run.deps.sinks:
             due = _due_at(run, destination, now)
-            why = ReusedIds(reused) if reused > MOST_REUSED else _find_changed_ids(session, due)
+            why = ReusedIds(most) if most > MOST_REUSED else _find_changed_ids(session, due, twins_of)
             if why is not None:
-                found[DestinationScope(destination)] = why
+                held[DestinationScope(destination)] = why
                 outbox.hold_volume_guarded(session, due, Reason.IDS_CHANGED)
-    return found
+        changed = {scope.destination for scope, why in held.items() if isinstance(why, ChangedIds)}
+        few = {one: count for one, count in twins_of.items() if one not in changed}
+        told = []
+        if few:
+            pairs = tuple(twins.twins_at(session, run.ledger.account, few, limit=NAMED))
+            told.append(twins_message(MessageKind.POSSIBLE_TWINS, sum(few.values()), pairs))
+        if reused and most <= MOST_REUSED:
+            named = tuple(leads.first_reused(session, run.ledger.account, limit=NAMED))
+            told.append(Message(MessageKind.REUSED_IDS, {"count": sum(reused.values()), "leads": named}))
+    return DoubtfulIds(held, tuple(told))
 
 
-def _find_changed_ids(session: Session, due: DueFilter) -> ChangedIds | None:
-    count = twins.count_twins(session, due.account, due.destination)
-    others = outbox.count_volume_guarded(session, due) if count else 0
-    if not have_ids_changed(count, others):
+def _find_changed_ids(session: Session, due: DueFilter, twins_of: Mapping[str, int]) -> ChangedIds | None:
+    count = twins_of.get(due.destination, 0)
+    if not count:
         return None
-    return ChangedIds(count, others, tuple(twins.twins_at(session, due.account, due.destination, limit=NAMED)))
+    # Twins of many nights are merges; what one night found stays what it was, however much is held since.
+    found = twins.most_twins_of_a_run(session, due.account, due.destination)
+    if not have_ids_changed(found.twins, found.others):
+        return None
+    return ChangedIds(count, tuple(twins.twins_at(session, due.account, [due.destination], limit=NAMED)))
 
 
 def _due_at(run: RunContext, destination: DestinationId, now: datetime) -> DueFilter:

@@ -45,7 +45,7 @@ def ledger_data_of_lead(session: Session, account: str, lead: LeadId) -> dict[st
     row = session.get(LeadRow, (account, lead))
     evidence = consents.consent_evidence(session, account, lead)
     return {
-        "lead": None if row is None else _columns(row) | {"facts": json.loads(row.facts)},
+        "lead": None if row is None else _columns(row) | _readable(row),
         "status_changes": _rows(session, StatusChange, account, lead),
         "label_moves": _rows(session, LabelMove, account, lead),
         "consent_answers": [asdict(answer) for answer in evidence.answers],
@@ -58,6 +58,10 @@ def ledger_data_of_lead(session: Session, account: str, lead: LeadId) -> dict[st
         "reported": _rows(session, ReportedLeadRow, account, lead),
         "forgotten_on": erasure.forgotten_among(session, account, [lead]).get(lead),
     }
+
+
+def _readable(row: LeadRow) -> dict[str, Any]:
+    return {"facts": json.loads(row.facts), "contact_mark": row.contact_mark and row.contact_mark.hex()}
 
 
 def _rows(session: Session, model: type[LedgerRow], account: str, lead: LeadId) -> list[dict[str, Any]]:

@@ -1,6 +1,6 @@
 """Ingest: stores the facts the rules need and each sink's contact hashes, and reads single leads."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
@@ -39,10 +39,10 @@ from jobs.rules.extraction import (
     where_condition_values,
 )
 from jobs.rules.labels import normalise_label
-from jobs.rules.model import ConsentSignalName, LeadFacts
+from jobs.rules.model import ConsentAnswer, ConsentSignalName, KnownClickId, LeadFacts
 from jobs.rules.reasons import Message, MessageKind
 from jobs.rules.status_changes import LeadReadTimes, new_status_changes
-from jobs.rules.twins import is_another_lead
+from jobs.rules.twins import click_marks, is_another_lead
 from jobs.rules.webhook_history import lead_history_from_webhooks
 from jobs.run_context import RunContext, TwinAnswer
 
@@ -120,8 +120,6 @@ class PullResult:
     unreadable: list[UnreadableLead] = field(default_factory=list)
     excluded: int = 0
     """Test leads among those seen, including those on record from before they were excluded."""
-    reused: int = 0
-    """Leads under whose ids other ones were first shown tonight."""
     deleted: int = 0
     """Leads whose deletion was first believed tonight."""
     forgotten: int = 0
@@ -174,7 +172,6 @@ class PullResult:
         found = (
             (MessageKind.UNREAD, self.unread),
             (MessageKind.NO_DETAIL_PAGES, int(self.no_detail_pages)),
-            (MessageKind.REUSED_IDS, self.reused),
         )
         return [
             *([self.missing_leads] if self.missing_leads else []),
@@ -259,10 +256,8 @@ def store_lead_page(session: Session, run: RunContext, page: LeadPage, when: Rea
     left_out = {lead: latest.pop(lead).digest for lead in too_old}
     excluded_leads.record_excluded_leads(session, account, left_out, read_at=when.served, too_old=True)
     if run.deps.twins is not TwinAnswer.SAME:
-        reused = {one for one, facts in known.items() if is_another_lead(facts.created_at, latest[one].created_at)}
-        _pass_over_reused(session, run, reused, when, done)
-        latest = {one: lead for one, lead in latest.items() if one not in reused}
-        known = {one: facts for one, facts in known.items() if one not in reused}
+        reused = {one for one, facts in known.items() if is_another_lead(facts, latest[one])}
+        _pass_over_reused(session, run, [(latest.pop(one), known.pop(one)) for one in reused], when)
     ids = list(latest)
     tests = {lead.id for lead in latest.values() if run.book.extraction.exclude.is_test_lead(lead)}
     received = run.deps.inbox.webhook_events_of(ids, to=when.heard)
@@ -302,11 +297,23 @@ def store_lead_page(session: Session, run: RunContext, page: LeadPage, when: Rea
 
 
 def _pass_over_reused(
-    session: Session, run: RunContext, reused: Collection[LeadId], when: ReadTimes, done: PullResult
+    session: Session, run: RunContext, reused: Sequence[tuple[Lead, LeadFacts]], when: ReadTimes
 ) -> None:
-    """Store of other leads under known ids only that they are others: the record is about those that had the ids."""
-    ledger = run.ledger
-    done.reused += leads.mark_reused(session, ledger.account, reused, run=ledger.run, seen_at=when.served)
+    """Store of other leads under known ids only that they are others: the record is about those that had the ids.
+
+    A refusal counts all the same: it may be the same person, whose creation was corrected.
+    """
+    ledger, ids = run.ledger, [lead.id for lead, _ in reused]
+    leads.mark_reused(session, ledger.account, ids, run=ledger.run, seen_at=when.served)
+    readings = [_make_storable_lead(run, lead, facts, when, (), excluded=False) for lead, facts in reused]
+    known = {facts.id: facts for _, facts in reused}
+    refused = ConsentAnswer.REFUSED
+    for signal, some in (
+        (ConsentSignalName.AD_USER_DATA, [one for one in readings if one.ad_user_data.answer is refused]),
+        (ConsentSignalName.AD_PERSONALIZATION, [one for one in readings if one.ad_personalization.answer is refused]),
+    ):
+        lead_writes.record_refusals(session, ledger.account, signal, [one.lead.id for one in some])
+        consents.record_consent_answers(session, ledger.account, some, known, read_at=when.served)
 
 
 def _make_storable_lead(
@@ -360,6 +367,7 @@ def _make_storable_lead(
         utm=utm_to_show(lead),
         excluded=excluded,
         reported_by=text_to_show(lead.fields.get(wanted.report_by)) if wanted.report_by else None,
+        contact_mark=_contact_mark(run, lead, [*clicks, *new_clicks]) if hashed_for else None,
     )
 
 
@@ -376,6 +384,15 @@ def _hash_contact(
         with ContainedFault(faults, _("contact data could not be hashed"), destination=destination):
             found[destination] = run.deps.sinks[destination].hash_contact(contact)
     return found
+
+
+def _contact_mark(run: RunContext, lead: Lead, clicks: Sequence[KnownClickId]) -> bytes | None:
+    """Return by what a lead is known again under another id, unless it is by a click, or no key for it lies apart."""
+    if run.ledger.place is None or click_marks(clicks):
+        return None
+    from connectors.contact import addresses_of  # noqa: PLC0415 - a night without leads does without it
+
+    return next(map(run.ledger.place.mark_contact, addresses_of(lead.contact)), None)
 
 
 # ── reading single leads ─────────────────────────────────────────────────────────────────────────

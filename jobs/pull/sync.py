@@ -277,7 +277,8 @@ class _NightReading(_ListReading):
                 is_fresh = place.full_read_at is not None and self.started - place.full_read_at <= FULL_READ_EVERY
                 filters = self.run.deps.sync_window.style is SyncMode.SINCE
                 since = place.since and place.since - self.run.deps.sync_window.overlap
-                place.pull_since = since if filters and is_fresh else None
+                # Who says that leads were deleted has the whole list show which.
+                place.pull_since = since if filters and is_fresh and not self.run.deps.accept_fewer else None
                 place.pull_started_at = None
                 place.moved, place.listed = False, 0
             return place.pull_since, place.resume
@@ -376,7 +377,7 @@ class _NightReading(_ListReading):
         asked = self.read(wanted)
         if asked.merged and not asked.as_asked:
             self.done.no_detail_pages = True
-        elif _is_half_gone(asked):
+        elif _is_half_gone(asked) and not self.run.deps.accept_fewer:
             self.done.suspicious = len(asked.deleted)
         elif self.done.is_absence_believed:
             self._detect_deleted(asked, wanted)
@@ -456,7 +457,9 @@ class _NightReading(_ListReading):
         """
         account = self.run.ledger.account
         with self.run.ledger.read_transaction() as session:
-            known = leads.newest_unread_leads(session, account, before=self.started, limit=SAMPLED)
+            # What the last whole list did not show is no news.
+            listed = reading_progress.get_cursor(session, account).full_read_at
+            known = leads.newest_unread_leads(session, account, since=listed, before=self.started, limit=SAMPLED)
         if len(known) < MANY:
             return
         asked = PastRefusedFetcher(self.run, self.done, self.until, self.started, self.ahead).read(known)
@@ -469,23 +472,24 @@ class _NightReading(_ListReading):
         """Record missing leads; those found missing a second time are planned, which cancels their open deliveries.
 
         Among `candidates` not asked for, the share missing is assumed to be the same as among those asked for. If too
-        many are missing, no deletion is believed.
+        many are missing, no deletion is believed; whoever says that they were deleted is believed at once.
         """
         if not asked.deleted:
             return
-        account, now = self.run.ledger.account, self.run.now()
+        account, now, is_told = self.run.ledger.account, self.run.now(), self.run.deps.accept_fewer
         with self.run.ledger.write_transaction() as session:
+            leads.mark_missing_from_list(session, account, asked.deleted, now=now)
             leads.record_merged_into(session, account, asked.deleted, asked.merged)
             with_open = leads.leads_with_open_deliveries(session, account)
             missing = len(with_open.intersection(asked.deleted))
             likely = missing * len(with_open.intersection(candidates)) / max(1, len(with_open.intersection(asked.ids)))
-            if likely >= MANY and likely > SHARE * len(with_open):
+            if likely >= MANY and likely > SHARE * len(with_open) and not is_told:
                 self.done.suspicious = missing
             else:
+                before = now if is_told else now - BELIEVED_AFTER
                 self.done.deleted += leads.mark_missing_as_deleted(
-                    session, account, asked.deleted, missing_before=now - BELIEVED_AFTER, now=now
+                    session, account, asked.deleted, missing_before=before, now=now
                 )
-            leads.mark_missing_from_list(session, account, asked.deleted, now=now)
 
 
 def _is_half_gone(asked: FetchedDetails) -> bool:

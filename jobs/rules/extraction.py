@@ -238,6 +238,8 @@ class StorableLead:
     """Whether the settings classify it as a test lead."""
     reported_by: str | None = None
     """The tidied value at `report.by`."""
+    contact_mark: bytes | None = None
+    """By which it is known again under another id if it has no click."""
 
 
 def read_consent(signal: ConsentSignalName, field: ConsentField | None, lead: Lead) -> ConsentReading:

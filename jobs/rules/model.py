@@ -115,6 +115,8 @@ class LeadFacts:
     """Whether it was deleted in Oplead."""
     reused: bool = False
     """Whether Oplead shows another lead under its id: what is on record is about the former one."""
+    contact_mark: bytes | None = None
+    """By which it is known again under another id if it has no click; see `jobs.rules.twins`."""
 
 
 @dataclass(frozen=True, slots=True)

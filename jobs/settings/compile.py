@@ -102,7 +102,10 @@ def extraction_digest(settings: Settings) -> str:
     fields = settings.oplead.fields
     # Named even where unset: leads stored before UTM fields were kept must be read again.
     utm = [fields.utm_source, fields.utm_medium, fields.utm_campaign]
-    return _sha256(read | {"named": _named_fields(settings), "utm": utm, "report_by": settings.report.by})
+    # Once a key lies at `forgotten`, leads are known again by it only if they were read since.
+    is_marked = settings.forgotten and any(one.audience == "all" for one in (*settings.google_ads, *settings.meta))
+    marked = {"marked": True} if is_marked else {}
+    return _sha256(read | {"named": _named_fields(settings), "utm": utm, "report_by": settings.report.by} | marked)
 
 
 def rules_digest(settings: Settings) -> str:

@@ -571,7 +571,7 @@ class Settings(Strict):
     state: Annotated[StateFile | StateDatabaseAddress | None, Field(exclude=True)] = None
     """`sqlite:///path`, or a reference to a PostgreSQL address; default: `ACCOUNT.db` beside the configuration file."""
     forgotten: ForgottenFile | None = None
-    """A file apart from the state and its server, by which whoever was forgotten stays so when a backup is restored."""
+    """A file apart from the state and its server, by which forgotten people and renumbered leads are known again."""
     clock: Address | None = None
     """A sandbox's clock; accepted only if every remote is on this machine."""
     oplead: OpleadSettings = OpleadSettings()

@@ -1,6 +1,8 @@
 """Lead ids that change: what was sent under the old ones is not counted again until a person says who is who."""
 
+import json
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
@@ -148,6 +150,69 @@ def test_few_renumbered_leads_hold_themselves_only(dated, renumbered):
 
     assert 0 == first
     assert both([*(f"L-{number}" for number in LEADS), "L-20"]) == sorted(dated.taken())
+
+
+@pytest.mark.parametrize("count", [2, 8])
+def test_forgotten_lead_is_named_in_no_incident(dated, count):
+    """Neither it nor the pair that gives it away; the others stay, and so does their number."""
+    renumber(dated, range(1, count + 1))
+    dated.clock.advance(dated.clock.now() + DAY)
+    dated.command("run")
+    pairs = [f"N-{number} (L-{number})".encode() for number in range(1, count + 1)]
+    state = dated.contents
+    assert all(any(pair in data for data in state().values()) for pair in pairs)
+
+    for lead in ("L-1", "N-2"):
+        code, _, _ = dated.command("forget", "--lead", lead)
+        assert 0 == code
+    left = [pair for pair in pairs if any(pair in data for data in state().values())]
+
+    assert pairs[2:] == left
+
+
+# ── neither click nor creation ───────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture
+def by_contact(company):
+    """A company whose leads have no click, and go out by their contact data; a second place is named."""
+    elsewhere = company.directory / "elsewhere"
+    elsewhere.mkdir()
+    company.settings["forgotten"] = str(elsewhere / "maison-test.forgotten")
+    company.settings["google_ads"] |= {"audience": "all", "contact_data": "attach"}
+    return company
+
+
+def without_click(company, number, **more):
+    """A lead with an appointment and a sale to send by contact data."""
+    return sold(company, number, **more) | {"leadData": {"externalID": "", "consent": "oui"}}
+
+
+def created(company, number, hours):
+    """The same lead as its CRM shows it after a move: under another id, created when it was moved."""
+    moved = without_click(company, number, created=company.CREATED + timedelta(hours=hours))
+    return moved | {"id": f"N-{number}"}
+
+
+def test_leads_whose_ids_and_creations_changed_are_held_by_their_contact_data(by_contact):
+    """The key lies outside the state; of the moment in which the first of them were created, somebody else is new."""
+    by_contact.serve(*(without_click(by_contact, number) for number in LEADS))
+    by_contact.night()
+    by_contact.later()
+    assert both(f"L-{number}" for number in LEADS) == sorted(by_contact.taken())
+    for number in LEADS:
+        by_contact.sandbox.oplead.delete_lead(f"L-{number}")
+        by_contact.serve(created(by_contact, number, hours=2))
+    by_contact.serve(without_click(by_contact, 20))
+
+    code = by_contact.later(DAY).exit_code
+    told, _, _ = by_contact.command("run", "--same-leads")
+    by_contact.later(DAY)
+
+    salt = json.loads(Path(by_contact.settings["forgotten"]).read_text())["salt"]
+    assert not any(salt.encode() in data for data in by_contact.contents().values())
+    assert (1, 0) == (code, told)
+    assert both([*(f"L-{number}" for number in LEADS), "L-20"]) == sorted(by_contact.taken())
 
 
 # ── two leads of one click ───────────────────────────────────────────────────────────────────────

@@ -118,7 +118,7 @@ def test_nothing_is_left_in_the_files_that_the_state_was_moved_from(company, who
 
 
 LATER_COLUMNS = (
-    *("lead.reused_in", "cursor.listed", "cursor.listed_whole"),
+    *("lead.contact_mark", "lead.reused_in", "cursor.listed", "cursor.listed_whole"),
     *("lease.restored_at", "lease.forgotten_place", "delivery.happened_after"),
 )
 """What was added since the state of an older version."""
@@ -129,6 +129,8 @@ def test_only_forgetting_writes_to_the_old_files(company):
     with closing(sqlite3.connect(company.state)) as connection, connection:
         for table in ("former_file", "lead_told_apart", "reported_lead"):
             connection.execute(f"DROP TABLE {table}")
+        for index in ("contact_mark", "created_at_marked"):
+            connection.execute(f"DROP INDEX ix_lead_account_{index}")
         for column in LATER_COLUMNS:
             table, name = column.split(".")
             connection.execute(f"ALTER TABLE {table} DROP COLUMN {name}")

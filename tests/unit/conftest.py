@@ -45,12 +45,14 @@ class Account:
         self.sync_window = REACH
         self.inbox = None
         """The file of the webhooks' inbox; None without webhooks."""
+        self.place = None
+        """The second place that remembers who was forgotten; None without one."""
         self._opened = ExitStack()
 
     @contextmanager
-    def hold(self, command="test"):
+    def hold(self, command="test", **more):
         """Hold the ledger for one run; at its end the inbox closes too."""
-        with self.state.hold(self.clock, command) as ledger, self._opened:
+        with self.state.hold(self.clock, command, place=self.place, **more) as ledger, self._opened:
             yield ledger
 
     def run(self, ledger, **more):
@@ -80,7 +82,7 @@ class Account:
                 apply_settings_to_ledger(session, self.book, now=self.clock.now())
                 mark_interrupted_in_doubt(session, ledger, now=run.now())
             read(run)
-            planned = plan(with_missing_value_guard(run))
+            planned = plan(with_missing_value_guard(run), shown_since=run.now())
             plan_adjustments(run)
             erase_unusable_personal_data(run)
             return planned

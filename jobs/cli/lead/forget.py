@@ -29,6 +29,7 @@ from jobs.ledger.retention.erasure import all_forgotten_leads, forgotten_among
 from jobs.ledger.runs import Ledger, finish_run
 from jobs.ledger.schema import FormerFile
 from jobs.ledger.storage.database import remove_stale_copies
+from jobs.ledger.storage.forgotten_place import read_forgotten_place
 from jobs.ledger.storage.state_file import explaining_errors
 from jobs.ledger.weekly_summaries import last_summary_dates
 from jobs.oplead_commands.context import parse_lead_id_argument
@@ -155,6 +156,16 @@ def _as_json(report: ForgetReport) -> dict[str, object]:
 # ── finding ──────────────────────────────────────────────────────────────────────────────────────
 
 
+def _marks_of(settings: Settings, contact: Contact) -> tuple[bytes, ...]:
+    """Return by what leads of a person that have no click would be known again, where a key for it lies apart."""
+    if settings.forgotten is None:
+        return ()
+    from connectors.contact import addresses_of  # noqa: PLC0415 - the numbering plans of the world are slow to load
+
+    place = read_forgotten_place(settings.forgotten, settings.account)
+    return tuple(map(place.mark_contact, addresses_of(contact)))
+
+
 @dataclass(frozen=True, slots=True)
 class _Finder:
     """Finds a person's leads in whatever holds something of them."""
@@ -163,6 +174,8 @@ class _Finder:
     lead: LeadId | None
     contact: Contact = field(repr=False)
     may_be_unknown: bool = False
+    marks: tuple[bytes, ...] = ()
+    """By which the person's leads without a click would be known again under other ids."""
 
     @classmethod
     def of(cls, settings: Settings, wanted: ForgetRequest) -> "_Finder":
@@ -178,13 +191,13 @@ class _Finder:
             raise UsageError(
                 _("this is no e-mail address, or no phone number: write a foreign number with its country code, +32…")
             )
-        return cls(settings.account, None, contact)
+        return cls(settings.account, None, contact, marks=_marks_of(settings, contact))
 
     def in_ledger(self, session: Session) -> list[LeadId]:
         """Return the leads by their id, or by the hashes held of them."""
         if self.lead is not None:
             return [self.lead]
-        return leads_of_person(session, self.account, identifiers_of_person(self.contact))
+        return leads_of_person(session, self.account, identifiers_of_person(self.contact), self.marks)
 
     def in_outbox(self, outbox: LeadCreationOutbox | None) -> dict[str, LeadId | None]:
         """Return the keys of leads created from here, and their ids where known."""

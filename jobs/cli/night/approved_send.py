@@ -336,7 +336,7 @@ class Backfill(_ApprovedSend):
         run = self.run_context(ledger)
         summary = begin_run(run)
         if self.request is None:
-            plan(with_missing_value_guard(run))
+            plan(with_missing_value_guard(run), shown_since=None)
             summary.pulled.complete = True
             return summary
         with show_progress() as watch, watch(NightStep.PULL, summary):

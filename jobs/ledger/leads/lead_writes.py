@@ -14,12 +14,22 @@ from jobs.ledger import bulk
 from jobs.ledger.leads import status_labels
 from jobs.ledger.schema import ClickIdRow, ContactHash, LeadRow, StatusChange, UnreadableLeadRow
 from jobs.rules.extraction import StorableLead
-from jobs.rules.model import Amount, UnreadableAmount
+from jobs.rules.model import Amount, ConsentAnswer, ConsentSignalName, UnreadableAmount
 
 _Values = dict[str, Any]
 _FORGET_HASHES = delete(bulk.table_of(ContactHash)).where(
     bulk.has_lead_among(col(ContactHash.account), col(ContactHash.lead))
 )
+_REFUSE = {
+    signal: update(bulk.table_of(LeadRow))
+    .where(
+        bulk.has_lead_among(col(LeadRow.account), col(LeadRow.id)),
+        bulk.table_of(LeadRow).c[signal] != ConsentAnswer.REFUSED,
+    )
+    # Without a digest, a lead is read whole once it is shown again as it was stored.
+    .values({signal: ConsentAnswer.REFUSED, "digest": "", "contact_mark": None, "to_plan": True})
+    for signal in ConsentSignalName
+}
 _FORGET_UNREADABLE = delete(bulk.table_of(UnreadableLeadRow)).where(
     bulk.has_lead_among(col(UnreadableLeadRow.account), col(UnreadableLeadRow.id))
 )
@@ -70,6 +80,12 @@ def store_lead_readings(
         bulk.add_rows(session, table, added)
 
 
+def record_refusals(session: Session, account: str, signal: ConsentSignalName, ids: Collection[LeadId]) -> None:
+    """Record that leads refuse, of which nothing else is stored, and erase all hashes of their contact data."""
+    bulk.change_rows(session, _REFUSE[signal], account, ids)
+    bulk.change_rows(session, _FORGET_HASHES, account, ids)
+
+
 def _lead(account: str, reading: StorableLead, seen_at: datetime) -> _Values:
     lead = reading.lead
     amounts = {path: _amount_text(amount) for path, amount in reading.amounts.items()}
@@ -96,6 +112,7 @@ def _lead(account: str, reading: StorableLead, seen_at: datetime) -> _Values:
         "to_plan": True,
         "to_correct": False,
         "excluded": reading.excluded,
+        "contact_mark": reading.contact_mark,
     }
 
 

@@ -28,6 +28,7 @@ from connectors.records import ClickIdKind, ContactIdentifierKind, DestinationId
 from jobs.ledger import bulk
 from jobs.ledger.leads import status_labels as labels_seen
 from jobs.ledger.schema import (
+    MARKED,
     WHOLE,
     BackfillPlace,
     ClickIdRow,
@@ -111,16 +112,25 @@ def record_detail_fetch(session: Session, account: str, ids: Collection[LeadId],
     _update(session, account, ids, asked_at=at)
 
 
-def mark_reused(session: Session, account: str, ids: Collection[LeadId], *, run: int, seen_at: datetime) -> int:
-    """Mark leads under whose ids another one is shown, flag them for planning, and return how many are new."""
+def mark_reused(session: Session, account: str, ids: Collection[LeadId], *, run: int, seen_at: datetime) -> None:
+    """Mark leads under whose ids another one is shown, and flag them for planning."""
     _update(session, account, ids, seen_at=seen_at, missing_since=None, merged_into=None)
-    return _update(session, account, ids, col(LeadRow.reused_in).is_(None), reused_in=run, to_plan=True)
+    _update(session, account, ids, col(LeadRow.reused_in).is_(None), reused_in=run, to_plan=True)
 
 
-def reused_in_one_run(session: Session, account: str) -> int:
-    """Return how many leads were found to be others in one run, at most, of those that no person knows of yet."""
-    counts = select(func.count()).where(LeadRow.account == account, col(LeadRow.reused_in) > 0)
-    return max(session.exec(counts.group_by(col(LeadRow.reused_in))), default=0)
+def count_reused(session: Session, account: str) -> dict[int, int]:
+    """Count the leads that are others now and that no person knows of yet, by the run that found them."""
+    counts = select(LeadRow.reused_in, func.count()).where(*_is_reused(account)).group_by(col(LeadRow.reused_in))
+    return {run or 0: count for run, count in session.exec(counts)}
+
+
+def first_reused(session: Session, account: str, *, limit: int) -> list[str]:
+    """Return the first of those leads."""
+    return list(session.exec(select(LeadRow.id).where(*_is_reused(account)).order_by(col(LeadRow.id)).limit(limit)))
+
+
+def _is_reused(account: str) -> tuple[ColumnElement[bool], ...]:
+    return col(LeadRow.account) == account, col(LeadRow.reused_in) > 0
 
 
 def accept_reused(session: Session, account: str) -> None:
@@ -318,9 +328,16 @@ def leads_worth_reading(session: Session, account: str, *, since: datetime, befo
     return _ids(session, account, _is_worth_reading(account, since), before > _READ_AT, order=_READ_AT)
 
 
-def newest_unread_leads(session: Session, account: str, *, before: datetime, limit: int) -> list[LeadId]:
-    """Return the newest leads unread since `before` and not marked deleted, whose number costs nothing more."""
+def newest_unread_leads(
+    session: Session, account: str, *, since: datetime | None, before: datetime, limit: int
+) -> list[LeadId]:
+    """Return the newest leads unread since `before`, but seen `since`, and not marked deleted.
+
+    How many there are costs nothing more.
+    """
     unread = select(LeadRow.id).where(LeadRow.account == account, col(LeadRow.deleted_at).is_(None), before > _READ_AT)
+    if since is not None:
+        unread = unread.where(col(LeadRow.seen_at) >= since)
     # By nothing else: an index has them in this order.
     return [LeadId(lead) for lead in session.exec(unread.order_by(col(LeadRow.created_at).desc()).limit(limit))]
 
@@ -412,7 +429,7 @@ _FACTS = sqlalchemy.select(
         bulk.table_of(LeadRow).c[name]
         for name in (
             *("id", "created_at", "seen_at", "fresh", "digest", "click_id_problem", "ad_user_data"),
-            *("ad_personalization", "facts", "excluded", "deleted_at", "reused_in"),
+            *("ad_personalization", "facts", "excluded", "deleted_at", "reused_in", "contact_mark"),
         )
     )
 ).where(_OF_LEADS)
@@ -451,7 +468,7 @@ def load_lead_facts(session: Session, account: str, ids: Collection[LeadId]) -> 
     found = {}
     for row in rows:
         lead, created_at, seen_at, fresh, digest, problem, user_data, personalization, *others = row
-        facts, excluded, deleted_at, reused_in = others
+        facts, excluded, deleted_at, reused_in, contact_mark = others
         kept = json.loads(facts)
         found[lead] = LeadFacts(
             id=lead,
@@ -470,6 +487,7 @@ def load_lead_facts(session: Session, account: str, ids: Collection[LeadId]) -> 
             excluded=excluded,
             deleted=deleted_at is not None,
             reused=reused_in is not None,
+            contact_mark=contact_mark,
         )
     return found
 
@@ -518,6 +536,12 @@ def erase_unusable_hashes_and_clicks(
         kinds[but.get(kind, clicks_before)].append(kind)
     for before, some in kinds.items():
         _erase_clicks(session, account, some, before=before)
+
+
+def erase_contact_marks(session: Session, account: str, *, created_before: datetime) -> None:
+    """Erase by what leads that were created before then would be known again."""
+    closed = (col(LeadRow.account) == account, col(LeadRow.created_at) < created_before, MARKED)
+    session.exec(update(LeadRow).where(*closed).values(contact_mark=None).execution_options(synchronize_session=False))
 
 
 def erase_unusable_hashes(session: Session, account: str, *, moved_in: int | None = None) -> None:

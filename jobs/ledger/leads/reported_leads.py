@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import bindparam, delete, select, update
+from sqlalchemy import ColumnElement, bindparam, delete, select, update
 from sqlmodel import Session, col
 
 from connectors.records import LeadId
@@ -35,7 +35,6 @@ _ON_RECORD = tuple(
     select(col(model.id)).where(bulk.has_lead_among(col(model.account), col(model.id)))
     for model in (LeadRow, ExcludedTestLead)
 )
-_TELL = update(_ROWS).where(_OF_LEADS).values(state=LookupState.TOLD.value)
 _DELETE = delete(_ROWS).where(_OF_LEADS)
 
 
@@ -67,17 +66,22 @@ def forget_read_leads(session: Session, account: str) -> None:
     session.connection().execute(delete(_ROWS).where(*of_account))
 
 
-def tell_missing_leads(session: Session, account: str) -> list[LeadId]:
+def untold_missing_leads(session: Session, account: str) -> list[LeadId]:
     """Return the leads that do not exist that nobody was told of yet; those that came on record are none of them."""
-    rows = select(col(ReportedLeadRow.lead)).where(
-        col(ReportedLeadRow.account) == account, col(ReportedLeadRow.state) == LookupState.MISSING
-    )
+    rows = select(col(ReportedLeadRow.lead)).where(*_is_untold(account))
     missing = [LeadId(lead) for lead in session.connection().scalars(rows)]
     found = leads_on_record(session, account, missing)
     delete_lookups(session, account, found)
-    told = [lead for lead in missing if lead not in found]
-    bulk.change_rows(session, _TELL, account, told)
-    return told
+    return [lead for lead in missing if lead not in found]
+
+
+def mark_missing_leads_told(session: Session, account: str) -> None:
+    """Record that somebody was told of every lead that does not exist."""
+    session.connection().execute(update(_ROWS).where(*_is_untold(account)).values(state=LookupState.TOLD.value))
+
+
+def _is_untold(account: str) -> tuple[ColumnElement[bool], ...]:
+    return col(ReportedLeadRow.account) == account, col(ReportedLeadRow.state) == LookupState.MISSING
 
 
 def leads_looked_up_before(session: Session, account: str, before: datetime) -> list[LeadId]:

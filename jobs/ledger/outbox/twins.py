@@ -7,18 +7,26 @@ from itertools import chain
 from typing import NamedTuple
 
 import sqlalchemy
-from sqlalchemy import func
+from sqlalchemy import func, union
 from sqlmodel import Session, col, select
 
 from connectors.records import LeadId
 from jobs.ledger import bulk
 from jobs.ledger.leads import leads
 from jobs.ledger.runs import Ledger
-from jobs.ledger.schema import ClickIdRow, Delivery, LeadRow, LeadToldApart, is_conversion, matches_delivery_kind
+from jobs.ledger.schema import (
+    ClickIdRow,
+    Delivery,
+    LeadRow,
+    LeadToldApart,
+    Transition,
+    is_conversion,
+    matches_delivery_kind,
+)
 from jobs.rules.delivery_state import COUNTING, SENT, DeliveryState
 from jobs.rules.model import LeadFacts
 from jobs.rules.reasons import Reason
-from jobs.rules.twins import OF_A_CLICK, ClickMark, click_marks, first_seen
+from jobs.rules.twins import OF_A_CLICK, ClickMark, click_marks, first_seen, may_be_one_person
 
 Place = tuple[str, str, str]
 """A lead, a conversion and a destination."""
@@ -45,7 +53,7 @@ def find_originals(
     """
     alike: defaultdict[str, set[LeadId]] = defaultdict(set)
     for other, lead in chain(
-        _of_same_click(session, account, facts), _of_same_creation(session, account, facts, shown_since)
+        _of_same_click(session, account, facts), _of_same_person(session, account, facts, shown_since)
     ):
         if lead != other:
             alike[other].add(lead)
@@ -71,24 +79,33 @@ def _of_same_click(session: Session, account: str, facts: Mapping[LeadId, LeadFa
         yield from ((other, lead) for lead in of_leads.get((kind, value), ()))
 
 
-def _of_same_creation(
+def _of_same_person(
     session: Session, account: str, facts: Mapping[LeadId, LeadFacts], shown_since: datetime
 ) -> Iterator[tuple[str, LeadId]]:
-    """Yield every lead that vanished before one of these, created in the same moment, was first seen, and that one.
+    """Yield every lead that vanished before one of these was first seen and may be its person's, and that one.
 
-    Neither has a click: by that, both would be known. No trace of contact data is needed or kept for it.
+    That is by its contact data, whose creation may have changed with its id; where those of either are not known, by
+    its creation in the same moment. Neither has a click: by that, both would be known.
     """
     created: defaultdict[datetime, list[LeadFacts]] = defaultdict(list)
+    marked: defaultdict[bytes, list[LeadFacts]] = defaultdict(list)
     for lead in (one for one in facts.values() if not click_marks(one.click_ids)):
         created[lead.created_at].append(lead)
-    vanished = select(LeadRow.id, LeadRow.created_at, LeadRow.seen_at).where(
+        if lead.contact_mark is not None:
+            marked[lead.contact_mark].append(lead)
+    # One index for each, as SQLite would use none for both.
+    mine = select(LeadRow.id).where(LeadRow.account == account)
+    is_alike = mine.where(col(LeadRow.created_at).in_(created)), mine.where(col(LeadRow.contact_mark).in_(marked))
+    vanished = select(LeadRow.id, LeadRow.created_at, LeadRow.contact_mark, LeadRow.seen_at).where(
         LeadRow.account == account,
-        col(LeadRow.created_at).in_(created),
+        col(LeadRow.id).in_(union(*is_alike) if marked else is_alike[0]),
         leads.has_vanished(account, shown_since),
         ~leads.has_related_row(ClickIdRow, account, col(ClickIdRow.kind).in_(OF_A_CLICK)),
     )
-    for other, created_at, seen_at in session.exec(vanished) if created else ():
-        yield from ((other, lead.id) for lead in created[created_at] if first_seen(lead) > seen_at)
+    for other, created_at, mark, seen_at in session.exec(vanished) if created else ():
+        for lead in chain(created.get(created_at, ()), marked.get(mark, ()) if mark else ()):
+            if first_seen(lead) > seen_at and may_be_one_person(lead.contact_mark, mark):
+                yield other, lead.id
 
 
 def _counted_and_vanished(account: str, shown_since: datetime) -> sqlalchemy.Select[str, str, str]:
@@ -105,7 +122,10 @@ def _counted_and_vanished(account: str, shown_since: datetime) -> sqlalchemy.Sel
 
 
 def originals_to_ask_for(session: Session, account: str, *, shown_since: datetime) -> list[LeadId]:
-    """Return the leads that only their own pages can tell to exist still, and whose twins are about to be judged."""
+    """Return the leads that only their own pages can tell to exist still, and whose twins are about to be judged.
+
+    Those whose twins are held already come last: somebody may have them back.
+    """
     wanted: dict[LeadId, None] = {}
     after: LeadId | None = None
     while ids := leads.leads_to_plan(session, account, limit=AT_ONCE, after=after):
@@ -113,9 +133,12 @@ def originals_to_ask_for(session: Session, account: str, *, shown_since: datetim
         found = find_originals(session, account, facts, shown_since=shown_since)
         if found:
             counting = _places_that_count(session, account, sorted({lead for lead, _, _ in found}))
-            wanted |= dict.fromkeys(found[place] for place in found.keys() - counting)
+            wanted |= dict.fromkeys(sorted(found[place] for place in found.keys() - counting))
         after = ids[-1]
-    return sorted(leads.not_asked_since(session, account, wanted, shown_since))
+    held = select(Delivery.detail).where(*_held(account)).distinct().order_by(col(Delivery.detail))
+    wanted |= dict.fromkeys(LeadId(original) for original in session.exec(held) if original)
+    unasked = set(leads.not_asked_since(session, account, wanted, shown_since))
+    return [one for one in wanted if one in unasked]
 
 
 def _places_that_count(session: Session, account: str, ids: Collection[str]) -> set[Place]:
@@ -130,14 +153,48 @@ class Twin(NamedTuple):
     original: str
 
 
-def count_twins(session: Session, account: str, destination: str) -> int:
-    """Count the conversions that are held at a destination as possible twins."""
-    return session.exec(select(func.count()).where(*_held(account), Delivery.destination == destination)).one()
+def count_twins(session: Session, account: str) -> dict[str, int]:
+    """Count the conversions that are held as possible twins, by destination."""
+    counts = select(Delivery.destination, func.count()).where(*_held(account)).group_by(col(Delivery.destination))
+    return dict(session.exec(counts).all())
 
 
-def twins_at(session: Session, account: str, destination: str, *, limit: int) -> list[Twin]:
-    """Return the first of the pairs of leads of which one is held at a destination."""
-    pairs = select(Delivery.lead, Delivery.detail).where(*_held(account), Delivery.destination == destination)
+class NewConversions(NamedTuple):
+    """What one run planned for a destination: the conversions that are held as possible twins, and the others."""
+
+    twins: int
+    others: int
+
+
+def most_twins_of_a_run(session: Session, account: str, destination: str) -> NewConversions:
+    """Return what that run planned which found most of the twins that are held at a destination."""
+    of_delivery = col(Transition.delivery) == col(Delivery.id)
+    twins, at = func.count(col(Delivery.id).distinct()), col(Delivery.destination) == destination
+    held = (
+        select(Transition.run, twins)
+        .join(Delivery, of_delivery)
+        .where(*_held(account), at, Transition.reason == Reason.POSSIBLE_TWIN)
+    )
+    found = session.exec(held.group_by(col(Transition.run)).order_by(twins.desc(), col(Transition.run)).limit(1)).one()
+    run, count = found
+    new = (
+        select(twins)
+        .select_from(Transition)
+        .join(Delivery, of_delivery)
+        .where(
+            Transition.run == run,
+            Transition.to_state == DeliveryState.PENDING,
+            col(Transition.from_state).is_distinct_from(DeliveryState.PENDING),
+            at,
+            matches_delivery_kind(corrections=False),
+        )
+    )
+    return NewConversions(count, session.exec(new).one())
+
+
+def twins_at(session: Session, account: str, destinations: Collection[str], *, limit: int) -> list[Twin]:
+    """Return the first of the pairs of leads of which one is held at these destinations."""
+    pairs = select(Delivery.lead, Delivery.detail).where(*_held(account), col(Delivery.destination).in_(destinations))
     rows = session.exec(pairs.distinct().order_by(col(Delivery.lead)).limit(limit))
     return [Twin(lead, original or "") for lead, original in rows]
 

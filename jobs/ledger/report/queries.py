@@ -11,7 +11,20 @@ from itertools import chain
 from typing import Any
 
 import sqlalchemy
-from sqlalchemy import BigInteger, ColumnElement, Float, Select, bindparam, case, cast, false, func, null, union_all
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Float,
+    Select,
+    bindparam,
+    case,
+    cast,
+    false,
+    func,
+    null,
+    or_,
+    union_all,
+)
 from sqlmodel import Session, col, select
 
 from connectors.records import ClickIdKind, LeadId
@@ -331,6 +344,11 @@ def conversions_qualified_since(session: Session, *runs: int, since: datetime) -
             Transition.to_state != DeliveryState.SKIPPED,
             # A delivery found to belong to another platform, or sent by other means, never qualified here.
             Delivery.state != DeliveryState.SKIPPED,
+            # Nor was what a person has released stopped: it only waited for that.
+            or_(
+                col(Transition.reason).is_distinct_from(Reason.POSSIBLE_TWIN),
+                col(Delivery.reason) == Reason.POSSIBLE_TWIN,
+            ),
             Transition.at >= since,
         )
         .order_by(col(Transition.id)),

@@ -6,6 +6,7 @@ the whole file, so that a process that dies leaves the one before or the one aft
 
 import errno
 import hashlib
+import hmac
 import json
 import os
 import secrets
@@ -59,6 +60,15 @@ class ForgottenPlace:
             return {}
         digests = {lead: self._digest(lead) for lead in leads}
         return {lead: self.days[digest] for lead, digest in digests.items() if digest in self.unmatched}
+
+    def mark_contact(self, address: str) -> bytes:
+        """Return what knows an e-mail address or a number again; without the salt, it says nothing of it.
+
+        Its first bytes say under which salt, and of which of the two it was made: see `jobs.rules.twins.COMPARED`.
+        """
+        kind = b"@" if "@" in address else b"+"
+        keyed = hmac.digest(self.salt.encode(), f"{self.account}\0{address}".encode(), "sha256")
+        return bytes.fromhex(self.identity)[:4] + kind + keyed[:16]
 
     def match(self, known: Mapping[LeadId, date]) -> None:
         """Learn which leads the ledger knows as forgotten; what is lacking here is remembered."""

@@ -87,7 +87,9 @@ INCIDENTS: Mapping[IncidentKind, IncidentTexts] = {
         (
             MessagePart("{why}."),
             NEW_LINE,
-            MessagePart(N_("Check it with `oplead-sync run --dry-run`. If it is wrong, fix the settings.")),
+            MessagePart(
+                N_("Check it with `oplead-sync run --dry-run`. If it is wrong, fix the settings."), lacking="ids"
+            ),
         ),
     ),
     IncidentKind.IN_DOUBT: IncidentTexts(

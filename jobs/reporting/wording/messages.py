@@ -231,46 +231,60 @@ MESSAGES: Mapping[MessageKind, tuple[MessagePart, ...]] = {
     MessageKind.IDS_CHANGED: (
         MessagePart(
             N_(
-                "{count} new conversion is held, and all else that is due there: its lead looks like one that counted "
-                "already, whose id has vanished from Oplead: {pairs}. Are they the same leads under new ids? Then run "
-                "`run --same-leads`; if they are others, `run --other-leads`",
-                "{count} new conversions are held, and all else that is due there: their leads look like some that "
-                "counted already, whose ids have vanished from Oplead: {pairs}. Are they the same leads under new ids? "
-                "Then run `run --same-leads`; if they are others, `run --other-leads`",
+                "{count} new conversion is held, and nothing else goes there: its lead looks like one that has already "
+                "counted, whose id has vanished from Oplead: {pairs}. If it is the same lead under a new id, run `run "
+                "--same-leads`; if it is another, `run --other-leads`",
+                "{count} new conversions are held, and nothing else goes there: their leads look like some that have "
+                "already counted, whose ids have vanished from Oplead: {pairs}. If they are the same leads under new "
+                "ids, run `run --same-leads`; if they are others, `run --other-leads`",
             )
         ),
     ),
     MessageKind.POSSIBLE_TWINS: (
         MessagePart(
             N_(
-                "{count} new conversion is held: its lead looks like one that counted already, whose id has vanished "
-                "from Oplead: {pairs}. Are they the same lead under a new id? Then run `run --same-leads`; if they are "
-                "others, `run --other-leads`",
-                "{count} new conversions are held: their leads look like some that counted already, whose ids have "
-                "vanished from Oplead: {pairs}. Are they the same leads under new ids? Then run `run --same-leads`; if "
-                "they are others, `run --other-leads`",
+                "{count} new conversion is held: its lead looks like one that has already counted, whose id has "
+                "vanished from Oplead: {pairs}. If it is the same lead under a new id, run `run --same-leads`; if it "
+                "is another, `run --other-leads`",
+                "{count} new conversions are held: their leads look like some that have already counted, whose ids "
+                "have vanished from Oplead: {pairs}. If they are the same leads under new ids, run `run --same-leads`; "
+                "if they are others, `run --other-leads`",
             )
         ),
     ),
     MessageKind.REUSED_IDS: (
         MessagePart(
             N_(
+                "Oplead shows another lead under the id of {count} lead on record, created more than 30 days apart "
+                "({leads}): nothing of it is stored or sent. If it is the same lead, run `run --same-leads`; if "
+                "another has its id now, `run --other-leads`",
+                "Oplead shows other leads under the ids of {count} leads on record, created more than 30 days apart "
+                "({leads}): nothing of them is stored or sent. If they are the same leads, run `run --same-leads`; if "
+                "others have their ids now, `run --other-leads`",
+            ),
+            given="leads",
+        ),
+        MessagePart(
+            N_(
                 "Oplead shows another lead under the id of {count} lead on record, created more than 30 days apart: "
-                "nothing of it is stored or sent. `status` and `explain` show which",
+                "nothing of it is stored or sent. If it is the same lead, run `run --same-leads`; if another has "
+                "its id now, `run --other-leads`",
                 "Oplead shows other leads under the ids of {count} leads on record, created more than 30 days apart: "
-                "nothing of them is stored or sent. `status` and `explain` show which",
-            )
+                "nothing of them is stored or sent. If they are the same leads, run `run --same-leads`; if others have "
+                "their ids now, `run --other-leads`",
+            ),
+            lacking="leads",
         ),
     ),
     MessageKind.REUSED_HELD: (
         MessagePart(
             N_(
-                "the creation of {count} lead moved by more than 30 days in one night: what is due is held. Is "
-                "`oplead.fields.created_at` right, or are day and month exchanged? If it is the same lead, run `run "
-                "--same-leads`; if another one has its id now, `run --other-leads`",
-                "the creation of {count} leads moved by more than 30 days in one night: what is due is held. Is "
-                "`oplead.fields.created_at` right, or are day and month exchanged? If they are the same leads, run "
-                "`run --same-leads`; if others have their ids now, `run --other-leads`",
+                "the creation of {count} lead moved by more than 30 days in one night: nothing goes out until you "
+                "answer. Is `oplead.fields.created_at` right, or are day and month exchanged? If it is the same lead, "
+                "run `run --same-leads`; if another one has its id now, `run --other-leads`",
+                "the creation of {count} leads moved by more than 30 days in one night: nothing goes out until you "
+                "answer. Is `oplead.fields.created_at` right, or are day and month exchanged? If they are the same "
+                "leads, run `run --same-leads`; if others have their ids now, `run --other-leads`",
             )
         ),
     ),
@@ -432,8 +446,10 @@ MESSAGES: Mapping[MessageKind, tuple[MessagePart, ...]] = {
     MessageKind.SUSPICIOUSLY_MISSING: (
         MessagePart(
             N_(
-                "{count} lead is no longer there: does the key still see every lead?",
-                "{count} leads are no longer there: does the key still see every lead?",
+                "{count} lead is no longer there: does the key (oplead.token) still see every lead? If it was really "
+                "deleted, say so once by `oplead-sync run --accept-fewer`",
+                "{count} leads are no longer there: does the key (oplead.token) still see every lead? If they were "
+                "really deleted, say so once by `oplead-sync run --accept-fewer`",
             )
         ),
     ),
@@ -552,8 +568,8 @@ FINDING_TITLES: Mapping[MessageKind, str] = {
     MessageKind.UNKNOWN_WEBHOOKS: N_("Webhooks that are not understood"),
     MessageKind.REPORTED_MISSING: N_("Leads that webhooks reported do not exist"),
     MessageKind.FEWER_LEADS: N_("Oplead shows far fewer leads than before"),
-    MessageKind.REUSED_IDS: N_("Ids that another lead has now"),
-    MessageKind.POSSIBLE_TWINS: N_("Leads that may be others under new ids"),
+    MessageKind.REUSED_IDS: N_("Ids now used by other leads"),
+    MessageKind.POSSIBLE_TWINS: N_("Known leads under new ids?"),
     MessageKind.HELD_AFTER_RESTORE: N_("Held since the state was restored"),
     MessageKind.FAULTS: N_("Parts of a run failed"),
     MessageKind.UNDECIDED_LEADS: N_("Leads that may or may not be in Oplead"),

@@ -21,8 +21,9 @@ from connectors.sandbox.oplead.server import ADMIN_KEY
 from connectors.sandbox.platform import FaultKind, PlannedFault
 from connectors.sandbox.population.company import paris_wall_time
 from connectors.sandbox.sandbox import KEY_FILE, Sandbox
+from jobs.cli.night.account_hold import hold_account_for_run
 from jobs.ledger import schema
-from jobs.ledger.runs import finish_run, open_locked_ledger
+from jobs.ledger.runs import finish_run
 from jobs.ledger.storage.lock import lock_path
 from jobs.ledger.storage.postgresql_state import PostgresqlState
 from jobs.ledger.storage.sqlite_state import SqliteState
@@ -367,7 +368,7 @@ class Company:
             open_clock(settings) as clock,
             quick.clock_at_hand(clock, self.clock),
             open_connectors(settings, clock) as (book, deps),
-            open_locked_ledger(self.ledger, settings.account, "run", now=clock.now()) as ledger,
+            hold_account_for_run(settings, self.ledger, "run", clock) as ledger,
         ):
             summary = run_night(
                 RunContext(ledger, book, replace(deps, jitter=lambda: 0.5, accept_volume=accept_volume))

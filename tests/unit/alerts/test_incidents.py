@@ -16,7 +16,7 @@ from jobs.alerts.incidents import (
 from jobs.ledger.incidents import _ID
 from jobs.ledger.nights import NightNumbers
 from jobs.ledger.report.queries import QualifiedConversion
-from jobs.plan.planner import TwinsHeld
+from jobs.plan.twin_guard import DoubtfulIds
 from jobs.plan.volume_guard import ExcessVolume
 from jobs.reporting.sentences import incident_notice
 from jobs.reporting.wording.messages import FINDING_TITLES
@@ -483,7 +483,7 @@ def test_each_finding_has_a_notice_that_names_its_status_or_count(kind):
         "structures": ("a",),
         "errors": ("E",),
     }
-    names_leads = kind in (MessageKind.PUT_OFF, MessageKind.REPORTED_MISSING)
+    names_leads = kind in (MessageKind.PUT_OFF, MessageKind.REPORTED_MISSING, MessageKind.REUSED_IDS)
     values |= {"leads": ("L-1", "L-2")} if names_leads else {"pairs": ("N-1 (L-1)",)}
     night = facts()
     night.summary.review.renames = [Message(kind, values)]
@@ -499,9 +499,11 @@ def test_every_alarm_of_a_night_has_an_incident():
     night.summary.put_off = ["L-1"]
     night.summary.pulled.suspicious = 7
     night.summary.pulled.webhooks.damaged, night.summary.pulled.webhooks.missing = 1, ["L-9"]
-    night.summary.pulled.reused, night.summary.held_after_restore = 1, 1
+    night.summary.held_after_restore = 1
     night.summary.pulled.faults = ["KeyError"]
-    night.summary.planned.twins[TwinsHeld(GOOGLE.destination, "N-1", "L-1")] = 1
+    twins = Message(MessageKind.POSSIBLE_TWINS, {"count": 1, "pairs": ("N-1 (L-1)",)})
+    reused = Message(MessageKind.REUSED_IDS, {"count": 1, "leads": ("L-2",)})
+    night.summary.doubtful_ids = DoubtfulIds(told=(twins, reused))
     night.summary.review.unreadable, night.summary.review.labels = 2, [LabelCount("Vendu", 3, 2)]
     incidents = list(detect_incidents(night, WHEN))
 

@@ -8,6 +8,7 @@ from functools import partial
 import pytest
 from sqlmodel import select
 
+from connectors.crm import CrmEventKind, ReceivedEvent, WebhookEvent
 from connectors.errors import Misconfigured
 from connectors.language import Language, using_language
 from connectors.records import Outcome, OutcomeClass
@@ -20,6 +21,7 @@ from jobs.reporting.sentences import recorded_notice
 from jobs.rules.incident import IncidentId, IncidentKind
 from jobs.rules.reasons import AnomalyIdentity, AnomalyKind, DestinationScope
 from jobs.settings.schema import NotificationThresholds
+from jobs.webhooks.file_inbox import WebhookInboxFile
 from tests import fakes
 from tests.builders import PARIS, TARGET, WON, changed, from_field, lead, route, rulebook
 from tests.fakes import FakeSink
@@ -484,6 +486,22 @@ def test_recorded_incident_keeps_when_it_was_first_seen(told):
     (row,) = [row for row in told.account.rows(IncidentRow) if incident_from_row(row).id.kind is IncidentKind.STOPPED]
 
     assert (third, third, None) == (row.first_seen_at, row.notified_at, row.cleared_at)
+
+
+def test_reported_lead_that_does_not_exist_is_told_once_though_the_first_night_dies(told, tmp_path):
+    """By the night that opens the incident, and by no later one."""
+    account = told.account
+    account.inbox = tmp_path / "inbox.db"
+    inbox = WebhookInboxFile(account.inbox).open_inbox_for_writing()
+    event = WebhookEvent(CrmEventKind.STATUS_CHANGE, "X-99")
+    inbox.append_events([ReceivedEvent(event, account.clock.now(), "digest", is_unique=True)])
+    inbox.close()
+    account.night()
+    account.clock.time += timedelta(hours=1)
+    codes = [told.night().exit_code for _ in range(3)]
+
+    assert [1, 0, 0] == codes
+    assert 1 == len(told.inbox.messages)
 
 
 def test_notice_contains_no_personal_data(told):

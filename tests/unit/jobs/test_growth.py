@@ -323,7 +323,7 @@ def _parts(account):
         count("pull", lambda: _pull(start, summary))
         run = count("guard", lambda: with_missing_value_guard(start))
         book = run.book
-        summary.planned = count("plan", lambda: plan(run))
+        summary.planned = count("plan", lambda: plan(run, shown_since=summary.pulled.shown_since))
         count("correct", lambda: plan_adjustments(run))
         count("erase", lambda: erase_unusable_personal_data(run))
         count("hold", lambda: hold_excess_volume(run, now=clock.now()))

@@ -443,7 +443,7 @@ def test_planned_leads_are_checked_only_if_a_conversion_was_accepted(sold):
     with account.hold() as ledger:
         run = account.run(ledger)
         read(run)
-        plan(run)
+        plan(run, shown_since=run.now())
 
     assert {"L-1": True, "L-2": False} == {row.id: row.to_correct for row in account.rows(LeadRow)}
 

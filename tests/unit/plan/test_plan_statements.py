@@ -67,7 +67,7 @@ def _night(account, send):
         run = account.run(ledger)
         read(run)
         return [
-            statements(ledger, lambda: plan(run)),
+            statements(ledger, lambda: plan(run, shown_since=run.now())),
             statements(ledger, lambda: plan_adjustments(run)),
             statements(ledger, lambda: send(SendingOptions(run, account.clock.now()))),
         ]

@@ -1,5 +1,6 @@
 """A conversion that counted under an id that has vanished is held back, however leads are read."""
 
+import hashlib
 from dataclasses import replace
 from datetime import timedelta
 
@@ -7,13 +8,15 @@ import pytest
 
 from connectors.errors import Transient
 from connectors.records import ClickId, ClickIdKind, Contact, Moment, StatusEntry
+from jobs.ledger.schema import LeadRow
+from jobs.ledger.storage.forgotten_place import ForgottenPlace
 from jobs.nightly import RenamedIdError, run_night
 from jobs.rules.extraction import erased_click_id_hash
 from jobs.rules.reasons import DestinationScope
 from jobs.rules.twins import click_marks, have_ids_changed
 from jobs.run_context import RunReadingScope, SyncMode, TwinAnswer
-from tests.builders import GOOGLE, REACH, attention, click, from_field, lead, route, rulebook
-from tests.fakes import NIGHT
+from tests.builders import ACCOUNT, CREATED, GOOGLE, REACH, attention, click, from_field, lead, route, rulebook
+from tests.fakes import LIMITS, NIGHT, Crash, crash_before
 
 DAY = timedelta(days=1)
 SHARED = (ClickId(ClickIdKind.GCLID, "gclid-shared"),)
@@ -69,14 +72,14 @@ def reading(account, request):
 
 
 def test_lead_under_a_new_id_is_held(reading):
-    """The night that first sees it names both ids, and the next ones no more."""
+    """Each night names both ids until somebody says which they are."""
     reading.source.delete("L-1")
     reading.put(updated("N-1", reading))
     first, second = night(reading), night(reading)
 
     assert HELD == stands(reading, "N-1")
-    assert (1, 0) == (first.exit_code, second.exit_code)
-    assert "N-1 (L-1)" in attention(first)[0]
+    assert (1, 1) == (first.exit_code, second.exit_code)
+    assert "N-1 (L-1)" in attention(second)[0]
     assert 1 == sum(reading.sink.counted.values())
 
 
@@ -113,7 +116,7 @@ def test_interrupted_reading_concludes_nothing(account):
     account.source.fails[1] = Transient("cut")
     summary = night(account)
 
-    assert (3, HELD) == (summary.exit_code, stands(account, "L-2"))
+    assert (3, False) == (summary.exit_code, "L-2" in account.states)
     night(account)
     assert "submitted" == account.states["L-2"]
 
@@ -182,6 +185,111 @@ def test_lead_that_was_there_before_the_other_vanished_is_no_twin_by_creation(ac
     assert "submitted" == account.states["L-2"]
 
 
+@pytest.fixture
+def keyed(account, tmp_path):
+    """An account by contact data alone, for which a key lies outside the state, whose first lead was sent."""
+    account.book = rulebook(route(contact_only=True, attach_contact=True))
+    account.place = ForgottenPlace(tmp_path / "place", ACCOUNT, "salt", is_rehearsal=True)
+    account.put(by_contact("L-1"))
+    night(account)
+    assert "submitted" == account.states["L-1"]
+    return account
+
+
+def marks(account):
+    """The leads that would be known again by their contact data."""
+    return {row.id for row in account.rows(LeadRow) if row.contact_mark is not None}
+
+
+PIERRE = Contact(emails=("pierre@example.org",))
+
+
+@pytest.mark.parametrize(
+    "contact",
+    [Contact(emails=("maelle@example.org",)), Contact(emails=(" Maelle@Example.org ",), phones=("06 12 34 56 78",))],
+)
+def test_lead_whose_creation_changed_with_its_id_is_known_by_its_contact_data(keyed, contact):
+    """However they are typed."""
+    keyed.source.delete("L-1")
+    keyed.put(by_contact("N-1", created_at=CREATED + timedelta(hours=5), contact=contact))
+    night(keyed)
+
+    assert HELD == stands(keyed, "N-1")
+
+
+def test_two_people_of_one_moment_are_two_leads(keyed):
+    """Their contact data tell them apart, where both are known."""
+    keyed.source.delete("L-1")
+    keyed.put(by_contact("N-1", contact=PIERRE))
+    night(keyed)
+
+    assert "submitted" == keyed.states["N-1"]
+
+
+def test_person_who_asks_again_counts_while_the_first_lead_exists(keyed):
+    """Only an id that has vanished makes a twin."""
+    keyed.put(by_contact("L-2", created_at=CREATED + DAY))
+    night(keyed)
+
+    assert "submitted" == keyed.states["L-2"]
+
+
+def test_marks_under_two_keys_tell_nobody_apart(keyed):
+    """The place was lost, and begun anew: the creation tells, as without one."""
+    keyed.source.delete("L-1")
+    keyed.place = ForgottenPlace(keyed.place.path, ACCOUNT, "another salt", is_rehearsal=True)
+    keyed.put(by_contact("N-1", contact=PIERRE))
+    with keyed.hold(restored=True):
+        pass
+    night(keyed)
+
+    assert HELD == stands(keyed, "N-1")
+
+
+def test_only_leads_without_a_click_are_marked(keyed):
+    """A click tells; and nothing is kept of whoever may not be sent by contact data."""
+    no = {"fields": {"consent": "non"}}
+    keyed.put(by_contact("L-2", click_ids=SHARED), by_contact("L-3", contact=Contact()), by_contact("L-4", **no))
+    night(keyed)
+
+    assert {"L-1"} == marks(keyed)
+
+
+def test_nobody_is_marked_where_no_key_lies_outside_the_state(known_by_contact):
+    """A hash whose key lies beside it would say who its person is."""
+    assert set() == marks(known_by_contact)
+
+
+def test_mark_goes_with_consent(keyed):
+    """As all that is kept of contact data."""
+    keyed.put(by_contact("L-1", fields={"consent": "non"}))
+    night(keyed)
+
+    assert set() == marks(keyed)
+
+
+@pytest.mark.parametrize("has_place", [True, False])
+def test_mark_goes_when_the_click_window_has_closed(keyed, has_place):
+    """Also where the settings name no place any more."""
+    keyed.clock.time = CREATED + LIMITS.click_window - timedelta(hours=1) - DAY
+    night(keyed)
+    assert {"L-1"} == marks(keyed)
+    keyed.place = keyed.place if has_place else None
+    night(keyed)
+
+    assert set() == marks(keyed)
+
+
+def test_mark_says_nothing_without_its_key(keyed):
+    """Neither the state nor any hash that anybody could reckon from an address has it."""
+    (mark,) = (row.contact_mark for row in keyed.rows(LeadRow))
+
+    assert hashlib.sha256(b"maelle@example.org").digest()[:8] not in mark
+    assert ForgottenPlace(keyed.place.path, ACCOUNT, "guessed").mark_contact("maelle@example.org") != mark
+    assert ForgottenPlace(keyed.place.path, "another", "salt").mark_contact("maelle@example.org") != mark
+    assert keyed.place.mark_contact("maelle@example.org") == mark
+
+
 # ── what a person says ───────────────────────────────────────────────────────────────────────────
 
 
@@ -208,6 +316,71 @@ def test_whole_destination_is_held(renumbered):
     assert 6 == sum(renumbered.sink.counted.values())
 
 
+def test_five_old_twins_hold_nothing_else(account):
+    """One lead a night is merged into another with its click: each is held, and what is new beside them goes out."""
+    clicks = {number: (ClickId(ClickIdKind.GCLID, f"gclid-{number}"),) for number in range(5)}
+    account.put(*(lead(f"L-{number}", click_ids=one) for number, one in clicks.items()))
+    night(account)
+    for number, one in clicks.items():
+        account.source.delete(f"L-{number}")
+        account.put(lead(f"N-{number}", click_ids=one), *(lead(f"X-{number}-{other}") for other in range(3)))
+        night(account)
+    account.put(lead("X-last"))
+    last = night(account)
+
+    assert [HELD] * 5 == [stands(account, f"N-{number}") for number in clicks]
+    assert "submitted" == account.states["X-last"]
+    assert "5 new conversions are held" in attention(last)[0]
+
+
+def test_destination_stays_held_however_much_waits_there(renumbered):
+    """What one night found is not diluted by what is held since."""
+    night(renumbered)
+    renumbered.put(*(lead(f"X-{number}") for number in range(2, 60)))
+    summary = night(renumbered)
+
+    assert (1, {"pending"}) == (summary.exit_code, {renumbered.states[f"X-{number}"] for number in range(2, 60)})
+
+
+def test_twin_that_a_crash_left_untold_is_told(account):
+    """It was held before the run that found it died."""
+    account.put(lead("L-1", click_ids=SHARED))
+    night(account)
+    account.source.delete("L-1")
+    account.put(lead("N-1", click_ids=SHARED), lead("X-1"))
+    account.sink.script.append(crash_before)
+    with pytest.raises(Crash):
+        night(account)
+    summary = night(account)
+
+    assert HELD == stands(account, "N-1")
+    assert (1, True) == (summary.exit_code, "N-1 (L-1)" in attention(summary)[0])
+
+
+@pytest.mark.parametrize("style", list(SyncMode))
+@pytest.mark.parametrize("is_down", [False, True])
+def test_run_that_reads_no_list_takes_nobody_for_gone(account, style, is_down):
+    """A conversion that falls due then waits for a night, which sends it: both leads exist."""
+    account.sync_window = replace(REACH, style=style)
+    account.source.filters = style is SyncMode.SINCE
+    account.put(lead("L-1", click_ids=SHARED))
+    night(account)
+    ahead = account.clock.now() + DAY + timedelta(hours=3)
+    account.put(updated("L-2", account, history=(StatusEntry("Gagné", Moment(ahead)),)))
+    night(account)
+    account.clock.time += timedelta(hours=6)
+    account.source.fails = dict.fromkeys(range(9), Transient("cut")) if is_down else {}
+    with account.hold() as ledger:
+        reading = RunReadingScope.EVERYTHING if is_down else RunReadingScope.NOTHING
+        summary = run_night(account.run(ledger), reading=reading)
+    account.source.fails = {}
+
+    assert [] == [said for said in attention(summary) if "vanished" in said]
+    assert "possible_twin" != account.reasons.get("L-2")
+    night(account)
+    assert "submitted" == account.states["L-2"]
+
+
 def test_volume_accepted_says_nothing_of_twins(renumbered):
     """Each question has its own answer."""
     summary = night(renumbered, accept_volume=True)
@@ -227,6 +400,30 @@ def test_answer_holds_for_good(renumbered, answer, counted):
 
     assert (0, 0) == (told.exit_code, after.exit_code)
     assert counted == sum(renumbered.sink.counted.values())
+
+
+@pytest.mark.parametrize(("answer", "counted"), [(TwinAnswer.SAME, 6), (TwinAnswer.OTHER, 12)])
+def test_answer_is_about_all_leads_where_oplead_shows_only_changed_ones(account, answer, counted):
+    """A move changes no lead, so that a filtered list shows none of it: the run that is told reads all there is."""
+    account.sync_window = replace(REACH, style=SyncMode.SINCE)
+    account.source.filters = True
+    account.put(*(lead(f"L-{number}", updated_at=CREATED) for number in range(6)))
+    night(account)
+    for number in range(6):
+        account.source.delete(f"L-{number}")
+        account.put(replace(lead(f"L-{number}", updated_at=CREATED), id=f"N-{number}"))
+    account.put(replace(account.source.leads["N-0"], updated_at=account.clock.now()))
+    night(account)
+    assert ["N-0"] == [name for name, reason in account.reasons.items() if reason == "possible_twin"]
+
+    told = night(account, twins=answer)
+    for _ in range(8):
+        account.clock.time += DAY
+        after = account.night()
+
+    assert [] == attention(told)
+    assert (0, 0) == (told.exit_code, after.exit_code)
+    assert counted == sum(account.sink.counted.values())
 
 
 def test_what_only_waits_under_the_old_id_is_not_settled(account):

@@ -1,10 +1,14 @@
 """A person is found by whatever hash is still held, as each platform makes it."""
 
+from pathlib import Path
+
 import pytest
 
+from connectors.contact import addresses_of
 from connectors.records import Contact, ContactIdentifierKind
-from jobs.ledger.schema import ContactHash, DedupKey
-from jobs.privacy.find import leads_of_person
+from jobs.ledger.schema import ContactHash, DedupKey, LeadRow
+from jobs.ledger.storage.forgotten_place import ForgottenPlace
+from jobs.privacy.find import leads_of_person, leads_sharing_marks
 from jobs.rules.eligibility import person_dedup_key
 from jobs.wiring.account import identifiers_of_person
 from tests.builders import ACCOUNT, lead
@@ -70,3 +74,15 @@ def test_nobody_is_found_by_another_persons_hash(account):
     row = ContactHash(account=ACCOUNT, lead="L-1", destination="google_ads", kind="EMAIL", sha256="0" * 64)
 
     assert [] == find(account, row)
+
+
+def test_leads_without_a_click_are_found_by_their_marks(account):
+    """Made under the key of the second place; whoever shares one is named before either is forgotten."""
+    mark = ForgottenPlace(Path("place"), ACCOUNT, "salt").mark_contact
+    with account.hold() as ledger, ledger.write_transaction() as session:
+        for name, address in (("L-1", "jeanne.martin@gmail.com"), ("L-2", "+33612345678"), ("L-3", "+33612345678")):
+            session.get_one(LeadRow, (ACCOUNT, name)).contact_mark = mark(address)
+        session.flush()
+
+        assert ["L-1", "L-2", "L-3"] == leads_of_person(session, ACCOUNT, (), list(map(mark, addresses_of(TYPED))))
+        assert ["L-3"] == leads_sharing_marks(session, ACCOUNT, ["L-2"])

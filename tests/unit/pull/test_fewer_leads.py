@@ -136,6 +136,27 @@ def test_narrower_key_is_noticed_where_the_list_is_filtered(filtered):
     assert {None} == {row.deleted_at for row in filtered.rows(LeadRow)}
 
 
+@pytest.mark.parametrize("consent", ["bof", "oui"])
+@pytest.mark.parametrize("style", [SyncMode.SINCE, SyncMode.DETAILS])
+def test_leads_that_are_no_longer_there_are_told_until_a_human_accepts_it(account, style, consent):
+    """In the night of the answer and after it, nothing is told, however leads are read."""
+    account.sync_window = replace(REACH, style=style)
+    account.source.filters = style is SyncMode.SINCE
+    account.put(*(lead(name, fields={"consent": consent}) for name in NAMES))
+    night(account, 0 * DAY)
+    night(account, 4 * DAY)
+    account.source.put(changed(account.source.leads["L-29"], updated_at=NIGHT + 5 * DAY))
+    account.source.delete(*NAMES[11:26])
+    told = [night(account), night(account)]
+    account.clock.time += DAY
+    with account.hold() as ledger:
+        accepted = run_night(account.run(ledger, accept_fewer=True))
+    later = [night(account), night(account), night(account)]
+
+    assert [1, 1] == [one.exit_code for one in told]
+    assert [0] * 4 == [len(incidents(one)) for one in (accepted, *later)]
+
+
 def test_sample_of_a_key_that_sees_all_says_nothing(filtered):
     """As many are read each night."""
     summaries = [night(filtered), night(filtered)]

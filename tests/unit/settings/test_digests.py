@@ -62,6 +62,15 @@ def test_both_digests_change_with_the_tax_setting(digests):
     assert [False, False] == [one == other for one, other in zip(included, excluded, strict=True)]
 
 
+@pytest.mark.parametrize(("audience", "is_read_anew"), [("all", True), ("attributed", False)])
+def test_leads_are_read_anew_once_a_key_for_their_contact_data_lies_apart(digests, audience, is_read_anew):
+    """Only where contact data go out without a click id, which a lead is otherwise known by."""
+    google = {"google_ads": f"{{ customer_id: 123-456-7890, credentials: key.json, audience: {audience} }}"}
+    before, after = digests(**google), digests(**google, forgotten="/mnt/elsewhere/place")
+
+    assert (is_read_anew, False) == (before[0] != after[0], before[1] != after[1])
+
+
 def test_the_order_of_listed_values_does_not_change_the_digest(digests):
     """A reordered list must not cause a full read of thousands of leads."""
     where = "{{ id: sale, stage: won, where: {{ canal: {} }}, google_ads: {{ conversion_action: 12 }} }}"

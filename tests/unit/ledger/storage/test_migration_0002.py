@@ -7,7 +7,7 @@ from jobs.ledger.storage.database import open_engine
 from tests.unit.ledger.storage.test_migrations import REWORDED, contents, make
 
 UTM = {"utm_source": None, "utm_medium": None, "utm_campaign": None}
-LATER = {"reused_in": None}
+LATER = {"reused_in": None, "contact_mark": None}
 
 
 def test_leads_of_the_first_revision_get_empty_utm_fields(tmp_path):

@@ -715,6 +715,7 @@ ALTER TABLE lease DROP COLUMN restored_at;
 ALTER TABLE cursor DROP COLUMN listed_whole;
 ALTER TABLE cursor DROP COLUMN listed;
 DROP TABLE lead_told_apart;
+ALTER TABLE lead DROP COLUMN contact_mark;
 ALTER TABLE lead DROP COLUMN reused_in;
 DROP TABLE former_file;
 ALTER TABLE retention_mark DROP COLUMN conversions;
