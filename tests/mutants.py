@@ -2699,8 +2699,8 @@ FAULTS = (
     Fault(
         "a webhook alone makes no sale",
         "jobs/rules/status_changes.py",
-        "if verdict is not ReportVerdict.CONFIRMED:",
-        "if verdict is ReportVerdict.REFUTED:",
+        "return verdict is ReportVerdict.CONFIRMED",
+        "return verdict is not ReportVerdict.REFUTED",
         "tests/unit/rules/test_webhook_history.py",
     ),
     Fault(
@@ -2711,11 +2711,34 @@ FAULTS = (
         "tests/unit/rules/test_webhook_history.py",
     ),
     Fault(
-        "a lost lead proves no sale",
+        "a lost lead proves no sale that its loss undoes",
         "jobs/settings/compile.py",
-        "proven_below[stage] = min(proven_below[stage], own)",
-        "proven_below[stage] = proven_below[stage]",
+        "undone.get(stage, number))\n",
+        "number)\n",
         "tests/unit/settings/test_compile.py",
+    ),
+    Fault(
+        "a stage that no conversion counts proves no sale",
+        "jobs/settings/compile.py",
+        "counted.get(stage, undone.get(stage, 0))",
+        "counted.get(stage, undone.get(stage, number))",
+        "tests/unit/settings/test_compile.py",
+    ),
+    Fault(
+        "a dated history without a reported status refutes it",
+        "jobs/rules/status_changes.py",
+        "first = history[0] if history and history[-1].label == label else None",
+        "first = None",
+        "tests/unit/rules/test_webhook_history.py",
+    ),
+    Fault(
+        "what a lead was in long ago confirms no new entry",
+        "jobs/rules/status_changes.py",
+        "if told := [change for change in dates if change.label == found.label]:",
+        "if found.label in {change.label for change in history}:\n"
+        "        return True\n"
+        "    if told := [change for change in dates if change.label == found.label]:",
+        "tests/unit/rules/test_webhook_history.py",
     ),
     Fault(
         "no event turns a baseline into an entry",
