@@ -2643,7 +2643,7 @@ FAULTS = (
     Fault(
         "a slow receiver moves no change that Oplead dates",
         "jobs/rules/status_changes.py",
-        "return not told or any(_are_same_change(found, change) for change in told)",
+        "return any(_are_same_change(found, change) for change in told)",
         "return True",
         "tests/unit/rules/test_webhook_history.py",
     ),
