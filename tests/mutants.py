@@ -2697,6 +2697,20 @@ FAULTS = (
         "tests/unit/pull/test_inbox.py",
     ),
     Fault(
+        "an id that the key may not read stops no run between nights",
+        "jobs/pull/ingest.py",
+        "self.is_key_proven = any(found is not None for _, found in shown)",
+        "self.is_key_proven = False",
+        "tests/unit/pull/test_inbox.py",
+    ),
+    Fault(
+        "a key that may read no lead stops a run between nights",
+        "jobs/pull/ingest.py",
+        "return self.done.pages > 0 or self.is_key_proven",
+        "return True",
+        "tests/unit/pull/test_inbox.py",
+    ),
+    Fault(
         "a webhook alone makes no sale",
         "jobs/rules/status_changes.py",
         "return verdict is ReportVerdict.CONFIRMED",
