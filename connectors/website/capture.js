@@ -14,7 +14,7 @@
   var PLAUSIBLE = /^(?=.*[a-z])[\w.-]{5,511}[\w-]$/i;
   var NO_ID = /^(cnl_|fb\.\d|(\d+(\.\d+)?e\d+|undefined|unknown|inconnu|not[-_]set|[\da-f]{8}-([\da-f]{4}-){3}[\da-f]{12})$)/i;
   // An e-mail address or a telephone number, as connectors/text.py knows them.
-  var CONTACT = /@|(^|\D)(0[1-9]|(\+|00)[1-9]|33( ?[67]| [1-9]))([ .-]?\d){8,12}(?!\d)/;
+  var CONTACT = /@|(^|\D)((0|33 |33(?=[67]))[1-9]([ .-]?)\d\d(\4\d\d){3}|(\+|00)[1-9]([ .-]?\d){8,12})(?!\d)/;
   var FORMS = {
     fbc: /^fb\.[0-2]\.\d{13}\.(?!\d+$)[\w.-]{5,511}[\w-]$/,
     fbp: /^fb\.[0-2]\.\d{13}\.\d{1,20}$/,
@@ -42,9 +42,9 @@
     return ('[' + name.toLowerCase()).replace(/]$/, '');
   };
 
-  var fields = { externalID: ending(setting('external-id', 'externalID')) };
-  UTM.forEach(function (name) {
-    fields[name] = ending(setting(name.replace('_', '-'), name));
+  var fields = {};
+  UTM.concat('externalID').forEach(function (name) {
+    fields[name] = ending(setting(name.replace(/_|(?=ID)/, '-'), name));
   });
 
   var arrival = top.performance.getEntriesByType('navigation')[0] || {};
@@ -75,7 +75,8 @@
     var utm = ['', '', ''];
     new URLSearchParams(url.split('#')[0].replace(/\?/g, '&')).forEach(function (value, name) {
       name = name.toLowerCase();
-      if (UTM.includes(name) && !CONTACT.test(value)) utm[UTM.indexOf(name)] = value.replace(/\s/g, ' ').trim().slice(0, 150);
+      // At -1, any other name's is no entry.
+      if (!CONTACT.test(value)) utm[UTM.indexOf(name)] = value.replace(/\s/g, ' ').trim().slice(0, 150);
       if (KINDS.includes(name) && !FORMS[name]) put(found, name, value, at);
     });
     put(found, 'utm', utm, at);
@@ -101,13 +102,13 @@
   };
 
   var isAllowed = function () {
-    return isSaid(true) && !isSaid(false) && !isSaid(undefined);
+    return isSaid(true) && !isSaid(false) && !isSaid();
   };
 
   var keep = function () {
     try {
       var stored = {};
-      var text = localStorage.getItem(KEY);
+      var text = localStorage[KEY];
       if (isSaved && !text) {
         said = {}; // another tab or frame erased it, since consent was withdrawn there
         return forget();
@@ -120,7 +121,7 @@
         var fb = /^_(fb[cp])=(.*)/.exec(cookie);
         if (fb) put(kept, fb[1], fb[2], fb[1] == 'fbc' ? +fb[2].split('.')[2] : Date.now());
       });
-      localStorage.setItem(KEY, JSON.stringify(kept)); // even '{}': that it is gone tells the other tabs
+      localStorage[KEY] = JSON.stringify(kept); // even '{}': that it is gone tells the other tabs
       isSaved = 1;
     } catch (_) {
       forget(); // storage is blocked, or holds what this script has not written
@@ -130,7 +131,7 @@
   var forget = function () {
     isSaved = 0;
     try {
-      localStorage.removeItem(KEY);
+      delete localStorage[KEY];
     } catch (_) {}
     start();
   };
@@ -155,19 +156,26 @@
     return all;
   };
 
+  var on = function (target, type, act) {
+    target.addEventListener(type, act, true);
+  };
+
+  var each = function (doc, selector, act) {
+    doc.querySelectorAll(selector).forEach(act);
+  };
+
   var fill = function (doc, all) {
     if (!doc[KEY]) {
       (doc[KEY] = new MutationObserver(later)).observe(doc, { childList: true, subtree: true });
-      doc.addEventListener('submit', refresh, true);
-      doc.addEventListener('load', later, true); // of a frame
+      on(doc, 'submit', refresh);
+      on(doc, 'load', later); // of a frame
     }
-    doc.querySelectorAll('input[type=hidden]').forEach(function (field) {
+    each(doc, 'input[type=hidden]', function (field) {
       for (var key in fields)
         if (ending(field.name).endsWith(fields[key]))
-          if ((!field.value || field.value == field.dataset[KEY]) && field.value != all[key])
-            field.value = field.dataset[KEY] = all[key];
+          if (!field.value || field.value == field.dataset[KEY]) field.value = field.dataset[KEY] = all[key];
     });
-    doc.querySelectorAll('iframe').forEach(function (frame) {
+    each(doc, 'iframe', function (frame) {
       if (frame.contentDocument) fill(frame.contentDocument, all);
     });
   };
@@ -188,7 +196,7 @@
   // ── consent ──
 
   var consent = function (granted, source) {
-    said[source || ''] = granted === true;
+    said[source] = granted === true; // of the site itself, as undefined
     heed();
   };
 
@@ -212,12 +220,9 @@
   // it. A default is what the site assumes: for whatever region, it neither grants nor refuses.
   var hearGoogle = function (entry) {
     var update = (entry && entry[0] == 'consent' && entry[1] == 'update' && entry[2]) || {};
-    var isNamed = function (name) {
-      return update[name];
-    };
-    if (!GOOGLE.some(isNamed)) return;
+    if (!update[GOOGLE[0]] && !update[GOOGLE[1]]) return;
     GOOGLE.forEach(function (name) {
-      said[name] = isNamed(name) ? update[name] == 'granted' : said[name];
+      said[name] = update[name] ? update[name] == 'granted' : said[name];
     });
     heed();
   };
@@ -279,7 +284,7 @@
     };
   });
   ['popstate', 'pageshow', 'storage'].forEach(function (type) {
-    window.addEventListener(type, refresh);
+    on(window, type, refresh);
   });
   for (var wait = 250; wait < 1e5; wait *= 2) setTimeout(refresh, wait); // a platform or cookie that comes late
   refresh();
