@@ -34,6 +34,8 @@ UP_TO_DATE = sqlalchemy.text("digest <> ''")
 """Matches leads read under the present settings; for a partial index, like `WHOLE`."""
 MISSING = sqlalchemy.text("missing_since IS NOT NULL")
 """Matches leads whose page was not found, which are few."""
+REUSED = sqlalchemy.text("reused_in IS NOT NULL")
+"""Matches leads under whose ids others are shown, which are few."""
 
 
 CONVERSION = sqlalchemy.text("original IS NULL")
@@ -247,6 +249,7 @@ class LeadRow(AccountKeyedRow, table=True):
         Index(None, "account", "label"),
         _index_of_some(UP_TO_DATE, "account", "amount_paths"),
         _index_of_some(MISSING, "account", "missing_since"),
+        _index_of_some(REUSED, "account", "reused_in"),
     )
     id: str = Field(primary_key=True)
     created_at: datetime
