@@ -11,8 +11,8 @@ _WORDS: Mapping[str, re.Pattern[str]] = {
     for stage, words in {
         "appointment": r"rdv|rendez.vous|appointment|booking",
         "quote": r"devis|quote|quotes",
-        "won": r"gagne\w?|vendue?s?|ventes?|achats?|signe\w{0,2}|won|sold|sales?|purchases?",
-        "lost": r"perdue?s?|sans.suite|abandon\w*|lost",
+        "won": r"gagne\w?|accepte\w{0,2}|vendue?s?|ventes?|achats?|signe\w{0,2}|won|sold|sales?|purchases?",
+        "lost": r"perdue?s?|sans (?:suite|reponse)|annul\w*|refus\w*|abandon\w*|lost|cancell?ed",
     }.items()
 }
 _GAPS = re.compile(r"[\W_]+")
@@ -26,6 +26,8 @@ def stages_named(text: str) -> frozenset[str]:
 
 
 def contradicts(stage: str, text: str) -> bool:
-    """Whether a stage's name and a text both speak of stages, and of none in common."""
+    """Whether a stage's name and a text both speak of stages, and of none in common: a loss may name what was lost."""
     of_stage, of_text = stages_named(stage), stages_named(text)
+    if "lost" in of_stage:
+        of_text -= {"appointment", "quote"}
     return bool(of_stage and of_text) and of_stage.isdisjoint(of_text)

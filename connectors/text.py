@@ -47,10 +47,13 @@ def remove_character_categories(text: str, *categories: str) -> str:
 
 
 _EMAIL = re.compile(r"[^\s@]+@[^\s@]+\.[^\s@]+")
-_PHONE = re.compile(r"(?<!\d)(?:0[1-9]|\+[1-9]|00[1-9]\d|33(?: ?[67]| [1-9]))(?:[ .-]?\d){8,12}(?!\d)")
-"""With an area code, a country code, or the French one whose + an address has lost."""
-_PADDED = re.compile(r"0(?:0(?!33)|[1-589])\d+")
-"""A number that may be padded with zeros: no mobile phone's."""
+_PHONE = re.compile(
+    r"(^|\D)((0|33 |33(?=[67]))[1-9]([ .-]?)\d\d(\4\d\d){3}|(\+|00)[1-9]([ .-]?\d){8,12})(?!\d)", re.ASCII
+)
+"""Of France, in pairs with one separator or none, its country code perhaps without the + that an address has lost; or
+with any country code. The website's script has the same."""
+_NUMBER = re.compile(r"[1-9]\d*|0(?:0(?!33)|[1-589])\d+")
+"""A number, perhaps padded with zeros: no mobile phone's."""
 
 
 def holds_contact(text: str) -> bool:
@@ -60,7 +63,8 @@ def holds_contact(text: str) -> bool:
 
 def is_contact(text: str) -> bool:
     """Whether a text is an e-mail address or a telephone number, and can hardly be anything else."""
-    is_phone = _PHONE.fullmatch(text) is not None and _PADDED.fullmatch(text) is None
+    phone = _PHONE.search(text)
+    is_phone = phone is not None and phone[2] == text and _NUMBER.fullmatch(text) is None
     return is_phone or _EMAIL.fullmatch(text) is not None
 
 

@@ -5,17 +5,16 @@
   'use strict';
 
   var KEY = 'oplead_capture'; // in localStorage; also the mark on fields it filled, and their copies, and on documents
-  var API = 'opleadCapture';
   var LASTS = 90 * 864e5; // milliseconds: no platform takes an older click
   var UTM = ['utm_source', 'utm_medium', 'utm_campaign'];
   var GOOGLE = ['ad_storage', 'ad_user_data'];
-  var KINDS = 'gclid gbraid wbraid fbclid fbc msclkid fbp'.split(' '); // by value: the last go first
+  var KINDS = ['gclid', 'gbraid', 'wbraid', 'fbclid', 'fbc', 'msclkid', 'fbp']; // by value: the last go first
 
   // What a click id looks like, as connectors/oplead/click_ids.py reads it.
   var PLAUSIBLE = /^(?=.*[a-z])[\w.-]{5,511}[\w-]$/i;
   var NO_ID = /^(cnl_|fb\.\d|(\d+(\.\d+)?e\d+|undefined|unknown|inconnu|not[-_]set|[\da-f]{8}-([\da-f]{4}-){3}[\da-f]{12})$)/i;
   // An e-mail address or a telephone number, as connectors/text.py knows them.
-  var CONTACT = /@|(^|\D)(0[1-9]|(\+|00)[1-9]|33( ?[67]| [1-9]))([ .-]?\d){8,12}(?!\d)/;
+  var CONTACT = /@|(^|\D)((0|33 |33(?=[67]))[1-9]([ .-]?)\d\d(\4\d\d){3}|(\+|00)[1-9]([ .-]?\d){8,12})(?!\d)/;
   var FORMS = {
     fbc: /^fb\.[0-2]\.\d{13}\.(?!\d+$)[\w.-]{5,511}[\w-]$/,
     fbp: /^fb\.[0-2]\.\d{13}\.\d{1,20}$/,
@@ -27,14 +26,12 @@
   try {
     while (top.parent != top && top.parent.document) top = top.parent;
   } catch (_) {}
-  var api = top[API];
+  var api = top.opleadCapture;
   if (api && api.values) {
-    window[API] = api;
+    window.opleadCapture = api;
     return;
   }
 
-  var clock = Date.now;
-  var times = top.performance;
   var script = document.currentScript;
   var setting = function (name, otherwise) {
     return (script && script.getAttribute('data-' + name)) || otherwise;
@@ -45,12 +42,12 @@
     return ('[' + name.toLowerCase()).replace(/]$/, '');
   };
 
-  var fields = { externalID: ending(setting('external-id', 'externalID')) };
-  UTM.forEach(function (name) {
-    fields[name] = ending(setting(name.replace('_', '-'), name));
+  var fields = {};
+  UTM.concat('externalID').forEach(function (name) {
+    fields[name] = ending(setting(name.replace(/_|(?=ID)/, '-'), name));
   });
 
-  var arrival = times.getEntriesByType('navigation')[0] || {};
+  var arrival = top.performance.getEntriesByType('navigation')[0] || {};
   var said = {}; // what each source of consent said last; undefined where its answer is incomplete
   var kept; // the click, by kind: [value, time]
   var address, isRepeated, isSaved, isHeard, timer;
@@ -60,7 +57,7 @@
   /** Keep the last value of a kind, with the first time it was seen. A time to come, from a wrong clock, is older. */
   var put = function (into, kind, value, at) {
     var old = into[kind];
-    var now = clock();
+    var now = Date.now();
     var isSound = FORMS[kind] ? FORMS[kind].test(value) : PLAUSIBLE.test(value) && !NO_ID.test(value);
     var isLast = function () {
       return at > now == old[1] > now ? at >= old[1] : at <= now;
@@ -78,7 +75,8 @@
     var utm = ['', '', ''];
     new URLSearchParams(url.split('#')[0].replace(/\?/g, '&')).forEach(function (value, name) {
       name = name.toLowerCase();
-      if (UTM.includes(name) && !CONTACT.test(value)) utm[UTM.indexOf(name)] = value.replace(/\s/g, ' ').trim().slice(0, 150);
+      // At -1, any other name's is no entry.
+      if (!CONTACT.test(value)) utm[UTM.indexOf(name)] = value.replace(/\s/g, ' ').trim().slice(0, 150);
       if (KINDS.includes(name) && !FORMS[name]) put(found, name, value, at);
     });
     put(found, 'utm', utm, at);
@@ -87,33 +85,30 @@
 
   /** Know what this page's addresses say, and nothing else. */
   var start = function () {
-    kept = readAddress(arrival.name + '', Math.round(times.timeOrigin));
+    kept = readAddress(arrival.name + '', Math.round(top.performance.timeOrigin));
     isRepeated = /load|back/.test(arrival.type);
     address = 0;
     look();
   };
 
   var look = function () {
-    var here = top.location.href;
-    if (address != here) putAll(kept, readAddress((address = here), clock()));
+    if (address != top.location.href) putAll(kept, readAddress((address = top.location.href), Date.now()));
   };
 
   // ── storage and cookies, touched only with consent ──
 
-  var answers = function () {
-    return Object.values(said);
+  var isSaid = function (answer) {
+    return Object.values(said).includes(answer);
   };
 
   var isAllowed = function () {
-    return answers()[0] && answers().every(function (answer) {
-      return answer;
-    });
+    return isSaid(true) && !isSaid(false) && !isSaid();
   };
 
   var keep = function () {
     try {
       var stored = {};
-      var text = localStorage.getItem(KEY);
+      var text = localStorage[KEY];
       if (isSaved && !text) {
         said = {}; // another tab or frame erased it, since consent was withdrawn there
         return forget();
@@ -124,9 +119,9 @@
       kept = stored;
       top.document.cookie.split('; ').forEach(function (cookie) {
         var fb = /^_(fb[cp])=(.*)/.exec(cookie);
-        if (fb) put(kept, fb[1], fb[2], fb[1] == 'fbc' ? +fb[2].split('.')[2] : clock());
+        if (fb) put(kept, fb[1], fb[2], fb[1] == 'fbc' ? +fb[2].split('.')[2] : Date.now());
       });
-      localStorage.setItem(KEY, JSON.stringify(kept)); // even '{}': that it is gone tells the other tabs
+      localStorage[KEY] = JSON.stringify(kept); // even '{}': that it is gone tells the other tabs
       isSaved = 1;
     } catch (_) {
       forget(); // storage is blocked, or holds what this script has not written
@@ -136,7 +131,7 @@
   var forget = function () {
     isSaved = 0;
     try {
-      localStorage.removeItem(KEY);
+      delete localStorage[KEY];
     } catch (_) {}
     start();
   };
@@ -161,8 +156,12 @@
     return all;
   };
 
-  var on = function (target, type, heard) {
-    target.addEventListener(type, heard, true);
+  var on = function (target, type, act) {
+    target.addEventListener(type, act, true);
+  };
+
+  var each = function (doc, selector, act) {
+    doc.querySelectorAll(selector).forEach(act);
   };
 
   var fill = function (doc, all) {
@@ -171,20 +170,19 @@
       on(doc, 'submit', refresh);
       on(doc, 'load', later); // of a frame
     }
-    doc.querySelectorAll('input[type=hidden]').forEach(function (field) {
+    each(doc, 'input[type=hidden]', function (field) {
       for (var key in fields)
         if (ending(field.name).endsWith(fields[key]))
-          if ((!field.value || field.value == field.dataset[KEY]) && field.value != all[key])
-            field.value = field.dataset[KEY] = all[key];
+          if (!field.value || field.value == field.dataset[KEY]) field.value = field.dataset[KEY] = all[key];
     });
-    doc.querySelectorAll('iframe').forEach(function (frame) {
+    each(doc, 'iframe', function (frame) {
       if (frame.contentDocument) fill(frame.contentDocument, all);
     });
   };
 
   var refresh = function () {
     timer = clearTimeout(timer);
-    if ((top[API] || api) != api) return; // by now the page around this frame does all
+    if ((top.opleadCapture || api) != api) return; // by now the page around this frame does all
     look();
     hearTcf();
     if (isAllowed()) keep();
@@ -198,12 +196,12 @@
   // ── consent ──
 
   var consent = function (granted, source) {
-    said[source || ''] = granted === true;
+    said[source] = granted === true; // of the site itself, as undefined
     heed();
   };
 
   var heed = function () {
-    if (answers().includes(false)) forget();
+    if (isSaid(false)) forget();
     refresh();
   };
 
@@ -222,12 +220,9 @@
   // it. A default is what the site assumes: for whatever region, it neither grants nor refuses.
   var hearGoogle = function (entry) {
     var update = (entry && entry[0] == 'consent' && entry[1] == 'update' && entry[2]) || {};
-    var isNamed = function (name) {
-      return update[name];
-    };
-    if (!GOOGLE.some(isNamed)) return;
+    if (!update[GOOGLE[0]] && !update[GOOGLE[1]]) return;
     GOOGLE.forEach(function (name) {
-      said[name] = isNamed(name) ? update[name] == 'granted' : said[name];
+      said[name] = update[name] ? update[name] == 'granted' : said[name];
     });
     heed();
   };
@@ -262,7 +257,7 @@
 
   start();
   var before = api && api.said; // what the page said before this script was there
-  window[API] = api = { consent: consent, values: values };
+  window.opleadCapture = api = { consent: consent, values: values };
   if (before != null) consent(before);
 
   var layer = queue('dataLayer');

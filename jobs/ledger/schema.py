@@ -36,6 +36,8 @@ MISSING = sqlalchemy.text("missing_since IS NOT NULL")
 """Matches leads whose page was not found, which are few."""
 MARKED = sqlalchemy.text("contact_mark IS NOT NULL")
 """Matches leads that are known again by their contact data, which are those without a click."""
+REUSED = sqlalchemy.text("reused_in IS NOT NULL")
+"""Matches leads under whose ids others are shown, which are few."""
 
 
 CONVERSION = sqlalchemy.text("original IS NULL")
@@ -251,6 +253,7 @@ class LeadRow(AccountKeyedRow, table=True):
         _index_of_some(MISSING, "account", "missing_since"),
         _index_of_some(MARKED, "account", "contact_mark"),
         _index_of_some(MARKED, "account", "created_at", name="ix_lead_account_created_at_marked"),
+        _index_of_some(REUSED, "account", "reused_in"),
     )
     id: str = Field(primary_key=True)
     created_at: datetime

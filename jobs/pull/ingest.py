@@ -305,7 +305,8 @@ def _pass_over_reused(
     """
     ledger, ids = run.ledger, [lead.id for lead, _ in reused]
     leads.mark_reused(session, ledger.account, ids, run=ledger.run, seen_at=when.served)
-    readings = [_make_storable_lead(run, lead, facts, when, (), excluded=False) for lead, facts in reused]
+    # As of test leads, nothing of their contact data is hashed.
+    readings = [_make_storable_lead(run, lead, facts, when, (), excluded=True, faults=[]) for lead, facts in reused]
     known = {facts.id: facts for _, facts in reused}
     refused = ConsentAnswer.REFUSED
     for signal, some in (
@@ -518,8 +519,10 @@ class DetailFetcher:
 class PastRefusedFetcher(DetailFetcher):
     """Reads single leads, past those whose own page is refused, but never past a refused key.
 
-    A key that has read the list is not refused: it may not read one lead.
+    A key that reads the list, or another lead on record, is not refused: it may not read one lead.
     """
+
+    is_key_proven: bool = field(default=False, init=False)
 
     def _fetch(self, part: Sequence[LeadId], asked: FetchedDetails) -> Iterator[tuple[LeadId, Found]]:
         position = 0
@@ -529,14 +532,23 @@ class PastRefusedFetcher(DetailFetcher):
                     position += 1
                     yield one
             except Misconfigured as error:
-                if isinstance(error, KeyRefused) and not (error.is_known and self.done.pages):
-                    raise
                 lead = part[position]
+                if isinstance(error, KeyRefused) and not (error.is_known and self._reads_others(lead)):
+                    raise
                 position += 1
                 asked.refused.append(lead)
                 yield lead, self._refused(lead, error)
             else:
                 return
+
+    def _reads_others(self, lead: LeadId) -> bool:
+        """Whether the key has read the list, or reads another lead on record, which is asked for once."""
+        if not (self.done.pages or self.is_key_proven):
+            with self.run.ledger.read_transaction() as session:
+                other = leads.most_recently_seen_lead(session, self.run.ledger.account, but=[lead])
+            shown = self.run.deps.source.fetch_each([other] if other else [])
+            self.is_key_proven = any(found is not None for _, found in shown)
+        return self.done.pages > 0 or self.is_key_proven
 
     def _refused(self, lead: LeadId, error: Misconfigured) -> Found:
         """Return what a lead counts as whose page is refused."""

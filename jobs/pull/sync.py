@@ -286,16 +286,17 @@ class _NightReading(_ListReading):
     def finish(self) -> tuple[datetime | None, bool]:
         """Record that the list was read to its end; return when that began, and whether it was the full list.
 
-        A list that shifted while it was read may have skipped leads, so it doesn't count as a full read. One that
-        lacks far too many is not full.
+        A list that shifted while it was read may have skipped leads, so it doesn't count as a full read, but it says as
+        well as another how many there are. One that lacks far too many is not full.
         """
         with self.run.ledger.write_transaction() as session:
             place = reading_progress.get_cursor(session, self.run.ledger.account)
             began, is_whole = place.pull_started_at, place.pull_since is None
             self.done.fewer = self._fewer_leads(place) if is_whole else None
             is_whole = is_whole and self.done.fewer is None
-            if began is not None and is_whole and not place.moved:
-                place.full_read_at, place.listed_whole = began, place.listed
+            if began is not None and is_whole:
+                place.listed_whole = place.listed
+                place.full_read_at = place.full_read_at if place.moved else began
             # Of a pull that took several nights, each has seen only its own pages.
             self.done.moved |= place.moved
             place.pull_started_at = place.pull_since = place.resume = None

@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from connectors.records import ClickIdKind, Contact, DestinationId, Identifier, Lead, Utm
-from connectors.text import holds_contact, strip_control_characters, tidy_text
+from connectors.text import holds_contact, is_contact, strip_control_characters, tidy_text
 from jobs.rules.labels import describe_text_shape, normalise_text
 from jobs.rules.model import (
     Amount,
@@ -284,10 +284,7 @@ def text_to_show(raw: object) -> str | None:
 
 def id_to_show(named: str) -> str:
     """Return what somebody else wrote as a lead's id as reports show it; contact data by its shape."""
-    from connectors.contact import clean_phones  # noqa: PLC0415 - few nights meet one
-
-    is_contact = "@" in named or bool(clean_phones([named], country="FR"))
-    return f"<{describe_text_shape(named)}>" if is_contact else text_to_show(named) or ""
+    return f"<{describe_text_shape(named)}>" if "@" in named or is_contact(named) else text_to_show(named) or ""
 
 
 def utm_to_show(lead: Lead) -> Utm:

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, time, timedelta
 from enum import Enum, auto
 from typing import NamedTuple
@@ -19,7 +19,7 @@ from jobs.rules.webhook_confirmation import (
     latest_change_label,
     refuting_reading,
 )
-from jobs.rules.webhook_history import NO_WEBHOOKS, WebhookHistory
+from jobs.rules.webhook_history import NO_WEBHOOKS, EventTime, StatusEntryWebhook, WebhookHistory
 
 NO_WEBHOOK_RULES = WebhookRules()
 
@@ -70,10 +70,11 @@ def new_status_changes(
         )
         for one in lead.history
     ]
-    label = lead.label and normalise_label(lead.label)
     # Oplead's own times come first, then the webhooks', then mere days.
     _add(changes, (change for change in history if not change.date_only))
     first_seen_after = _latest_date(lead, zone) if when.previously is None else None
+    label = lead.label and normalise_label(lead.label)
+    webhooks = replace(webhooks, entries=tuple(_not_refuted(webhooks.entries, history, label)))
     for event in webhooks.entries:
         found = StatusEntered(event.label, *event.time, StatusTimeOrigin.WEBHOOK, when.ended, first_seen_after)
         was_in = latest_change_label(changes, until=found.at)
@@ -86,6 +87,20 @@ def new_status_changes(
     added = changes[len(before) :]
     late = _passed_while_held(label, before, added, webhooks=webhooks, when=when, rules=rules)
     return [*late, *added, *_appointment(known, lead, when, webhooks, rules)]
+
+
+def _not_refuted(
+    events: Iterable[StatusEntryWebhook], history: Sequence[StatusEntered], label: str | None
+) -> Iterator[StatusEntryWebhook]:
+    """Yield what webhooks report unless Oplead's history, where it tells of that time, lacks it.
+
+    It tells of everything after its first entry if it ends on the label that the lead shows.
+    """
+    first = history[0] if history and history[-1].label == label else None
+    for event in events:
+        is_told_of = first is not None and event.time.at >= first.at + (_DAY if first.date_only else timedelta())
+        if not is_told_of or any(one.label == event.label and _are_same_change(event.time, one) for one in history):
+            yield event
 
 
 def _is_confirmed_entry(
@@ -111,15 +126,12 @@ def _is_confirmed_entry(
         if shown == found.label:  # its time is on record
             return False
         dates = [change for change in before if change.origin is StatusTimeOrigin.REPORTED]
-        verdict = judge_report(found.label, shown, dated=(), was_in=was_in, order=rules.order)
     else:
         dates = [change for change in history if when.previously is None or when.previously - _DAY < change.at]
-        dated = {change.label for change in history}
-        verdict = judge_report(found.label, label, dated=dated, was_in=was_in, order=rules.order)
-    if verdict is not ReportVerdict.CONFIRMED:
-        return False
-    told = [change for change in dates if change.label == found.label]
-    return not told or any(_are_same_change(found, change) for change in told)
+    if told := [change for change in dates if change.label == found.label]:
+        return any(_are_same_change(found, change) for change in told)
+    verdict = judge_report(found.label, label if shown is None else shown, was_in=was_in, order=rules.order)
+    return verdict is ReportVerdict.CONFIRMED
 
 
 def _passed_while_held(
@@ -270,7 +282,7 @@ def is_known_status_entry(found: StatusEntered, other: StatusEntered, *, whateve
     return earliest - (_DAY if found.date_only else timedelta()) <= found.at <= other.seen_at
 
 
-def _are_same_change(one: StatusEntered, other: StatusEntered) -> bool:
+def _are_same_change(one: StatusEntered | EventTime, other: StatusEntered) -> bool:
     """Whether what Oplead and a webhook report of a lead's entry into one status is one change."""
     if one.date_only and other.date_only:
         return one.at == other.at

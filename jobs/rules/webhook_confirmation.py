@@ -1,6 +1,6 @@
 """Which of the statuses that webhooks report of a lead a reading of it confirms. Pure."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import Enum, auto
@@ -29,8 +29,8 @@ class StageOrder:
     places: Mapping[str, int] = field(default_factory=dict)
     """By label, the place of its stage among the stages as they are written."""
     proven_below: Mapping[str, int] = field(default_factory=dict)
-    """By label, the place below which a lead in it has passed every stage: that of its own stage, or the first of a
-    conversion that it undoes, since a lost lead may never have been won."""
+    """By label, the place below which a lead in it has passed every stage: that of its own stage if a conversion counts
+    it, since any other, such as a loss, may follow any stage."""
 
     def has_passed(self, shown: str | None, reported: str) -> bool:
         """Return whether a lead that shows one label has passed the stage of another."""
@@ -51,15 +51,13 @@ class WebhookRules:
     """Whether a reading of a lead shows whether it has one."""
 
 
-def judge_report(
-    reported: str, shown: str | None, *, dated: Collection[str], was_in: str | None, order: StageOrder
-) -> ReportVerdict:
-    """Return what a reading that began after a report came says about the status reported.
+def judge_report(reported: str, shown: str | None, *, was_in: str | None, order: StageOrder) -> ReportVerdict:
+    """Return what a reading that began after a report came says about the status reported, if no history dates it.
 
-    `shown` and `dated` are the label that the reading shows and those in its history; `was_in` is the one that the lead
-    had before the report's time, as far as is known.
+    `shown` is the label that the reading shows; `was_in` is the one that the lead had before the report's time, as far
+    as is known.
     """
-    if reported == shown or reported in dated:
+    if reported == shown:
         return ReportVerdict.CONFIRMED
     if shown is not None and shown == was_in:
         return ReportVerdict.REFUTED

@@ -215,18 +215,35 @@ def _webhook_rules(settings: Settings) -> WebhookRules:
 
 
 def stage_order(settings: Settings) -> StageOrder:
-    """Return what a lead's stage proves of the others: those written before it, as far as it undoes none of them."""
+    """Return what a lead's stage proves of the others, by label."""
     numbers = {stage: number for number, stage in enumerate(settings.stages)}
-    proven_below = dict(numbers)
-    for conversion in settings.conversions:
-        own = min(numbers.get(stage, -1) for stage in (conversion.stage, *conversion.implied_by))
-        for stage in conversion.undo_when:
-            proven_below[stage] = min(proven_below[stage], own)
+    below = stages_proven_below(settings)
     labels = {normalise_listed_label(label): stage for stage, listed in settings.stages.items() for label in listed}
     return StageOrder(
         {label: numbers[stage] for label, stage in labels.items()},
-        {label: proven_below[stage] for label, stage in labels.items()},
+        {label: below[stage] for label, stage in labels.items()},
     )
+
+
+def stages_proven_below(settings: Settings) -> dict[str, int]:
+    """Return the place, in the order of the stages, below which a lead in each stage has passed every other.
+
+    Only a stage that a conversion counts is known to be progress: any other one, a loss for example, may follow any of
+    those written before it. `implied_by` proves what it says, and a stage of `undo_when` nothing that it undoes.
+    """
+    numbers = {stage: number for number, stage in enumerate(settings.stages)}
+    counted = {conversion.stage: numbers.get(conversion.stage, 0) for conversion in settings.conversions}
+    undone: dict[str, int] = {}
+    for conversion in settings.conversions:
+        for stage in conversion.implied_by:
+            counted[stage] = max(counted.get(stage, 0), numbers.get(conversion.stage, -1) + 1)
+        first = min(numbers.get(stage, -1) for stage in (conversion.stage, *conversion.implied_by))
+        for stage in conversion.undo_when:
+            undone[stage] = min(undone.get(stage, first), first)
+    return {
+        stage: min(number, counted.get(stage, undone.get(stage, 0)), undone.get(stage, number))
+        for stage, number in numbers.items()
+    }
 
 
 def _google_routes(settings: Settings, limits: AllLimits) -> Iterator[ConversionRoute]:

@@ -297,6 +297,17 @@ def test_check_lists_assumptions_for_a_valid_file(account):
     assert "sale: counts from the first run that sees it" in result.stdout
 
 
+@pytest.mark.parametrize(("undo_when", "lost"), [("", ""), ("undo_when: [lost]", ", lost (appointment, quote_sent)")])
+def test_check_says_which_stage_proves_what_a_webhook_reports(account, undo_when, lost):
+    """A loss proves nothing unless the settings say what it undoes."""
+    account.edit("click_ids:", "webhooks: { secret: '${HOOK}' }\nclick_ids:")
+    account.edit("undo_when: [lost]", undo_when)
+    shown = account("check", HOOK="a-secret-of-twenty-or-more").stdout
+
+    proofs = f"quote_sent (appointment), won (appointment, quote_sent){lost}"
+    assert f"in a later one that proves it: {proofs}\n" in shown
+
+
 @pytest.mark.xdist_group("a played account")
 def test_check_shows_conversion_start_fixed_by_a_run(played):
     """What a run has settled is no longer an assumption, and `check` needs no open sandbox to know it."""

@@ -164,6 +164,19 @@ def test_whoever_knows_the_secret_makes_no_conversion(company, receiver, label, 
     assert [] == list(company.taken())
 
 
+@pytest.mark.parametrize("dates", ["none", "history"])
+def test_a_forged_sale_of_a_lead_that_is_then_lost_makes_no_conversion(company, receiver, dates):
+    """Whether or not the settings say that a loss undoes the sale: a lost lead was not won for that."""
+    company.sandbox.oplead.set_switch("status_dates", dates)
+    company.serve(company.lead(1, ("Perdu", company.START + 20 * HOUR)))
+    forge(receiver, "Gagné", "2026-09-10T07:00:00Z")
+    company.night(company.START + DAY)
+    company.night(company.START + 2 * DAY)
+
+    assert (["perdu"], {}) == ([label for label, *_ in told(company)], company.deliveries())
+    assert [] == list(company.taken())
+
+
 def test_a_forged_event_moves_no_sale_that_oplead_shows_later(company, receiver):
     """A reading since has refuted it: the sale has the time that the nights know."""
     forge(receiver, "Gagné", "2026-09-10T07:00:00Z")

@@ -27,6 +27,7 @@ from jobs.reporting.console import day_and_time, results_console, say, say_below
 from jobs.reporting.presentation import print_json
 from jobs.settings import Settings, SettingsProblem, ValidSettings
 from jobs.settings.apart import notes_on_forgotten_place
+from jobs.settings.compile import stages_proven_below
 from jobs.settings.unmatched import configured_start_dates, notes_on_future_starts
 from jobs.wiring.account import compile_rules_only, open_clock
 from jobs.wiring.state import recorded_conversion_starts
@@ -124,9 +125,11 @@ class RunnableFileCheck:
                 because=settings.consent.because,
             )
         if settings.webhooks is not None:
+            stages, below = list(settings.stages), stages_proven_below(settings)
+            proofs = [f"{shown} ({', '.join(stages[: below[shown]])})" for shown in stages if below[shown] > 0]
             yield _(
-                "a lead in a stage has passed those written before it, unless it undoes them: {stages}",
-                stages=" → ".join(settings.stages),
+                "a stage that a webhook reports also counts once its lead is in a later one that proves it: {proofs}",
+                proofs=", ".join(proofs) or _("none does"),
             )
             if settings.webhooks.trust:
                 yield _(

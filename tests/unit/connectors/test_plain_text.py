@@ -1,9 +1,11 @@
 """Text from outside cannot control the terminal it is shown on."""
 
 import unicodedata
+from pathlib import Path
 
 import pytest
 
+from connectors import text
 from connectors.text import holds_contact, is_contact, strip_control_characters
 
 TITLE, CLEAR, LINK = "\x1b]0;owned\x07", "\x1b[2J\x1b[H", "\x1b]8;;http://x.example\x1b\\here\x1b]8;;\x1b\\"
@@ -48,25 +50,51 @@ def test_keeps_only_the_characters_listed_in_keep():
 
 
 @pytest.mark.parametrize(
-    "text",
+    "told",
     [
         *("jean@exemple.fr", "0612345678", "01 23 45 67 89", "+33 6 12 34 56 78", "+33612345678", "0033612345678"),
-        *("33612345678", "33 1 23 45 67 89", "+352 621 123 456"),
+        *("33 612345678", "33 1 23 45 67 89", "+352 621 123 456", "06.12.34.56.78", "0033 6-12-34-56-78"),
     ],
 )
-def test_contact_data_is_known_alone_and_within_a_text(text):
+def test_contact_data_is_known_alone_and_within_a_text(told):
     """Websites put it into tags, and forms into statuses; an address turns a + into a space."""
-    assert holds_contact(f"relance {text} (sms)")
-    assert is_contact(text)
+    assert holds_contact(f"relance {told} (sms)")
+    assert is_contact(told)
+
+
+def test_a_mobile_number_without_its_plus_is_masked_in_a_text_and_may_be_an_id():
+    """Leads' numbers are as long."""
+    assert holds_contact("sms 33612345678")
+    assert not is_contact("33612345678")
 
 
 @pytest.mark.parametrize(
-    "text",
+    "told",
     [
         *("21345678901", "120210000000000000", "2026-01-02", "RDV 14:30", "Relance J+3 @ 10h", "12 500,00"),
         *("00000123456", "0100000234", "L-1", "8f14e45f-0123-4567-8901-ceea167a5a36"),
+        *("33712345678", "33612345678", "612345678", "123456789"),
     ],
 )
-def test_what_is_no_contact_data_stays_an_id(text):
+def test_what_is_no_contact_data_stays_an_id(told):
     """Campaigns' and leads' numbers, also padded with zeros; a date; a UUID."""
-    assert not is_contact(text)
+    assert not is_contact(told)
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        *("soldes_01.07-31.07.2026", "promo-01-2024-06-15", "PAC|01-06-2026|30-06-2026", "soldes-0107-31072026"),
+        *("06 2026 10 2026", "06-2024 Q1 2025", "RDV 01/06/2024", "Devis 01-2024-06-15", "20210123456789012"),
+    ],
+)
+def test_dates_are_no_telephone_number(told):
+    """One is written in pairs with the same separator, or with none."""
+    assert not holds_contact(told)
+
+
+def test_the_website_s_script_knows_contact_data_by_the_same_pattern():
+    """What it passes on, a night does not mask, and the other way round."""
+    script = (Path(text.__file__).parent / "website" / "capture.js").read_text(encoding="utf-8")
+
+    assert f"var CONTACT = /@|{text._PHONE.pattern}/;" in script

@@ -176,6 +176,21 @@ def _choosing(account, leads):
     return made.count
 
 
+def test_looking_for_reused_ids_costs_the_same_however_many_leads_there_are(account):
+    """Each run asks, also those by day."""
+    few, many = (_look_for_reused_ids(account, leads) for leads in (FEW, 10 * FEW))
+
+    assert few == many
+
+
+def _look_for_reused_ids(account, leads):
+    _begin(account, "never", Some(leads, ago=range(40, NIGHTS)))
+    with counted_steps() as made, account.hold() as ledger, ledger.write_transaction() as session:
+        leads_on_record.reused_in_one_run(session, ACCOUNT)
+        leads_on_record.accept_reused(session, ACCOUNT)
+    return made.count
+
+
 def test_steps_of_a_backfill_grow_linearly(account):
     """Conversions before the start are scanned once, however many pages that takes."""
     few, many = (_backfill(account, leads) for leads in (FEW, 2 * FEW))

@@ -351,6 +351,12 @@ def test_contact_data_typed_as_a_status_is_shown_by_its_shape_only(typed):
     assert {lead.label} == {entry.label for entry in lead.history}
 
 
+@pytest.mark.parametrize("value", ["33712345678", Decimal(33712345678), "612345678"])
+def test_a_number_is_a_lead_id_however_like_a_telephone_number(value):
+    """Such as the running number of a CRM with many leads."""
+    assert str(value) == parser().read_id({"id": value})
+
+
 @pytest.mark.parametrize("value", ["jean.dupont@exemple.fr", "0612345678", "+33 6 12 34 56 78"])
 def test_contact_data_is_no_lead_id(value):
     """An id is shown and logged: such a lead is told as unreadable, by the shape of its id."""

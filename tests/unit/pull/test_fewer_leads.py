@@ -46,7 +46,7 @@ FEWER, SUSPICIOUS = (
     IncidentId(IncidentKind.FINDING, str(kind)) for kind in (MessageKind.FEWER_LEADS, MessageKind.SUSPICIOUSLY_MISSING)
 )
 MISSING = (FEWER, SUSPICIOUS)
-REPORTED = ("L-01", "X-99", "claire@example.fr", "06 12 34 56 78")
+REPORTED = ("L-01", "X-99", "612345678", "claire@example.fr", "06 12 34 56 78")
 
 
 @pytest.mark.parametrize("style", [SyncMode.LIST, SyncMode.DETAILS])
@@ -123,6 +123,19 @@ def filtered(account):
     return account
 
 
+def test_list_that_shifts_whenever_it_is_read_is_told_when_it_is_empty(account):
+    """It skips a lead or two, never half of them."""
+    account.source.moves = True
+    told = []
+    for shown in (NAMES, NAMES, (), ()):
+        account.source.leads.clear()
+        account.put(*map(lead, shown))
+        told.append(night(account).exit_code)
+
+    assert [0, 0, 1] == told[:3]
+    assert {None} == {row.deleted_at for row in account.rows(LeadRow)}
+
+
 def test_narrower_key_is_noticed_where_the_list_is_filtered(filtered):
     """Known leads are read by sample: half of them are gone, or refused to this key."""
     filtered.source.delete(*NAMES[17:29])
@@ -186,7 +199,7 @@ def test_leads_that_webhooks_name_and_the_key_cannot_read_are_named(account, tmp
     summary = night(account)
 
     (said,) = [one for one in summary.attention if one.id is MessageKind.REPORTED_MISSING]
-    assert (3, {"X-99", "<text, 17 characters>"}) == (
+    assert (4, {"X-99", "612345678", "<text, 17 characters>"}) == (
         said.values["count"],
         set(said.values["leads"]) - {"<text, 14 characters>"},
     )

@@ -234,6 +234,33 @@ def test_ids_that_oplead_refuses_are_passed_between_nights(account):
     assert ("gagne", WON, StatusTimeOrigin.WEBHOOK) == changes(account)[-1]
 
 
+def test_an_id_whose_lead_the_key_may_not_read_stops_no_run_between_nights(account):
+    """The key reads another lead on record, which is asked for once however many it may not read."""
+    refused = KeyRefused("not this one")
+    refused.is_known = True
+    account.source.fails = {f"X-{number}": refused for number in range(3)}
+    deliver(account, *(received(name, "Gagné") for name in account.source.fails))
+    summary = between_nights(account)
+
+    assert (None, [3]) == (summary.source_stopped, place(account))
+    assert 3 + 1 == len(account.source.asked)
+    account.put(undated("N-1"))
+    account.source.fails = {"X-9": refused}
+    deliver(account, received("X-9", "Gagné"), received("N-1", "Nouveau"))
+    assert None is between_nights(account).source_stopped
+    assert "N-1" in {row.id for row in account.rows(LeadRow)}
+
+
+def test_a_key_that_may_read_no_lead_stops_a_run_between_nights(account):
+    """It may not read the one on record either, so nothing counts as taken."""
+    refused = KeyRefused("no lead at all")
+    refused.is_known = True
+    account.source.fails = dict.fromkeys(["X-1", *account.source.leads], refused)
+    deliver(account, received("X-1", "Gagné"))
+
+    assert (3, []) == (between_nights(account).exit_code, place(account))
+
+
 @pytest.mark.parametrize("reading", [between_nights, lambda account: account.night()])
 def test_a_refused_key_stops_the_reading_of_reported_leads(account, reading):
     """Nothing counts as taken."""

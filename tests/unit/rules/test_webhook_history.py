@@ -192,9 +192,11 @@ def test_a_day_lasts_to_its_end_whatever_a_webhook_dates_within_it():
 
 
 def test_a_status_shown_again_after_its_day_is_entered_again():
-    """A webhook dates the other status later than the day."""
+    """The lead was seen in another status, which a webhook dates later than the day."""
     record = Record()
-    record.read(NEXT + DAY, [event("RDV", NINE + DAY)], "Gagné", [entry("Gagné", date(2026, 9, 10))])
+    told, past = [event("RDV", NINE + DAY)], [entry("Gagné", date(2026, 9, 10))]
+    record.read(ELEVEN + DAY, told, "RDV", past)
+    record.read(NEXT + DAY, told, "Gagné", past)
 
     assert ("gagne", StatusTimeOrigin.BOUNDED) == (record.told[-1][0], record.told[-1][2])
 
@@ -344,25 +346,24 @@ def test_a_webhook_dates_a_lead_that_is_read_for_the_first_time():
 
 
 @pytest.mark.parametrize(
-    ("reported", "shown", "dated", "was_in", "expected"),
+    ("reported", "shown", "was_in", "expected"),
     [
-        pytest.param("gagne", "gagne", (), "nouveau", ReportVerdict.CONFIRMED, id="the same label"),
-        pytest.param("gagne", "sav", ("gagne",), "nouveau", ReportVerdict.CONFIRMED, id="a history with it"),
-        pytest.param("rdv", "gagne", (), "nouveau", ReportVerdict.CONFIRMED, id="a stage written later"),
-        pytest.param("rdv", "perdu", (), "nouveau", ReportVerdict.CONFIRMED, id="lost, below what it undoes"),
-        pytest.param("gagne", "perdu", (), "nouveau", ReportVerdict.HELD, id="lost, which undoes it"),
-        pytest.param("gagne", "rdv", (), "nouveau", ReportVerdict.HELD, id="an earlier stage"),
-        pytest.param("gagne", "nurserie", (), "nouveau", ReportVerdict.HELD, id="an ignored or unmapped label"),
-        pytest.param("gagne", "nouveau", (), None, ReportVerdict.HELD, id="nobody knows where it was before"),
-        pytest.param("gagne", None, (), None, ReportVerdict.HELD, id="no label at all"),
-        pytest.param("nurserie", "gagne", (), "nouveau", ReportVerdict.HELD, id="a label without a place"),
-        pytest.param("gagne", "nouveau", (), "nouveau", ReportVerdict.REFUTED, id="still where it was"),
-        pytest.param("rdv", "gagne", (), "gagne", ReportVerdict.REFUTED, id="still where it was, further on"),
+        pytest.param("gagne", "gagne", "nouveau", ReportVerdict.CONFIRMED, id="the same label"),
+        pytest.param("rdv", "gagne", "nouveau", ReportVerdict.CONFIRMED, id="a stage written later"),
+        pytest.param("rdv", "perdu", "nouveau", ReportVerdict.CONFIRMED, id="lost, below what it undoes"),
+        pytest.param("gagne", "perdu", "nouveau", ReportVerdict.HELD, id="lost, which undoes it"),
+        pytest.param("gagne", "rdv", "nouveau", ReportVerdict.HELD, id="an earlier stage"),
+        pytest.param("gagne", "nurserie", "nouveau", ReportVerdict.HELD, id="an ignored or unmapped label"),
+        pytest.param("gagne", "nouveau", None, ReportVerdict.HELD, id="nobody knows where it was before"),
+        pytest.param("gagne", None, None, ReportVerdict.HELD, id="no label at all"),
+        pytest.param("nurserie", "gagne", "nouveau", ReportVerdict.HELD, id="a label without a place"),
+        pytest.param("gagne", "nouveau", "nouveau", ReportVerdict.REFUTED, id="still where it was"),
+        pytest.param("rdv", "gagne", "gagne", ReportVerdict.REFUTED, id="still where it was, further on"),
     ],
 )
-def test_a_reported_status_is_held_until_a_reading_confirms_it(reported, shown, dated, was_in, expected):
+def test_a_reported_status_is_held_until_a_reading_confirms_it(reported, shown, was_in, expected):
     """And refuted by one that shows the lead where it was."""
-    assert expected is judge_report(reported, shown, dated=dated, was_in=was_in, order=RULES.order)
+    assert expected is judge_report(reported, shown, was_in=was_in, order=RULES.order)
 
 
 @pytest.mark.parametrize("history", [(), ("Nouveau",)])
@@ -374,6 +375,48 @@ def test_a_forged_event_adds_nothing(label, history):
 
     assert [] == record.read(NEXT, [event(label, THREE)], "Nouveau", dated)
     assert [] == record.read(NEXT + DAY, [event(label, THREE)], "Nouveau", dated)
+
+
+def test_a_dated_history_without_a_reported_status_refutes_it():
+    """It tells where the lead was at that time: nothing is concluded from what the lead shows later."""
+    record = Record()
+    history = [entry("Nouveau", BORN), entry("Gagné", THREE)]
+    record.read(NEXT, [event("RDV", NINE)], "Gagné", history)
+
+    assert [("gagne", THREE, StatusTimeOrigin.REPORTED)] == record.told
+    assert [] == record.read(NEXT + DAY, [event("RDV", NINE)], "Gagné", history)
+
+
+def test_a_dated_history_refutes_a_status_that_was_held():
+    """A reading that shows a later stage enters nothing that its history lacks."""
+    record = Record()
+    history = [entry("Nouveau", BORN), entry("Nurserie", ELEVEN), entry("Gagné", NEXT + HOUR)]
+    record.read(NEXT, [event("RDV", NINE)], "Nurserie")
+    record.read(NEXT + DAY, [event("RDV", NINE)], "Gagné", history)
+
+    assert "rdv" not in [label for label, *_ in record.told]
+
+
+@pytest.mark.parametrize("listed", [("Gagné", "Perdu"), ("Gagné",)], ids=["to its end", "but not the loss"])
+def test_an_old_entry_of_the_history_confirms_no_new_one(listed):
+    """A sale that was won and lost is not won again because somebody says so."""
+    record = Record()
+    past = [entry(label, when) for label, when in zip(listed, (NINE, ELEVEN), strict=False)]
+    record.read(NEXT + 2 * DAY, (), "Perdu", past)
+    again = [event("Gagné", NEXT + 2 * DAY + HOUR)]
+
+    assert [] == record.read(NEXT + 3 * DAY, again, "Perdu", past)
+
+
+@pytest.mark.parametrize(
+    "listed", [[], [("Gagné", THREE)], [("Nouveau", BORN), ("Devis", ELEVEN)]], ids=["none", "from later on", "behind"]
+)
+def test_a_history_that_does_not_tell_of_that_time_refutes_nothing(listed):
+    """What it lacks, it may lack for that reason: a stage that counts proves an earlier one, as without a history."""
+    record = Record()
+    record.read(NEXT, [event("RDV", NINE)], "Gagné", [entry(*one) for one in listed])
+
+    assert ("rdv", NINE, StatusTimeOrigin.WEBHOOK) == record.told[0]
 
 
 def test_an_event_of_before_the_last_reading_dates_nothing():

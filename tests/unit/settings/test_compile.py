@@ -475,17 +475,53 @@ def test_the_built_in_label_of_appointments_stays_as_it_is(compiled):
 
 
 @pytest.mark.parametrize(
-    ("undo_when", "passed"),
-    [([], {"rendez vous", "rdv pris", "gagne"}), (["lost"], {"rendez vous", "rdv pris"})],
+    ("changes", "lost", "quote"),
+    [
+        pytest.param({}, set(), set(), id="no conversion counts them"),
+        pytest.param({"undo_when": ["lost"]}, {"rdv pris", "devis"}, set(), id="it undoes the sale"),
+        pytest.param({"implied_by": ["lost"]}, {"rdv pris", "devis", "gagne"}, set(), id="it implies the sale"),
+        pytest.param({"stage": "quote"}, set(), {"rdv pris"}, id="the quote counts"),
+        pytest.param({"stage": "appointment", "implied_by": ["quote"]}, set(), {"rdv pris"}, id="it implies the first"),
+        pytest.param({"stage": "created", "undo_when": ["lost"]}, set(), set(), id="it undoes what every lead was"),
+    ],
 )
-def test_a_stage_proves_those_written_before_it_but_none_that_it_undoes(compiled, undo_when, passed):
-    """Perdu proves an appointment, and no sale."""
+def test_only_a_stage_that_counts_proves_those_written_before_it(compiled, changes, lost, quote):
+    """A lost lead may never have been won, whether or not a loss undoes the sale."""
+    compiled.settings["stages"] = {
+        "appointment": ["RDV pris"],
+        "quote": ["Devis"],
+        "won": ["Gagné"],
+        "lost": ["Perdu"],
+        "after": ["SAV"],
+    }
+    compiled.settings["webhooks"] = {"secret": "${HOOK}"}
+    compiled.conversion |= changes
+    order = compiled.book.webhooks.order
+
+    def proven(shown: str) -> set[str]:
+        return {label for label in order.places if order.has_passed(shown, label)}
+
+    assert (lost, quote, set()) == (proven("perdu"), proven("devis"), proven("sav"))
+
+
+@pytest.mark.parametrize("undo_when", [[], ["lost"]])
+def test_a_sale_proves_what_is_written_before_it(compiled, undo_when):
+    """And nothing that is written after it."""
     compiled.settings["webhooks"] = {"secret": "${HOOK}"}
     compiled.conversion["undo_when"] = undo_when
     order = compiled.book.webhooks.order
 
-    assert passed == {label for label in order.places if order.has_passed("perdu", label)}
     assert {"rendez vous", "rdv pris"} == {label for label in order.places if order.has_passed("gagne", label)}
+
+
+def test_a_loss_written_first_proves_nothing(compiled):
+    """Not even what it does not undo: nothing is written before it."""
+    compiled.settings["stages"] = {"lost": ["Perdu"], "appointment": ["RDV pris"], "won": ["Gagné"]}
+    compiled.settings["webhooks"] = {"secret": "${HOOK}"}
+    compiled.conversion["undo_when"] = ["lost"]
+    order = compiled.book.webhooks.order
+
+    assert not any(order.has_passed("perdu", label) for label in order.places)
 
 
 def test_another_order_of_stages_judges_every_lead_again(compiled):

@@ -70,6 +70,13 @@ def test_a_label_that_reads_as_another_stage_is_noted(loaded):
     )
 
 
+def test_usual_labels_of_a_loss_and_of_a_sale_read_as_no_other_stage(loaded):
+    """A loss names what was lost, and a sale what was accepted."""
+    lost = "RDV annulé, Devis refusé, Devis sans réponse, RDV non honoré"
+
+    assert [] == notes(loaded, stages=f"{{ won: [Devis accepté, Commande acceptée], lost: [{lost}] }}")
+
+
 def test_words_that_older_yaml_reads_as_booleans_are_noted(loaded):
     """They are read as text here, whatever a spreadsheet or an older YAML makes of them."""
     assert [
