@@ -294,6 +294,7 @@ def test_check_lists_assumptions_for_a_valid_file(account):
     assert "note: " in result.stdout
     assert "click window of conversion action 987654321 is taken as 90 days" in result.stdout
     assert "987654322" not in result.stdout
+    assert "`oplead.fields.id` is permanent" in result.stdout
     assert "sale: counts from the first run that sees it" in result.stdout
 
 

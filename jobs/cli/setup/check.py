@@ -100,6 +100,7 @@ class RunnableFileCheck:
         settings = self.settings
         found = [each for findings in self.findings.values() for each in findings]
         read = {finding.subject.split()[-1] for finding in found if finding.settles == "click_window_days"}
+        yield _("a lead is the same for as long as its id is: `oplead.fields.id` is permanent, as `account` is")
         for conversion in settings.conversions:
             action = conversion.google_ads.conversion_action if conversion.google_ads and settings.google_ads else None
             if action and action.click_window_days is None and action.id not in read:

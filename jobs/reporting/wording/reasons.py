@@ -254,8 +254,9 @@ REASONS: Mapping[Reason, StateAndReasonTexts] = TranslatedTexts(
         Reason.POSSIBLE_TWIN: StateAndReasonTexts(
             N_("same lead, another id?"),
             N_(
-                "It counted already for another lead with the same click, or without one but created in the same "
-                "moment, whose id has vanished from Oplead: this may be the same lead under a new id."
+                "It counted already for another lead with the same click, or, where neither has one, with the same "
+                "contact data or moment of creation, whose id has vanished from Oplead: this may be the same lead "
+                "under a new id."
             ),
             _SAY_WHICH,
         ),
