@@ -2510,8 +2510,8 @@ FAULTS = (
     Fault(
         "three replays, then nobody will know",
         "jobs/deliver/sender.py",
-        "if len(in_doubt.unanswered) > REPLAY_RUNS:",
-        "if len(in_doubt.unanswered) > 99:",
+        "if len(in_doubt.unanswered) - in_doubt.faulty > REPLAY_RUNS:",
+        "if len(in_doubt.unanswered) - in_doubt.faulty > 99:",
         "tests/unit/deliver/test_sender.py",
     ),
     Fault(
@@ -3146,6 +3146,13 @@ FAULTS = (
         "jobs/deliver/transactions.py",
         "request.state = RequestState.FAULTY",
         "request.state = RequestState.LOST",
+        "tests/unit/deliver/test_faults.py",
+    ),
+    Fault(
+        "replays after a fault of this program keep their distance",
+        "jobs/ledger/outbox/requests.py",
+        "(RequestState.OPEN, RequestState.LOST, RequestState.FAULTY)",
+        "(RequestState.OPEN, RequestState.LOST)",
         "tests/unit/deliver/test_faults.py",
     ),
     Fault(

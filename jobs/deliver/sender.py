@@ -343,7 +343,7 @@ class Sender:
         within, since = self.sink.limits.replay_within, in_doubt.since
         if within is not None and since is not None and self.run_context.now() - since > within:
             return Reason.REPLAY_COUNTS_TWICE, f"{within // timedelta(hours=1)} h"
-        if len(in_doubt.unanswered) > REPLAY_RUNS:
+        if len(in_doubt.unanswered) - in_doubt.faulty > REPLAY_RUNS:
             return Reason.NO_ANSWER, f"{REPLAY_RUNS} replays"
         return None
 

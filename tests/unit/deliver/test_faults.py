@@ -1,6 +1,7 @@
 """A failure that nobody foresaw ends one platform's part of a night, and nothing else's."""
 
 import json
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -13,7 +14,7 @@ from jobs.ledger.schema import Request
 from jobs.rules.reasons import StopKind
 from tests import fakes
 from tests.builders import GOOGLE, lead, route, rulebook
-from tests.fakes import FakeSink
+from tests.fakes import LIMITS, FakeSink
 
 DAY = timedelta(days=1)
 
@@ -79,6 +80,18 @@ def test_replays_that_failed_here_use_none_up(account):
 
     assert ["submitted"] == list(account.states.values())
     assert 1 == len({call.events[0].body for call in account.sink.calls})
+
+
+def test_replays_after_a_fault_keep_their_distance(account):
+    """Each may count twice: of a night's further runs, an hour apart, only the first replays."""
+    account.sink.limits = replace(LIMITS, replay_within=timedelta(hours=48))
+    account.put(lead())
+    account.sink.script.extend([fails] * 9)
+    for _run in range(9):
+        account.night()
+        account.clock.time += timedelta(hours=1)
+
+    assert 2 == len(account.sink.calls)
 
 
 def test_an_event_that_cannot_be_encoded_leaves_its_rows_waiting(two, monkeypatch):
