@@ -3149,6 +3149,13 @@ FAULTS = (
         "tests/unit/deliver/test_faults.py",
     ),
     Fault(
+        "what a fault rolls back is not counted",
+        "jobs/deliver/transactions.py",
+        "    changes = type(done)()\n",
+        "    changes = done\n",
+        "tests/unit/deliver/test_faults.py",
+    ),
+    Fault(
         "replays after a fault of this program keep their distance",
         "jobs/ledger/outbox/requests.py",
         "(RequestState.OPEN, RequestState.LOST, RequestState.FAULTY)",

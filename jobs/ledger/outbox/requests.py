@@ -33,7 +33,7 @@ class RequestState(StrEnum):
     LOST = "lost"
     """It may have been sent; no receipt came back."""
     FAULTY = "faulty"
-    """It may have been sent, but this program failed before it knew; it uses up no replay, but the next keeps its distance."""
+    """It may have been sent, but this program failed before it knew; uses up no replay."""
     UNRESOLVED = "unresolved"
     """Received, but the platform never provided an outcome."""
 
