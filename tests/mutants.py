@@ -2853,8 +2853,8 @@ FAULTS = (
     Fault(
         "three replays, then nobody will know",
         "jobs/deliver/sender.py",
-        "if len(in_doubt.unanswered) > REPLAY_RUNS:",
-        "if len(in_doubt.unanswered) > 99:",
+        "if len(in_doubt.unanswered) - in_doubt.faulty > REPLAY_RUNS:",
+        "if len(in_doubt.unanswered) - in_doubt.faulty > 99:",
         "tests/unit/deliver/test_sender.py",
     ),
     Fault(
@@ -3657,6 +3657,20 @@ FAULTS = (
         "jobs/deliver/transactions.py",
         "request.state = RequestState.FAULTY",
         "request.state = RequestState.LOST",
+        "tests/unit/deliver/test_faults.py",
+    ),
+    Fault(
+        "what a fault rolls back is not counted",
+        "jobs/deliver/transactions.py",
+        "    changes = type(done)()\n",
+        "    changes = done\n",
+        "tests/unit/deliver/test_faults.py",
+    ),
+    Fault(
+        "replays after a fault of this program keep their distance",
+        "jobs/ledger/outbox/requests.py",
+        "(RequestState.OPEN, RequestState.LOST, RequestState.FAULTY)",
+        "(RequestState.OPEN, RequestState.LOST)",
         "tests/unit/deliver/test_faults.py",
     ),
     Fault(

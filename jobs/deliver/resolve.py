@@ -20,7 +20,7 @@ from connectors.records import (
     RowOutcomes,
     StillPending,
 )
-from jobs.deliver.transactions import STOPPING, DeliveryChanges, Transaction, stop_cause_of_refusal
+from jobs.deliver.transactions import STOPPING, DeliveryChanges, Transaction, counted_transaction, stop_cause_of_refusal
 from jobs.faults import ContainedFault
 from jobs.ledger.outbox import requests, settlements
 from jobs.ledger.outbox.outbox import SentRow
@@ -71,6 +71,12 @@ class ResolvingResult(DeliveryChanges):
     unconfirmed: list[UnconfirmedRequest] = field(default_factory=list)
     """Requests a human should look up with the platform."""
 
+    def add(self, more: DeliveryChanges) -> None:
+        """Add what another counted."""
+        super(ResolvingResult, self).add(more)
+        if isinstance(more, ResolvingResult):
+            self.unconfirmed += more.unconfirmed
+
 
 def settle_received_requests(run: RunContext, done: ResolvingResult) -> None:
     """Ask about every received request that is due, and settle the answers; `done` counts them."""
@@ -90,13 +96,13 @@ def settle_received_requests(run: RunContext, done: ResolvingResult) -> None:
             resolution = None
         with (
             ContainedFault(done.faults, _("an outcome could not be settled"), request=request.ticket),
-            run.ledger.write_transaction() as session,
+            counted_transaction(run.ledger, done) as (session, changes),
         ):
-            _Settling(session, run.ledger, now, done).settle_request(stored_row_id(request), resolution)
+            _Settling(session, run.ledger, now, changes).settle_request(stored_row_id(request), resolution)
     if not is_any_long_in_doubt:
         return
-    with run.ledger.write_transaction() as session:
-        _Settling(session, run.ledger, run.now(), done).mark_rows_long_in_doubt_unconfirmed()
+    with counted_transaction(run.ledger, done) as (session, changes):
+        _Settling(session, run.ledger, run.now(), changes).mark_rows_long_in_doubt_unconfirmed()
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,14 +2,12 @@
 
 from collections import defaultdict, deque
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import Enum
 from itertools import product
 from typing import assert_never
-
-from sqlmodel import Session
 
 from connectors.errors import Transient
 from connectors.language import _
@@ -39,6 +37,7 @@ from jobs.deliver.transactions import (
     Transaction,
     TryAgain,
     code_and_message,
+    counted_transaction,
 )
 from jobs.faults import ContainedFault
 from jobs.ledger.outbox import outbox, settlements
@@ -309,7 +308,7 @@ class Sender:
         found: defaultdict[tuple[int, Target], list[tuple[int, int]]] = defaultdict(list)
         given_up: defaultdict[tuple[Reason, str], list[SentRow]] = defaultdict(list)
         account, corrections = self.run_context.ledger.account, self.scope.corrections
-        with self.run_context.ledger.write_transaction() as session:
+        with counted_transaction(self.run_context.ledger, self.done) as (session, changes):
             for in_doubt in settlements.rows_in_doubt(session, account, self.destination, corrections=corrections):
                 why = self._reason_to_stop_replaying(in_doubt)
                 if why is not None:
@@ -318,7 +317,7 @@ class Sender:
                     request = in_doubt.last_request
                     part = 0 if self._is_replay_limited else request
                     found[part, in_doubt.target].append((request, in_doubt.row.id))
-            moving = Transaction(session, self.run_context.ledger, self.run_context.now(), self.done)
+            moving = Transaction(session, self.run_context.ledger, self.run_context.now(), changes)
             for why, rows in given_up.items():
                 moving.settle_rows(rows, Settlement(DeliveryState.UNCONFIRMED, *why))
         parts = sorted((sorted(rows), target) for (_, target), rows in found.items())
@@ -343,7 +342,7 @@ class Sender:
         within, since = self.sink.limits.replay_within, in_doubt.since
         if within is not None and since is not None and self.run_context.now() - since > within:
             return Reason.REPLAY_COUNTS_TWICE, f"{within // timedelta(hours=1)} h"
-        if len(in_doubt.unanswered) > REPLAY_RUNS:
+        if len(in_doubt.unanswered) - in_doubt.faulty > REPLAY_RUNS:
             return Reason.NO_ANSWER, f"{REPLAY_RUNS} replays"
         return None
 
@@ -390,8 +389,8 @@ class Sender:
         if breaker.is_sample_refused or breaker.are_refusals_systematic:
             why = StopCause(StopKind.NOTHING_PASSES, tuple(map(code_and_message, breaker.reasons.values())))
             return SendingStop(why, whole_destination=False)
-        with self.run_context.ledger.write_transaction() as session:
-            self._make_receipt_recorder(session, breaker).reject_blamed_rows(breaker.take_suspects())
+        with self._receipt_recorder(breaker) as recorder:
+            recorder.reject_blamed_rows(breaker.take_suspects())
         return None
 
     def _make_no_answer_stop(self) -> SendingStop:
@@ -476,8 +475,8 @@ class Sender:
             intent = self._prepare(target, batch)
             return SendNext() if intent is None else self._make_request(intent, breaker)
         if intent is not None and fault.error is not None:
-            with self.run_context.ledger.write_transaction() as session:
-                self._make_receipt_recorder(session, breaker).record_fault(intent, fault.error)
+            with self._receipt_recorder(breaker) as recorder:
+                recorder.record_fault(intent, fault.error)
         return SendingStop(StopCause(StopKind.FAULT, (fault.name,)), whole_destination=True)
 
     def _make_request(self, intent: Intent, breaker: CircuitBreaker) -> tuple[Intent, Follow]:
@@ -485,8 +484,8 @@ class Sender:
         receipt = self.call(intent.target, intent.events)
         unasked = isinstance(receipt, Refused) and receipt.unasked
         self.done.requests += not unasked
-        with self.run_context.ledger.write_transaction() as session:
-            follow = self._make_receipt_recorder(session, breaker).record_receipt(intent, receipt)
+        with self._receipt_recorder(breaker) as recorder:
+            follow = recorder.record_receipt(intent, receipt)
         # A refusal by the sink itself doesn't show that the platform answers.
         is_answer = isinstance(receipt, ReceivedForProcessing | RowOutcomes | Refused) and not unasked
         if is_answer and not (isinstance(follow, TryAgain) and follow.unanswered):
@@ -498,16 +497,19 @@ class Sender:
     def _prepare(self, target: Target, batch: tuple[int, ...]) -> Intent | None:
         if isinstance(self.sink, LoadsLibrary):
             self.sink.load_library(target)
-        with self.run_context.ledger.write_transaction() as session:
-            moving = (session, self.run_context.ledger, self.run_context.now(), self.done)
+        with counted_transaction(self.run_context.ledger, self.done) as (session, changes):
+            moving = (session, self.run_context.ledger, self.run_context.now(), changes)
             return self.preparation(*moving, self.sink, self.destination, self._routes(), target).prepare(batch)
 
     def _routes(self) -> Mapping[str, ConversionRoute]:
         return {route.conversion: route for route in self.run_context.book.routes_to_destination(self.destination)}
 
-    def _make_receipt_recorder(self, session: Session, breaker: CircuitBreaker) -> ReceiptRecorder:
-        moving, is_silent = (session, self.run_context.ledger, self.run_context.now(), self.done), self.unanswered > 0
-        return ReceiptRecorder(*moving, self.sink.limits, breaker, is_silent=is_silent)
+    @contextmanager
+    def _receipt_recorder(self, breaker: CircuitBreaker) -> Iterator[ReceiptRecorder]:
+        ledger, is_silent = self.run_context.ledger, self.unanswered > 0
+        with counted_transaction(ledger, self.done) as (session, changes):
+            moving = (session, ledger, self.run_context.now(), changes)
+            yield ReceiptRecorder(*moving, self.sink.limits, breaker, is_silent=is_silent)
 
     def _sleep(self, wait: timedelta | None) -> None:
         self.run_context.deps.clock.sleep_until(self.run_context.now() + (wait or timedelta()))

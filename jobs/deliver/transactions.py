@@ -1,11 +1,12 @@
 """The transaction right after a wire call, which moves every row of the request by its receipt."""
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from itertools import groupby
-from typing import assert_never
+from typing import TypeVar, assert_never
 
 from sqlmodel import Session
 
@@ -69,6 +70,12 @@ class DeliveryChanges:
         """Count a row's new state and its cause."""
         self.moved[row.conversion, row.destination, row.state, cause] += 1
 
+    def add(self, more: "DeliveryChanges") -> None:
+        """Add what another counted."""
+        self.moved.update(more.moved)
+        self.stopped |= more.stopped
+        self.unexpected += more.unexpected
+
 
 @dataclass(slots=True)
 class SendingResult(DeliveryChanges):
@@ -80,6 +87,25 @@ class SendingResult(DeliveryChanges):
     silent: list[DestinationScope] = field(default_factory=list)
     """Scopes that stopped only for lack of answers."""
     warnings: Counter[str] = field(default_factory=Counter)
+
+    def add(self, more: DeliveryChanges) -> None:
+        """Add what another counted."""
+        super(SendingResult, self).add(more)  # a class with slots is made anew, so that `super()` has the wrong one
+        if isinstance(more, SendingResult):
+            self.sent += more.sent
+            self.warnings.update(more.warnings)
+
+
+_Changes = TypeVar("_Changes", bound=DeliveryChanges)
+
+
+@contextmanager
+def counted_transaction(ledger: Ledger, done: _Changes) -> Iterator[tuple[Session, _Changes]]:
+    """Open a transaction and what counts its changes; `done` learns of them once they are committed."""
+    changes = type(done)()
+    with ledger.write_transaction() as session:
+        yield session, changes
+    done.add(changes)
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,7 +33,7 @@ class RequestState(StrEnum):
     LOST = "lost"
     """It may have been sent; no receipt came back."""
     FAULTY = "faulty"
-    """It may have been sent, but this program failed before it knew; such a replay uses up none."""
+    """It may have been sent, but this program failed before it knew; uses up no replay."""
     UNRESOLVED = "unresolved"
     """Received, but the platform never provided an outcome."""
 
@@ -132,7 +132,7 @@ def last_send_by_delivery(session: Session, deliveries: Sequence[int]) -> dict[i
 
 def is_unanswered() -> ColumnElement[bool]:
     """Match attempts, with their requests, whose outcome is unknown."""
-    lost = col(Request.state).in_((RequestState.OPEN, RequestState.LOST))
+    lost = col(Request.state).in_((RequestState.OPEN, RequestState.LOST, RequestState.FAULTY))
     return or_(lost, col(Attempt.outcome).in_(_INCONCLUSIVE))
 
 

@@ -21,7 +21,7 @@ from jobs.ledger.outbox.outbox import (
     flag_for_correction_check,
     record_delivery_transitions,
 )
-from jobs.ledger.outbox.requests import is_unanswered
+from jobs.ledger.outbox.requests import RequestState, is_unanswered
 from jobs.ledger.runs import Ledger
 from jobs.ledger.schema import Attempt, Delivery, Request, is_correction, matches_delivery_kind
 from jobs.rules.delivery_state import DeliveryState, check_delivery_move
@@ -160,6 +160,8 @@ class RowInDoubt:
     """The id of the last request containing it, or 0 if there is none."""
     unanswered: tuple[datetime, ...]
     """For each run that sent it without learning its outcome, the last time; oldest run first."""
+    faulty: int
+    """In how many of those runs this program failed, which says nothing about the platform."""
 
 
 def rows_in_doubt(session: Session, account: str, destination: str, *, corrections: bool) -> Iterator[RowInDoubt]:
@@ -170,9 +172,10 @@ def rows_in_doubt(session: Session, account: str, destination: str, *, correctio
         matches_delivery_kind(corrections=corrections),
     )
     sends: defaultdict[int, dict[int, datetime]] = defaultdict(dict)
+    faulty: defaultdict[int, set[int]] = defaultdict(set)
     last: dict[int, int] = {}
     requests: tuple[ColumnElement[Any] | Mapped[Any], ...] = (
-        *(col(Attempt.delivery), col(Request.id), col(Request.run), col(Request.sent_at)),
+        *(col(Attempt.delivery), col(Request.id), col(Request.run), col(Request.sent_at), col(Request.state)),
         is_unanswered() & (col(Request.id) >= func.coalesce(col(Delivery.in_doubt_request), 0)),
     )
     sent = (
@@ -181,14 +184,19 @@ def rows_in_doubt(session: Session, account: str, destination: str, *, correctio
         .join(Delivery, col(Delivery.id) == col(Attempt.delivery))
     )
     connection = session.connection()
-    for delivery, request, run, at, unanswered in connection.execute(sent.where(*here).order_by(col(Request.id))):
+    for delivery, request, run, at, state, unanswered in connection.execute(
+        sent.where(*here).order_by(col(Request.id))
+    ):
         last[delivery] = request
         if unanswered:
             sends[delivery][run] = at
+        if state == RequestState.FAULTY:
+            faulty[delivery].add(run)
     place = (col(Delivery.transport), col(Delivery.owner), col(Delivery.action), col(Delivery.source))
     delays = (col(Delivery.in_doubt_since), col(Delivery.deferred_until))
     found = sqlalchemy.select(*delays, *place, *_KNOWN).where(*here).order_by(col(Delivery.id))
     for since, deferred_until, transport, owner, action, source, *known in connection.execute(found):
         row = SentRow._make(known)
         target = Target(transport or "", owner or "", action or "", source or "")
-        yield RowInDoubt(row, target, since, deferred_until, last.get(row.id, 0), tuple(sends[row.id].values()))
+        runs = tuple(sends[row.id].values())
+        yield RowInDoubt(row, target, since, deferred_until, last.get(row.id, 0), runs, len(faulty[row.id]))

@@ -1,12 +1,16 @@
 """A failure that nobody foresaw ends one platform's part of a night, and nothing else's."""
 
 import json
+from collections import Counter
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from connectors.errors import NothingSent
 from jobs.cli.output import start_logging
+from jobs.deliver import resolve
+from jobs.deliver.transactions import ReceiptRecorder
 from jobs.faults import ContainedFault
 from jobs.ledger.runs import LeaseLostError
 from jobs.ledger.schema import Request
@@ -14,7 +18,7 @@ from jobs.ledger.storage.state_file import LedgerError
 from jobs.rules.reasons import StopKind
 from tests import fakes
 from tests.builders import GOOGLE, lead, route, rulebook
-from tests.fakes import FakeSink
+from tests.fakes import LIMITS, FakeSink
 
 DAY = timedelta(days=1)
 
@@ -82,6 +86,18 @@ def test_replays_that_failed_here_use_none_up(account):
     assert 1 == len({call.events[0].body for call in account.sink.calls})
 
 
+def test_replays_after_a_fault_keep_their_distance(account):
+    """Each may count twice: of a night's further runs, an hour apart, only the first replays."""
+    account.sink.limits = replace(LIMITS, replay_within=timedelta(hours=48))
+    account.put(lead())
+    account.sink.script.extend([fails] * 9)
+    for _run in range(9):
+        account.night()
+        account.clock.time += timedelta(hours=1)
+
+    assert 2 == len(account.sink.calls)
+
+
 def test_an_event_that_cannot_be_encoded_leaves_its_rows_waiting(two, monkeypatch):
     """Nothing was about to be sent yet."""
     monkeypatch.setattr(two.sink, "encode", lambda _event: {}["missing"])
@@ -123,6 +139,45 @@ def test_an_outcome_that_cannot_be_settled_ends_nothing_else(two):
     summary = two.night()
 
     assert ({GOOGLE: "accepted", "second": "accepted"}, 70) == (states(two), summary.exit_code)
+
+
+def fails_after(monkeypatch, of, name):
+    """Have a transaction's step do its work, then fail."""
+    step = getattr(of, name)
+
+    def works_and_fails(*values):
+        step(*values)
+        raise KeyError("x")
+
+    monkeypatch.setattr(of, name, works_and_fails)
+
+
+def test_what_is_rolled_back_is_not_counted(account, monkeypatch):
+    """The summary says of a request that failed here what the ledger says: neither sent nor accepted."""
+    account.put(lead("L-1"), lead("L-2"))
+    with monkeypatch.context() as broken:
+        fails_after(broken, ReceiptRecorder, "_record_received_request")
+        summary = account.night()
+
+    assert {"in_doubt": 2} == Counter(row.state for row in account.rows())
+    assert (0, {"in_doubt": 2}) == (summary.delivered.sent, counted(summary.delivered))
+
+    account.clock.time += DAY
+    account.night()
+    account.clock.time += DAY
+    fails_after(monkeypatch, resolve._Settling, "settle_request")
+    summary = account.night()
+
+    assert {"submitted": 2} == Counter(row.state for row in account.rows())
+    assert {} == counted(summary.resolved)
+
+
+def counted(changes):
+    """How many rows entered each state."""
+    found = Counter()
+    for (_conversion, _destination, state, _cause), number in changes.moved.items():
+        found[state] += number
+    return found
 
 
 @pytest.mark.parametrize("passes", [LeaseLostError("another run took over"), KeyboardInterrupt()])
