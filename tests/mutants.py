@@ -535,7 +535,7 @@ FAULTS = (
     Fault(
         "an account is checked against those that the fleet has",
         "jobs/cli/fleet/accounts.py",
-        "if theirs.get(key) == value",
+        "if claimed in theirs",
         "if False",
         "tests/e2e/test_fleet.py",
     ),
