@@ -48,7 +48,7 @@ class AccountSecrets:
         Raises:
             ValueError: it may not.
         """
-        normal = os.path.abspath(path)  # noqa: PTH100 - `Path` keeps `..`
+        normal = _absolute(path)
         if not Path(normal).is_relative_to(self.folder) and normal not in self.shared:
             raise self._foreign(_("the file named here"))
 
@@ -67,6 +67,10 @@ class AccountSecrets:
         )
 
 
+def _absolute(path: Path) -> str:
+    return os.path.abspath(path)  # noqa: PTH100 - `Path` keeps `..`
+
+
 def account_secrets(account: str, environ: Mapping[str, str], folder: Path) -> AccountSecrets:
     """Return what an account may name; without `OPLEAD_SYNC_SECRETS_FOLDER`, its files are in a folder below this one.
 
@@ -76,5 +80,5 @@ def account_secrets(account: str, environ: Mapping[str, str], folder: Path) -> A
         folder: where relative paths start.
     """
     shared = (each.strip() for each in environ.get(SHARED, "").split(","))
-    own = folder.absolute() / environ.get(FOLDER, "") / account
-    return AccountSecrets(account, own, frozenset(filter(None, shared)))
+    own = _absolute(folder / environ.get(FOLDER, "") / account)
+    return AccountSecrets(account, Path(own), frozenset(filter(None, shared)))

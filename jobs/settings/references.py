@@ -206,9 +206,9 @@ class SecretReferenceResolver:
             self._refuse_own(variable[1])
         elif self.own is not None and variable:
             self.own.refuse_foreign_variable(variable[1])
-        elif (
-            self.own is not None and not self.reads_own and (is_path or text.startswith("file:")) and not _is_key(text)
-        ):
+        elif self.own is None or self.reads_own or (is_path and _is_key(text)):
+            return
+        elif is_path or text.startswith("file:"):
             self.own.refuse_foreign_file(self.folder / text.strip().removeprefix("file:"))
 
     def _refuse_own(self, name: str) -> None:

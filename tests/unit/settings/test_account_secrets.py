@@ -73,6 +73,7 @@ def test_own_secrets_and_shared_ones_are_found(refused, tmp_path):
 
     assert [] == refused()
     assert [] == refused("${TOKEN}")
+    assert [] == refused(environ={"OPLEAD_SYNC_SECRETS_FOLDER": f"{tmp_path}/shared/.."})
     assert [] == refused("file:acme/token", "${ACME__KEY}", {"ACME__KEY": "shared/key.json"})
     assert [] == refused(f"file:{shared}", environ={"OPLEAD_SYNC_SHARED_SECRETS": shared})
     assert [] == refused(f"file:{shared}", environ={"OPLEAD_SYNC_SHARED_SECRETS": f"X,{shared}"}, secrets=False)
