@@ -2400,7 +2400,7 @@ FAULTS = (
         "jobs/ledger/storage/forgotten_place.py",
         "return max(self.lock.epoch, self.place.epoch)",
         "return self.lock.epoch",
-        "tests/e2e/test_forgotten_elsewhere.py::test_forgotten_person_stays_forgotten_after_a_restore",
+        "tests/e2e/test_forgotten_elsewhere.py::test_restore_is_noticed_although_nothing_was_sent_since",
     ),
     Fault(
         "`forget` says which leads may be the same person's",
