@@ -3756,8 +3756,7 @@ FAULTS = (
         """        **({} if is_ours else {"code": cause}),
     }
     if to""",
-        "tests/unit/deliver/test_sender.py::"
-        "test_conversion_cancelled_for_consent_does_not_show_what_its_batch_was_refused_for",
+        "tests/unit/deliver/test_sender.py::test_conversion_cancelled_for_consent_keeps_no_code",
     ),
     Fault(
         "a row shows no code of what its batch was refused for",
