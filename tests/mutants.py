@@ -2554,7 +2554,7 @@ FAULTS = (
         "jobs/ledger/storage/forgotten_place.py",
         "return max(self.lock.epoch, self.place.epoch)",
         "return self.lock.epoch",
-        "tests/e2e/test_forgotten_elsewhere.py::test_forgotten_person_stays_forgotten_after_a_restore",
+        "tests/e2e/test_forgotten_elsewhere.py::test_restore_is_noticed_although_nothing_was_sent_since",
     ),
     Fault(
         "`forget` says which leads may be the same person's",
@@ -4316,8 +4316,7 @@ FAULTS = (
         """        **({} if is_ours else {"code": cause}),
     }
     if to""",
-        "tests/unit/deliver/test_sender.py::"
-        "test_conversion_cancelled_for_consent_does_not_show_what_its_batch_was_refused_for",
+        "tests/unit/deliver/test_sender.py::test_conversion_cancelled_for_consent_keeps_no_code",
     ),
     Fault(
         "a row shows no code of what its batch was refused for",

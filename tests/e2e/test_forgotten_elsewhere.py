@@ -72,6 +72,18 @@ def test_forgotten_person_stays_forgotten_after_a_restore(company):
         assert {"L-2"} == leads(company)
 
 
+@pytest.mark.usefixtures("place")
+def test_restore_is_noticed_although_nothing_was_sent_since(company):
+    """What a run has read or settled since is lost too, and no request tells of it."""
+    won(company, 1)
+    assert 0 == run(company).code
+    copy = backup(company)
+    assert 0 == run(company).code
+    restore(company, copy)
+
+    assert 2 == run(company).code
+
+
 def test_second_place_names_nobody(company, place):
     """It holds salted hashes and days, for its owner's eyes only."""
     won(company, 1)

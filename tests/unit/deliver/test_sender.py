@@ -629,6 +629,19 @@ def test_consent_withdrawn_while_in_doubt_stops_replays(account):
     assert [None] == [row.event for row in account.rows()]
 
 
+def test_conversion_cancelled_for_consent_keeps_no_code(account):
+    """What put it off before says nothing of why it was cancelled."""
+    ready(account)
+    account.sink.script.extend([fakes.refuse(OutcomeClass.RETRY, "BUSY")] * 5)
+    account.deliver()
+    assert "BUSY" == account.rows()[0].code
+    account.put(changed(lead(), fields={"consent": "non"}))
+    account.prepare()
+    row = account.rows()[0]
+
+    assert ("cancelled", "consent_withdrawn", None) == (row.state, row.reason, row.code)
+
+
 def test_conversion_cancelled_for_consent_does_not_show_what_its_batch_was_refused_for(account):
     """The request was refused for another row, which says nothing of this one, on screen and in an export."""
     ready(account, 2)
