@@ -12,7 +12,7 @@ _WORDS: Mapping[str, re.Pattern[str]] = {
         "appointment": r"rdv|rendez.vous|appointment|booking",
         "quote": r"devis|quote|quotes",
         "won": r"gagne\w?|accepte\w{0,2}|vendue?s?|ventes?|achats?|signe\w{0,2}|won|sold|sales?|purchases?",
-        "lost": r"perdue?s?|sans (?:suite|reponse)|annul\w*|refus\w*|abandon\w*|lost|cancell?ed",
+        "lost": r"perdue?s?|sans.suite|sans.reponse|annul\w*|refus\w*|abandon\w*|lost|cancell?ed",
     }.items()
 }
 _GAPS = re.compile(r"[\W_]+")
