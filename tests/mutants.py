@@ -3049,8 +3049,8 @@ FAULTS = (
     Fault(
         "a key that may read no lead stops a run between nights",
         "jobs/pull/ingest.py",
-        "return self.done.pages > 0 or self.is_key_proven",
-        "return True",
+        "and not (error.is_known and self._reads_others(lead))",
+        "and not error.is_known",
         "tests/unit/pull/test_inbox.py",
     ),
     Fault(

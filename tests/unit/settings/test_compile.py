@@ -514,6 +514,17 @@ def test_a_sale_proves_what_is_written_before_it(compiled, undo_when):
     assert {"rendez vous", "rdv pris"} == {label for label in order.places if order.has_passed("gagne", label)}
 
 
+def test_a_loss_that_counts_as_a_conversion_proves_no_sale_that_it_undoes(compiled):
+    """It proves what is written before the sale."""
+    loss = {"id": "loss", "stage": "lost", "google_ads": {"conversion_action": "13"}}
+    compiled.settings["conversions"].append(loss)
+    compiled.settings["webhooks"] = {"secret": "${HOOK}"}
+    compiled.conversion["undo_when"] = ["lost"]
+    order = compiled.book.webhooks.order
+
+    assert {"rendez vous", "rdv pris"} == {label for label in order.places if order.has_passed("perdu", label)}
+
+
 def test_a_loss_written_first_proves_nothing(compiled):
     """Not even what it does not undo: nothing is written before it."""
     compiled.settings["stages"] = {"lost": ["Perdu"], "appointment": ["RDV pris"], "won": ["Gagné"]}
