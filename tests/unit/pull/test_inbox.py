@@ -14,6 +14,7 @@ from connectors.crm import CrmEventKind, ReceivedEvent, WebhookEvent
 from connectors.errors import KeyRefused, Misconfigured, Transient
 from connectors.records import LeadId, Moment, UnreadableLead
 from jobs.cancellation import StoppedBySignal
+from jobs.ledger.leads.reported_leads import mark_missing_leads_told
 from jobs.ledger.runs import INBOX, NIGHTLY, finish_run
 from jobs.ledger.schema import Cursor, Delivery, InboxPlace, LabelMove, LeadRow, ReportedLeadRow, Request, StatusChange
 from jobs.nightly import run_night
@@ -880,10 +881,17 @@ def test_a_flood_of_ids_that_do_not_exist_costs_a_night_a_few_requests(account, 
     assert f"{UNKNOWN_A_NIGHT} leads that webhooks reported do not exist" in attention(summary)[0]
 
 
+def tell(account):
+    """Tell of what the last night found, as the command does after it."""
+    with account.hold() as ledger, ledger.write_transaction() as session:
+        mark_missing_leads_told(session, ledger.account)
+
+
 def test_an_id_that_does_not_exist_is_asked_for_once(account):
     """However often it is reported; each night asks for a few of those that wait."""
     flood(account, UNKNOWN_A_NIGHT + 10)
     account.night()
+    tell(account)
     between_nights(account)
     account.clock.time += DAY
     deliver(account, *(received(f"forged-{number}", "Perdu") for number in range(UNKNOWN_A_NIGHT)))
@@ -892,6 +900,7 @@ def test_an_id_that_does_not_exist_is_asked_for_once(account):
 
     assert UNKNOWN_A_NIGHT + 10 == len(asked) == len(set(asked))
     assert "10 leads that webhooks reported do not exist" in attention(summary)[0]
+    tell(account)
     account.clock.time += DAY
     assert 0 == account.night().exit_code
 
