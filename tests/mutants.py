@@ -2165,6 +2165,13 @@ FAULTS = (
         "tests/contract/oplead/test_writer.py",
     ),
     Fault(
+        "a new lead's own fields are not taken for an error",
+        "connectors/oplead/writing/receipts.py",
+        "    if is_new:\n",
+        "    if False:\n",
+        "tests/contract/oplead/test_writer.py",
+    ),
+    Fault(
         "a success without an id is not told as created",
         "connectors/oplead/writing/receipts.py",
         "if new is None and not answers.created_without_id:",
@@ -3147,6 +3154,13 @@ FAULTS = (
         "request.state = RequestState.FAULTY",
         "request.state = RequestState.LOST",
         "tests/unit/deliver/test_faults.py",
+    ),
+    Fault(
+        "a second place that could not be begun is not taken for another later",
+        "jobs/ledger/runs.py",
+        "            place.record_ledger_progress(place.epoch, place.last_request_id)\n",
+        "",
+        "tests/e2e/test_forgotten_elsewhere.py",
     ),
     Fault(
         "what a fault rolls back is not counted",
