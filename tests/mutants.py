@@ -2172,6 +2172,13 @@ FAULTS = (
         "tests/contract/oplead/test_writer.py",
     ),
     Fault(
+        "a pace refused twice stops an import",
+        "jobs/oplead_commands/creation/creating.py",
+        " or delays == _DELAYS_IN_A_ROW",
+        "",
+        "tests/e2e/test_import.py",
+    ),
+    Fault(
         "a success without an id is not told as created",
         "connectors/oplead/writing/receipts.py",
         "if new is None and not answers.created_without_id:",
@@ -3161,6 +3168,20 @@ FAULTS = (
         "            place.record_ledger_progress(place.epoch, place.last_request_id)\n",
         "",
         "tests/e2e/test_forgotten_elsewhere.py",
+    ),
+    Fault(
+        "status says what is held for changed ids",
+        "jobs/reporting/status_report.py",
+        "    text += [_HELD[reason](count) for reason, count in held.items()]\n",
+        "",
+        "tests/e2e/test_changed_ids.py tests/e2e/test_alarms.py",
+    ),
+    Fault(
+        "the second place learns whom the ledger knows in one writing",
+        "jobs/ledger/storage/forgotten_place.py",
+        "        self._remember(days)\n",
+        "        for digest, day in days.items():\n            self._remember({digest: day})\n",
+        "tests/unit/ledger/storage/test_forgotten_place.py",
     ),
     Fault(
         "what a fault rolls back is not counted",

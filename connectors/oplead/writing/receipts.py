@@ -3,6 +3,7 @@
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
+from datetime import timedelta
 from decimal import Decimal
 from urllib.parse import unquote
 
@@ -21,6 +22,7 @@ _LOST = frozenset({408})
 _MAYBE_MADE = frozenset({409})
 """With which something new may be there: the one that it conflicts with may be what this very request has made."""
 _TOO_MANY = 429
+_A_MINUTE = timedelta(minutes=1)
 _FAULTS: Mapping[int, WriteRefusalReason] = {
     401: WriteRefusalReason.ACCESS,
     402: WriteRefusalReason.ACCESS,
@@ -85,7 +87,9 @@ def receipt_of(
     status = answer.status
     may_be_made = status in _MAYBE_MADE or (status == _TOO_MANY and not answers.refuses_early)
     if status in _LOST or status in _FAILURES or (ids and may_be_made):
-        return AnswerLost(_("Oplead answered {status}", status=status), answer.retry_after)
+        # A pace counts a minute, where it names none.
+        delay = _A_MINUTE if status == _TOO_MANY and answer.retry_after is None else answer.retry_after
+        return AnswerLost(_("Oplead answered {status}", status=status), delay)
     if status in _MOVED:
         return WriteRefused(status, WriteRefusalReason.PATH, _("it leads elsewhere, where the key must not go"))
     if status in _REFUSALS:
