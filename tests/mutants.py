@@ -2340,6 +2340,20 @@ FAULTS = (
         "tests/contract/oplead/test_writer.py",
     ),
     Fault(
+        "a new lead's own fields are not taken for an error",
+        "connectors/oplead/writing/receipts.py",
+        "    if is_new:\n",
+        "    if False:\n",
+        "tests/contract/oplead/test_writer.py",
+    ),
+    Fault(
+        "a pace refused twice stops an import",
+        "jobs/oplead_commands/creation/creating.py",
+        " or delays == _DELAYS_IN_A_ROW",
+        "",
+        "tests/e2e/test_import.py",
+    ),
+    Fault(
         "a success without an id is not told as created",
         "connectors/oplead/writing/receipts.py",
         "if new is None and not answers.created_without_id:",
@@ -2538,8 +2552,8 @@ FAULTS = (
     Fault(
         "the second place learns whom the state knows as forgotten",
         "jobs/ledger/storage/forgotten_place.py",
-        "            self.remember(leads, day)\n",
-        "            pass\n",
+        "        self._remember(days)\n",
+        "        pass\n",
         "tests/e2e/test_forgotten_elsewhere.py::test_place_learns_whom_the_state_knows",
     ),
     Fault(
@@ -3653,6 +3667,27 @@ FAULTS = (
         "request.state = RequestState.FAULTY",
         "request.state = RequestState.LOST",
         "tests/unit/deliver/test_faults.py",
+    ),
+    Fault(
+        "a second place that could not be begun is not taken for another later",
+        "jobs/ledger/runs.py",
+        "            place.record_ledger_progress(place.epoch, place.last_request_id)\n",
+        "",
+        "tests/e2e/test_forgotten_elsewhere.py",
+    ),
+    Fault(
+        "status says what is held for changed ids",
+        "jobs/reporting/status_report.py",
+        "    text += [_HELD[reason](count) for reason, count in held.items()]\n",
+        "",
+        "tests/e2e/test_changed_ids.py tests/e2e/test_alarms.py",
+    ),
+    Fault(
+        "the second place learns whom the ledger knows in one writing",
+        "jobs/ledger/storage/forgotten_place.py",
+        "        self._remember(days)\n",
+        "        for digest, day in days.items():\n            self._remember({digest: day})\n",
+        "tests/unit/ledger/storage/test_forgotten_place.py",
     ),
     Fault(
         "what a fault rolls back is not counted",

@@ -294,9 +294,12 @@ def _begin(
             refuse_outdated_state(session, lease, lock, state)
             if place is not None:
                 refuse_other_place(place, lease.forgotten_place)
-        lease.forgotten_place = lease.forgotten_place if place is None else place.identity
         if unless is not None:
             unless(session)
+        if place is not None and lease.forgotten_place != place.identity:
+            # Before the ledger knows it: a place that could not be begun would be taken for another from then on.
+            place.record_ledger_progress(place.epoch, place.last_request_id)
+            lease.forgotten_place = place.identity
         holder = Holder(lease.epoch + 1, os.getpid(), now)
         lease.epoch, lease.pid, lease.started_at = holder.epoch, holder.pid, holder.started_at
         run = Run(account=account, command=command, epoch=holder.epoch, started_at=now)

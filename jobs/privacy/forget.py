@@ -3,6 +3,7 @@
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import date, datetime
+from itertools import chain
 
 from sqlalchemy import exists, update
 from sqlmodel import Session, col, select
@@ -137,7 +138,7 @@ def forget_again(
     with ledger.read_transaction() as session:
         known = erasure.all_forgotten_leads(session, ledger.account)
         place.match(erasure.forgotten_among(session, ledger.account, known))
-        found = place.days_of([*erasure.every_lead_id(session, ledger.account), *also]) if place.unmatched else {}
+        found = place.days_of(chain(erasure.every_lead_id(session, ledger.account), also))
     for day in sorted(set(found.values())):
         leads = [lead for lead, at in found.items() if at == day]
         forget_leads(ledger, leads, now=now, today=day, count_by_month=count_by_month)

@@ -1,7 +1,7 @@
 """Reports where deliveries stand, and why: as a table, as the status between nights, and lead by lead."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from itertools import groupby
@@ -273,30 +273,17 @@ def _run(account: AccountPresentation, run: LastRun | None) -> str:
 
 def _next_actions_text(account: AccountPresentation, status: StatusReport) -> str:
     pending = [tally for tally in status.tallies if tally.state is DeliveryState.PENDING]
-    held = sum(tally.count for tally in pending if tally.reason is Reason.EXCESS_VOLUME)
-    restored = sum(tally.count for tally in pending if tally.reason is Reason.AFTER_RESTORE)
+    held: Counter[Reason] = Counter()
+    for tally in pending:
+        if isinstance(tally.reason, Reason) and tally.reason in HELD_FOR_A_HUMAN:
+            held[tally.reason] += tally.count
     due = sum(tally.count for tally in pending if tally.due_at is None and tally.reason not in HELD_FOR_A_HUMAN)
     later = [tally for tally in pending if tally.due_at is not None]
     in_doubt = sum(
         tally.count for tally in status.tallies if tally.state in (DeliveryState.IN_DOUBT, DeliveryState.IN_FLIGHT)
     )
     text = [_n("{count} goes out with the next run", "{count} go out with the next run", due)] if due else []
-    if held:
-        text.append(
-            _n(
-                "{count} is held as far more than usual, until someone approves it",
-                "{count} are held as far more than usual, until someone approves them",
-                held,
-            )
-        )
-    if restored:
-        text.append(
-            _n(
-                "{count} is held, as it may have been sent before the state was restored, until you decide",
-                "{count} are held, as they may have been sent before the state was restored, until you decide",
-                restored,
-            )
-        )
+    text += [_HELD[reason](count) for reason, count in held.items()]
     if in_doubt:
         text.append(
             _n(
@@ -311,6 +298,28 @@ def _next_actions_text(account: AccountPresentation, status: StatusReport) -> st
         time = day_and_time(first, account.zone)
         text.append(_n("{count} waits until {time}", "{count} wait, the first until {time}", waiting, time=time))
     return ", ".join(text) or _("nothing is waiting to go out")
+
+
+_HELD: Mapping[Reason, Callable[[int], str]] = {
+    Reason.EXCESS_VOLUME: lambda count: _n(
+        "{count} is held as far more than usual, until someone approves it",
+        "{count} are held as far more than usual, until someone approves them",
+        count,
+    ),
+    Reason.IDS_CHANGED: lambda count: _n(
+        "{count} is held, as lead ids or creation dates seem to have changed in Oplead, until you answer with "
+        "`run --same-leads` or `run --other-leads`",
+        "{count} are held, as lead ids or creation dates seem to have changed in Oplead, until you answer with "
+        "`run --same-leads` or `run --other-leads`",
+        count,
+    ),
+    Reason.AFTER_RESTORE: lambda count: _n(
+        "{count} is held, as it may have been sent before the state was restored, until you decide",
+        "{count} are held, as they may have been sent before the state was restored, until you decide",
+        count,
+    ),
+}
+"""What keeps pending conversions from going out until a human says so, for each of `HELD_FOR_A_HUMAN`."""
 
 
 def _awaited(account: AccountPresentation, awaited: AwaitedOutcomes) -> str:

@@ -97,6 +97,9 @@ def test_renumbered_leads_are_held_and_named(dated):
     assert {("pending", "ids_changed")} == {
         (row.state, row.reason) for row in dated.deliveries().values() if row.lead == "L-20"
     }
+    _code, told, _ = dated.command("status")
+    assert "nothing is waiting to go out" not in spoken(told)
+    assert "are held, as lead ids or creation dates seem to have changed in Oplead" in spoken(told)
 
 
 def test_half_of_the_leads_renumbered_are_held_as_all_are(dated):

@@ -142,6 +142,20 @@ def test_place_learns_whom_the_state_knows(company, place):
     assert {"L-2"} == leads(company)
 
 
+def test_place_that_could_not_be_begun_is_begun_once_it_can_be(company, place):
+    """Its folder could not be written the first time: the next run begins it, and needs nobody to declare a restore."""
+    won(company, 1)
+    draft = place.with_name(f".{place.name}.draft")
+    del company.settings["forgotten"]
+    assert 0 == run(company).code
+    company.settings["forgotten"] = str(place)
+    draft.mkdir()
+    assert 2 == run(company).code
+    draft.rmdir()
+
+    assert (0, True) == (run(company).code, place.exists())
+
+
 @pytest.mark.parametrize("gone", ["file", "folder", "emptied", "another's", "damaged"])
 def test_missing_place_is_refused(company, place, gone):
     """A place that was in use and is not there may be a volume that is not mounted: nothing is read or sent."""

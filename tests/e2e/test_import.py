@@ -236,6 +236,26 @@ def test_a_status_that_may_follow_a_creation_leaves_the_lead_in_doubt(oplead, ca
     assert {1} == set(emails(oplead).values())
 
 
+def test_a_pace_refused_twice_in_a_row_leaves_two_leads_in_doubt(oplead, capsys):
+    """A minute lies between the two, and nothing else is sent: ten would be in doubt before anybody looked."""
+    file = leads_file(oplead.folder, [row(number) for number in range(30)])
+    oplead.fail("/v1/leads", FaultKind.STATUS, after=2, count=12, status=429)
+    began = oplead.sandbox.clock.now()
+    said = result(oplead, capsys, file)
+
+    assert (2, 2) == (said["created"], said["in_doubt"])
+    assert oplead.sandbox.clock.now() - began >= timedelta(minutes=1)
+
+
+def test_a_pace_refused_once_stops_nothing(oplead, capsys):
+    """The next lead goes out a minute later."""
+    file = leads_file(oplead.folder, [row(number) for number in range(5)])
+    oplead.fail("/v1/leads", FaultKind.STATUS, after=2, count=1, status=429)
+    said = result(oplead, capsys, file)
+
+    assert (4, 1) == (said["created"], said["in_doubt"])
+
+
 # ── what is lost, refused, changed or new ────────────────────────────────────────────────────────
 
 

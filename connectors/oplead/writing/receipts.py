@@ -3,6 +3,7 @@
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
+from datetime import timedelta
 from decimal import Decimal
 from urllib.parse import unquote
 
@@ -21,6 +22,7 @@ _LOST = frozenset({408})
 _MAYBE_MADE = frozenset({409})
 """With which something new may be there: the one that it conflicts with may be what this very request has made."""
 _TOO_MANY = 429
+_A_MINUTE = timedelta(minutes=1)
 _FAULTS: Mapping[int, WriteRefusalReason] = {
     401: WriteRefusalReason.ACCESS,
     402: WriteRefusalReason.ACCESS,
@@ -37,10 +39,8 @@ _ENVELOPES = ("data", "lead", "result", "resultat", "response", "reponse", "meta
 _ERRORS = ("error", "erreur", "exception", "violation", "echec", "failure", "anomalie")
 """What the name of a value holds that says what went wrong."""
 _FAILURES_BY_NAME = frozenset({"failed", "rejected", "refused", "rejete", "refuse", "invalid", "invalide"})
-_SUCCESSES_BY_NAME = frozenset(
-    {"success", "succes", "successful", "issuccess", "ok", "isok", "reussi", "reussite", "valid", "valide", "isvalid"}
-    | {"accepted", "accepte", "created", "cree"}
-)
+_SUCCEEDED = frozenset({"success", "succes", "successful", "issuccess", "ok", "isok", "reussi", "reussite"})
+_SUCCESSES_BY_NAME = _SUCCEEDED | {"valid", "valide", "isvalid", "accepted", "accepte", "created", "cree"}
 _STATUSES_BY_NAME = frozenset(
     {"status", "statut", "state", "etat", "result", "resultat", "response", "reponse", "outcome", "code", "type"}
     | {"statuscode", "httpcode", "httpstatus", "codehttp", "codestatut", "coderetour", "returncode", "responsecode"}
@@ -48,7 +48,7 @@ _STATUSES_BY_NAME = frozenset(
 _FAILED = frozenset({"failed", "fail", "ko", "nok", "echoue", "refused", "rejected", "invalid", "invalide", "denied"})
 """What a body's status says where nothing was made, beside the words of `_ERRORS`."""
 _NO = frozenset({"", "0", "false", "faux", "no", "non", "none", "null", "aucun", "aucune", "n", "f"})
-_FIRST_ERROR = 400
+_FAILING = range(400, 600)
 _NO_IDS = frozenset({"0", "-1"})
 """What stands in place of an id where nothing has one."""
 _NOTHING_KNOWN = CreationAnswers()
@@ -87,7 +87,9 @@ def receipt_of(
     status = answer.status
     may_be_made = status in _MAYBE_MADE or (status == _TOO_MANY and not answers.refuses_early)
     if status in _LOST or status in _FAILURES or (ids and may_be_made):
-        return AnswerLost(_("Oplead answered {status}", status=status), answer.retry_after)
+        # A pace counts a minute, where it names none.
+        delay = _A_MINUTE if status == _TOO_MANY and answer.retry_after is None else answer.retry_after
+        return AnswerLost(_("Oplead answered {status}", status=status), delay)
     if status in _MOVED:
         return WriteRefused(status, WriteRefusalReason.PATH, _("it leads elsewhere, where the key must not go"))
     if status in _REFUSALS:
@@ -111,7 +113,7 @@ def _receipt_of_success(answer: RawWriteResponse, ids: Paths, path: str, answers
         if ids and not there:
             return AnswerLost(_("Oplead answered {status} with a body that is no JSON", status=status))
         body = None
-    if _tells_of_failure(body):
+    if _tells_of_failure(body, ids):
         return AnswerLost(_("Oplead answered {status} with an error", status=status))
     if not ids:
         return WriteAccepted()
@@ -125,21 +127,30 @@ def _receipt_of_success(answer: RawWriteResponse, ids: Paths, path: str, answers
     return WriteAccepted(new)
 
 
-def _tells_of_failure(body: object) -> bool:
+def _tells_of_failure(body: object, ids: Paths) -> bool:
     """Whether a body, or what it wraps, says that nothing was done, in any spelling and whatever the status."""
     match body:
         case list():
-            return any(map(_tells_of_failure, body))
+            return any(_tells_of_failure(one, ids) for one in body)
         case Mapping():
-            return any(_says_failure(normalise(name), value) for name, value in body.items())
+            is_new = any(_is_id(body.get(path.rpartition(".")[2])) for path in ids)
+            return any(_says_failure(normalise(name), value, ids, is_new=is_new) for name, value in body.items())
     return body is False or _is_failed_status(body)
 
 
-def _says_failure(name: str, value: object) -> bool:
-    """Whether one value of an answer, by its normalised name, says that nothing was done."""
+def _says_failure(name: str, value: object, ids: Paths, *, is_new: bool) -> bool:
+    """Whether one value of an answer, by its normalised name, says that nothing was done.
+
+    What stands beside a new id (`is_new`) may be a field of the lead, such as its status, unless its name says more.
+    """
     if name in _ENVELOPES and isinstance(value, Mapping | list):
-        return _tells_of_failure(value)
-    if any(word in name for word in _ERRORS) or name in _FAILURES_BY_NAME:
+        return _tells_of_failure(value, ids)
+    if _speaks_of_errors(name):
+        return not (_is_negative(value) or (isinstance(value, str) and normalise(value) in _SUCCESSES_BY_NAME))
+    if is_new:
+        is_error = isinstance(value, str) and _speaks_of_errors(normalise(value))
+        return (name in _SUCCEEDED and _is_negative(value)) or (name in _STATUSES_BY_NAME and is_error)
+    if name in _FAILURES_BY_NAME:
         return not _is_negative(value)
     if name in _SUCCESSES_BY_NAME:
         return _is_negative(value) or _is_failed_status(value)
@@ -148,13 +159,17 @@ def _says_failure(name: str, value: object) -> bool:
 
 def _is_failed_status(value: object) -> bool:
     if isinstance(value, Decimal):
-        return value >= _FIRST_ERROR
+        return value in _FAILING
     if not isinstance(value, str):
         return False
     said = normalise(value)
     if said.isdecimal():
-        return int(said) >= _FIRST_ERROR
-    return said in _FAILED or any(word in said for word in _ERRORS)
+        return int(said) in _FAILING
+    return said in _FAILED or _speaks_of_errors(said)
+
+
+def _speaks_of_errors(normalised: str) -> bool:
+    return any(word in normalised for word in _ERRORS)
 
 
 def _is_negative(value: object) -> bool:
@@ -170,7 +185,11 @@ def _json(body: bytes) -> object:
 
 def _new_id(body: object, ids: Paths) -> str | None:
     values = (first_value_at_paths(one, ids) for one in candidate_lead_objects(body))
-    return next((text for value in values if (text := as_lead_id(value)) and text not in _NO_IDS), None)
+    return next((as_lead_id(value) for value in values if _is_id(value)), None)
+
+
+def _is_id(value: object) -> bool:
+    return (as_lead_id(value) or "0") not in _NO_IDS
 
 
 def _id_in(location: str | None, path: str) -> str | None:

@@ -75,11 +75,15 @@ def write_report(
     folder = settings.report.folder
     if folder is None:
         return None
-    with ContainedFault(faults, _("the report could not be written"), foreseen=(OSError,), folder=str(folder)):
+    said = _("the report could not be written")
+    with ContainedFault(faults, said, folder=str(folder)):
         from jobs.cli.reporting.report import write_page_of_usual_period  # noqa: PLC0415 - only for those who want it
 
         with ledger.read_transaction() as session:
-            return write_page_of_usual_period(session, settings, book, folder, now=now)
+            try:
+                return write_page_of_usual_period(session, settings, book, folder, now=now)
+            except OSError as error:  # the page's, which outside would be taken for the state's
+                _log.warning(said, folder=str(folder), why=error.strerror)
     return None
 
 

@@ -1,6 +1,6 @@
 """Erase every row about a lead, and remember of forgotten ones only that they were and when."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from datetime import date
 
 import sqlalchemy
@@ -123,7 +123,7 @@ def forgotten_by_either(
     return forgotten_among(session, account, ids) | ({} if place is None else place.days_of(ids))
 
 
-def every_lead_id(session: Session, account: str) -> list[LeadId]:
-    """Return every lead that anything is held of."""
+def every_lead_id(session: Session, account: str) -> Iterator[LeadId]:
+    """Yield every lead that anything is held of, as often as it stands somewhere."""
     of_account = (sqlalchemy.select(col(each.id)).where(col(each.account) == account) for each in _BY_ID)
-    return [LeadId(lead) for ids in of_account for lead in session.connection().scalars(ids)]
+    return (LeadId(lead) for ids in of_account for lead in session.connection().scalars(ids))

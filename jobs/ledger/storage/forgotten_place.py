@@ -10,7 +10,7 @@ import hmac
 import json
 import os
 import secrets
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date
@@ -49,17 +49,19 @@ class ForgottenPlace:
 
     def remember(self, leads: Collection[LeadId], on: date) -> None:
         """Remember durably that these leads were forgotten; the first date stays."""
-        missing = {digest: on for lead in leads if (digest := self._digest(lead)) not in self.days}
-        if missing:
-            self.days |= missing
+        self._remember({self._digest(lead): on for lead in leads})
+
+    def _remember(self, days: Mapping[str, date]) -> None:
+        if days.keys() - self.days:
+            self.days = {**days, **self.days}
             self._write()
 
-    def days_of(self, leads: Collection[LeadId]) -> dict[LeadId, date]:
+    def days_of(self, leads: Iterable[LeadId]) -> dict[LeadId, date]:
         """Return which of these leads were forgotten that the ledger does not know as such, and when."""
         if not self.unmatched:
             return {}
-        digests = {lead: self._digest(lead) for lead in leads}
-        return {lead: self.days[digest] for lead, digest in digests.items() if digest in self.unmatched}
+        digests = ((lead, self._digest(lead)) for lead in leads)
+        return {lead: self.days[digest] for lead, digest in digests if digest in self.unmatched}
 
     def mark_contact(self, address: str) -> bytes:
         """Return what knows an e-mail address or a number again; without the salt, it says nothing of it.
@@ -72,12 +74,9 @@ class ForgottenPlace:
 
     def match(self, known: Mapping[LeadId, date]) -> None:
         """Learn which leads the ledger knows as forgotten; what is lacking here is remembered."""
-        by_day: dict[date, list[LeadId]] = {}
-        for lead, day in known.items():
-            by_day.setdefault(day, []).append(lead)
-        for day, leads in by_day.items():
-            self.remember(leads, day)
-        self.unmatched = frozenset(self.days.keys() - set(map(self._digest, known)))
+        days = {self._digest(lead): day for lead, day in known.items()}
+        self._remember(days)
+        self.unmatched = frozenset(self.days.keys() - days.keys())
 
     def record_ledger_progress(self, epoch: int, request: int) -> None:
         """Record the ledger's progress durably."""

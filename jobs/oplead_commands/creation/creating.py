@@ -2,12 +2,14 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from enum import StrEnum
 from functools import partial
 from typing import assert_never
 
 from connectors.crm import LeadToWrite, LeadWriter, WriteAccepted, WriteReceipt, WriteRefusalReason, WriteRefused
 from connectors.errors import Misconfigured
+from connectors.http import LONGEST_ASKED_FOR
 from connectors.language import _
 from connectors.ports import LeadSource
 from connectors.records import AnswerLost, RequestNotSent
@@ -20,6 +22,8 @@ from jobs.wiring.texts import click_ids_in
 
 _IN_A_ROW = 10
 """After so many lost answers in a row, look before any other lead is sent."""
+_DELAYS_IN_A_ROW = 2
+"""After so many of them in a row that ask to wait, look too: sending goes too fast, and each leaves a lead in doubt."""
 
 
 class Verdict(StrEnum):
@@ -145,7 +149,7 @@ class OpleadLeadCreator:
 
     def _send(self, writer: LeadWriter) -> WriteReceipt | None:
         """Send one after the other; return the last answer if too many in a row were lost."""
-        in_a_row = 0
+        in_a_row = delays = 0
         for key in self._sendable():
             self._context.cancel_token()
             receipt = self._context.retry_write_if_not_received(partial(self._attempt, writer, key))
@@ -153,9 +157,14 @@ class OpleadLeadCreator:
                 self.stop = receipt
                 return None
             self._record(key, receipt)
-            in_a_row = in_a_row + 1 if isinstance(receipt, AnswerLost) else 0
-            if in_a_row == _IN_A_ROW:
+            if not isinstance(receipt, AnswerLost):
+                in_a_row = delays = 0
+                continue
+            wait = receipt.retry_after or timedelta()
+            in_a_row, delays = in_a_row + 1, delays + 1 if wait else 0
+            if in_a_row == _IN_A_ROW or delays == _DELAYS_IN_A_ROW or wait > LONGEST_ASKED_FOR:
                 return receipt
+            self._context.clock.sleep_until(self._context.clock.now() + wait)
         return None
 
     def _attempt(self, writer: LeadWriter, key: str) -> WriteReceipt:

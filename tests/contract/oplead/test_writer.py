@@ -331,6 +331,9 @@ def test_a_path_with_which_no_request_can_be_made_is_misconfigured(wire, open_wr
         (b"OK", {"Location": "/v1/leads/L-9"}, "L-9"),
         ({"id": "L-9", "success": True, "errors": [], "error": None, "status": "Nouveau"}, {}, "L-9"),
         ({"lead": {"id": "L-9", "state": {"errorCount": 0}}, "succes": True, "nbErreurs": 0, "code": 200}, {}, "L-9"),
+        ({"id": "L-9", "status": 1024, "errorCode": "OK", "accepted": None}, {}, "L-9"),
+        ({"data": {"id": "L-9", "code": "75011"}, "code": 1}, {}, "L-9"),
+        ({"lead": {"id": "L-9", "status": "Invalide", "type": 404}}, {}, "L-9"),
     ],
 )
 def test_a_2xx_that_names_the_new_lead_is_written(wire, open_writer, body, headers, new):
@@ -364,6 +367,9 @@ UNTRUE = {
     "a code in letters": {"codeRetour": "422"},
     "an error's message": {"errorMessage": "quota"},
     "whether there is an error": {"hasError": True, "id": "L-9"},
+    "no success beside an id": {"id": "L-9", "success": "non"},
+    "an error beside an id": {"id": "L-9", "statut": "Erreur"},
+    "a code around an id": {"data": {"id": "L-9"}, "code": 422},
     "one that is refused": {"refusé": True},
     "no": False,
     "in a list": [{"id": "L-9"}, {"erreur": "doublon"}],
