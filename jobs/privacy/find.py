@@ -3,8 +3,7 @@
 from collections.abc import Collection, Iterable
 
 import sqlalchemy
-from sqlalchemy import and_
-from sqlalchemy.orm import aliased
+from sqlalchemy import tuple_
 from sqlmodel import Session, col
 
 from connectors.records import Identifier, LeadId
@@ -32,10 +31,11 @@ def leads_sharing_marks(session: Session, account: str, leads: Collection[LeadId
     """Return the other leads that have a click id, or a hash of contact data, in common with these, in order."""
     found: set[LeadId] = set()
     for table, marks in _MARKS:
-        mine, other = aliased(table), aliased(table)
-        same = and_(*(col(getattr(other, name)) == col(getattr(mine, name)) for name in ("account", *marks)))
-        theirs = sqlalchemy.select(col(other.lead)).join(mine, same)
-        wanted = theirs.where(col(mine.account) == account, col(mine.lead).in_(leads), col(other.lead).not_in(leads))
+        mark, here = tuple_(*(col(getattr(table, name)) for name in marks)), col(table.account) == account
+        # Two steps: joined with itself, SQLite goes through the whole table.
+        mine = sqlalchemy.select(*mark.clauses).where(here, col(table.lead).in_(leads)).distinct()
+        theirs = [tuple(row) for row in session.connection().execute(mine)]
+        wanted = sqlalchemy.select(col(table.lead)).where(here, mark.in_(theirs), col(table.lead).not_in(leads))
         found.update(map(LeadId, session.connection().scalars(wanted)))
     return sorted(found)
 
