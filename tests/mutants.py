@@ -2384,8 +2384,8 @@ FAULTS = (
     Fault(
         "the second place learns whom the state knows as forgotten",
         "jobs/ledger/storage/forgotten_place.py",
-        "            self.remember(leads, day)\n",
-        "            pass\n",
+        "        self._remember(days)\n",
+        "",
         "tests/e2e/test_forgotten_elsewhere.py::test_place_learns_whom_the_state_knows",
     ),
     Fault(
