@@ -3,8 +3,7 @@
 from collections.abc import Collection, Iterable
 
 import sqlalchemy
-from sqlalchemy import and_
-from sqlalchemy.orm import aliased
+from sqlalchemy import tuple_
 from sqlmodel import Session, col
 
 from connectors.records import Identifier, LeadId
@@ -37,11 +36,12 @@ def leads_sharing_marks(session: Session, account: str, leads: Collection[LeadId
     """Return the other leads that have a click id, or a hash of contact data, in common with these, in order."""
     found: set[LeadId] = set()
     for table, lead, marks in _MARKS:
-        mine, other = aliased(table), aliased(table)
-        same = and_(*(col(getattr(other, name)) == col(getattr(mine, name)) for name in ("account", *marks)))
-        my_lead, other_lead = (col(getattr(each, lead)) for each in (mine, other))
-        theirs = sqlalchemy.select(other_lead).join(mine, same)
-        wanted = theirs.where(col(mine.account) == account, my_lead.in_(leads), other_lead.not_in(leads))
+        mark, here = tuple_(*(col(getattr(table, name)) for name in marks)), col(table.account) == account
+        holder = col(getattr(table, lead))
+        # Two steps: joined with itself, SQLite goes through the whole table.
+        mine = sqlalchemy.select(*mark.clauses).where(here, holder.in_(leads)).distinct()
+        theirs = [tuple(row) for row in session.connection().execute(mine)]
+        wanted = sqlalchemy.select(holder).where(here, mark.in_(theirs), holder.not_in(leads))
         found.update(map(LeadId, session.connection().scalars(wanted)))
     return sorted(found)
 

@@ -256,6 +256,26 @@ def test_a_pace_refused_once_stops_nothing(oplead, capsys):
     assert (4, 1) == (said["created"], said["in_doubt"])
 
 
+def test_leads_created_since_a_restored_backup_are_looked_for_before_they_are_sent(oplead, capsys):
+    """Those that are there are known again; those that are not are sent."""
+    path = lead_creation_outbox_path(oplead.folder, "maison-durand")
+    result(oplead, capsys, leads_file(oplead.folder, [row(0), row(1)]))
+    backup = path.read_bytes()
+    later(oplead, 10)
+    result(oplead, capsys, leads_file(oplead.folder, [row(number) for number in range(4)]))
+    for left in oplead.folder.glob("*.oplead.db*"):
+        left.unlink()
+    path.write_bytes(backup)
+    later(oplead, 10)
+    with lock_lead_creation_outbox(path, now=oplead.sandbox.clock.now) as outbox:
+        outbox.declare_restored()
+    said = result(oplead, capsys, leads_file(oplead.folder, [row(number) for number in range(6)]))
+
+    assert Exit.DONE == said["exit_code"]
+    assert Counter({f"personne{number}@example.com": 1 for number in range(6)}) == emails(oplead)
+    assert {LeadCreationState.CREATED} == {one.state for one in outbox_of(oplead)}
+
+
 # ── what is lost, refused, changed or new ────────────────────────────────────────────────────────
 
 

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 
+from jobs.oplead_commands.creation.outbox import lead_creation_outbox_path, lock_lead_creation_outbox
 from tests.builders import attention
 from tests.e2e.support.typed import type_in
 
@@ -266,3 +267,16 @@ def test_newer_state_that_turns_up_after_a_declared_restore_is_refused(company):
     restore(company, newest)
 
     assert 2 == type_in(company, "run").code
+
+
+def test_a_restore_marks_the_record_of_created_leads(company):
+    """Leads may have been created since that backup too, so that the next import looks before it sends."""
+    company.night()
+    path = lead_creation_outbox_path(company.state.parent, company.settings["account"])
+    with lock_lead_creation_outbox(path, now=company.clock.now) as outbox:
+        assert outbox.complete_until() is None
+    done = type_in(company, "state", "restored")
+
+    assert path.name in "".join(done.out.split())
+    with lock_lead_creation_outbox(path, now=company.clock.now) as outbox:
+        assert outbox.complete_until() is not None

@@ -11,10 +11,11 @@ from jobs.cli.night.account_hold import expect_state_exists, hold_account_for_ru
 from jobs.cli.output import signals_and_logging
 from jobs.exit_codes import Exit
 from jobs.ledger.runs import finish_run
+from jobs.oplead_commands.creation.outbox import lead_creation_outbox_path
 from jobs.reporting.console import say
 from jobs.settings import Settings
 from jobs.wiring.account import open_clock
-from jobs.wiring.state import account_state
+from jobs.wiring.state import account_state, folder_beside_state
 
 COMMAND = "restored"
 
@@ -36,10 +37,17 @@ def declare_restored(file: Path) -> int:
         ):
             # Files beside the state may have been restored with it.
             unfinished = finish_forgetting(settings, ledger, outbox, clock.now())
+            if outbox is not None:
+                outbox.declare_restored()
             code = Exit.ATTENTION if unfinished else Exit.DONE
             finish_run(ledger, code, now=clock.now())
         say(_("Runs go on from this state. What happened until now, and it does not know as sent, may have been sent:"))
-        for sentence in (*_what_follows(settings), *_who_was_forgotten(settings), *unfinished):
+        for sentence in (
+            *_what_follows(settings),
+            *_who_was_forgotten(settings),
+            _what_was_created(settings),
+            *unfinished,
+        ):
             say(f"- {sentence}")
         return code
 
@@ -48,6 +56,14 @@ def _who_was_forgotten(settings: Settings) -> list[str]:
     if settings.forgotten is None:
         return [_("people who were forgotten since the backup are back: forget them again (see `forgotten`)")]
     return [_("people who were forgotten since the backup, as {path} knows, are erased again", path=settings.forgotten)]
+
+
+def _what_was_created(settings: Settings) -> str:
+    return _(
+        "leads that were imported since the backup: if {path} is there, the next import looks in Oplead for each lead "
+        "that it does not know, and sends it only if it is not found. If that file is lost, import only new leads",
+        path=lead_creation_outbox_path(folder_beside_state(settings), settings.account),
+    )
 
 
 def _what_follows(settings: Settings) -> list[str]:

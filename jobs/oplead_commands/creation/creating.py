@@ -18,6 +18,7 @@ from jobs.oplead_commands.context import OpleadContext
 from jobs.oplead_commands.creation.identity import creation_key_of, lead_content_hash, lead_fingerprint
 from jobs.oplead_commands.creation.looking import Search, look_for_leads_in_doubt, reference_path
 from jobs.oplead_commands.creation.outbox import LeadCreationOutbox, LeadToCreate
+from jobs.oplead_commands.creation.recognition import NotFound
 from jobs.wiring.texts import click_ids_in
 
 _IN_A_ROW = 10
@@ -107,6 +108,7 @@ class OpleadLeadCreator:
             if self._verdict is not None:
                 self._look(source)
                 self._obey(self._verdict)
+            self._look_for_leads_of_lost_outbox(source)
             while True:
                 last = self._send(writer)
                 search = self._look(source)
@@ -122,6 +124,22 @@ class OpleadLeadCreator:
         for _key in search.found:
             self._on_settled()
         return search
+
+    def _look_for_leads_of_lost_outbox(self, source: LeadSource) -> None:
+        """After a restore, doubt what is not on record, until a look shows that it was not created since the backup.
+
+        What cannot be looked for, or is found in part, stays in doubt.
+        """
+        known_until, keys = self._outbox.complete_until(), self._sendable()
+        if known_until is None or not keys:
+            return
+        for key in keys:
+            self._outbox.record_request_in_flight(self._wanted[key].new, now=known_until)
+            self._outbox.record_lost_answer(key, "restored", now=self._context.clock.now())
+        if self._look(source).problem is None:
+            for one in self._outbox.find(keys).values():
+                if one.reason == NotFound.NOT_SEEN and one.mark is not None and one.mark.distinctive_hashes:
+                    self._outbox.drop(one.key)
 
     def _obey(self, verdict: Verdict) -> None:
         """Do as a human says of what is in doubt; only what Oplead had time to finish can be called missing."""

@@ -54,9 +54,11 @@ CREATE TABLE IF NOT EXISTS creation (
     looked_at TEXT
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS ix_creation_state ON creation (state);
+CREATE TABLE IF NOT EXISTS restored (since TEXT NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS salt (salt BLOB NOT NULL) STRICT;
 INSERT INTO salt SELECT randomblob(32) WHERE NOT EXISTS (SELECT 1 FROM salt);
 """
+_LONG_AGO = "2000-01-01T00:00:00+00:00"
 _COLUMNS = "key, content, state, mark, lead, reason, sent_at, lost_at, has_provider_url, looked_at"
 _LOOKS = (timedelta(minutes=15), timedelta(minutes=30))
 """When a lead in doubt is looked for again, from when its answer was lost; once at once, and later each night."""
@@ -182,6 +184,19 @@ class LeadCreationOutbox:
     def record_created_lead_id(self, key: str, lead: LeadId) -> None:
         """Add the id of a created lead whose answer did not name it."""
         self._change("UPDATE creation SET lead = ? WHERE key = ? AND state = ?", (lead, key, LeadCreationState.CREATED))
+
+    def declare_restored(self) -> None:
+        """Put on record that this is a restored backup: leads may have been created since its last one."""
+        self._connection.execute(
+            "INSERT INTO restored SELECT coalesce(max(sent_at), ?) FROM creation "
+            "WHERE NOT EXISTS (SELECT 1 FROM restored)",
+            (_LONG_AGO,),
+        )
+
+    def complete_until(self) -> datetime | None:
+        """Return until when it surely knows every lead that was created; None if it was never restored."""
+        (since,) = self._connection.execute("SELECT min(since) FROM restored").fetchone()
+        return datetime.fromisoformat(since) if since else None
 
     def recover(self, *, now: datetime) -> None:
         """Doubt every lead whose request was under way when an earlier command died: maybe just now."""

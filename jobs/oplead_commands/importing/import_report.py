@@ -26,6 +26,7 @@ _REASONS_IN_DOUBT: Mapping[str, str] = {
     "not_seen": N_("it has not been seen in Oplead"),
     "not_looked_up": N_("its answer was lost, and Oplead's leads cannot be read"),
     "no_answer": N_("its answer was lost, and it has not been looked for yet"),
+    "restored": N_("it may have been created before a backup was restored, and has not been looked for yet"),
     "died": N_("a command died while it was sent, and it has not been looked for yet"),
 }
 """What each reason for which a lead is in doubt means."""
