@@ -75,6 +75,7 @@ class DeliveryChanges:
         self.moved.update(more.moved)
         self.stopped |= more.stopped
         self.unexpected += more.unexpected
+        self.faults += more.faults
 
 
 @dataclass(slots=True)
@@ -92,7 +93,9 @@ class SendingResult(DeliveryChanges):
         """Add what another counted."""
         super(SendingResult, self).add(more)  # a class with slots is made anew, so that `super()` has the wrong one
         if isinstance(more, SendingResult):
+            self.requests += more.requests
             self.sent += more.sent
+            self.silent += more.silent
             self.warnings.update(more.warnings)
 
 

@@ -186,7 +186,7 @@ def test_looking_for_reused_ids_costs_the_same_however_many_leads_there_are(acco
 def _look_for_reused_ids(account, leads):
     _begin(account, "never", Some(leads, ago=range(40, NIGHTS)))
     with counted_steps() as made, account.hold() as ledger, ledger.write_transaction() as session:
-        leads_on_record.reused_in_one_run(session, ACCOUNT)
+        leads_on_record.count_reused(session, ACCOUNT)
         leads_on_record.accept_reused(session, ACCOUNT)
     return made.count
 
