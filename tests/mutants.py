@@ -2697,6 +2697,27 @@ FAULTS = (
         "tests/unit/plan/test_twins.py::test_interrupted_reading_concludes_nothing",
     ),
     Fault(
+        "a reused id hides no twin",
+        "jobs/ledger/leads/leads.py",
+        "is_gone = or_(col(LeadRow.deleted_at).is_not(None), col(LeadRow.reused_in).is_not(None))",
+        "is_gone = or_(col(LeadRow.deleted_at).is_not(None))",
+        "tests/unit/plan/test_twins.py::test_reused_id_hides_no_twin",
+    ),
+    Fault(
+        "a lead whose page is refused is not taken for there",
+        "jobs/pull/originals.py",
+        "    fetch = _OriginalsFetcher(",
+        "    fetch = PastRefusedFetcher(",
+        "tests/unit/plan/test_twins.py::test_original_whose_page_is_refused_is_not_taken_for_there",
+    ),
+    Fault(
+        "what only waits under a vanished id goes out under the new one, once a person says so",
+        "jobs/plan/twin_guard.py",
+        "                leads.mark_replaced(session, run.ledger.account, waiting, now=run.now())",
+        "                pass",
+        "tests/unit/plan/test_twins.py",
+    ),
+    Fault(
         "twins of many nights hold nothing else",
         "jobs/plan/twin_guard.py",
         "if not have_ids_changed(found.twins, found.others):",

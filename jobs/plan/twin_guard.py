@@ -64,14 +64,20 @@ class DoubtfulIds:
 def apply_twin_answer(run: RunContext) -> None:
     """Do with all that is held as possible twins what a person said in this run, if they did.
 
-    The same leads: what was sent under the vanished ids is settled as already sent. What only waits there is not, or
-    it would be lost with them. Others: they are planned again, and from now on nobody's twins.
+    The same leads: what was sent under the vanished ids is settled as already sent, and what only waits there is sent
+    under the new ones instead. Others: they are planned again, and from now on nobody's twins.
     """
     match run.deps.twins:
         case None:
             return
         case TwinAnswer.SAME:
             _settle_twins(run)
+            with run.ledger.write_transaction() as session:
+                waiting = twins.originals_that_wait(session, run.ledger.account)
+                leads.mark_replaced(session, run.ledger.account, waiting, now=run.now())
+                leads.accept_reused(session, run.ledger.account)
+                twins.tell_twins_apart(session, run.ledger)
+            plan(run, shown_since=None)
         case TwinAnswer.OTHER:
             with run.ledger.write_transaction() as session:
                 leads.accept_reused(session, run.ledger.account)

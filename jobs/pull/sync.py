@@ -60,13 +60,11 @@ def pull(run: RunContext, *, until: datetime, done: PullResult) -> None:
     reading = _NightReading(run, done, until, started=run.now())
     reading.events = NewEvents.arrived_since_last_run(run, done)
     try:
-        try:
-            is_read = reading.read_list(*reading.begin_or_resume())
-        finally:
-            done.shown_since = reading.started
-        if not is_read:
+        if not reading.read_list(*reading.begin_or_resume()):
             reading.hold_merges()
             return
+        # Only a list read to its end shows who is gone.
+        done.shown_since = reading.started
         began, is_whole = reading.finish()
         if began is not None and is_whole and not (reading.reads_by_details or done.moved):
             done.shown_since, done.shows_all = began, True
@@ -442,7 +440,7 @@ class _NightReading(_ListReading):
         account = self.run.ledger.account
         with self.run.ledger.read_transaction() as session:
             unlisted = leads.unlisted_open_leads(session, account, since=whole_since)
-        asked = self.read(unlisted[:ASKED_A_NIGHT])
+        asked = self.read(unlisted if self.run.deps.accept_fewer else unlisted[:ASKED_A_NIGHT])
         if asked.deleted:
             with self.run.ledger.read_transaction() as session:
                 listed = leads.most_recently_seen_lead(session, account, but=unlisted)

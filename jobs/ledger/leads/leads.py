@@ -118,6 +118,11 @@ def mark_reused(session: Session, account: str, ids: Collection[LeadId], *, run:
     _update(session, account, ids, col(LeadRow.reused_in).is_(None), reused_in=run, to_plan=True)
 
 
+def mark_replaced(session: Session, account: str, ids: Collection[LeadId], *, now: datetime) -> None:
+    """Mark leads as deleted that a person says are others under new ids, and flag them for planning."""
+    _update(session, account, ids, deleted_at=now, missing_since=now, to_plan=True)
+
+
 def count_reused(session: Session, account: str) -> dict[int, int]:
     """Count the leads that are others now and that no person knows of yet, by the run that found them."""
     counts = select(LeadRow.reused_in, func.count()).where(*_is_reused(account)).group_by(col(LeadRow.reused_in))
@@ -247,7 +252,8 @@ def flag_released_for_planning(
     rival_lead, counts = aliased(LeadRow), is_in_state_for_named_lead(account, COUNTING)
     is_rival = and_(col(rival_lead.account) == account, col(rival_lead.id) == col(Delivery.detail))
     is_to_plan = exists().where(is_rival, col(rival_lead.to_plan))
-    is_shown = exists().where(is_rival, col(rival_lead.deleted_at).is_(None), col(rival_lead.seen_at) >= shown_since)
+    is_there = and_(col(rival_lead.deleted_at).is_(None), col(rival_lead.reused_in).is_(None))
+    is_shown = exists().where(is_rival, is_there, col(rival_lead.seen_at) >= shown_since)
     precedes_lead = exists().where(
         col(rival_lead.account) == account,
         col(rival_lead.id) == col(Delivery.lead),
@@ -388,8 +394,10 @@ def has_vanished(account: str, shown_since: datetime) -> ColumnElement[bool]:
     """Match leads that are not known to exist still: none was shown, even as unreadable, since the reading began.
 
     Absence alone proves nothing where a reading may have missed leads: whoever concludes from it asks for them first.
+    One whose id another lead has now is gone.
     """
-    return or_(col(LeadRow.deleted_at).is_not(None), _not_listed_since(account, shown_since))
+    is_gone = or_(col(LeadRow.deleted_at).is_not(None), col(LeadRow.reused_in).is_not(None))
+    return or_(is_gone, _not_listed_since(account, shown_since))
 
 
 def not_asked_since(session: Session, account: str, ids: Iterable[LeadId], since: datetime) -> list[LeadId]:

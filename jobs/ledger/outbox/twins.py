@@ -206,6 +206,13 @@ def twins_of_sent(session: Session, account: str, *, after: int) -> list[Deliver
     return list(session.exec(rows.order_by(col(Delivery.id)).limit(AT_ONCE)))
 
 
+def originals_that_wait(session: Session, account: str) -> list[LeadId]:
+    """Return the leads under whose ids held conversions only wait to be sent."""
+    waits = leads.is_in_state_for_named_lead(account, {DeliveryState.PENDING})
+    rows = session.exec(select(Delivery.detail).where(*_held(account), waits).distinct())
+    return [LeadId(original) for original in rows if original]
+
+
 def tell_twins_apart(session: Session, ledger: Ledger) -> None:
     """Record that the leads whose conversions are held are others than those that vanished; they are to be planned."""
     ids = list(session.exec(select(Delivery.lead).where(*_held(ledger.account)).distinct()))

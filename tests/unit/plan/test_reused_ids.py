@@ -77,6 +77,15 @@ def test_creation_that_moves_far_beside_the_same_click_is_the_same_lead(account)
     assert 0 == night(account).exit_code
 
 
+def test_answer_ends_what_is_told_of_a_lead_that_is_gone_since(paid):
+    """Nothing shows it again."""
+    reuse(paid, 1)
+    night(paid)
+    paid.source.delete("L-0")
+    assert 1 == night(paid).exit_code
+    assert [0, 0] == [night(paid, twins=TwinAnswer.SAME).exit_code, night(paid).exit_code]
+
+
 def test_four_in_a_night_hold_what_is_due(paid):
     """Day and month are exchanged rather: until it is mended, nothing goes out, and then all does."""
     reuse(paid, 4)

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from connectors.errors import Transient
+from connectors.errors import KeyRefused, Transient
 from connectors.records import ClickId, ClickIdKind, Contact, Moment, StatusEntry
 from jobs.ledger.schema import LeadRow
 from jobs.ledger.storage.forgotten_place import ForgottenPlace
@@ -15,7 +15,7 @@ from jobs.rules.extraction import erased_click_id_hash
 from jobs.rules.reasons import DestinationScope
 from jobs.rules.twins import click_marks, have_ids_changed
 from jobs.run_context import RunReadingScope, SyncMode, TwinAnswer
-from tests.builders import ACCOUNT, CREATED, GOOGLE, REACH, attention, click, from_field, lead, route, rulebook
+from tests.builders import ACCOUNT, CREATED, GOOGLE, REACH, attention, changed, click, from_field, lead, route, rulebook
 from tests.fakes import LIMITS, NIGHT, Crash, crash_before
 
 DAY = timedelta(days=1)
@@ -426,8 +426,8 @@ def test_answer_is_about_all_leads_where_oplead_shows_only_changed_ones(account,
     assert counted == sum(account.sink.counted.values())
 
 
-def test_what_only_waits_under_the_old_id_is_not_settled(account):
-    """It has not been sent: settled here, it would be lost if it never goes out there."""
+def test_what_only_waits_under_the_old_id_goes_out_under_the_new_one(account):
+    """It has not been sent: settled, it would be lost; held on, it would ask for ever."""
     account.book = rulebook(route(field_value=from_field()))
     unpaid = {"fields": {"consent": "oui"}, "history": (StatusEntry("Gagné", Moment(NIGHT)),), "click_ids": SHARED}
     account.put(lead("L-1", **unpaid))
@@ -435,9 +435,62 @@ def test_what_only_waits_under_the_old_id_is_not_settled(account):
     assert "pending" == account.states["L-1"]
     account.source.delete("L-1")
     account.put(lead("N-1", click_ids=SHARED))
-    night(account, twins=TwinAnswer.SAME)
+    told = night(account, twins=TwinAnswer.SAME)
+
+    assert ("cancelled", "lead_deleted") == stands(account, "L-1")
+    assert ("submitted", 0) == (account.states["N-1"], told.exit_code)
+    assert (0, 1) == (night(account).exit_code, sum(account.sink.counted.values()))
+
+
+@pytest.mark.parametrize("style", [SyncMode.LIST, SyncMode.DETAILS])
+def test_reused_id_hides_no_twin(account, style):
+    """Its former lead is gone, and so may be the one under the new id."""
+    account.sync_window = replace(REACH, style=style)
+    account.put(lead("L-1", click_ids=SHARED))
+    night(account)
+    another = (ClickId(ClickIdKind.GCLID, "gclid-another"),)
+    account.put(lead("N-1", click_ids=SHARED), changed(lead("L-1"), created_at=CREATED - 31 * DAY, click_ids=another))
+    night(account)
+    night(account)
 
     assert HELD == stands(account, "N-1")
+
+
+def test_original_whose_page_is_refused_is_not_taken_for_there(account):
+    """Some Opleads refuse what is gone."""
+    account.sync_window = replace(REACH, style=SyncMode.SINCE)
+    account.source.filters = True
+    account.put(lead("L-1", click_ids=SHARED), lead("L-9"))
+    night(account)
+    night(account)
+    account.source.delete("L-1")
+    refused = KeyRefused("403")
+    refused.is_known = True
+    account.source.fails["L-1"] = refused
+    account.clock.time += 4 * DAY
+    account.put(updated("N-1", account))
+    night(account)
+
+    assert HELD == stands(account, "N-1")
+
+
+@pytest.mark.parametrize("style", [SyncMode.LIST, SyncMode.SINCE])
+def test_night_that_runs_out_of_time_takes_nobody_for_gone(account, style):
+    """Their turn in the list had not come; the next night sends what waited for it."""
+    account.sync_window = replace(REACH, style=style)
+    account.source.filters = style is SyncMode.SINCE
+    account.source.page = 1
+    account.put(lead("L-1", click_ids=SHARED))
+    night(account)
+    account.clock.time += 8 * DAY
+    account.source.leads = {"N-1": updated("N-1", account)} | account.source.leads
+    account.source.allowed, account.source.made = 1, 0
+    summary = night(account)
+    account.source.allowed, account.source.made = None, 0
+
+    assert (False, []) == (summary.pulled.complete, attention(summary))
+    night(account)
+    assert "submitted" == account.states["N-1"]
 
 
 def test_between_nights_nothing_unseen_is_repeated(renumbered):
