@@ -174,7 +174,8 @@ def test_retraction_across_google_apis_not_found_is_rejected(company, sale):
     sale.nights(2)
 
     assert 1 == code
-    assert "1 rejected (lead L-1)" in " ".join(night.split())
+    assert "1 of 1 correction settled tonight was rejected" in " ".join(night.split())
+    assert "for lead L-1" in " ".join(night.split())
     told = " ".join(story.split())
     assert "rejected" in told
     assert "does not find the conversion to correct" in told

@@ -129,7 +129,7 @@ def test_only_forgetting_writes_to_the_old_files(company):
     with closing(sqlite3.connect(company.state)) as connection, connection:
         for table in ("former_file", "lead_told_apart", "reported_lead"):
             connection.execute(f"DROP TABLE {table}")
-        for index in ("contact_mark", "created_at_marked"):
+        for index in ("contact_mark", "created_at_marked", "reused_in"):
             connection.execute(f"DROP INDEX ix_lead_account_{index}")
         for column in LATER_COLUMNS:
             table, name = column.split(".")
