@@ -3648,6 +3648,13 @@ FAULTS = (
         "tests/e2e/test_faults.py::test_event_that_cannot_be_encoded_waits_alone",
     ),
     Fault(
+        "a rejected event that cannot be encoded costs the other platform nothing",
+        "jobs/plan/planner.py",
+        'with ContainedFault(self.done.faults, _("an event could not be encoded"), delivery=delivery.id) as fault:',
+        "with ContainedFault([], '') as fault:",
+        "tests/unit/plan/test_planner.py::test_rejected_delivery_that_cannot_be_encoded_costs_the_other_platform_nothing",
+    ),
+    Fault(
         "a failure that nobody foresaw is told as an incident",
         "jobs/run_summary.py",
         "*(self._faults if len(self.faults) > told else ()),",
