@@ -3739,6 +3739,13 @@ FAULTS = (
         "tests/unit/jobs/test_scheduler.py",
     ),
     Fault(
+        "a failing search for leads in doubt does not slow the night's retries",
+        "jobs/scheduler.py",
+        "return TaskKind.AGAIN if task is TaskKind.NIGHT else task",
+        "return TaskKind.AGAIN",
+        "tests/unit/jobs/test_scheduler.py::test_failing_search_for_leads_does_not_slow_the_nights_retries",
+    ),
+    Fault(
         "after a stop, a service adds nothing",
         "jobs/scheduler.py",
         "self._stop.raise_if_stop_requested()  # after a stop, nothing is added",

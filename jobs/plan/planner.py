@@ -197,7 +197,7 @@ class _Planner:
             if route.once
         ]
         for lead, existing, stored in self._to_plan(session) if once else ():
-            for route, _, candidates in once:
+            for route, _rule, candidates in once:
                 on_record = stored.get((lead.id, *route.conversion_destination_pair), frozenset())
                 if (candidate := self._candidate(route, lead, existing, on_record)) is not None:
                     candidates.add(candidate)

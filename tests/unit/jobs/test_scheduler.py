@@ -125,7 +125,6 @@ def test_failing_search_for_leads_does_not_slow_the_nights_retries(play):
     """Each kind of task waits by its own failures."""
     tried = play(DUE + 12 * HOUR, WithLeadsInDoubt, works_from=DUE + 4 * HOUR)
 
-    # A retry may wait for a search under way.
     assert [DUE + timedelta(minutes=after) for after in MINUTES] == [at for at, _ in tried]
 
 
