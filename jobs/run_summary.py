@@ -79,7 +79,7 @@ class RunSummary:
     def faults(self) -> list[str]:
         """Return what failed for a reason that nobody foresaw, while the rest went on, by kind of error."""
         sending = (*self.delivered.faults, *self.corrected.faults, *self.resolved.faults)
-        return [*self.pulled.faults, *sending, *self.other_faults]
+        return [*self.pulled.faults, *self.planned.faults, *sending, *self.other_faults]
 
     @property
     def rejection_messages(self) -> list[Message]:

@@ -120,6 +120,11 @@ def _job_id(account: ScheduledAccount, task: TaskKind) -> str:
     return f"{account.key} {task}"
 
 
+def _retried_as(task: TaskKind) -> TaskKind:
+    # A missed-night check stays one when retried: before an account's first run, no night was missed.
+    return TaskKind.AGAIN if task is TaskKind.NIGHT else task
+
+
 class NightScheduler:
     """Schedules several accounts' nights by one clock.
 
@@ -162,7 +167,7 @@ class NightScheduler:
         self._tables: dict[str, Timetable] = {}
         self._at_work: dict[str, _Work] = {}
         self._waiting: set[tuple[str, datetime]] = set()
-        self._waits: dict[str, timedelta] = {}
+        self._waits: dict[tuple[str, TaskKind], timedelta] = {}
 
     def run(self) -> None:
         """Run tasks as they come due until a stop is requested; return once no work is in progress.
@@ -331,7 +336,7 @@ class NightScheduler:
         if outcome.undone:
             self._retry(account, task, now)
             return
-        self._waits.pop(account.key, None)
+        self._waits.pop((account.key, _retried_as(task)), None)
         if outcome.next_outcomes is not None:
             self._add(account, TaskKind.OUTCOMES, max(outcome.next_outcomes, now))
 
@@ -346,15 +351,14 @@ class NightScheduler:
         """Reschedule a failed task with backoff, unless the account's next night is due by then."""
         if task is TaskKind.INBOX:
             return  # the next one, or the next night, makes up for it
-        # A missed-night check stays one when retried: before an account's first run, no night was missed.
-        again = TaskKind.AGAIN if task is TaskKind.NIGHT else task
-        wait = self._waits.get(account.key, RETRY_AFTER)
+        again = _retried_as(task)
+        wait = self._waits.get((account.key, again), RETRY_AFTER)
         firing = self._tables[account.key].next_night_after(now)
         if firing is not None and firing.at <= now + wait:
-            self._waits.pop(account.key, None)
+            self._waits.pop((account.key, again), None)
             _log.error("given up for now; the next night makes up for it", config=account.key, task=str(task))
             return
-        self._waits[account.key] = min(wait * 2, MAX_RETRY_WAIT)
+        self._waits[account.key, again] = min(wait * 2, MAX_RETRY_WAIT)
         at = (now + wait).isoformat()
         _log.warning("nothing was done, and it is tried again", config=account.key, task=str(task), at=at)
         self._add(account, again, now + wait)

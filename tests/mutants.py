@@ -3669,6 +3669,13 @@ FAULTS = (
         "tests/e2e/test_faults.py::test_event_that_cannot_be_encoded_waits_alone",
     ),
     Fault(
+        "a rejected event that cannot be encoded costs the other platform nothing",
+        "jobs/plan/planner.py",
+        'with ContainedFault(self.done.faults, _("an event could not be encoded"), delivery=delivery.id) as fault:',
+        "with ContainedFault([], '') as fault:",
+        "tests/unit/plan/test_planner.py::test_rejected_delivery_that_cannot_be_encoded_costs_the_other_platform_nothing",
+    ),
+    Fault(
         "a failure that nobody foresaw is told as an incident",
         "jobs/run_summary.py",
         "*(self._faults if len(self.faults) > told else ()),",
@@ -3751,6 +3758,13 @@ FAULTS = (
         "            self._pool.shutdown(wait=True)\n",
         "",
         "tests/unit/jobs/test_scheduler.py",
+    ),
+    Fault(
+        "a failing search for leads in doubt does not slow the night's retries",
+        "jobs/scheduler.py",
+        "return TaskKind.AGAIN if task is TaskKind.NIGHT else task",
+        "return TaskKind.AGAIN",
+        "tests/unit/jobs/test_scheduler.py::test_failing_search_for_leads_does_not_slow_the_nights_retries",
     ),
     Fault(
         "after a stop, a service adds nothing",

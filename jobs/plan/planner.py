@@ -10,7 +10,9 @@ from datetime import datetime, timedelta
 
 from sqlmodel import Session
 
+from connectors.language import _
 from connectors.records import ClickIdKind, DeliveryKey, DestinationId, LeadId, OutcomeClass
+from jobs.faults import ContainedFault
 from jobs.ledger import bulk
 from jobs.ledger.leads import leads, starts
 from jobs.ledger.outbox import deduplication, outbox, twins
@@ -91,6 +93,8 @@ class PlanningResult:
     """By conversion, how many became pending with a click another counting lead shares; reported, not blocked."""
     filtered_out: Counter[tuple[str, str]] = field(default_factory=Counter)
     """By conversion and destination, how many leads reached the stage after its start but are excluded by `where`."""
+    faults: list[str] = field(default_factory=list)
+    """Failures that nobody foresaw, by kind of error."""
 
 
 def plan(run: RunContext, *, shown_since: datetime | None) -> PlanningResult:
@@ -193,7 +197,7 @@ class _Planner:
             if route.once
         ]
         for lead, existing, stored in self._to_plan(session) if once else ():
-            for route, _, candidates in once:
+            for route, _rule, candidates in once:
                 on_record = stored.get((lead.id, *route.conversion_destination_pair), frozenset())
                 if (candidate := self._candidate(route, lead, existing, on_record)) is not None:
                     candidates.add(candidate)
@@ -336,12 +340,19 @@ class _Planner:
     def _would_resend_differ(
         self, delivery: Delivery, decision: Decision | NoSuchConversion, route: ConversionRoute, lead: LeadFacts
     ) -> bool:
-        """Whether a rejected delivery would differ if sent again: it goes elsewhere, or fresh data change it."""
+        """Whether a rejected delivery would differ if sent again: it goes elsewhere, or fresh data change it.
+
+        One that cannot be encoded could not be sent either, so it stays as it is.
+        """
         if isinstance(decision, NoSuchConversion) or decision.state is not DeliveryState.PENDING:
             return False
         if decision.event is None:
             return lead.fresh
-        digest = hashlib.sha256(self.run.deps.sinks[route.destination].encode(decision.event)).hexdigest()
+        with ContainedFault(self.done.faults, _("an event could not be encoded"), delivery=delivery.id) as fault:
+            encoded = self.run.deps.sinks[route.destination].encode(decision.event)
+        if fault.error is not None:
+            return False
+        digest = hashlib.sha256(encoded).hexdigest()
         place = (route.target.owner, route.target.action, route.target.source)
         elsewhere = (delivery.owner, delivery.action, delivery.source) != place
         return elsewhere or (lead.fresh and digest != delivery.event_sha256)

@@ -109,6 +109,25 @@ def test_retries_end_when_the_next_night_is_due(play):
     assert HOUR == max(later - earlier for earlier, later in pairwise(tried) if later < following)
 
 
+class WithLeadsInDoubt(Account):
+    """An account whose search for leads in doubt always fails."""
+
+    def next_lead_search(self):
+        """Return that a lead is to be looked for."""
+        return START
+
+    def search_leads(self, _clock):
+        """Fail."""
+        return TaskOutcome(undone=True)
+
+
+def test_failing_search_for_leads_does_not_slow_the_nights_retries(play):
+    """Each kind of task waits by its own failures."""
+    tried = play(DUE + 12 * HOUR, WithLeadsInDoubt, works_from=DUE + 4 * HOUR)
+
+    assert [DUE + timedelta(minutes=after) for after in MINUTES] == [at for at, _ in tried]
+
+
 class WithWebhooks(Account):
     """An account that also takes up webhooks, which fails at the second attempt."""
 

@@ -335,6 +335,26 @@ def test_rejected_delivery_is_sent_again_only_with_changed_data(account):
     assert keys[0] == keys[1]
 
 
+def test_rejected_delivery_that_cannot_be_encoded_costs_the_other_platform_nothing(account, monkeypatch):
+    """It stays as it is, the other platform is sent what is due, and the end is 70."""
+    account.sinks["second"] = second = FakeSink()
+    account.book = rulebook(route(), route(destination="second", target=replace(TARGET, owner="999")))
+    rejected(account)
+    account.put(changed(lead(), updated_at=NIGHT), lead("L-3"))
+    before = len(second.calls)
+
+    def fail(_event):
+        raise KeyError("a value that must not be shown")
+
+    monkeypatch.setattr(account.sink, "encode", fail)
+    summary = account.night()
+    rows = {(row.lead, row.destination): row.state for row in account.rows()}
+
+    assert (70, before + 1) == (summary.exit_code, len(second.calls))
+    assert ["KeyError"] == summary.planned.faults
+    assert ("rejected", "submitted") == (rows["L-1", GOOGLE], rows["L-3", "second"])
+
+
 def test_dropped_delivery_is_never_sent_again(account):
     """No change of its lead matters."""
     account.book = rulebook(route(field_value=from_field()))
