@@ -65,3 +65,14 @@ def test_an_answer_about_values_that_are_not_in_doubt_sends_nothing(company, opt
     assert f"or leave {option} out" in " ".join(said.err.split())
     assert there == set(company.sandbox.oplead.leads())
     assert [LeadCreationState.IN_DOUBT] == states(company)
+
+
+def test_a_lead_that_a_human_saw_is_noted_not_told_as_created(company):
+    """Nothing is sent then."""
+    create_late(company)
+
+    said = type_in(company, "oplead", "leads", "create", *LEAD, "--created")
+
+    assert (Exit.DONE, [LeadCreationState.CREATED]) == (said.code, states(company))
+    assert "Noted: it is in Oplead. Nothing was sent." in said.lines
+    assert "Lead created" not in said.lines
