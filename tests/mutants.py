@@ -2382,6 +2382,20 @@ FAULTS = (
         "tests/e2e/test_import.py::test_what_was_not_found_after_half_an_hour_is_for_a_human",
     ),
     Fault(
+        "an answer about values that are not in doubt sends nothing",
+        "jobs/oplead_commands/creation/creating.py",
+        "if self._verdict is None or not self._wanted or self._doubtful():",
+        "if True:",
+        "tests/e2e/test_late_creation.py",
+    ),
+    Fault(
+        "a night that was refused is not told as broken off",
+        "jobs/reporting/page/tasks.py",
+        "if night.exit_code == Exit.CONFIGURATION:",
+        "if False:",
+        "tests/unit/reporting/test_tasks.py",
+    ),
+    Fault(
         "a created lead without an id is told from one that is sent next",
         "jobs/oplead_commands/creation/outbox.py",
         "(lead IS NOT NULL OR sent_at < ?)",

@@ -82,7 +82,9 @@ def create(
     if one is None and verdict is Verdict.NOT_CREATED and creating.stop is None:
         return _report_taken_off(context)
     look = "" if one is None or one.is_in_oplead else _what_to_do(context, one)
-    return _report(context, _receipt(creating, wanted, one), _("Lead created"), ANY_KEY, look)
+    is_noted = verdict is Verdict.CREATED and one is not None and one.lead is None
+    done = _("Noted: it is in Oplead. Nothing was sent") if is_noted else _("Lead created")
+    return _report(context, _receipt(creating, wanted, one), done, ANY_KEY, look)
 
 
 def _what_to_do(context: OpleadContext, one: LeadCreationRecord) -> str:

@@ -51,3 +51,28 @@ def test_a_lead_that_was_finished_late_is_found_without_its_command(company, loo
 
     assert [LeadCreationState.CREATED] == states(company)
     assert 1 == of_email(company)
+
+
+@pytest.mark.parametrize("option", ["--created", "--not-created", "--create-again"])
+def test_an_answer_about_values_that_are_not_in_doubt_sends_nothing(company, option):
+    """One wrong letter in an address would otherwise make a new lead in the CRM."""
+    assert Exit.ATTENTION == create_late(company).code
+    there = set(company.sandbox.oplead.leads())
+
+    said = type_in(company, "oplead", "leads", "create", "--email", "jeane.exemple@example.com", *LEAD[2:], option)
+
+    assert Exit.CONFIGURATION == said.code
+    assert f"or leave {option} out" in " ".join(said.err.split())
+    assert there == set(company.sandbox.oplead.leads())
+    assert [LeadCreationState.IN_DOUBT] == states(company)
+
+
+def test_a_lead_that_a_human_saw_is_noted_not_told_as_created(company):
+    """Nothing is sent then."""
+    create_late(company)
+
+    said = type_in(company, "oplead", "leads", "create", *LEAD, "--created")
+
+    assert (Exit.DONE, [LeadCreationState.CREATED]) == (said.code, states(company))
+    assert "Noted: it is in Oplead. Nothing was sent." in said.lines
+    assert "Lead created" not in said.lines

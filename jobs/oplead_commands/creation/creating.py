@@ -17,7 +17,7 @@ from jobs.exit_codes import UsageError
 from jobs.oplead_commands.context import OpleadContext
 from jobs.oplead_commands.creation.identity import creation_key_of, lead_content_hash, lead_fingerprint
 from jobs.oplead_commands.creation.looking import Search, look_for_leads_in_doubt, reference_path
-from jobs.oplead_commands.creation.outbox import LeadCreationOutbox, LeadToCreate
+from jobs.oplead_commands.creation.outbox import LeadCreationOutbox, LeadCreationRecord, LeadToCreate
 from jobs.oplead_commands.creation.recognition import NotFound
 from jobs.wiring.texts import click_ids_in
 
@@ -102,7 +102,12 @@ class OpleadLeadCreator:
         """Why leads could not be looked for."""
 
     def run(self) -> None:
-        """Send what is not on record, and look for what is in doubt."""
+        """Send what is not on record, and look for what is in doubt.
+
+        Raises:
+            UsageError: a human says something of leads in doubt, and none of the wanted ones is.
+        """
+        self._expect_doubt()
         path = reference_path(self._context.known.settings)
         with self._context.writer() as writer, self._context.source(frozenset([path] if path else ())) as source:
             if self._verdict is not None:
@@ -116,6 +121,22 @@ class OpleadLeadCreator:
                     self.stop = self.stop or last
                 if self.stop is not None or not self._sendable():
                     return
+
+    def _expect_doubt(self) -> None:
+        """Refuse a verdict on values of which nothing is in doubt: mistyped, they would be sent as a new lead."""
+        if self._verdict is None or not self._wanted or self._doubtful():
+            return
+        option = f"--{self._verdict.replace('_', '-')}"
+        raise UsageError(
+            _(
+                "Nothing is in doubt under these values, and nothing was sent: type exactly the values of the first "
+                "time, or leave {option} out.",
+                option=option,
+            )
+        )
+
+    def _doubtful(self) -> list[LeadCreationRecord]:
+        return [one for one in self._outbox.find(self._wanted).values() if not one.is_in_oplead]
 
     def _look(self, source: LeadSource) -> Search:
         path = reference_path(self._context.known.settings)
@@ -143,8 +164,7 @@ class OpleadLeadCreator:
 
     def _obey(self, verdict: Verdict) -> None:
         """Do as a human says of what is in doubt; only what Oplead had time to finish can be called missing."""
-        doubtful = [one for one in self._outbox.find(self._wanted).values() if not one.is_in_oplead]
-        for one in doubtful:
+        for one in self._doubtful():
             match verdict:
                 case Verdict.CREATED:
                     self._outbox.record_lead_created(one.key, None, "by_hand")

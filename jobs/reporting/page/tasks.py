@@ -130,6 +130,15 @@ def _last_night(session: Session, book: Rulebook) -> Iterator[ActionItem]:
             night.started_at,
         )
         return
+    if night.exit_code == Exit.CONFIGURATION:
+        yield ActionItem(
+            Level.RED,
+            ResponsibleParty.OPERATOR,
+            _("The last night was refused"),
+            _("Nothing was done. At a terminal, the same `oplead-sync run` says why, and what to type."),
+            night.started_at,
+        )
+        return
     yield ActionItem(
         Level.RED,
         ResponsibleParty.OPERATOR,
