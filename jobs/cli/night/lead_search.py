@@ -25,8 +25,11 @@ _log = structlog.stdlib.get_logger()
 
 
 def next_lead_search(settings: Settings) -> datetime | None:
-    """Return when a lead in doubt is looked for next; None if there is none."""
-    return min((one.next_look_at for one in _in_doubt(settings)), default=None)
+    """Return when a lead in doubt is looked for next; None if there is none, or if the night has to tell of damage."""
+    try:
+        return min((one.next_look_at for one in _in_doubt(settings)), default=None)
+    except (UsageError, OSError, ValueError):
+        return None
 
 
 class LeadSearch(NamedTuple):
@@ -55,11 +58,8 @@ def search_leads_in_doubt(
 
 
 def _in_doubt(settings: Settings) -> list[LeadCreationRecord]:
-    try:
-        with open_outbox(_path(settings)) as outbox:
-            return outbox.in_doubt() if outbox else []
-    except (UsageError, OSError, ValueError):  # whoever creates leads is told
-        return []
+    with open_outbox(_path(settings)) as outbox:
+        return outbox.in_doubt() if outbox else []
 
 
 def _path(settings: Settings) -> Path:

@@ -1,0 +1,62 @@
+"""Looking for leads in doubt: what keeps it from looking is no answer that there are none."""
+
+import sqlite3
+from contextlib import closing
+from datetime import UTC, datetime
+from types import SimpleNamespace
+
+import pytest
+
+from jobs.cli.night import lead_search
+from jobs.cli.night.lead_search import next_lead_search, search_leads_in_doubt
+from jobs.oplead_commands.creation.outbox import LeadToCreate, lead_creation_outbox_path, lock_lead_creation_outbox
+
+NOW = datetime(2026, 9, 1, 8, tzinfo=UTC)
+
+
+@pytest.fixture
+def account(tmp_path, monkeypatch):
+    """The settings of an account with three leads in doubt that nobody found, and the file that remembers them."""
+    path = lead_creation_outbox_path(tmp_path, "maison-durand")
+    with lock_lead_creation_outbox(path, now=lambda: NOW) as outbox:
+        for key in "abc":
+            outbox.record_request_in_flight(LeadToCreate(key, "content", None, has_provider_url=False), now=NOW)
+    execute(path, "UPDATE creation SET state = 'in_doubt', looked_at = '2026-09-04T08:00:00+00:00'")
+    monkeypatch.setattr(lead_search, "_search", lambda *_, **__: True)
+    return SimpleNamespace(state=SimpleNamespace(folder=tmp_path), account="maison-durand", path=path)
+
+
+def execute(path, statement):
+    """Change the outbox."""
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute(statement)
+
+
+def search(account, faults):
+    """Look for all that is in doubt."""
+    clock = SimpleNamespace(now=lambda: NOW)
+    return search_leads_in_doubt(account, clock, lambda: None, faults, every=True)
+
+
+def test_counts_those_on_which_somebody_must_decide(account):
+    """Each night does."""
+    faults = []
+
+    assert ((3, True), []) == (search(account, faults), faults)
+    assert next_lead_search(account) is not None
+
+
+def test_damaged_value_is_a_fault_and_not_none_in_doubt(account):
+    """`schedule` goes on without it; the night tells."""
+    execute(account.path, "UPDATE creation SET sent_at = 'garbage' WHERE key = 'a'")
+    faults = []
+
+    assert ((0, False), ["ValueError"]) == (search(account, faults), faults)
+    assert next_lead_search(account) is None
+
+
+def test_file_that_is_no_outbox_is_not_none_in_doubt(account):
+    """Commands that create leads say what to do about it."""
+    account.path.write_bytes(b"garbage" * 1000)
+
+    assert (0, False) == search(account, [])
