@@ -199,31 +199,31 @@ MESSAGES: Mapping[MessageKind, tuple[MessagePart, ...]] = {
     MessageKind.EXCESS_VOLUME: (
         MessagePart(
             N_(
-                "{due} conversions are due and one night may send {allowed} (the largest of the last "
-                "{nights} nights sent {largest}): they are held until someone approves them with `run --accept-volume`"
+                "{due} conversions are due and one night may send {allowed} (the largest of the last {nights} nights "
+                "sent {largest}): they are held until someone approves them with `oplead-sync run --accept-volume`"
             ),
             given="conversions",
         ),
         MessagePart(
             N_(
-                "{due} corrections are due and one night may send {allowed} (the largest of the last "
-                "{nights} nights sent {largest}): they are held until someone approves them with `run --accept-volume`"
+                "{due} corrections are due and one night may send {allowed} (the largest of the last {nights} nights "
+                "sent {largest}): they are held until someone approves them with `oplead-sync run --accept-volume`"
             ),
             given="corrections",
         ),
         MessagePart(
             N_(
                 "{due} conversions since the last night are due and one night may send {allowed} (the largest of the "
-                "last {nights} nights sent {largest}): they are held until someone approves them with `run "
-                "--accept-volume`"
+                "last {nights} nights sent {largest}): they are held until someone approves them with `oplead-sync "
+                "run --accept-volume`"
             ),
             given="conversions since the last night",
         ),
         MessagePart(
             N_(
                 "{due} corrections since the last night are due and one night may send {allowed} (the largest of the "
-                "last {nights} nights sent {largest}): they are held until someone approves them with `run "
-                "--accept-volume`"
+                "last {nights} nights sent {largest}): they are held until someone approves them with `oplead-sync "
+                "run --accept-volume`"
             ),
             given="corrections since the last night",
         ),
@@ -231,12 +231,12 @@ MESSAGES: Mapping[MessageKind, tuple[MessagePart, ...]] = {
     MessageKind.IDS_CHANGED: (
         MessagePart(
             N_(
-                "{count} new conversion is held, and nothing else goes there: its lead looks like one that has already "
-                "counted, whose id has vanished from Oplead: {pairs}. If it is the same lead under a new id, run `run "
-                "--same-leads`; if it is another, `run --other-leads`",
+                "{count} new conversion is held, and nothing else goes there: its lead looks like one that has "
+                "already counted, whose id has vanished from Oplead: {pairs}. If it is the same lead under a new id, "
+                "type `oplead-sync run --same-leads`; if it is another, `oplead-sync run --other-leads`",
                 "{count} new conversions are held, and nothing else goes there: their leads look like some that have "
                 "already counted, whose ids have vanished from Oplead: {pairs}. If they are the same leads under new "
-                "ids, run `run --same-leads`; if they are others, `run --other-leads`",
+                "ids, type `oplead-sync run --same-leads`; if they are others, `oplead-sync run --other-leads`",
             )
         ),
     ),
@@ -244,11 +244,11 @@ MESSAGES: Mapping[MessageKind, tuple[MessagePart, ...]] = {
         MessagePart(
             N_(
                 "{count} new conversion is held: its lead looks like one that has already counted, whose id has "
-                "vanished from Oplead: {pairs}. If it is the same lead under a new id, run `run --same-leads`; if it "
-                "is another, `run --other-leads`",
+                "vanished from Oplead: {pairs}. If it is the same lead under a new id, type `oplead-sync run "
+                "--same-leads`; if it is another, `oplead-sync run --other-leads`",
                 "{count} new conversions are held: their leads look like some that have already counted, whose ids "
-                "have vanished from Oplead: {pairs}. If they are the same leads under new ids, run `run --same-leads`; "
-                "if they are others, `run --other-leads`",
+                "have vanished from Oplead: {pairs}. If they are the same leads under new ids, type `oplead-sync run "
+                "--same-leads`; if they are others, `oplead-sync run --other-leads`",
             )
         ),
     ),
@@ -256,22 +256,22 @@ MESSAGES: Mapping[MessageKind, tuple[MessagePart, ...]] = {
         MessagePart(
             N_(
                 "Oplead shows another lead under the id of {count} lead on record, created more than 30 days apart "
-                "({leads}): nothing of it is stored or sent. If it is the same lead, run `run --same-leads`; if "
-                "another has its id now, `run --other-leads`",
+                "({leads}): nothing of it is stored or sent. If it is the same lead, type `oplead-sync run "
+                "--same-leads`; if another has its id now, `oplead-sync run --other-leads`",
                 "Oplead shows other leads under the ids of {count} leads on record, created more than 30 days apart "
-                "({leads}): nothing of them is stored or sent. If they are the same leads, run `run --same-leads`; if "
-                "others have their ids now, `run --other-leads`",
+                "({leads}): nothing of them is stored or sent. If they are the same leads, type `oplead-sync run "
+                "--same-leads`; if others have their ids now, `oplead-sync run --other-leads`",
             ),
             given="leads",
         ),
         MessagePart(
             N_(
                 "Oplead shows another lead under the id of {count} lead on record, created more than 30 days apart: "
-                "nothing of it is stored or sent. If it is the same lead, run `run --same-leads`; if another has "
-                "its id now, `run --other-leads`",
+                "nothing of it is stored or sent. If it is the same lead, type `oplead-sync run --same-leads`; if "
+                "another has its id now, `oplead-sync run --other-leads`",
                 "Oplead shows other leads under the ids of {count} leads on record, created more than 30 days apart: "
-                "nothing of them is stored or sent. If they are the same leads, run `run --same-leads`; if others have "
-                "their ids now, `run --other-leads`",
+                "nothing of them is stored or sent. If they are the same leads, type `oplead-sync run --same-leads`; "
+                "if others have their ids now, `oplead-sync run --other-leads`",
             ),
             lacking="leads",
         ),
@@ -281,10 +281,11 @@ MESSAGES: Mapping[MessageKind, tuple[MessagePart, ...]] = {
             N_(
                 "the creation of {count} lead moved by more than 30 days in one night: nothing goes out until you "
                 "answer. Is `oplead.fields.created_at` right, or are day and month exchanged? If it is the same lead, "
-                "run `run --same-leads`; if another one has its id now, `run --other-leads`",
+                "type `oplead-sync run --same-leads`; if another one has its id now, `oplead-sync run --other-leads`",
                 "the creation of {count} leads moved by more than 30 days in one night: nothing goes out until you "
                 "answer. Is `oplead.fields.created_at` right, or are day and month exchanged? If they are the same "
-                "leads, run `run --same-leads`; if others have their ids now, `run --other-leads`",
+                "leads, type `oplead-sync run --same-leads`; if others have their ids now, `oplead-sync run "
+                "--other-leads`",
             )
         ),
     ),
@@ -352,10 +353,10 @@ MESSAGES: Mapping[MessageKind, tuple[MessagePart, ...]] = {
             N_(
                 "{count} held: it may have been sent before the state was restored from a backup, and `in_doubt: ask` "
                 "leaves it to you. To send it, which may count twice, write `in_doubt: resend`; to settle it as sent, "
-                "`backfill --already-sent`",
-                "{count} held: they may have been sent before the state was restored from a backup, and "
-                "`in_doubt: ask` leaves them to you. To send them, which may count twice, write `in_doubt: resend`; to "
-                "settle them as sent, `backfill --already-sent`",
+                "`oplead-sync backfill --already-sent FILE`",
+                "{count} held: they may have been sent before the state was restored from a backup, and `in_doubt: "
+                "ask` leaves them to you. To send them, which may count twice, write `in_doubt: resend`; to settle "
+                "them as sent, `oplead-sync backfill --already-sent FILE`",
             )
         ),
     ),

@@ -65,7 +65,7 @@ def test_message_gives_the_volume_the_limit_and_the_command():
 
     assert message_in_words(found.message) == (
         "620 conversions are due and one night may send 50 (the largest of the last 28 nights sent 7): "
-        "they are held until someone approves them with `run --accept-volume`"
+        "they are held until someone approves them with `oplead-sync run --accept-volume`"
     )
 
 
