@@ -135,13 +135,13 @@ def test_ten_thousand_forged_ids_cost_the_night_minutes_and_not_hours(company, r
     happen(company, *STEPS)
     company.night(company.START + DAY)
     asked, took = company.times("oplead", "/v1/leads/9"), company.clock.now() - (company.START + DAY)
-    code, said, _ = company.command("run", "--json")
+    codes = [company.command("run")[0] for _ in range(2)]
 
     assert 200 == len(asked)
     assert took < timedelta(minutes=10)
     assert TIMES == happened(company)
     assert 10_003 == len(receiver.stored())
-    assert (0, True) == (code, bool(said))
+    assert [1, 0] == codes  # told once, by the first that records incidents
 
 
 FORGED = {
