@@ -11,7 +11,7 @@ from tests import suite
 from tests.e2e.support.chaos import WAYS
 from tests.e2e.support.hostile import TURN, WORLDS, Emptied, Renumbered, Restored
 
-KILLS = 4 if os.environ.get("CHAOS_KILLS") else 1
+KILLS = 7 if os.environ.get("CHAOS_KILLS") else 1
 """How many kills to try each night."""
 
 
