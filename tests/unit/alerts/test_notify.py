@@ -69,7 +69,7 @@ class Told:
     def night(self, *, days=1, when=None):
         """Run a night as the command does, advance to the next one, and return its summary."""
         account = self.account
-        with account.state.hold(account.clock) as ledger:
+        with account.hold() as ledger:
             with ledger.write_transaction() as session:
                 run = session.get(Run, ledger.run)
                 run.command = "run"
