@@ -2727,8 +2727,8 @@ FAULTS = (
     Fault(
         "what only waits under a vanished id goes out under the new one, once a person says so",
         "jobs/plan/twin_guard.py",
-        "                leads.mark_replaced(session, run.ledger.account, waiting, now=run.now())",
-        "                pass",
+        "            leads.mark_replaced(session, run.ledger.account, waiting, now=run.now())",
+        "            pass",
         "tests/unit/plan/test_twins.py",
     ),
     Fault(

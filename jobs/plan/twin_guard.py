@@ -72,19 +72,17 @@ def apply_twin_answer(run: RunContext) -> None:
             return
         case TwinAnswer.SAME:
             _settle_twins(run)
-            with run.ledger.write_transaction() as session:
-                waiting = twins.originals_that_wait(session, run.ledger.account)
-                leads.mark_replaced(session, run.ledger.account, waiting, now=run.now())
-                leads.accept_reused(session, run.ledger.account)
-                twins.tell_twins_apart(session, run.ledger)
-            plan(run, shown_since=None)
         case TwinAnswer.OTHER:
-            with run.ledger.write_transaction() as session:
-                leads.accept_reused(session, run.ledger.account)
-                twins.tell_twins_apart(session, run.ledger)
-            plan(run, shown_since=None)
+            pass
         case _:
             assert_never(run.deps.twins)
+    with run.ledger.write_transaction() as session:
+        if run.deps.twins is TwinAnswer.SAME:
+            waiting = twins.originals_that_wait(session, run.ledger.account)
+            leads.mark_replaced(session, run.ledger.account, waiting, now=run.now())
+        leads.accept_reused(session, run.ledger.account)
+        twins.tell_twins_apart(session, run.ledger)
+    plan(run, shown_since=None)
 
 
 def _settle_twins(run: RunContext) -> None:

@@ -167,7 +167,10 @@ class NewConversions(NamedTuple):
 
 
 def most_twins_of_a_run(session: Session, account: str, destination: str) -> NewConversions:
-    """Return what that run planned which found most of the twins that are held at a destination."""
+    """Return what that run planned which found most of the twins that are held at a destination.
+
+    One that was withheld for another reason before is of no run: nothing new was found then.
+    """
     of_delivery = col(Transition.delivery) == col(Delivery.id)
     twins, at = func.count(col(Delivery.id).distinct()), col(Delivery.destination) == destination
     held = (
@@ -175,7 +178,10 @@ def most_twins_of_a_run(session: Session, account: str, destination: str) -> New
         .join(Delivery, of_delivery)
         .where(*_held(account), at, Transition.reason == Reason.POSSIBLE_TWIN)
     )
-    found = session.exec(held.group_by(col(Transition.run)).order_by(twins.desc(), col(Transition.run)).limit(1)).one()
+    by_run = held.group_by(col(Transition.run)).order_by(twins.desc(), col(Transition.run))
+    found = session.exec(by_run.limit(1)).first()
+    if found is None:
+        return NewConversions(0, 0)
     run, count = found
     new = (
         select(twins)

@@ -333,6 +333,18 @@ def test_five_old_twins_hold_nothing_else(account):
     assert "5 new conversions are held" in attention(last)[0]
 
 
+def test_twin_that_was_withheld_before_for_another_reason_is_held(account):
+    """Its reason alone changes, which is no transition."""
+    account.put(lead("L-1", click_ids=SHARED), lead("N-1", click_ids=SHARED, fields={"consent": "bof"}))
+    night(account)
+    assert "withheld" == account.states["N-1"]
+    account.source.delete("L-1")
+    account.put(changed(lead("N-1", click_ids=SHARED), updated_at=account.clock.now() + DAY - timedelta(hours=1)))
+    summary = night(account)
+
+    assert (HELD, 1) == (stands(account, "N-1"), summary.exit_code)
+
+
 def test_destination_stays_held_however_much_waits_there(renumbered):
     """What one night found is not diluted by what is held since."""
     night(renumbered)
