@@ -77,7 +77,7 @@ class GoogleInspector:
         try:
             return list(self._findings(expected))
         except Misconfigured as error:
-            advice = _("mend it in the settings or the key file")
+            advice = _("fix it in the settings or the key file")
             return [CheckFinding(_("Google access"), CheckVerdict.FAILED, str(error), advice)]
 
     def check_recent_uploads(self) -> Sequence[CheckFinding]:
@@ -251,7 +251,7 @@ def transport_finding(receipt: Receipt, transport: str, *, in_use: bool) -> Chec
             subject, CheckVerdict.VERIFIED, _("open: this Cloud project may send by the {name}", name=name)
         )
     if outcome.kind is OutcomeClass.FIX_CONFIG and in_use:
-        advice = _(_ACCESS_ADVICE) if outcome.code in _ACCESS_CODES else _("mend what it names, then check again")
+        advice = _(_ACCESS_ADVICE) if outcome.code in _ACCESS_CODES else _("fix what it names, then check again")
         return CheckFinding(
             subject,
             CheckVerdict.FAILED,

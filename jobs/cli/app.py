@@ -205,7 +205,7 @@ def run(
     if (dry_run or validate_only) and first_run:
         raise typer.BadParameter(_("nothing is kept, so no state is made"), param_hint="--first-run")
     if same_leads and other_leads:
-        raise typer.BadParameter(_("choose one: they are the same leads or others"), param_hint="--same-leads")
+        raise typer.BadParameter(_("type --same-leads or --other-leads, not both"), param_hint="--same-leads")
     twins = TwinAnswer.SAME if same_leads else TwinAnswer.OTHER if other_leads else None
     if inbox and (dry_run or validate_only or waits or accept_volume or accept_fewer or twins or first_run):
         raise typer.BadParameter(_("this is no whole night: use it alone"), param_hint="--inbox")

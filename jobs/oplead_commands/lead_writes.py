@@ -92,7 +92,7 @@ def _what_to_do(context: OpleadContext, one: LeadCreationRecord) -> str:
     zone = context.known.settings.zone
     if not one.is_for_humans:
         return _(
-            "It is not sent again by itself. The next look is at {time}: by `schedule`, or by the same command then.",
+            "It is not sent again by itself. The next look is on {time}: by `schedule`, or by the same command then.",
             time=day_and_time(one.next_look_at, zone),
         )
     day = one.sent_at.astimezone(zone).date()

@@ -227,7 +227,7 @@ def _unreadable(made: SampleRehearsal) -> CheckFinding:
         f"{reason} ({value_in_words(tuple(ids), most=_NAMED)})" for reason, ids in list(by_reason.items())[:_NAMED]
     ]
     verdict = CheckVerdict.DOUBTFUL
-    advice = _("Mend these leads in Oplead; nothing is sent for them meanwhile, and the others are not concerned.")
+    advice = _("Fix these leads in Oplead; nothing is sent for them meanwhile, and the others are not concerned.")
     if count >= made.leads:
         verdict = CheckVerdict.FAILED
         advice = _("Write in `oplead.fields` where it stands; `oplead-sync probe` shows what leads have.")

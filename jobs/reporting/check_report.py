@@ -56,8 +56,8 @@ class CheckedFile:
             return _("a look-up failed for a reason that nobody foresaw; please report it with the lines above")
         if self.exit_code == Exit.ATTENTION:
             return _n(
-                "{count} failed: mend what is named above, then check again",
-                "{count} failed: mend what is named above, then check again",
+                "{count} failed: fix what is named above, then check again",
+                "{count} failed: fix what is named above, then check again",
                 self.failed,
             )
         if self.unconfirmed:  # a wrong account number passes if no platform could confirm it

@@ -172,7 +172,7 @@ def _missing_lead_line(lead: Explanation, zone: ZoneInfo) -> list[tuple[str, str
         return []
     since = day_and_time(missing, zone)
     if lead.deleted_at is not None:
-        lines = [(_("deleted"), _("since {time} Oplead has it no more", time=since))]
+        lines = [(_("deleted"), _("no longer in Oplead since {time}", time=since))]
     else:
         why = _("in Oplead on {time}; a second night without it, and it counts as gone", time=since)
         lines = [(_("not found"), why)]
@@ -205,7 +205,7 @@ def _consent_lines(report: DeliveryStateReport, zone: ZoneInfo) -> list[tuple[st
         since = day_and_time(assumed.since, zone)
         why = assumed.because or _("the settings give no reason")
         lines.append(_("no answer taken as yes since {time}: {why}", time=since, why=why))
-    return _lines_under_name(_("sent on"), lines)
+    return _lines_under_name(_("consent relied on"), lines)
 
 
 def _click(click: SeenClickId, zone: ZoneInfo) -> str:

@@ -256,7 +256,7 @@ def _run(account: AccountPresentation, run: LastRun | None) -> str:
     began = day_and_time(run.started_at, account.zone)
     if run.exit_code is None:
         return _(
-            "no. {number}, {began}: still at work, or it died; the next one mends what it left",
+            "no. {number}, {began}: still at work, or it died; the next one fixes what it left",
             number=run.number,
             began=began,
         )

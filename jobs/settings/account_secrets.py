@@ -55,9 +55,9 @@ class AccountSecrets:
     def _foreign(self, name: str) -> ValueError:
         return ValueError(
             _(
-                "{name} is not of {account}: in a fleet, it may name variables that begin with {prefix} and files in "
-                "{folder}. Rename it, or, if accounts share it, list it in {shared} where accounts are added and on "
-                "each worker",
+                "{name} does not belong to {account}: in a fleet, this account may name variables that begin with "
+                "{prefix} and files in {folder}. Rename it, or, if accounts share it, list it in {shared} where "
+                "accounts are added and on each worker",
                 name=name,
                 account=self.account,
                 prefix=secrets_prefix(self.account),

@@ -52,5 +52,5 @@ def test_it_is_shown_in_french(company):
     company.settings["language"] = "fr"
     said = type_in(company, "explain", "L-2").lines
 
-    assert "envoyé sur la foi de" in said
+    assert "consentement retenu" in said
     assert f"absence de réponse prise pour un oui depuis le jeu. 10 sept. 2026 05:30 : {BECAUSE}" in said

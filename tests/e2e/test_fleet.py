@@ -167,7 +167,7 @@ def test_account_reaches_no_secret_of_another(fleet):
     greedy = fleet.file("maison-00", oplead=oplead | {"token": "${MAISON_01__TOKEN}"})
 
     code, _, err = fleet.command("accounts", "add", "--first-run", greedy)
-    assert (2, True) == (code, "oplead.token: MAISON_01__TOKEN is not of maison-00" in " ".join(err.split()))
+    assert (2, True) == (code, "oplead.token: MAISON_01__TOKEN does not belong to maison-00" in " ".join(err.split()))
 
     fleet.add("maison-00", oplead=oplead | {"token": "${MAISON_00__TOKEN}"})
     code, _, err = fleet.command("accounts", "add", fleet.file("maison_00"))
@@ -176,7 +176,7 @@ def test_account_reaches_no_secret_of_another(fleet):
     fleet.execute("UPDATE fleet_settings SET text = replace(text, '${MAISON_00__', '${MAISON_01__')")
     with fleet.worker():
         fleet.wait_for(lambda: fleet.runs("task = 'unable'"))
-    assert "MAISON_01__TOKEN is not of maison-00" in " ".join(fleet.command("status")[1].split())
+    assert "MAISON_01__TOKEN does not belong to maison-00" in " ".join(fleet.command("status")[1].split())
 
 
 def test_former_secret_of_an_account_in_the_fleet_is_no_other_s(fleet):

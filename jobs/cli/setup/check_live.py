@@ -37,7 +37,7 @@ LATEST = 200
 _TELLING = 20
 """How few leads say nothing of whose they are."""
 _CORRECT = N_("Correct it in the settings, or what they refer to.")
-_PHONES = N_("Mend them in Oplead, or name the field that holds the country's code as `oplead.fields.country`.")
+_PHONES = N_("Fix them in Oplead, or name the field that holds the country's code as `oplead.fields.country`.")
 
 
 @dataclass(frozen=True, slots=True)

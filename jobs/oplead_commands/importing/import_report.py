@@ -206,7 +206,7 @@ def _say_what_to_do(doubtful: Sequence[LeadCreationRecord], zone: ZoneInfo) -> N
     if not all(one.is_for_humans for one in doubtful):
         say(
             _(
-                "What is in doubt is not sent again by itself. The next look is at {time}: by `schedule`, or by the "
+                "What is in doubt is not sent again by itself. The next look is on {time}: by `schedule`, or by the "
                 "same command then.",
                 time=day_and_time(min(one.next_look_at for one in doubtful), zone),
             )

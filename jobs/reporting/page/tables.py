@@ -179,7 +179,7 @@ TABLES: tuple[Table, ...] = (
     ),
     Table(
         "recoverable",
-        N_("Conversions that expire within seven days unless their cause is mended."),
+        N_("Conversions that expire within seven days unless their cause is fixed."),
         lambda facts: facts.headline.recoverable,
         (
             _plain("reason", N_("Why they are held back, by its code.")),

@@ -143,7 +143,7 @@ def _last_night(session: Session, book: Rulebook) -> Iterator[ActionItem]:
         Level.RED,
         ResponsibleParty.OPERATOR,
         _("The last night did not end"),
-        _("It was broken off, or it is still at work. Its log says more; the next run mends what it left."),
+        _("It was broken off, or it is still at work. Its log says more; the next run fixes what it left."),
         night.started_at,
     )
 

@@ -101,8 +101,8 @@ REASONS: Mapping[Reason, StateAndReasonTexts] = TranslatedTexts(
         Reason.ALREADY_SENT: StateAndReasonTexts(
             N_("sent by other means"),
             N_(
-                "Someone said that the platform has it: by other means (`backfill --already-sent`), or under the "
-                "lead's former id (`run --same-leads`)."
+                "Someone said that the platform has it: by other means (`oplead-sync backfill --already-sent FILE`), "
+                "or under the lead's former id (`oplead-sync run --same-leads`)."
             ),
             N_("Nothing to do: it must not count twice."),
         ),
@@ -139,7 +139,9 @@ REASONS: Mapping[Reason, StateAndReasonTexts] = TranslatedTexts(
                 "Far more conversions are due for this destination than a night usually sends, so nothing new goes "
                 "there."
             ),
-            N_("Check them with `run --dry-run`; if they are right, run `oplead-sync run --accept-volume`."),
+            N_(
+                "Check them with `oplead-sync run --dry-run`; if they are right, run `oplead-sync run --accept-volume`."
+            ),
         ),
         Reason.AFTER_RESTORE: StateAndReasonTexts(
             N_("after a restore"),

@@ -91,7 +91,7 @@ def test_worker_hands_no_account_a_secret_of_another(did):
     result = did(SETTINGS.replace("MAISON__TOKEN", "VILLA__TOKEN"), environ, KEY)
 
     assert (DidTask.UNABLE, Exit.CONFIGURATION) == (result.task, result.exit_code)
-    assert result.why.startswith("oplead.token: VILLA__TOKEN is not of maison")
+    assert result.why.startswith("oplead.token: VILLA__TOKEN does not belong to maison")
 
 
 def test_account_whose_state_s_database_is_away_does_not_put_off_its_night(did):

@@ -51,7 +51,7 @@ def printed(*concluded):
             FAILED,
             [
                 "checked: the file, Oplead, meta",
-                "needs a human first (2 failed: mend what is named above, then check again)",
+                "needs a human first (2 failed: fix what is named above, then check again)",
             ],
         ),
         (WRONG, ["must not run (1 problem, named above)"]),

@@ -148,7 +148,7 @@ def recoverable_conversions(facts: ReportFacts) -> Mapping[str, object]:
     """Return what can still be saved."""
     rows = facts.headline.recoverable
     grid = grid_of(
-        _("What expires within seven days unless its cause is mended"),
+        _("What expires within seven days unless its cause is fixed"),
         (
             Column(_("Why it is held back")),
             Column(_("Who can do it")),

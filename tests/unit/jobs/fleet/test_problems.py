@@ -101,7 +101,10 @@ def test_failure_is_the_same_in_each_language_and_for_each_name(connection):
     [
         "the environment variable MAISON_{upper}_TOKEN is not set: type  export MAISON_{upper}_TOKEN=…",
         "the environment variable {upper}__TOKEN is not set: type  export {upper}__TOKEN=…",
-        "TOKEN is not of {name}: in a fleet, it may name variables that begin with {upper}__ and files in /srv/{name}.",
+        (
+            "TOKEN does not belong to {name}: in a fleet, this account may name variables that begin with {upper}__ "
+            "and files in /srv/{name}."
+        ),
         "/run/accounts/{name}-google.json: No such file or directory",
         "google_ads.credentials: the file /run/accounts/{name}.key is empty",
     ],
