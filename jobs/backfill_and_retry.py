@@ -7,7 +7,8 @@ from datetime import datetime, timedelta
 from functools import partial
 
 from connectors.records import LeadId
-from jobs.deliver.sender import SendingOptions, count_due, deliver
+from jobs.deliver.agenda import SendingOptions, count_due
+from jobs.deliver.sender import deliver
 from jobs.ledger.leads import leads
 from jobs.ledger.outbox import backfill_and_retry as in_ledger
 from jobs.ledger.outbox.backfill_and_retry import BackfillRequest, RejectionFilter

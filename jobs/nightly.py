@@ -13,8 +13,9 @@ from connectors.language import _
 from connectors.records import DestinationId, OutcomeClass
 from jobs.alerts.platform_statements import read_platform_statements
 from jobs.alerts.review import review_run, unknown_labels
+from jobs.deliver.agenda import SendingOptions, count_due
 from jobs.deliver.resolve import mark_interrupted_in_doubt, settle_received_requests
-from jobs.deliver.sender import SendingOptions, count_due, deliver, send_corrections
+from jobs.deliver.sender import deliver, send_corrections
 from jobs.exit_codes import CommandError
 from jobs.ledger import reading_progress
 from jobs.ledger.leads import leads, reported_leads, starts, status_labels

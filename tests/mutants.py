@@ -2894,21 +2894,28 @@ FAULTS = (
     ),
     Fault(
         "a replay past 48 hours would count twice at Meta",
-        "jobs/deliver/sender.py",
+        "jobs/deliver/agenda.py",
         "if within is not None and since is not None and self.run_context.now() - since > within:",
         "if False:",
         "tests/unit/deliver/test_sender.py tests/e2e/test_meta_doubles.py",
     ),
     Fault(
         "no row in doubt starves until its time ends",
-        "jobs/deliver/sender.py",
+        "jobs/deliver/agenda.py",
         "part = 0 if self._is_replay_limited else request",
         "part = request",
         "tests/unit/deliver/test_unanswered.py",
     ),
     Fault(
+        "a run ends, whatever a platform answers",
+        "jobs/deliver/transactions.py",
+        "delay = outcome.retry_after or DEFER",
+        "delay = timedelta()",
+        "tests/unit/deliver/test_agenda.py",
+    ),
+    Fault(
         "three replays, then nobody will know",
-        "jobs/deliver/sender.py",
+        "jobs/deliver/agenda.py",
         "if len(in_doubt.unanswered) - in_doubt.faulty > REPLAY_RUNS:",
         "if len(in_doubt.unanswered) - in_doubt.faulty > 99:",
         "tests/unit/deliver/test_sender.py",
@@ -2923,8 +2930,8 @@ FAULTS = (
     Fault(
         "a request without an answer is asked about, not sent again",
         "jobs/deliver/resolve.py",
-        "resolution = None",
-        "pass",
+        "if isinstance(resolution, StillPending) and now - request.sent_at <= GIVE_UP_AFTER:",
+        "if isinstance(resolution, StillPending):",
         "tests/unit/deliver/test_resolve.py",
     ),
     Fault(
@@ -3761,7 +3768,7 @@ FAULTS = (
     ),
     Fault(
         "a destination that stops, stops alone",
-        "jobs/deliver/sender.py",
+        "jobs/deliver/stopping.py",
         "return stop.whole_destination and way == self.scope",
         "raise SystemExit(3)",
         "tests/unit/deliver/test_stops.py tests/unit/deliver/test_sender.py",

@@ -91,9 +91,9 @@ def settle_received_requests(run: RunContext, done: ResolvingResult) -> None:
             done.pending += 1
             continue
         run.deps.cancel_token()
-        resolution: Resolution | None = asking.ask(request)
-        if isinstance(resolution, StillPending) and now - request.sent_at > GIVE_UP_AFTER:
-            resolution = None
+        resolution = asking.ask(request)
+        if isinstance(resolution, StillPending) and now - request.sent_at <= GIVE_UP_AFTER:
+            continue
         with (
             ContainedFault(done.faults, _("an outcome could not be settled"), request=request.ticket),
             counted_transaction(run.ledger, done) as (session, changes),
@@ -161,12 +161,12 @@ class _Settling(Transaction):
 
     done: ResolvingResult
 
-    def settle_request(self, number: int, resolution: Resolution | None) -> None:
-        """Move every row of a request according to its resolution; None gives up on it."""
+    def settle_request(self, number: int, resolution: Resolution) -> None:
+        """Move every row of a request according to its resolution; one that is still pending is given up."""
         request = self.session.get_one(Request, number)
         match resolution:
             case StillPending():
-                pass
+                self._unconfirmed(request, Reason.NO_OUTCOME, f"{GIVE_UP_AFTER.days} days")
             case RowOutcomes():
                 self._settle_outcomes(request, resolution.outcomes)
             case PartlyRefused():
@@ -177,8 +177,6 @@ class _Settling(Transaction):
                 self._unconfirmed(request, Reason.MISCOUNTED, found)
             case ForgottenRequest():
                 self._unconfirmed(request, PlatformCode(resolution.code))
-            case None:
-                self._unconfirmed(request, Reason.NO_OUTCOME, f"{GIVE_UP_AFTER.days} days")
             case _:
                 assert_never(resolution)
 

@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 from sqlmodel import col, select
 
+from jobs.deliver.agenda import SendingOptions
 from jobs.deliver.resolve import ResolvingResult, mark_interrupted_in_doubt, settle_received_requests
-from jobs.deliver.sender import SendingOptions, deliver
+from jobs.deliver.sender import deliver
 from jobs.ledger.report import queries
 from jobs.ledger.schema import ContactHash, Delivery, Request, Transition, matches_delivery_kind
 from jobs.nightly import apply_settings_to_ledger, run_night

@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import event
 
 from connectors.records import Outcome, OutcomeClass, RowOutcomes
+from jobs.deliver.agenda import Agenda
 from jobs.deliver.resolve import _Settling
 from jobs.deliver.sender import Sender
 from jobs.deliver.transactions import ReceiptRecorder
@@ -42,7 +43,7 @@ def counts(statements, monkeypatch):
     for owner, name in (
         (ReceiptRecorder, "record_receipt"),
         (_Settling, "settle_request"),
-        (Sender, "_replays"),
+        (Agenda, "_replays"),
         (Sender, "_split_colliding"),
         (Sender, "_defer"),
     ):

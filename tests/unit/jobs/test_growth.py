@@ -18,8 +18,9 @@ from jobs.backfill_and_retry import find_rejected, plan_requested_backfill
 from jobs.cli.lead.explain import explain_lead
 from jobs.cli.reporting.status import show_leads_in_state, show_status
 from jobs.cli.setup.check import check_settings_files
+from jobs.deliver.agenda import SendingOptions
 from jobs.deliver.resolve import settle_received_requests
-from jobs.deliver.sender import SendingOptions, deliver, send_corrections
+from jobs.deliver.sender import deliver, send_corrections
 from jobs.ledger import reading_progress, schema
 from jobs.ledger.leads import leads as leads_on_record
 from jobs.ledger.outbox.backfill_and_retry import BackfillRequest, RejectionFilter

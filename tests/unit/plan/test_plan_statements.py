@@ -8,7 +8,8 @@ from unittest.mock import Mock, patch
 import pytest
 from sqlalchemy import event
 
-from jobs.deliver.sender import SendingOptions, deliver, send_corrections
+from jobs.deliver.agenda import SendingOptions
+from jobs.deliver.sender import deliver, send_corrections
 from jobs.ledger.schema import Delivery
 from jobs.nightly import apply_settings_to_ledger
 from jobs.plan import planner
