@@ -2880,7 +2880,7 @@ FAULTS = (
     ),
     Fault(
         "another field for the leads' ids is refused until someone says what it means",
-        "jobs/nightly.py",
+        "jobs/plan/new_settings.py",
         "row.digest != book.lead_id_paths and not takes_other_ids",
         "False",
         "tests/unit/plan/test_twins.py",
@@ -3408,7 +3408,7 @@ FAULTS = (
     ),
     Fault(
         "a conversion renamed in silence is refused",
-        "jobs/nightly.py",
+        "jobs/plan/new_settings.py",
         "if new not in book.was or book.was[new] is not None:",
         "if False:",
         "tests/e2e/test_settings_change.py tests/unit/plan/test_new_settings.py",

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from jobs.nightly import RenamedIdError
+from jobs.plan.new_settings import RenamedIdError
 
 DAY = timedelta(days=1)
 HOUR = timedelta(hours=1)

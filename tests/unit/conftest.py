@@ -11,8 +11,9 @@ from jobs.deliver.resolve import ResolvingResult, mark_interrupted_in_doubt, set
 from jobs.deliver.sender import deliver
 from jobs.ledger.report import queries
 from jobs.ledger.schema import ContactHash, Delivery, Request, Transition, matches_delivery_kind
-from jobs.nightly import apply_settings_to_ledger, run_night
+from jobs.nightly import run_night
 from jobs.plan.adjustments import plan_adjustments
+from jobs.plan.new_settings import apply_settings_to_ledger
 from jobs.plan.planner import erase_unusable_personal_data, plan, with_missing_value_guard
 from jobs.run_context import Deps, RunContext, RunReadingScope
 from jobs.webhooks.file_inbox import WebhookInboxFile

@@ -20,7 +20,7 @@ from jobs.ledger.runs import LeaseLostError
 from jobs.ledger.storage.lock import LeaseHeldError
 from jobs.ledger.storage.state_file import LedgerError
 from jobs.logs import Log, start_logging_lazily
-from jobs.nightly import RenamedIdError
+from jobs.plan.new_settings import RenamedIdError
 
 
 @pytest.mark.parametrize(

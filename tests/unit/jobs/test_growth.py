@@ -26,10 +26,11 @@ from jobs.ledger.leads import leads as leads_on_record
 from jobs.ledger.outbox.backfill_and_retry import BackfillRequest, RejectionFilter
 from jobs.ledger.report import queries
 from jobs.metrics import run_metrics
-from jobs.nightly import _conclude, _pull, apply_settings_to_ledger, begin_run, run_night
+from jobs.nightly import _conclude, _pull, begin_run, run_night
 from jobs.plan import adjustments as correcting
 from jobs.plan import planner as planning
 from jobs.plan.adjustments import plan_adjustments
+from jobs.plan.new_settings import apply_settings_to_ledger
 from jobs.plan.planner import erase_unusable_personal_data, plan, with_missing_value_guard
 from jobs.plan.volume_guard import hold_excess_volume
 from jobs.rules.delivery_state import DeliveryState

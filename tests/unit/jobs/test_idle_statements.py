@@ -8,7 +8,8 @@ from sqlalchemy import event
 from connectors.records import ClickIdKind
 from jobs.alerts.review import review_run
 from jobs.ledger.report import queries
-from jobs.nightly import apply_settings_to_ledger, run_night
+from jobs.nightly import run_night
+from jobs.plan.new_settings import apply_settings_to_ledger
 from jobs.plan.planner import PlanningResult
 from tests.builders import ACCOUNT, lead, route, rulebook
 

@@ -9,7 +9,8 @@ from sqlmodel import select
 from connectors.errors import Misconfigured, Transient, Unreachable, WrongClock
 from connectors.records import Outcome, OutcomeClass, PartlyRefused, UnreadableLead
 from jobs.ledger.schema import Run, Start
-from jobs.nightly import RenamedIdError, rehearse, run_night
+from jobs.nightly import rehearse, run_night
+from jobs.plan.new_settings import RenamedIdError
 from jobs.reporting.sentences import message_in_words
 from jobs.run_context import RunReadingScope
 from tests import fakes

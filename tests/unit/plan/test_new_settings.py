@@ -10,7 +10,7 @@ from connectors.records import Moment, OutcomeClass, StatusEntry
 from jobs.ledger.runs import open_locked_ledger
 from jobs.ledger.storage.sqlite_state import SqliteState
 from jobs.ledger.storage.state_file import LedgerError
-from jobs.nightly import RenamedIdError
+from jobs.plan.new_settings import RenamedIdError
 from tests import fakes
 from tests.builders import TARGET, changed, from_field, lead, route, rulebook
 from tests.fakes import NIGHT, FakeSink

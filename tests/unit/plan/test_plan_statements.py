@@ -11,9 +11,9 @@ from sqlalchemy import event
 from jobs.deliver.agenda import SendingOptions
 from jobs.deliver.sender import deliver, send_corrections
 from jobs.ledger.schema import Delivery
-from jobs.nightly import apply_settings_to_ledger
 from jobs.plan import planner
 from jobs.plan.adjustments import plan_adjustments
+from jobs.plan.new_settings import apply_settings_to_ledger
 from jobs.plan.planner import plan
 from jobs.rules.model import DedupRule, DedupScope
 from tests import fakes

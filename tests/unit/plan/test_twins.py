@@ -10,7 +10,8 @@ from connectors.errors import KeyRefused, Transient
 from connectors.records import ClickId, ClickIdKind, Contact, Moment, StatusEntry
 from jobs.ledger.schema import LeadRow
 from jobs.ledger.storage.forgotten_place import ForgottenPlace
-from jobs.nightly import RenamedIdError, run_night
+from jobs.nightly import run_night
+from jobs.plan.new_settings import RenamedIdError
 from jobs.rules.extraction import erased_click_id_hash
 from jobs.rules.reasons import DestinationScope
 from jobs.rules.twins import click_marks, have_ids_changed

@@ -7,7 +7,7 @@ import pytest
 
 from jobs.ledger.leads import starts
 from jobs.ledger.schema import Delivery, LeadRow, Start
-from jobs.nightly import RenamedIdError, apply_settings_to_ledger
+from jobs.plan.new_settings import RenamedIdError, apply_settings_to_ledger
 from jobs.rules.model import CountingStarts
 from tests.builders import ACCOUNT, GOOGLE, START, TARGET, route, rulebook
 from tests.fakes import NIGHT
