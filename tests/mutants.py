@@ -2284,6 +2284,20 @@ FAULTS = (
         "tests/unit/alerts/test_incidents.py",
     ),
     Fault(
+        "a damaged record of created leads is told by the night, on every screen",
+        "jobs/run_summary.py",
+        "return [self.created_leads_unusable] if self.created_leads_unusable else []",
+        "return []",
+        "tests/e2e/test_damaged_outbox.py",
+    ),
+    Fault(
+        "a damaged value of a created lead is damage, and no bug",
+        "jobs/oplead_commands/creation/outbox.py",
+        "        raise damage from None",
+        "        raise",
+        "tests/unit/jobs/test_lead_search.py",
+    ),
+    Fault(
         "a lead that cannot be looked for because Oplead is down for a day is for a human",
         "jobs/oplead_commands/creation/looking.py",
         "(isinstance(error, Transient) and one.is_old(now))",
