@@ -2291,6 +2291,27 @@ FAULTS = (
         "tests/e2e/test_damaged_outbox.py",
     ),
     Fault(
+        "a lead in doubt that is only noted is not shown as a request",
+        "jobs/oplead_commands/creation/creating.py",
+        "return one is None or (not one.is_in_oplead and verdict is Verdict.CREATE_AGAIN and one.has_had_time(now))",
+        "return one is None or not one.is_in_oplead",
+        "tests/e2e/test_late_creation.py",
+    ),
+    Fault(
+        "a lead whose question nobody was asked is not sent once more",
+        "jobs/oplead_commands/lead_writes.py",
+        "        if one is None and not is_sent:",
+        "        if False:",
+        "tests/e2e/test_late_creation.py",
+    ),
+    Fault(
+        "what a human saw in Oplead is noted, not told as written",
+        "jobs/oplead_commands/lead_writes.py",
+        "        if verdict is Verdict.CREATED:",
+        "        if False:",
+        "tests/e2e/test_late_creation.py",
+    ),
+    Fault(
         "a damaged value of a created lead is damage, and no bug",
         "jobs/oplead_commands/creation/outbox.py",
         "        raise damage from None",

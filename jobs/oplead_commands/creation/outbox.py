@@ -133,7 +133,11 @@ class LeadCreationRecord:
     @property
     def is_for_humans(self) -> bool:
         """Whether it was looked for when Oplead had had its time, or nobody can look: then a human decides."""
-        return self.looked_at is not None and self.looked_at >= (self.lost_at or self.sent_at) + _LOOKS[-1]
+        return self.looked_at is not None and self.has_had_time(self.looked_at)
+
+    def has_had_time(self, now: datetime) -> bool:
+        """Whether Oplead has had its time to finish it."""
+        return now >= (self.lost_at or self.sent_at) + _LOOKS[-1]
 
 
 def lead_creation_outbox_path(state_folder: Path | None, account: str | None) -> Path:
