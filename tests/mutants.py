@@ -2614,10 +2614,24 @@ FAULTS = (
     ),
     Fault(
         "a second place that is gone is refused",
-        "jobs/ledger/runs.py",
-        "                refuse_other_place(place, lease.forgotten_place)\n",
-        "                pass\n",
+        "jobs/ledger/storage/refusals.py",
+        "        refuse_other_place(place, found.forgotten_place)\n",
+        "        pass\n",
         "tests/e2e/test_forgotten_elsewhere.py::test_missing_place_is_refused",
+    ),
+    Fault(
+        "status, page and check say that a run would refuse the state",
+        "jobs/wiring/state.py",
+        "        refuse_unusable_ledger(found, account, lock, where, place)\n",
+        "",
+        "tests/e2e/test_restored_state.py",
+    ),
+    Fault(
+        "a check of a state that a run would refuse says that it must not run",
+        "jobs/cli/setup/check.py",
+        "        if self.refused:\n            return Exit.CONFIGURATION",
+        "        if False:\n            return Exit.CONFIGURATION",
+        "tests/e2e/test_restored_state.py",
     ),
     Fault(
         "the second place notices a restored ledger that nothing beside it does",

@@ -72,6 +72,8 @@ class StatusReport:
     """The open incidents."""
     overdue: bool = False
     """Whether leads that should have left more than a week ago are still on record."""
+    refused: str | None = None
+    """Why the next run would refuse the state, and what to do; None if it would not."""
 
 
 @dataclass(frozen=True, slots=True)

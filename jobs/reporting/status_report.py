@@ -157,6 +157,8 @@ def print_status(
     if brief is not None:
         print_brief(console, account, brief)
         print_section(console, _("[bold]What needs doing[/bold]"), bulleted(map(task_line, brief.tasks)))
+        if status.refused is not None:
+            console.print(status.refused, markup=False, soft_wrap=True)
         console.print()
     lines = [(_("last run"), _run(account, status.run)), (_("next"), _next_actions_text(account, status))]
     if status.awaited.requests:

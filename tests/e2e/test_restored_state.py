@@ -280,3 +280,47 @@ def test_a_restore_marks_the_record_of_created_leads(company):
     assert path.name in "".join(done.out.split())
     with lock_lead_creation_outbox(path, now=company.clock.now) as outbox:
         assert outbox.complete_until() is not None
+
+
+def said_by_every_screen(company):
+    """What `run`, `status`, the page and `check` say of the state, and the exit codes of the first and the last."""
+    company.settings["report"] = {"folder": str(company.directory / "pages")}
+    screens = {name: type_in(company, name) for name in ("run", "status", "report", "check")}
+    page = next((company.directory / "pages").glob("*-report.html")).read_text(encoding="utf-8")
+    texts = [" ".join((one.out + one.err).split()) for one in screens.values()]
+    return screens["run"].code, screens["check"].code, [*texts[:2], texts[3], page]
+
+
+@pytest.mark.parametrize("keeps", ["lock", "place"])
+def test_an_undeclared_backup_is_told_by_every_screen_as_by_the_run_that_it_refuses(company, keeps):
+    """Whatever remembers how far it had come: `status`, page and `check` say what `run` says; once declared, none."""
+    if keeps == "place":
+        (company.directory / "elsewhere").mkdir()
+        company.settings["forgotten"] = str(company.directory / "elsewhere" / "maison-test.forgotten")
+    sold(company, 1)
+    company.night()
+    backup = backed_up(company)
+    company.clock.advance(company.clock.now() + A_DAY)
+    sold(company, 2)
+    company.night()
+    restore(company, backup)
+    if keeps == "place":
+        company.lock.unlink()
+    ran, checked, screens = said_by_every_screen(company)
+    (as_json,) = type_in(company, "status", "--json").objects
+    (checked_json,) = type_in(company, "check", "--json").objects
+
+    assert (2, 2) == (ran, checked)
+    for screen in screens:
+        assert "this state is older than what was done here" in screen
+        assert "oplead-sync state restored" in screen
+    for told in (as_json, checked_json):
+        assert "this state is older than what was done here" in told["refused"]
+
+    assert type_in(company, "state", "restored").code in (0, 1)
+    ran, checked, screens = said_by_every_screen(company)
+
+    assert ran in (0, 1)
+    assert 0 == checked
+    assert not any("this state is older" in screen for screen in screens)
+    assert type_in(company, "status", "--json").objects[0]["refused"] is None

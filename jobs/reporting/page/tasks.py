@@ -44,6 +44,7 @@ def tasks_for_humans(
     recoverable: Sequence[RecoverableConversions] = (),
     currency: str = "",
     anomalies: Sequence[Anomaly] | None = None,
+    refusal: str | None = None,
 ) -> tuple[ActionItem, ...]:
     """Return what needs doing.
 
@@ -55,11 +56,15 @@ def tasks_for_humans(
         recoverable: what expires soon but can be saved, the most valuable first.
         currency: the currency of its values.
         anomalies: those on record now, from a caller that knows them; None looks for them.
+        refusal: why the next run would refuse the state, if it would.
     """
     found = [*_incidents(session, book, run, anomalies), *_last_night(session, book), *_leads(session, book, now)]
     found.sort(key=lambda task: (task.since, task.title))
     # What is about to be lost comes before what may wait.
     found = [*(_save(each, book, currency) for each in recoverable), *found]
+    if refusal is not None:
+        title = _("The next run will refuse this state")
+        found.insert(0, ActionItem(Level.RED, ResponsibleParty.OPERATOR, title, refusal, now))
     return tuple(sorted(found, key=lambda task: _URGENCY.index(task.level)))
 
 
