@@ -2620,6 +2620,13 @@ FAULTS = (
         "tests/e2e/test_forgotten_elsewhere.py::test_missing_place_is_refused",
     ),
     Fault(
+        "before any night, nothing is said to be all right",
+        "jobs/reporting/page/tasks.py",
+        "    if night is None:\n        yield ActionItem(",
+        "    if night is None:\n        ActionItem(",
+        "tests/e2e/test_first_night.py",
+    ),
+    Fault(
         "status, page and check say that a run would refuse the state",
         "jobs/wiring/state.py",
         "        refuse_unusable_ledger(found, account, lock, where, place)\n",

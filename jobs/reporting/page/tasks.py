@@ -58,7 +58,7 @@ def tasks_for_humans(
         anomalies: those on record now, from a caller that knows them; None looks for them.
         refusal: why the next run would refuse the state, if it would.
     """
-    found = [*_incidents(session, book, run, anomalies), *_last_night(session, book), *_leads(session, book, now)]
+    found = [*_incidents(session, book, run, anomalies), *_last_night(session, book, now), *_leads(session, book, now)]
     found.sort(key=lambda task: (task.since, task.title))
     # What is about to be lost comes before what may wait.
     found = [*(_save(each, book, currency) for each in recoverable), *found]
@@ -121,10 +121,19 @@ def _incidents(
             )
 
 
-def _last_night(session: Session, book: Rulebook) -> Iterator[ActionItem]:
-    """Yield a task if the last night ended in a way that leaves no incident."""
+def _last_night(session: Session, book: Rulebook, now: datetime) -> Iterator[ActionItem]:
+    """Yield a task if there was no night yet, or the last one ended in a way that leaves no incident."""
     night = report_deliveries.last_night(session, book.account)
-    if night is None or night.exit_code in (*_ENDED_WELL, Exit.STOPPED):
+    if night is None:
+        yield ActionItem(
+            Level.AMBER,
+            ResponsibleParty.OPERATOR,
+            _("No night has run yet"),
+            _("Nothing has been read from Oplead, so nothing can be said: `oplead-sync run` begins, or `schedule`."),
+            now,
+        )
+        return
+    if night.exit_code in (*_ENDED_WELL, Exit.STOPPED):
         return
     if night.night is not None:
         yield ActionItem(
