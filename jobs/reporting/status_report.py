@@ -28,6 +28,7 @@ from jobs.reporting.sentences import (
     explain_state,
     message_in_words,
     reason_or_state_code,
+    reused_sentences,
     rough_age,
     short_reason_for_state,
 )
@@ -192,6 +193,9 @@ def print_status(
         console,
         _("[bold yellow]Something keeps conversions from being sent[/bold yellow]"),
         bulleted(map(message_in_words, status.anomalies)),
+    )
+    print_section(
+        console, _("[bold yellow]Ids now used by other leads[/bold yellow]"), bulleted(reused_sentences(status.reused))
     )
     # A lead without an id is on record under its reason.
     unreadable = [

@@ -13,7 +13,7 @@ from jobs.cli.state import StateView, open_view
 from jobs.exit_codes import Exit, UsageError
 from jobs.ledger import reading_progress
 from jobs.ledger.incidents import open_incidents
-from jobs.ledger.leads import status_labels
+from jobs.ledger.leads import leads, status_labels
 from jobs.ledger.report import queries
 from jobs.ledger.retention import retention
 from jobs.privacy.retention import lead_retention_period
@@ -70,6 +70,7 @@ def show_status(file: Path, *, json_wanted: bool) -> int:
                 overdue=retention.has_lead_overdue_for_erasure(
                     session, account, before=view.now - lead_retention_period(settings.retention, book), now=view.now
                 ),
+                reused=tuple(leads.first_reused(session, account)),
                 refused=why_refused(settings),
             )
             brief = None if json_wanted else _brief(settings, view, book, anomalies, status.refused)
