@@ -2258,8 +2258,8 @@ FAULTS = (
     Fault(
         "a lead that was created with earlier data is not called created with those of now",
         "jobs/oplead_commands/lead_writes.py",
-        "if one is not None and one.is_in_oplead and one.content != wanted.new.content:",
-        "if False:",
+        "if one.content != wanted.new.content or verdict is Verdict.NOT_CREATED:",
+        "if verdict is Verdict.NOT_CREATED:",
         "tests/e2e/test_import.py::test_a_lead_whose_data_changed_after_its_answer_was_lost_is_told_as_it_was_created",
     ),
     Fault(
@@ -2418,9 +2418,9 @@ FAULTS = (
     ),
     Fault(
         "an answer about values that are not in doubt sends nothing",
-        "jobs/oplead_commands/creation/creating.py",
-        "if self._verdict is None or not self._wanted or self._doubtful():",
-        "if True:",
+        "jobs/oplead_commands/lead_writes.py",
+        "    if one is None and verdict is not None:",
+        "    if False:",
         "tests/e2e/test_late_creation.py",
     ),
     Fault(
@@ -2632,6 +2632,13 @@ FAULTS = (
         "reused=bool(row.reused_in),",
         "reused=False,",
         "tests/e2e/test_changed_ids.py",
+    ),
+    Fault(
+        "a restore is declared only once somebody agrees",
+        "jobs/cli/setup/state_restored.py",
+        "if approval.dry_run or not approval.ask_approval(question, stop.raise_if_stop_requested):",
+        "if approval.dry_run:",
+        "tests/e2e/test_restored_state.py",
     ),
     Fault(
         "before any night, nothing is said to be all right",
@@ -3741,8 +3748,8 @@ FAULTS = (
     Fault(
         "a `check --live` in which a look-up failed here ends with 70",
         "jobs/cli/setup/check.py",
-        "Exit.BUG if self.faults else ",
-        "",
+        "        if self.faults:\n            return Exit.BUG",
+        "        if False:\n            return Exit.BUG",
         "tests/e2e/test_check_live.py::test_fault_in_one_look_up_costs_the_others_nothing",
     ),
     Fault(

@@ -73,6 +73,7 @@ def test_an_answer_about_values_that_are_not_in_doubt_sends_nothing(company, opt
 
     assert Exit.CONFIGURATION == said.code
     assert f"or leave {option} out" in " ".join(said.err.split())
+    assert "POST" not in said.out
     assert there == set(company.sandbox.oplead.leads())
     assert [LeadCreationState.IN_DOUBT] == states(company)
 

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 
+from jobs.cli.night import approval
 from jobs.oplead_commands.creation.outbox import lead_creation_outbox_path, lock_lead_creation_outbox
 from tests.builders import attention
 from tests.e2e.support.typed import type_in
@@ -71,7 +72,7 @@ def declare(company):
     assert 2 == refused.code
     assert "oplead-sync state restored" in refused.err
     assert company.lock.name not in refused.err
-    done = type_in(company, "state", "restored")
+    done = type_in(company, "state", "restored", "--yes")
     assert 0 == done.code, done.err
     return done
 
@@ -240,11 +241,11 @@ def test_declaring_a_restore_survives_a_kill(company, point):
     company.use_meta_alone()
     company.sandbox.meta.set_switch("meta_deduplication", False)
     lived_on(company)
-    assert -9 == company.killed(point, command=("state", "restored"), points="killed_restore")
+    assert -9 == company.killed(point, command=("state", "restored", "--yes"), points="killed_restore")
     again = type_in(company, "run")
     if again.code == 2:
         assert "oplead-sync state restored" in again.err
-        assert 0 == type_in(company, "state", "restored").code
+        assert 0 == type_in(company, "state", "restored", "--yes").code
     nights_on(company)
 
     doubles = counted_twice(company, "meta")
@@ -275,7 +276,7 @@ def test_a_restore_marks_the_record_of_created_leads(company):
     path = lead_creation_outbox_path(company.state.parent, company.settings["account"])
     with lock_lead_creation_outbox(path, now=company.clock.now) as outbox:
         assert outbox.complete_until() is None
-    done = type_in(company, "state", "restored")
+    done = type_in(company, "state", "restored", "--yes")
 
     assert path.name in "".join(done.out.split())
     with lock_lead_creation_outbox(path, now=company.clock.now) as outbox:
@@ -317,10 +318,46 @@ def test_an_undeclared_backup_is_told_by_every_screen_as_by_the_run_that_it_refu
     for told in (as_json, checked_json):
         assert "this state is older than what was done here" in told["refused"]
 
-    assert type_in(company, "state", "restored").code in (0, 1)
+    assert type_in(company, "state", "restored", "--yes").code in (0, 1)
     ran, checked, screens = said_by_every_screen(company)
 
     assert ran in (0, 1)
     assert 0 == checked
     assert not any("this state is older" in screen for screen in screens)
     assert type_in(company, "status", "--json").objects[0]["refused"] is None
+
+
+@pytest.fixture
+def answering(company, monkeypatch):
+    """Type the command at a terminal, and answer its question."""
+
+    def declare_at_terminal(answer):
+        monkeypatch.setattr(approval, "is_interactive", lambda: True)
+        monkeypatch.setattr(approval.ApprovalOptions, "_is_answered_with_yes", lambda *_: answer == "y")
+        return type_in(company, "state", "restored")
+
+    return declare_at_terminal
+
+
+def test_a_restore_is_declared_only_once_somebody_agrees(company, answering):
+    """Who types it reads first what it will do; whoever says no, or is not there, has marked nothing."""
+    sold(company, 1)
+    company.night()
+    backup = backed_up(company)
+    company.clock.advance(company.clock.now() + A_DAY)
+    company.night()
+    restore(company, backup)
+    nobody = type_in(company, "state", "restored")
+    rehearsed = type_in(company, "state", "restored", "--dry-run")
+    refused = answering("n")
+    still = type_in(company, "run").code
+    agreed = answering("y")
+
+    assert (2, 0, 0, 2, 0) == (nobody.code, rehearsed.code, refused.code, still, agreed.code)
+    assert "--yes" in nobody.err
+    for shown in (rehearsed, refused, agreed):
+        assert "Google counts it once" in shown.lines
+    assert "Nothing was declared." in rehearsed.lines
+    assert "Nothing was declared." in refused.lines
+    assert "Declared: runs go on from this state." in agreed.lines
+    assert type_in(company, "run").code in (0, 1)
