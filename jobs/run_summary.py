@@ -47,6 +47,8 @@ class RunSummary:
     """How many may have been sent before the state was restored, and wait for a human (`in_doubt: ask`)."""
     undecided_leads: int = 0
     """How many leads created by commands were never answered for and not found, so that somebody must decide."""
+    created_leads_unusable: Message | None = None
+    """What is to be said where the record of those leads cannot be used."""
     unconfirmed: int = 0
     """Deliveries and corrections given up tonight."""
     rejected: list[tuple[str, str, DestinationScope, str]] = field(default_factory=list)
@@ -121,6 +123,7 @@ class RunSummary:
             *self._put_off,
             *self._held_after_restore,
             *count_message(MessageKind.UNDECIDED_LEADS, self.undecided_leads),
+            *self._created_leads_unusable,
             *self.pulled.attention,
             *self.review.standing,
             *(self._faults if len(self.faults) > told else ()),
@@ -137,6 +140,10 @@ class RunSummary:
     @property
     def _held_after_restore(self) -> list[Message]:
         return count_message(MessageKind.HELD_AFTER_RESTORE, self.held_after_restore)
+
+    @property
+    def _created_leads_unusable(self) -> list[Message]:
+        return [self.created_leads_unusable] if self.created_leads_unusable else []
 
     @property
     def attention(self) -> list[Message]:
@@ -162,6 +169,7 @@ class RunSummary:
             *self._put_off,
             *count_message(MessageKind.IN_DOUBT_ASKS, asked),
             *self._held_after_restore,
+            *self._created_leads_unusable,
             *self.pulled.attention,
             *self.review.attention,
             *([self.erased.problem] if self.erased.problem else []),

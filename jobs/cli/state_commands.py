@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from jobs.cli.options import Config, command
+from jobs.cli.options import Config, DryRun, Yes, command
 
 app = typer.Typer(
     name="state", help="Move an account's state to a database, or go on from a restored backup.", no_args_is_help=True
@@ -40,12 +40,13 @@ def move(config: Config, *, to: To) -> int:
     """,
     name="restored",
 )
-def restored(config: Config) -> int:
+def restored(config: Config, *, yes: Yes = False, dry_run: DryRun = False) -> int:
     """Declare that an account's state was restored from a backup, so that runs go on from it.
 
     What may have been sent since the backup is in doubt: where a platform would count it twice, it is flagged, or with
-    `in_doubt: ask` held for you. Nothing is sent by this command.
+    `in_doubt: ask` held for you. Says so, and asks. Nothing is sent by this command.
     """
+    from jobs.cli.night.approval import ApprovalOptions  # noqa: PLC0415
     from jobs.cli.setup.state_restored import declare_restored  # noqa: PLC0415
 
-    return declare_restored(config)
+    return declare_restored(config, ApprovalOptions(yes, dry_run))

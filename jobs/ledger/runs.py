@@ -13,8 +13,9 @@ from connectors.language import _
 from jobs.exit_codes import CommandError, Exit
 from jobs.ledger.bulk import table_of
 from jobs.ledger.schema import Lease, Run, stored_row_id
-from jobs.ledger.storage.forgotten_place import ForgottenPlace, LockWithPlace, refuse_other_place
-from jobs.ledger.storage.refusals import refuse_lost_state, refuse_other_account, refuse_outdated_state
+from jobs.ledger.storage.forgotten_place import ForgottenPlace, LockWithPlace
+from jobs.ledger.storage.progress import ledger_progress
+from jobs.ledger.storage.refusals import refuse_lost_state, refuse_other_account, refuse_unusable_ledger
 from jobs.ledger.storage.state import Lock, State, disposing
 from jobs.ledger.storage.state_file import LedgerError, NoStateError
 from jobs.logs import Log
@@ -283,17 +284,16 @@ def _begin(
 ) -> Ledger:
     """Increment the account's epoch, so that earlier holders can no longer write, and record the run."""
     with Session(engine, expire_on_commit=False) as session, session.begin():
-        refuse_other_account(session, account, state)
+        found = ledger_progress(session, account)
         lease = session.get(Lease, account, with_for_update=True) or Lease(
             account=account, epoch=0, pid=os.getpid(), started_at=now
         )
         if restored:
+            refuse_other_account(found, account, state)
             # Past the lost ledger's epoch, so that it is the older one should it turn up.
             lease.epoch, lease.restored_at = max(lease.epoch, lock.epoch), now
         else:
-            refuse_outdated_state(session, lease, lock, state)
-            if place is not None:
-                refuse_other_place(place, lease.forgotten_place)
+            refuse_unusable_ledger(found, account, lock, state, place)
         if unless is not None:
             unless(session)
         if place is not None and lease.forgotten_place != place.identity:

@@ -1,6 +1,7 @@
 """`oplead leads create` and `update`."""
 
 from dataclasses import replace
+from typing import assert_never
 
 from connectors.crm import LeadToWrite, WriteAccepted, WriteReceipt, WriteRefusalReason, WriteRefused
 from connectors.language import N_, _
@@ -8,11 +9,13 @@ from connectors.records import AnswerLost, LeadId, RequestNotSent
 from jobs.exit_codes import Exit, UsageError
 from jobs.oplead_commands.context import OpleadContext, parse_lead_id_argument
 from jobs.oplead_commands.creation.creating import (
+    CHANGED_MEANWHILE,
     OpleadLeadCreator,
     Verdict,
     WantedLead,
     add_reference_to_lead,
     lead_to_create,
+    may_send,
 )
 from jobs.oplead_commands.creation.identity import creation_key_of
 from jobs.oplead_commands.creation.outbox import (
@@ -20,6 +23,7 @@ from jobs.oplead_commands.creation.outbox import (
     LeadCreationRecord,
     lead_creation_outbox_path,
     lock_lead_creation_outbox,
+    open_outbox,
 )
 from jobs.oplead_commands.outcomes import (
     ADMIN,
@@ -61,46 +65,116 @@ def create(
         raise UsageError(_("--reference: write a value, or leave it out"))
     lead = add_reference_to_lead(context, lead, reference)
     path = lead_creation_outbox_path(context.known.state_folder, context.known.settings.account)
-    if not _is_confirmed(context, lead, None):
+    with open_outbox(path) as known:
+        wanted = lead_to_create(context, lead, reference, known.salt if known else b"")
+        wanted, one = _on_record(known, wanted, again=again) if known else (wanted, None)
+    if one is not None and one.is_in_oplead:
+        return _report_created_before(context, one, wanted)
+    if one is None and verdict is not None:
+        raise verdict.refusal()
+    is_sent = may_send(one, verdict, context.clock.now())
+    if one is not None and not is_sent and context.approval.dry_run:
+        return _rehearse_note(context, one, verdict)
+    if is_sent and not _is_confirmed(context, lead, None):
         return Exit.DONE
     with lock_lead_creation_outbox(
         path, now=context.clock.now, patience=_PATIENCE, cancel_token=context.cancel_token
     ) as outbox:
-        wanted = lead_to_create(context, lead, reference, outbox.salt)
-        key, one = _latest(outbox, wanted.new.key)
-        if one is not None and one.is_in_oplead and not again:
+        wanted, one = _on_record(outbox, lead_to_create(context, lead, reference, outbox.salt), again=again)
+        if one is not None and one.is_in_oplead:
             return _report_created_before(context, one, wanted)
-        if one is not None and not one.is_in_oplead:
-            key = one.key
-        wanted = replace(wanted, new=replace(wanted.new, key=key))
-        creating = OpleadLeadCreator(context, outbox, {key: wanted}, verdict=verdict)
+        if one is None and not is_sent:
+            raise UsageError(_(CHANGED_MEANWHILE))
+        key = wanted.new.key
+        # Before Oplead has had its time, nothing was asked and nothing is sent.
+        said = verdict if is_sent or verdict is not Verdict.CREATE_AGAIN else None
+        creating = OpleadLeadCreator(context, outbox, {key: wanted}, verdict=said)
         creating.run()
         outbox.erase_recognition_marks(now=context.clock.now())
         one = outbox.find([key]).get(key)
-    if one is not None and one.is_in_oplead and one.content != wanted.new.content:
-        return _report_created_before(context, one, wanted)
+    return _report_creation(context, creating, wanted, one)
+
+
+def _on_record(
+    outbox: LeadCreationOutbox, wanted: WantedLead, *, again: bool
+) -> tuple[WantedLead, LeadCreationRecord | None]:
+    """Return a lead by its key, and what is on record of it last; nothing if it is in Oplead and created `again`.
+
+    Each creation of one lead has a key of its own.
+    """
+    last, key = None, wanted.new.key
+    while (one := outbox.find([key]).get(key)) is not None:
+        last, key = one, creation_key_of(key, one.content, outbox.salt)
+    if last is not None and not (last.is_in_oplead and again):
+        key = last.key
+    else:
+        last = None
+    return replace(wanted, new=replace(wanted.new, key=key)), last
+
+
+def _report_creation(
+    context: OpleadContext, creating: OpleadLeadCreator, wanted: WantedLead, one: LeadCreationRecord | None
+) -> int:
+    verdict = creating.verdict
+    if one is not None and one.is_in_oplead:
+        if one.content != wanted.new.content or verdict is Verdict.NOT_CREATED:
+            return _report_created_before(context, one, wanted)
+        if verdict is Verdict.CREATED:
+            return _report_noted(context, one)
     if one is None and verdict is Verdict.NOT_CREATED and creating.stop is None:
         return _report_taken_off(context)
     look = "" if one is None or one.is_in_oplead else _what_to_do(context, one)
-    is_noted = verdict is Verdict.CREATED and one is not None and one.lead is None
-    done = _("Noted: it is in Oplead. Nothing was sent") if is_noted else _("Lead created")
-    return _report(context, _receipt(creating, wanted, one), done, ANY_KEY, look)
+    return _report(context, _receipt(creating, wanted, one), _("Lead created"), ANY_KEY, look)
 
 
 def _what_to_do(context: OpleadContext, one: LeadCreationRecord) -> str:
     """Return what becomes of a lead in doubt, and what a human can do."""
-    zone = context.known.settings.zone
     if not one.is_for_humans:
         return _(
             "It is not sent again by itself. The next look is on {time}: by `schedule`, or by the same command then.",
-            time=day_and_time(one.next_look_at, zone),
+            time=day_and_time(one.next_look_at, context.known.settings.zone),
         )
-    day = one.sent_at.astimezone(zone).date()
     return _(
         "It was not found. Look for it: `{command}`. Then type the same command with --created if it is there, with "
         "--create-again to send it once more, or with --not-created to forget it.",
-        command=context.account_command_line(f"leads list --since {day} --contact"),
+        command=_list_command(context, one),
     )
+
+
+def _list_command(context: OpleadContext, one: LeadCreationRecord) -> str:
+    """Return the command line that lists the leads among which one of ours is."""
+    day = one.sent_at.astimezone(context.known.settings.zone).date()
+    return context.account_command_line(f"leads list --since {day} --contact")
+
+
+def _rehearse_note(context: OpleadContext, one: LeadCreationRecord, verdict: Verdict | None) -> int:
+    """Say what would become of a lead in doubt, which is not sent."""
+    match verdict:
+        case Verdict.CREATED:
+            outcome, text = "noted", _("It would be noted that this lead is in Oplead. Nothing would be sent.")
+        case Verdict.NOT_CREATED if one.has_had_time(context.clock.now()):
+            outcome = "not_created"
+            text = _("It would be looked for once more, and if not found, taken off the record. Nothing would be sent.")
+        case Verdict.NOT_CREATED | Verdict.CREATE_AGAIN | None:
+            outcome, what_to_do = "lost", _what_to_do(context, one)
+            text = _("Its answer was lost: it would be looked for, and not sent. {what_to_do}", what_to_do=what_to_do)
+        case _:
+            assert_never(verdict)
+    if context.approval.json_wanted:
+        print_json({"rehearsed": True, "outcome": outcome})
+    else:
+        say(text)
+    return Exit.DONE
+
+
+def _report_noted(context: OpleadContext, one: LeadCreationRecord) -> int:
+    if context.approval.json_wanted:
+        print_json({"outcome": "noted", "id": one.lead, "exit_code": Exit.DONE})
+    elif one.lead:
+        say(_("Noted: it is in Oplead, as {lead}. Nothing was sent.", lead=one.lead))
+    else:
+        say(_("Noted: it is in Oplead. Nothing was sent."))
+    return Exit.DONE
 
 
 def _report_taken_off(context: OpleadContext) -> int:
@@ -109,14 +183,6 @@ def _report_taken_off(context: OpleadContext) -> int:
     else:
         say(_("Nothing was sent. It is no longer on record: the same command creates it."))
     return Exit.DONE
-
-
-def _latest(outbox: LeadCreationOutbox, key: str) -> tuple[str, LeadCreationRecord | None]:
-    """Return the key for a lead's next `--again`, each of which has its own, and what is on record of it last."""
-    last = None
-    while (one := outbox.find([key]).get(key)) is not None:
-        last, key = one, creation_key_of(key, one.content, outbox.salt)
-    return key, last
 
 
 def _receipt(creating: OpleadLeadCreator, wanted: WantedLead, one: LeadCreationRecord | None) -> WriteReceipt:
@@ -138,8 +204,15 @@ def _receipt(creating: OpleadLeadCreator, wanted: WantedLead, one: LeadCreationR
 
 
 def _report_created_before(context: OpleadContext, one: LeadCreationRecord, wanted: WantedLead) -> int:
-    command = context.account_command_line(f"leads update {one.lead}" if one.lead else "leads update")
-    look = _("To change it, use `{command}`; to create it once more, add --again.", command=command)
+    command = context.account_command_line(f"leads update {one.lead or 'LEAD'}")
+    if one.lead:
+        look = _("To change it, use `{command}`; to create it once more, add --again.", command=command)
+    else:
+        look = _(
+            "To change it, find its id (LEAD) by `{listing}` and use `{command}`; to create it once more, add --again.",
+            listing=_list_command(context, one),
+            command=command,
+        )
     if context.approval.json_wanted:
         print_json({"outcome": "created_before", "id": one.lead, "look": look, "exit_code": Exit.ATTENTION})
     else:

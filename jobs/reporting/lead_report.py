@@ -16,7 +16,7 @@ from jobs.ledger.outbox.requests import RequestState
 from jobs.ledger.report.queries import RequestOfDelivery
 from jobs.reporting.console import console_table, day_and_time, facts_grid, money, shown_value
 from jobs.reporting.presentation import AccountPresentation
-from jobs.reporting.sentences import rough_age
+from jobs.reporting.sentences import reused_sentences, rough_age
 from jobs.reporting.standings import (
     CorrectionStateReport,
     DeliveryStateReport,
@@ -142,6 +142,7 @@ def _lead_fact_lines(lead: Explanation, zone: ZoneInfo) -> list[tuple[str, str]]
         (_("status"), lead.label or _("none")),
         (_("last read"), day_and_time(lead.seen_at, zone)),
         *_missing_lead_line(lead, zone),
+        *((_("id"), each) for each in reused_sentences([lead.lead] if lead.reused else [])),
         (_("consent"), _("use of its data: {answer}", answer=_consent(lead.ad_user_data, lead.consent_fields[0]))),
         ("", _("personal ads: {answer}", answer=_consent(lead.ad_personalization, lead.consent_fields[1]))),
         *_lines_under_name(_("answers read"), [_answer_line(each, zone) for each in lead.consent_answers]),

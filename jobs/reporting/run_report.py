@@ -248,7 +248,7 @@ def night_json(night: Night, currency: str) -> dict[str, object]:
     """Return the whole summary, to be printed as one JSON object."""
     summary = night.summary
     fields = fields_as_dict(summary)
-    for told_elsewhere in ("to_correct", "doubtful_ids", "opened"):
+    for told_elsewhere in ("to_correct", "doubtful_ids", "opened", "created_leads_unusable"):
         del fields[told_elsewhere]
     return fields | {
         "mode": night.mode,

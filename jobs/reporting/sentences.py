@@ -25,7 +25,7 @@ from jobs.reporting.wording.platform_codes import DATA_MANAGER, LOCAL, PLATFORM_
 from jobs.reporting.wording.reasons import NOTHING, REASONS, STATES, StateAndReasonTexts
 from jobs.rules.delivery_state import DeliveryState
 from jobs.rules.incident import Incident, IncidentKind, Notice
-from jobs.rules.reasons import Cause, DestinationScope, Message, Reason, StopCause
+from jobs.rules.reasons import Cause, DestinationScope, Message, MessageKind, Reason, StopCause
 
 if TYPE_CHECKING:
     from jobs.ledger.schema import IncidentRow
@@ -195,6 +195,12 @@ def _say(part: MessagePart, values: Mapping[str, object], shown: Mapping[str, st
 def message_in_words(message: Message) -> str:
     """Return a message in words; it starts in lowercase, as after a name."""
     return _fill(MESSAGES[message.id], message.values)
+
+
+def reused_sentences(leads: Sequence[str]) -> list[str]:
+    """Say which leads' ids others have now, and how to answer; nothing if there are none."""
+    message = Message(MessageKind.REUSED_IDS, {"count": len(leads), "leads": tuple(leads)})
+    return [message_in_words(message)] if leads else []
 
 
 def stop_sentence(stop: StopCause) -> str:

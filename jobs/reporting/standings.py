@@ -72,6 +72,10 @@ class StatusReport:
     """The open incidents."""
     overdue: bool = False
     """Whether leads that should have left more than a week ago are still on record."""
+    reused: tuple[str, ...] = ()
+    """Leads under whose ids Oplead shows others, and about which nobody has answered yet."""
+    refused: str | None = None
+    """Why the next run would refuse the state, and what to do; None if it would not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,6 +209,8 @@ class Explanation:
     """When it was missing a second time, and so taken for deleted."""
     merged_into: str | None
     """The lead that Oplead shows in its place."""
+    reused: bool
+    """Whether Oplead shows another lead under its id, and nobody has answered yet."""
     ad_user_data: str
     ad_personalization: str
     consent_fields: tuple[str, str]

@@ -28,6 +28,7 @@ from jobs.reporting.sentences import (
     explain_state,
     message_in_words,
     reason_or_state_code,
+    reused_sentences,
     rough_age,
     short_reason_for_state,
 )
@@ -157,6 +158,8 @@ def print_status(
     if brief is not None:
         print_brief(console, account, brief)
         print_section(console, _("[bold]What needs doing[/bold]"), bulleted(map(task_line, brief.tasks)))
+        if status.refused is not None:
+            console.print(status.refused, markup=False, soft_wrap=True)
         console.print()
     lines = [(_("last run"), _run(account, status.run)), (_("next"), _next_actions_text(account, status))]
     if status.awaited.requests:
@@ -190,6 +193,9 @@ def print_status(
         console,
         _("[bold yellow]Something keeps conversions from being sent[/bold yellow]"),
         bulleted(map(message_in_words, status.anomalies)),
+    )
+    print_section(
+        console, _("[bold yellow]Ids now used by other leads[/bold yellow]"), bulleted(reused_sentences(status.reused))
     )
     # A lead without an id is on record under its reason.
     unreadable = [

@@ -196,6 +196,7 @@ class MessageKind(StrEnum):
     IN_DOUBT_ASKS = auto()
     HELD_AFTER_RESTORE = auto()
     UNDECIDED_LEADS = auto()
+    CREATED_LEADS_UNUSABLE = auto()
     PUT_OFF = auto()
     UNREADABLE = auto()
     STILL_UNREADABLE = auto()

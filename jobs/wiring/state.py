@@ -5,10 +5,13 @@ from pathlib import Path
 from typing import assert_never
 
 from connectors.language import _
-from jobs.ledger.storage.plain_reads import read_counting_starts
+from jobs.ledger.storage.forgotten_place import LockWithPlace, read_forgotten_place
+from jobs.ledger.storage.lock import LockRecord, read_lock
+from jobs.ledger.storage.plain_reads import LedgerProgress, read_counting_starts, read_ledger_progress
+from jobs.ledger.storage.refusals import refuse_unusable_ledger
 from jobs.ledger.storage.revisions import SchemaChange
-from jobs.ledger.storage.state import State
-from jobs.ledger.storage.state_file import LedgerError
+from jobs.ledger.storage.state import Lock, State
+from jobs.ledger.storage.state_file import LedgerError, NoStateError
 from jobs.settings.references import is_secret_reference
 from jobs.settings.schema import Settings
 from jobs.settings.types import StateDatabaseAddress, StateFile
@@ -36,6 +39,38 @@ def state_at_address(address: StateFile | StateDatabaseAddress | None, account: 
             return PostgresqlState(url, account)
         case never:
             assert_never(never)
+
+
+def why_refused(settings: Settings) -> str | None:
+    """Return why a run would refuse the account's state as it lies, as the run itself says it; None if it would not.
+
+    Nothing is held, and nothing changes. That there is no state yet is said by whoever needs one.
+    """
+    account, place = settings.account, None
+    try:
+        found, lock, where = _ledger_progress(settings)
+        if settings.forgotten is not None:
+            place = read_forgotten_place(settings.forgotten, account, is_rehearsal=True)
+            lock = LockWithPlace(lock, place)
+        refuse_unusable_ledger(found, account, lock, where, place)
+    except NoStateError:
+        return None
+    except LedgerError as error:
+        return str(error)
+    return None
+
+
+def _ledger_progress(settings: Settings) -> tuple[LedgerProgress, Lock, State | Path]:
+    """Return how far the ledger has come, what its lock remembers, and where it lies."""
+    if isinstance(settings.state, StateFile):
+        path = settings.state.path
+        return read_ledger_progress(path, settings.account), read_lock(path), path
+    from jobs.ledger.runs import open_for_reading  # noqa: PLC0415 - a file is read without SQLAlchemy
+    from jobs.ledger.storage.progress import ledger_progress  # noqa: PLC0415
+
+    state = account_state(settings)
+    with open_for_reading(state) as session:
+        return ledger_progress(session, settings.account), LockRecord(), state
 
 
 def deploy_database(url: str) -> SchemaChange:

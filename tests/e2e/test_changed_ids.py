@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.e2e.support.typed import type_in
+
 on_both = pytest.mark.parametrize("state_in", ["file", pytest.param("database", marks=pytest.mark.exhaustive)])
 DAY = timedelta(days=1)
 LEADS = range(1, 9)
@@ -230,3 +232,27 @@ def test_second_lead_of_a_couple_counts_while_the_first_is_there(dated):
 
     assert 0 == code
     assert both([*(f"L-{number}" for number in LEADS), "L-20"]) == sorted(dated.taken())
+
+
+def test_a_reused_id_is_named_by_status_and_explain_until_somebody_answers(company):
+    """With what to type; what was sent on the former lead's record is explained with it."""
+    at = company.clock.now()
+    company.serve(company.lead(1, ("Gagné", at - timedelta(hours=1)), created=at - timedelta(days=2)))
+    company.night()
+    company.later()
+    company.clock.advance(company.clock.now() + timedelta(days=1))
+    other = company.lead(1, ("Nouveau", at), created=at - timedelta(days=60), clicks=company.gclid(7))
+    company.serve(other)
+    company.night()
+    status, explained = type_in(company, "status"), type_in(company, "explain", "L-1")
+    as_json = [type_in(company, *words, "--json").objects[0]["reused"] for words in (("status",), ("explain", "L-1"))]
+
+    for told in (status, explained):
+        for words in ("run --same-leads", "run --other-leads", "L-1"):
+            assert words in told.lines
+    assert [["L-1"], True] == as_json
+
+    type_in(company, "run", "--other-leads")
+
+    assert "run --other-leads" not in type_in(company, "status").lines + type_in(company, "explain", "L-1").lines
+    assert [] == type_in(company, "status", "--json").objects[0]["reused"]

@@ -6,6 +6,7 @@ import pytest
 
 from connectors.sandbox.population.company import FIRST_NIGHT, InventedLeads
 from tests.builders import leads_at_time
+from tests.e2e.support.typed import type_in
 
 NIGHTS = (FIRST_NIGHT, FIRST_NIGHT + timedelta(days=1), FIRST_NIGHT + timedelta(days=12))
 STAGES = {
@@ -86,3 +87,19 @@ def test_sends_exactly_what_changes_after_the_first_night(population, companies,
     assert set(company.taken()) <= concerned
     assert 1 <= len(company.taken()) == len(set(company.taken()))
     assert [] == company.disagreements()
+
+
+def test_before_any_night_nothing_is_said_to_be_all_right(company):
+    """A state that no night has used yet, on every screen; the first night ends it."""
+    company.settings["report"] = {"folder": str(company.directory / "pages")}
+
+    def screens():
+        assert 0 == type_in(company, "report").code
+        page = (company.directory / "pages" / "maison-test-report.html").read_text(encoding="utf-8")
+        return [type_in(company, "status").out, page]
+
+    before = screens()
+    company.night()
+
+    assert [(False, True)] * 2 == [("all right" in said, "No night has run yet" in said) for said in before]
+    assert [(True, False)] * 2 == [("all right" in said, "No night has run yet" in said) for said in screens()]

@@ -63,7 +63,7 @@ def test_forgotten_person_stays_forgotten_after_a_restore(company):
         assert 0 == type_in(company, "forget", "--lead", lead).code
     restore(company, copy)
     assert 2 == run(company).code
-    assert 0 == type_in(company, "state", "restored").code
+    assert 0 == type_in(company, "state", "restored", "--yes").code
 
     assert {"L-2"} == leads(company)
     assert not any(b"Cj0KCQjw" + company.gclid(1)[8:].encode() in data for data in company.contents().values())
@@ -108,7 +108,7 @@ def test_killed_forget_holds_after_a_restore(company, point):
     command = ("forget", "--lead", "L-1")
     assert -9 == company.killed(point, command=command, points="killed_forget")
     restore(company, copy)
-    assert 0 == type_in(company, "state", "restored").code
+    assert 0 == type_in(company, "state", "restored", "--yes").code
     run(company)
 
     assert {"L-2"} == leads(company)
@@ -137,7 +137,7 @@ def test_place_learns_whom_the_state_knows(company, place):
     company.settings["forgotten"] = str(place)
     run(company)
     restore(company, copy)
-    assert 0 == type_in(company, "state", "restored").code
+    assert 0 == type_in(company, "state", "restored", "--yes").code
 
     assert {"L-2"} == leads(company)
 
@@ -190,7 +190,7 @@ def test_lost_place_is_begun_anew_only_by_a_human(company, place):
     type_in(company, "forget", "--lead", "L-1")
     place.unlink()
     assert 2 == run(company).code
-    assert 0 == type_in(company, "state", "restored").code
+    assert 0 == type_in(company, "state", "restored", "--yes").code
     assert 0 == run(company).code
 
     assert 1 == len(json.loads(place.read_text())["forgotten"])
@@ -221,7 +221,7 @@ def test_restored_database_is_noticed_and_forgotten_people_stay_so(company):
         refused = run(company)
         assert 2 == refused.code
         assert "oplead-sync state restored" in refused.err
-        assert 0 == type_in(company, "state", "restored").code
+        assert 0 == type_in(company, "state", "restored", "--yes").code
         run(company)
         rows = company.deliveries("meta")
     finally:

@@ -397,7 +397,7 @@ def test_a_grown_file_creates_only_what_is_new_and_tells_what_has_changed(oplead
     run(oplead, grown)
     said = " ".join(capsys.readouterr().out.split())
     assert "Imported before with other content: 1, at line 3." in said
-    assert "leads update --config" in said
+    assert "leads update LEAD --config" in said
 
 
 def test_what_will_be_written_is_shown_masked_and_asked_for(oplead, capsys, monkeypatch):

@@ -139,7 +139,7 @@ def test_restored_backup_sends_nothing_until_a_human_agrees(company):
     assert (2, sent) == (refused.code, len(company.posts))
     assert "declare it by `oplead-sync state restored`" in refused.err
 
-    assert 0 == type_in(company, "state", "restored").code
+    assert 0 == type_in(company, "state", "restored", "--yes").code
     assert sent == len(company.posts)
     agreed = type_in(company, "run")
 

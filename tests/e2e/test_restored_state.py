@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 
+from jobs.cli.night import approval
 from jobs.oplead_commands.creation.outbox import lead_creation_outbox_path, lock_lead_creation_outbox
 from tests.builders import attention
 from tests.e2e.support.typed import type_in
@@ -71,7 +72,7 @@ def declare(company):
     assert 2 == refused.code
     assert "oplead-sync state restored" in refused.err
     assert company.lock.name not in refused.err
-    done = type_in(company, "state", "restored")
+    done = type_in(company, "state", "restored", "--yes")
     assert 0 == done.code, done.err
     return done
 
@@ -240,11 +241,11 @@ def test_declaring_a_restore_survives_a_kill(company, point):
     company.use_meta_alone()
     company.sandbox.meta.set_switch("meta_deduplication", False)
     lived_on(company)
-    assert -9 == company.killed(point, command=("state", "restored"), points="killed_restore")
+    assert -9 == company.killed(point, command=("state", "restored", "--yes"), points="killed_restore")
     again = type_in(company, "run")
     if again.code == 2:
         assert "oplead-sync state restored" in again.err
-        assert 0 == type_in(company, "state", "restored").code
+        assert 0 == type_in(company, "state", "restored", "--yes").code
     nights_on(company)
 
     doubles = counted_twice(company, "meta")
@@ -275,8 +276,88 @@ def test_a_restore_marks_the_record_of_created_leads(company):
     path = lead_creation_outbox_path(company.state.parent, company.settings["account"])
     with lock_lead_creation_outbox(path, now=company.clock.now) as outbox:
         assert outbox.complete_until() is None
-    done = type_in(company, "state", "restored")
+    done = type_in(company, "state", "restored", "--yes")
 
     assert path.name in "".join(done.out.split())
     with lock_lead_creation_outbox(path, now=company.clock.now) as outbox:
         assert outbox.complete_until() is not None
+
+
+def said_by_every_screen(company):
+    """What `run`, `status`, the page and `check` say of the state, and the exit codes of the first and the last."""
+    company.settings["report"] = {"folder": str(company.directory / "pages")}
+    screens = {name: type_in(company, name) for name in ("run", "status", "report", "check")}
+    page = next((company.directory / "pages").glob("*-report.html")).read_text(encoding="utf-8")
+    texts = [" ".join((one.out + one.err).split()) for one in screens.values()]
+    return screens["run"].code, screens["check"].code, [*texts[:2], texts[3], page]
+
+
+@pytest.mark.parametrize("keeps", ["lock", "place"])
+def test_an_undeclared_backup_is_told_by_every_screen_as_by_the_run_that_it_refuses(company, keeps):
+    """Whatever remembers how far it had come: `status`, page and `check` say what `run` says; once declared, none."""
+    if keeps == "place":
+        (company.directory / "elsewhere").mkdir()
+        company.settings["forgotten"] = str(company.directory / "elsewhere" / "maison-test.forgotten")
+    sold(company, 1)
+    company.night()
+    backup = backed_up(company)
+    company.clock.advance(company.clock.now() + A_DAY)
+    sold(company, 2)
+    company.night()
+    restore(company, backup)
+    if keeps == "place":
+        company.lock.unlink()
+    ran, checked, screens = said_by_every_screen(company)
+    (as_json,) = type_in(company, "status", "--json").objects
+    (checked_json,) = type_in(company, "check", "--json").objects
+
+    assert (2, 2) == (ran, checked)
+    for screen in screens:
+        assert "this state is older than what was done here" in screen
+        assert "oplead-sync state restored" in screen
+    for told in (as_json, checked_json):
+        assert "this state is older than what was done here" in told["refused"]
+
+    assert type_in(company, "state", "restored", "--yes").code in (0, 1)
+    ran, checked, screens = said_by_every_screen(company)
+
+    assert ran in (0, 1)
+    assert 0 == checked
+    assert not any("this state is older" in screen for screen in screens)
+    assert type_in(company, "status", "--json").objects[0]["refused"] is None
+
+
+@pytest.fixture
+def answering(company, monkeypatch):
+    """Type the command at a terminal, and answer its question."""
+
+    def declare_at_terminal(answer):
+        monkeypatch.setattr(approval, "is_interactive", lambda: True)
+        monkeypatch.setattr(approval.ApprovalOptions, "_is_answered_with_yes", lambda *_: answer == "y")
+        return type_in(company, "state", "restored")
+
+    return declare_at_terminal
+
+
+def test_a_restore_is_declared_only_once_somebody_agrees(company, answering):
+    """Who types it reads first what it will do; whoever says no, or is not there, has marked nothing."""
+    sold(company, 1)
+    company.night()
+    backup = backed_up(company)
+    company.clock.advance(company.clock.now() + A_DAY)
+    company.night()
+    restore(company, backup)
+    nobody = type_in(company, "state", "restored")
+    rehearsed = type_in(company, "state", "restored", "--dry-run")
+    refused = answering("n")
+    still = type_in(company, "run").code
+    agreed = answering("y")
+
+    assert (2, 0, 0, 2, 0) == (nobody.code, rehearsed.code, refused.code, still, agreed.code)
+    assert "--yes" in nobody.err
+    for shown in (rehearsed, refused, agreed):
+        assert "Google counts it once" in shown.lines
+    assert "Nothing was declared." in rehearsed.lines
+    assert "Nothing was declared." in refused.lines
+    assert "Declared: runs go on from this state." in agreed.lines
+    assert type_in(company, "run").code in (0, 1)

@@ -113,6 +113,7 @@ def explain(settings: Settings, view: StateView, row: LeadRow) -> Explanation:
         missing_since=row.missing_since,
         deleted_at=row.deleted_at,
         merged_into=row.merged_into,
+        reused=bool(row.reused_in),  # 0 once somebody has answered
         ad_user_data=facts.ad_user_data.value,
         ad_personalization=facts.ad_personalization.value,
         consent_fields=(

@@ -104,7 +104,7 @@ def do_night(
             run = RunContext(ledger, book, night_deps)
             summary = run_night(run, wait=options.wait)
             search = search_leads_in_doubt(settings, opened, cancel_token, summary.other_faults, every=True)
-            summary.undecided_leads = search.undecided
+            summary.undecided_leads, summary.created_leads_unusable = search.undecided, search.damage
             erase_old(run, settings, summary)
             night = night or summary.started_at.astimezone(settings.zone).date()
             standing = find_incidents(ledger, book, deps, settings, summary)

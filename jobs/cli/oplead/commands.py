@@ -111,9 +111,10 @@ def create_lead(
     from jobs.oplead_commands.creation.lead_values import lead_from_options  # noqa: PLC0415
     from jobs.oplead_commands.lead_writes import create  # noqa: PLC0415
 
-    with _oplead(config, asks=True, yes=yes, dry_run=dry_run, json=json) as context:
+    verdict = _verdict(created=created, not_created=not_created, create_again=create_again)
+    asks = not (created or not_created)  # nothing is sent
+    with _oplead(config, asks=asks, yes=yes, dry_run=dry_run, json=json) as context:
         lead = lead_from_options(values, field, context.known.settings.zone)
-        verdict = _verdict(created=created, not_created=not_created, create_again=create_again)
         return create(context, lead, reference=reference, again=again, verdict=verdict)
 
 

@@ -31,6 +31,7 @@ from jobs.reporting.presentation import print_json
 from jobs.settings import Settings
 from jobs.settings.compile import Rulebook
 from jobs.wiring.account import compile_rules_only
+from jobs.wiring.state import why_refused
 
 _log = Log(__name__)
 INDEX = "index.html"
@@ -101,7 +102,8 @@ def _gather(account: AccountFile, options: ReportOptions) -> ReportFacts:
             raise UsageError(error.args[0]) from None
         book = compile_rules_only(settings)
         held = held_reports_as_spelled(view.session, settings, book, view.now)
-        return gather(view.session, settings, book, period, view.now, held_reports=held)
+        refusal = why_refused(settings)
+        return gather(view.session, settings, book, period, view.now, held_reports=held, refusal=refusal)
 
 
 def _report(account: AccountFile, options: ReportOptions, *, alone: bool) -> _Written | None:

@@ -13,7 +13,7 @@ from jobs.cli.state import StateView, open_view
 from jobs.exit_codes import Exit, UsageError
 from jobs.ledger import reading_progress
 from jobs.ledger.incidents import open_incidents
-from jobs.ledger.leads import status_labels
+from jobs.ledger.leads import leads, status_labels
 from jobs.ledger.report import queries
 from jobs.ledger.retention import retention
 from jobs.privacy.retention import lead_retention_period
@@ -27,6 +27,7 @@ from jobs.settings import Settings
 from jobs.settings.compile import Rulebook
 from jobs.wiring.account import compile_rules_only, inbox_of
 from jobs.wiring.held_reports import held_reports
+from jobs.wiring.state import why_refused
 
 if TYPE_CHECKING:
     from jobs.reporting.page.brief import Brief
@@ -69,8 +70,10 @@ def show_status(file: Path, *, json_wanted: bool) -> int:
                 overdue=retention.has_lead_overdue_for_erasure(
                     session, account, before=view.now - lead_retention_period(settings.retention, book), now=view.now
                 ),
+                reused=tuple(leads.first_reused(session, account)),
+                refused=why_refused(settings),
             )
-            brief = None if json_wanted else _brief(settings, view, book, anomalies)
+            brief = None if json_wanted else _brief(settings, view, book, anomalies, status.refused)
         if brief is None:
             print_json(status)
         else:
@@ -81,7 +84,9 @@ def show_status(file: Path, *, json_wanted: bool) -> int:
         return Exit.DONE
 
 
-def _brief(settings: Settings, view: StateView, book: Rulebook, anomalies: Sequence[Anomaly]) -> "Brief":
+def _brief(
+    settings: Settings, view: StateView, book: Rulebook, anomalies: Sequence[Anomaly], refusal: str | None
+) -> "Brief":
     """Return what the report's page says first, and where the page is that nights write, if there is one."""
     # Only people are told, and it takes as long to load as the counts take to read.
     from jobs.reporting.page.gather import gather_brief  # noqa: PLC0415
@@ -89,7 +94,9 @@ def _brief(settings: Settings, view: StateView, book: Rulebook, anomalies: Seque
 
     folder = settings.report.folder
     page = None if folder is None else folder / page_name(settings.account)
-    brief = gather_brief(view.session, book, currency=settings.currency, now=view.now, anomalies=anomalies)
+    brief = gather_brief(
+        view.session, book, currency=settings.currency, now=view.now, anomalies=anomalies, refusal=refusal
+    )
     return replace(brief, page=page if page is not None and page.exists() else None)
 
 

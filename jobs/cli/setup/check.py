@@ -30,7 +30,7 @@ from jobs.settings.apart import notes_on_forgotten_place
 from jobs.settings.compile import stages_proven_below
 from jobs.settings.unmatched import configured_start_dates, notes_on_future_starts
 from jobs.wiring.account import compile_rules_only, open_clock
-from jobs.wiring.state import recorded_conversion_starts
+from jobs.wiring.state import recorded_conversion_starts, why_refused
 
 if TYPE_CHECKING:
     from jobs.cli.setup.check_live import OpleadCheck
@@ -56,6 +56,8 @@ class RunnableFileCheck:
     platforms: Findings | None = None
     """The platforms' findings by destination; None without `--live`."""
     oplead: "OpleadCheck | None" = None
+    refused: str | None = None
+    """Why a run would refuse the account's state; None if it would not."""
     faults: Sequence[str] = ()
     """What failed for a reason that nobody foresaw, by kind of error."""
 
@@ -78,13 +80,20 @@ class RunnableFileCheck:
         failed = sum(one.verdict is CheckVerdict.FAILED for found in findings.values() for one in found)
         return CheckedFile(
             self.file,
-            Exit.BUG if self.faults else Exit.ATTENTION if failed else Exit.DONE,
+            self._exit_code(failed),
             checked=(_("the file"), *(title for name, title in remotes.items() if name in readable)),
             unchecked=tuple(title for name, title in remotes.items() if name not in readable),
-            failed=failed,
+            failed=1 if self.refused else failed,
             is_live=self.platforms is not None,
             unconfirmed=tuple(self._unverified_accounts()),
         )
+
+    def _exit_code(self, failed: int) -> Exit:
+        if self.faults:
+            return Exit.BUG
+        if self.refused:
+            return Exit.CONFIGURATION
+        return Exit.ATTENTION if failed else Exit.DONE
 
     def _unverified_accounts(self) -> Iterator[str]:
         """Yield the accounts and datasets without a verified finding; a finding's subject ends with their id."""
@@ -192,7 +201,7 @@ def check_account(file: Path, loaded: ValidSettings, *, live: bool) -> RunnableF
     with suppress(LedgerError):
         begun = recorded_conversion_starts(settings)
     webhooks = tuple(webhook_secrets_in_words(file, today=datetime.now(UTC).date()))  # as the receiver counts days
-    checked = RunnableFileCheck(file, settings, sorted(notes), begun, webhooks)
+    checked = RunnableFileCheck(file, settings, sorted(notes), begun, webhooks, refused=why_refused(settings))
     if not live:
         return checked
     from jobs.cli.setup.check_live import check_oplead, compare_settings_with_platforms  # noqa: PLC0415 - a night's code
@@ -207,6 +216,8 @@ def check_account(file: Path, loaded: ValidSettings, *, live: bool) -> RunnableF
 def _print(checked: RunnableFileCheck, *, verbose: bool) -> None:
     account = presentation_of_account(checked.settings, checked.file)
     say(_("{file}: account {name}, no mistakes in the file", file=checked.file, name=account.name))
+    if checked.refused:
+        say(_("A run would be refused: {why}", why=checked.refused))
     corrections = correction_sentences(checked.settings, compile_rules_only(checked.settings))
     say_below(
         *(_("note: {text}", text=each) for each in checked.notes),
@@ -232,6 +243,7 @@ def _print_json(checked: RunnableFileCheck) -> None:
         "checked": summary.checked,
         "unchecked": summary.unchecked,
         "unconfirmed": summary.unconfirmed,
+        "refused": checked.refused,
         **({} if checked.platforms is None else {"findings": checked.platforms}),
         **({} if checked.oplead is None else {"oplead": checked.oplead}),
         "exit_code": summary.exit_code,

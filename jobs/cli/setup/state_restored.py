@@ -8,6 +8,7 @@ from connectors.language import _
 from jobs.cli.accounts import load_account, speaking_account_language
 from jobs.cli.lead.forget import finish_forgetting, held_outbox
 from jobs.cli.night.account_hold import expect_state_exists, hold_account_for_run
+from jobs.cli.night.approval import ApprovalOptions
 from jobs.cli.output import signals_and_logging
 from jobs.exit_codes import Exit
 from jobs.ledger.runs import finish_run
@@ -20,8 +21,13 @@ from jobs.wiring.state import account_state, folder_beside_state
 COMMAND = "restored"
 
 
-def declare_restored(file: Path) -> int:
-    """Record that whatever happened until now may have been sent, and say what becomes of it."""
+def declare_restored(file: Path, approval: ApprovalOptions) -> int:
+    """Say what becomes of what may have been sent until now, ask, and record that it may have been.
+
+    Raises:
+        UsageError: nobody is there to be asked.
+    """
+    approval.require_approver()
     account = load_account(file, secrets=False)
     settings = account.settings
     with (
@@ -31,6 +37,18 @@ def declare_restored(file: Path) -> int:
         open_clock(settings, stop) as clock,
     ):
         expect_state_exists(settings)
+        say(
+            _(
+                "Once this state is declared restored, runs go on from it. What happened until now, and it does not "
+                "know as sent, may have been sent:"
+            )
+        )
+        follows = (*_what_follows(settings), *_who_was_forgotten(settings), _what_was_created(settings))
+        say(*(f"- {sentence}" for sentence in follows))
+        question = _("Declare this state a restored backup?")
+        if approval.dry_run or not approval.ask_approval(question, stop.raise_if_stop_requested):
+            say(_("Nothing was declared."))
+            return Exit.DONE
         with (
             held_outbox(settings, clock) as outbox,
             hold_account_for_run(settings, account_state(settings), COMMAND, clock, restored=True) as ledger,
@@ -41,14 +59,7 @@ def declare_restored(file: Path) -> int:
                 outbox.declare_restored()
             code = Exit.ATTENTION if unfinished else Exit.DONE
             finish_run(ledger, code, now=clock.now())
-        say(_("Runs go on from this state. What happened until now, and it does not know as sent, may have been sent:"))
-        for sentence in (
-            *_what_follows(settings),
-            *_who_was_forgotten(settings),
-            _what_was_created(settings),
-            *unfinished,
-        ):
-            say(f"- {sentence}")
+        say(_("Declared: runs go on from this state."), *(f"- {sentence}" for sentence in unfinished))
         return code
 
 

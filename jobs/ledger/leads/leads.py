@@ -129,7 +129,7 @@ def count_reused(session: Session, account: str) -> dict[int, int]:
     return {run or 0: count for run, count in session.exec(counts)}
 
 
-def first_reused(session: Session, account: str, *, limit: int) -> list[str]:
+def first_reused(session: Session, account: str, *, limit: int | None = None) -> list[str]:
     """Return the first of those leads."""
     return list(session.exec(select(LeadRow.id).where(*_is_reused(account)).order_by(col(LeadRow.id)).limit(limit)))
 

@@ -25,6 +25,18 @@ class LeaseHeldError(CommandError):
 
 
 @dataclass(frozen=True, slots=True)
+class LockRecord:
+    """What a lock remembers of a ledger; nothing is recorded in it."""
+
+    name: str = ""
+    epoch: int = 0
+    last_request_id: int = 0
+
+    def record_ledger_progress(self, epoch: int, request: int) -> None:
+        """Record nothing."""
+
+
+@dataclass(frozen=True, slots=True)
 class FileLock:
     """An account's held lock; its file records the ledger's progress, so that a restored older copy is detected."""
 
@@ -93,10 +105,27 @@ def hold_lock(state: Path, *, now: datetime) -> Iterator[FileLock]:
                     path=path,
                 )
             )
-        epoch, request = (number if isinstance(number := last.get(name), int) else 0 for name in ("epoch", "request"))
+        epoch, request = _progress(last)
         lock = FileLock(path, now, epoch, request, file)
         lock.record_ledger_progress(epoch, request)
         yield lock
+
+
+def read_lock(state: Path) -> LockRecord:
+    """Return what the lock of a state remembers, without holding it; nothing if there is none that is ours."""
+    path = lock_path(state)
+    try:
+        with path.open(encoding="utf-8") as file:
+            last = _last_holder(file) or {}
+    except FileNotFoundError:
+        last = {}
+    return LockRecord(path.name, *_progress(last))
+
+
+def _progress(holder: Mapping[str, object]) -> tuple[int, int]:
+    """Return the ledger's epoch and last request in a lock's record, or 0."""
+    epoch, request = (number if isinstance(number := holder.get(name), int) else 0 for name in ("epoch", "request"))
+    return epoch, request
 
 
 def _last_holder(file: IO[str]) -> Mapping[str, object] | None:

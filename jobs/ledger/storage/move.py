@@ -17,6 +17,7 @@ from connectors.language import _
 from jobs.ledger.bulk import table_of
 from jobs.ledger.schema import FormerFile, Lease, Request, Run
 from jobs.ledger.storage.database import open_state_being_moved
+from jobs.ledger.storage.progress import ledger_progress
 from jobs.ledger.storage.refusals import refuse_other_account, refuse_outdated_state
 from jobs.ledger.storage.sqlite_state import SqliteState
 from jobs.ledger.storage.state import Lock, State, disposing
@@ -104,9 +105,9 @@ def _expect_movable(source: SqliteState, account: str, lock: Lock) -> None:
     refuse_damaged(source.path)
     opened = disposing(source.open_engine(for_writing=True))
     with opened as engine, source.explaining_errors(), Session(engine) as session:
-        refuse_other_account(session, account, source)
-        lease = session.get(Lease, account)
-        if lease is None:
+        found = ledger_progress(session, account)
+        refuse_other_account(found, account, source)
+        if not found.accounts:
             raise LedgerError(
                 _(
                     "{path}: no run has used this state, so there is nothing to move: write the new place under "
@@ -114,7 +115,7 @@ def _expect_movable(source: SqliteState, account: str, lock: Lock) -> None:
                     path=source,
                 )
             )
-        refuse_outdated_state(session, lease, lock, source)
+        refuse_outdated_state(found, lock, source)
 
 
 def _expect_no_ledger(target: State) -> None:

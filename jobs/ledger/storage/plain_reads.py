@@ -1,7 +1,8 @@
 """The little of a state that is read without SQLAlchemy, which takes longer to load than `check` takes to run."""
 
+import sqlite3
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -30,6 +31,34 @@ def read_counting_starts(path: Path, account: str) -> dict[tuple[str, str], date
         found = "SELECT conversion, destination, since FROM start WHERE account = ? AND label = ''"
         rows = connection.execute(found, (account,)).fetchall()
         return {(name, destination): datetime.fromisoformat(at).replace(tzinfo=UTC) for name, destination, at in rows}
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerProgress:
+    """How far an account's ledger has come, and whose it is."""
+
+    accounts: Collection[str]
+    """The accounts that it holds."""
+    epoch: int
+    last_request_id: int
+    forgotten_place: str | None
+    """The identity of the second place that it last wrote to."""
+
+
+def read_ledger_progress(path: Path, account: str) -> LedgerProgress:
+    """Return how far an account's ledger has come, of this version or an older one.
+
+    Raises:
+        LedgerError: there is no state, or it cannot be read.
+    """
+    if not has_state(path):
+        raise NoStateError(path)
+    with explaining_errors(path), closing(open_read_only(path)) as connection:
+        (last,) = connection.execute("SELECT max(id) FROM request").fetchone()
+        connection.row_factory = sqlite3.Row  # an older version's rows lack some columns
+        leases = {row["account"]: dict(row) for row in connection.execute("SELECT * FROM lease")}
+    lease = leases.get(account, {})
+    return LedgerProgress(leases.keys(), lease.get("epoch", 0), last or 0, lease.get("forgotten_place"))
 
 
 @dataclass(frozen=True, slots=True)

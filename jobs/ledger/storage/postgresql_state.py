@@ -14,7 +14,7 @@ from connectors.language import _
 from jobs.ledger.bulk import table_of
 from jobs.ledger.schema import Lease, Start
 from jobs.ledger.storage.database import temporary_copy
-from jobs.ledger.storage.lock import LeaseHeldError
+from jobs.ledger.storage.lock import LeaseHeldError, LockRecord
 from jobs.ledger.storage.plain_reads import NeighbouringLedger, owners_by_account
 from jobs.ledger.storage.postgresql import (
     explaining_postgresql_errors,
@@ -39,21 +39,6 @@ A fleet gives the account to another worker a minute after the last heartbeat, a
 """
 _WITH_TRANSACTION_TIMEOUT = (17,)
 """The first version of PostgreSQL that can end a transaction for its age."""
-
-
-@dataclass(frozen=True, slots=True)
-class ServerLock:
-    """A held lock, which the server releases with its transaction, however that ends.
-
-    It remembers nothing: who restores a server from a backup restores the ledger's own progress with it.
-    """
-
-    name: str = ""
-    epoch: int = 0
-    last_request_id: int = 0
-
-    def record_ledger_progress(self, epoch: int, request: int) -> None:
-        """Record nothing."""
 
 
 def _end(connection: Connection) -> None:
@@ -88,7 +73,7 @@ class PostgresqlState:
         return open_postgresql(self.url.get_secret_value(), self.account, for_writing=for_writing)
 
     @contextmanager
-    def lock_account(self, *, now: datetime) -> Iterator[ServerLock]:  # noqa: ARG002 - a file's lock says since when
+    def lock_account(self, *, now: datetime) -> Iterator[LockRecord]:  # noqa: ARG002 - a file's lock says since when
         """Hold an advisory lock in a transaction that stays open, so that a pooler keeps its connection."""
         with ExitStack() as stack:
             # Explain no errors of the block, and raise none at its end: with its connection, the lock is gone anyway.
@@ -105,7 +90,7 @@ class PostgresqlState:
                 connection.exec_driver_sql("SET LOCAL idle_in_transaction_session_timeout = 0")
                 if (connection.dialect.server_version_info or ()) >= _WITH_TRANSACTION_TIMEOUT:
                     connection.exec_driver_sql("SET LOCAL transaction_timeout = 0")
-            yield ServerLock()
+            yield LockRecord()  # remembers nothing: whoever restores a server restores it with the ledger
 
     def _held(self, connection: Connection) -> LeaseHeldError:
         holder = connection.execute(select(_LEASE.c.pid, _LEASE.c.started_at)).one_or_none()

@@ -1,11 +1,26 @@
 """What a run must not go on from: a state that is lost, older than what was done, or another account's."""
 
-from sqlmodel import Session, func, select
+from pathlib import Path
 
 from connectors.language import _
-from jobs.ledger.schema import Lease, Request
+from jobs.ledger.storage.forgotten_place import ForgottenPlace, refuse_other_place
+from jobs.ledger.storage.plain_reads import LedgerProgress
 from jobs.ledger.storage.state import Lock, State
 from jobs.ledger.storage.state_file import LedgerError, how_to_begin_anew
+
+
+def refuse_unusable_ledger(
+    found: LedgerProgress, account: str, lock: Lock, state: State | Path, place: ForgottenPlace | None
+) -> None:
+    """Refuse what no run goes on from, by what the lock, to which the place belongs if there is one, remembers.
+
+    Raises:
+        LedgerError: the ledger is another account's, or older than what was done, or the place is another.
+    """
+    refuse_other_account(found, account, state)
+    refuse_outdated_state(found, lock, state)
+    if place is not None:
+        refuse_other_place(place, found.forgotten_place)
 
 
 def refuse_lost_state(lock: Lock, state: State) -> None:
@@ -24,10 +39,9 @@ def refuse_lost_state(lock: Lock, state: State) -> None:
         )
 
 
-def refuse_outdated_state(session: Session, lease: Lease, lock: Lock, state: State) -> None:
+def refuse_outdated_state(found: LedgerProgress, lock: Lock, state: State | Path) -> None:
     """Refuse a copy older than the last recorded run or request: what was sent since would be sent again."""
-    last = session.exec(select(func.max(Request.id))).one() or 0
-    if lease.epoch < lock.epoch or last < lock.last_request_id:
+    if found.epoch < lock.epoch or found.last_request_id < lock.last_request_id:
         raise LedgerError(
             _(
                 "{path}: this state is older than what was done here: it ends with run {epoch} and request "
@@ -36,24 +50,23 @@ def refuse_outdated_state(session: Session, lease: Lease, lock: Lock, state: Sta
                 "`oplead-sync state restored`: what may have been sent since is then sent again only where that "
                 "does no harm, or flagged, or held for you.",
                 path=state,
-                epoch=lease.epoch,
-                last=last,
+                epoch=found.epoch,
+                last=found.last_request_id,
                 newer_epoch=lock.epoch,
                 newer=lock.last_request_id,
             )
         )
 
 
-def refuse_other_account(session: Session, account: str, state: State) -> None:
+def refuse_other_account(found: LedgerProgress, account: str, state: State | Path) -> None:
     """Refuse a state that was made for an account of another name, which is part of every key."""
-    names = session.exec(select(Lease.account)).all()
-    if names and account not in names:
+    if found.accounts and account not in found.accounts:
         raise LedgerError(
             _(
                 "{path}: this state holds account {other!r}, not {account!r}. Renamed? The account's name "
                 "is part of every key: write the old one again. A new account needs a `state:` of its own.",
                 path=state,
-                other=names[0],
+                other=min(found.accounts),
                 account=account,
             )
         )

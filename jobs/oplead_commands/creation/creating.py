@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import partial
 from typing import assert_never
@@ -10,7 +10,7 @@ from typing import assert_never
 from connectors.crm import LeadToWrite, LeadWriter, WriteAccepted, WriteReceipt, WriteRefusalReason, WriteRefused
 from connectors.errors import Misconfigured
 from connectors.http import LONGEST_ASKED_FOR
-from connectors.language import _
+from connectors.language import N_, _
 from connectors.ports import LeadSource
 from connectors.records import AnswerLost, RequestNotSent
 from jobs.exit_codes import UsageError
@@ -26,6 +26,8 @@ _IN_A_ROW = 10
 _DELAYS_IN_A_ROW = 2
 """After so many of them in a row that ask to wait, look too: sending goes too fast, and each leaves a lead in doubt."""
 
+CHANGED_MEANWHILE = N_("Another command has changed what is on record meanwhile. Nothing was sent: type it again.")
+
 
 class Verdict(StrEnum):
     """What a human who has looked in Oplead says of leads in doubt."""
@@ -36,6 +38,22 @@ class Verdict(StrEnum):
     """They are not there, and are not sent now."""
     CREATE_AGAIN = "create_again"
     """They are not there, and are sent again."""
+
+    def refusal(self) -> UsageError:
+        """Return the refusal of values of which nothing is in doubt: mistyped, they would be sent as a new lead."""
+        option = f"--{self.replace('_', '-')}"
+        return UsageError(
+            _(
+                "Nothing is in doubt under these values, and nothing was sent: type exactly the values of the first "
+                "time, or leave {option} out.",
+                option=option,
+            )
+        )
+
+
+def may_send(one: LeadCreationRecord | None, verdict: Verdict | None, now: datetime) -> bool:
+    """Whether a lead may be sent: one in doubt is only if a human says so, once Oplead has had its time."""
+    return one is None or (not one.is_in_oplead and verdict is Verdict.CREATE_AGAIN and one.has_had_time(now))
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +110,8 @@ class OpleadLeadCreator:
         self._outbox = outbox
         self._wanted = wanted
         self._on_settled = on_settled
-        self._verdict = verdict
+        self.verdict = verdict
+        """What a human says of those that are in doubt."""
         self._left: set[str] = set()
         self.refusals: dict[str, WriteRefused] = {}
         """What Oplead says of those it refused."""
@@ -110,9 +129,9 @@ class OpleadLeadCreator:
         self._expect_doubt()
         path = reference_path(self._context.known.settings)
         with self._context.writer() as writer, self._context.source(frozenset([path] if path else ())) as source:
-            if self._verdict is not None:
+            if self.verdict is not None:
                 self._look(source)
-                self._obey(self._verdict)
+                self._obey(self.verdict)
             self._look_for_leads_of_lost_outbox(source)
             while True:
                 last = self._send(writer)
@@ -123,17 +142,8 @@ class OpleadLeadCreator:
                     return
 
     def _expect_doubt(self) -> None:
-        """Refuse a verdict on values of which nothing is in doubt: mistyped, they would be sent as a new lead."""
-        if self._verdict is None or not self._wanted or self._doubtful():
-            return
-        option = f"--{self._verdict.replace('_', '-')}"
-        raise UsageError(
-            _(
-                "Nothing is in doubt under these values, and nothing was sent: type exactly the values of the first "
-                "time, or leave {option} out.",
-                option=option,
-            )
-        )
+        if self.verdict is not None and self._wanted and not self._doubtful():
+            raise self.verdict.refusal()
 
     def _doubtful(self) -> list[LeadCreationRecord]:
         return [one for one in self._outbox.find(self._wanted).values() if not one.is_in_oplead]

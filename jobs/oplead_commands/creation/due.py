@@ -6,7 +6,7 @@ from connectors.language import _n
 from jobs.exit_codes import UsageError
 from jobs.ledger.storage.lock import LeaseHeldError
 from jobs.oplead_commands.context import OpleadContext
-from jobs.oplead_commands.creation.looking import Search, reference_path, search_outbox
+from jobs.oplead_commands.creation.looking import Search, leads_in_doubt, reference_path, search_outbox
 from jobs.oplead_commands.creation.outbox import lead_creation_outbox_path
 
 
@@ -17,9 +17,16 @@ def search_due_leads(context: OpleadContext) -> None:
     path = lead_creation_outbox_path(context.known.state_folder, context.known.settings.account)
     try:
         reference = reference_path(context.known.settings)
-        search = search_outbox(path, context.clock, reference, context.source, cancel_token=context.cancel_token)
-        if search is not None:
-            _say(search)
+        _say(
+            search_outbox(
+                path,
+                leads_in_doubt(path),
+                context.clock,
+                reference,
+                context.source,
+                cancel_token=context.cancel_token,
+            )
+        )
     except LeaseHeldError:
         pass  # whoever holds it looks
     except UsageError as error:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractContextManager, closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -36,6 +36,8 @@ class Search:
     """The keys of those that have not been found."""
     problem: str | None = None
     """Why leads could not be read, or not all of them."""
+    still_in_doubt: Sequence[LeadCreationRecord] = ()
+    """What the outbox has in doubt after it."""
 
 
 def reference_path(look: Look) -> str | None:
@@ -43,30 +45,40 @@ def reference_path(look: Look) -> str | None:
     return look.oplead.write.fields.reference
 
 
+def leads_in_doubt(path: Path) -> list[LeadCreationRecord]:
+    """Return the leads in doubt of an outbox, which need not be there.
+
+    Raises:
+        UsageError: it cannot be used.
+    """
+    with open_outbox(path) as outbox:
+        return outbox.in_doubt() if outbox else []
+
+
 def search_outbox(
     path: Path,
+    doubtful: Sequence[LeadCreationRecord],
     clock: Clock,
     reference: str | None,
     open_source: Callable[[frozenset[str]], AbstractContextManager[LeadSource]],
     *,
     cancel_token: CancelToken,
     every: bool = False,
-) -> Search | None:
-    """Look for the leads of an outbox that are in doubt and due, or for all in doubt; None if there are none.
+) -> Search:
+    """Look for the leads of an outbox that are in doubt and due, or for all in doubt, if there are any.
 
     Raises:
         LeaseHeldError: another process holds the outbox, and looks itself.
         UsageError: it cannot be used.
     """
-    with open_outbox(path) as outbox:
-        doubtful = outbox.in_doubt() if outbox else []
     if not any(every or one.next_look_at <= clock.now() for one in doubtful):
-        return None
+        return Search(still_in_doubt=doubtful)
     with (
         lock_lead_creation_outbox(path, now=clock.now, cancel_token=cancel_token) as held,
         open_source(frozenset([reference] if reference else ())) as source,
     ):
-        return look_for_leads_in_doubt(held, source, clock, reference, every=every)
+        search = look_for_leads_in_doubt(held, source, clock, reference, every=every)
+        return replace(search, still_in_doubt=held.in_doubt())
 
 
 def look_for_leads_in_doubt(

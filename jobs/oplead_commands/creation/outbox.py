@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
+from typing import TypeVar
 
 from connectors.http import CancelToken
 from connectors.language import _
@@ -23,6 +24,16 @@ from jobs.ledger.storage.lock import LeaseHeldError, hold_lock
 from jobs.ledger.storage.state_file import open_privately, open_read_only
 from jobs.oplead_commands.creation.identity import LeadFingerprint
 from jobs.pull.sync import MAX_CLOCK_SKEW
+
+
+class OutboxUnusableError(UsageError):
+    """It is damaged, of another version, or cannot be opened."""
+
+    def __init__(self, said: str, path: Path, why: str) -> None:
+        """Say so in a sentence; `why` is a code, for whoever words it differently."""
+        super().__init__(said)
+        self.file = path.name
+        self.why = why
 
 
 class LeadCreationState(StrEnum):
@@ -122,7 +133,11 @@ class LeadCreationRecord:
     @property
     def is_for_humans(self) -> bool:
         """Whether it was looked for when Oplead had had its time, or nobody can look: then a human decides."""
-        return self.looked_at is not None and self.looked_at >= (self.lost_at or self.sent_at) + _LOOKS[-1]
+        return self.looked_at is not None and self.has_had_time(self.looked_at)
+
+    def has_had_time(self, now: datetime) -> bool:
+        """Whether Oplead has had its time to finish it."""
+        return now >= (self.lost_at or self.sent_at) + _LOOKS[-1]
 
 
 def lead_creation_outbox_path(state_folder: Path | None, account: str | None) -> Path:
@@ -196,7 +211,7 @@ class LeadCreationOutbox:
     def complete_until(self) -> datetime | None:
         """Return until when it surely knows every lead that was created; None if it was never restored."""
         (since,) = self._connection.execute("SELECT min(since) FROM restored").fetchone()
-        return datetime.fromisoformat(since) if since else None
+        return _stored(datetime.fromisoformat, since) if since else None
 
     def recover(self, *, now: datetime) -> None:
         """Doubt every lead whose request was under way when an earlier command died: maybe just now."""
@@ -215,7 +230,7 @@ class LeadCreationOutbox:
             "SELECT min(sent_at) FROM creation WHERE state != ?", (LeadCreationState.CREATED,)
         ).fetchone()[0]
         # What was sent earlier was created before any lead that is looked for, however far the clocks differ.
-        since = min(now, datetime.fromisoformat(oldest) if oldest else now) - 2 * MAX_CLOCK_SKEW
+        since = min(now, _stored(datetime.fromisoformat, oldest) if oldest else now) - 2 * MAX_CLOCK_SKEW
         self._connection.execute(
             "UPDATE creation SET mark = NULL WHERE state = ? AND (lead IS NOT NULL OR sent_at < ?)",
             (LeadCreationState.CREATED, since.isoformat()),
@@ -238,7 +253,7 @@ class LeadCreationOutbox:
 
     def in_doubt(self) -> list[LeadCreationRecord]:
         """Return the leads in doubt."""
-        return self._select("WHERE state IN (?, ?)", (LeadCreationState.IN_DOUBT, LeadCreationState.IN_FLIGHT))
+        return self._select("WHERE state != ?", (LeadCreationState.CREATED,))  # a damaged state is not passed over
 
     def created_lead_ids(self) -> frozenset[LeadId]:
         """Return the ids of the created leads."""
@@ -343,7 +358,8 @@ def _has_outbox_tables(connection: sqlite3.Connection, path: Path) -> bool:
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     (tables,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
     if version not in {0, _VERSION} or (version == 0 and tables):
-        raise UsageError(_("{path}: this is no outbox of this version, and was left as it is; move it away", path=path))
+        said = _("{path}: this is no outbox of this version, and was left as it is; move it away", path=path)
+        raise OutboxUnusableError(said, path, f"user_version {version}")
     return bool(tables)
 
 
@@ -362,16 +378,16 @@ def _explain_sqlite_errors(path: Path) -> Iterator[None]:
         yield
     except sqlite3.Error as error:
         why = error.sqlite_errorname if hasattr(error, "sqlite_errorname") else type(error).__name__
-        raise UsageError(
-            _(
-                "{path}: it cannot be used ({why}); make room, or restore it from a backup. Without it nobody knows "
-                "which leads were created",
-                path=path,
-                why=why,
-            )
-        ) from None
+        said = _(
+            "{path}: it cannot be used ({why}); make room, or restore it from a backup. Without it nobody knows which "
+            "leads were created",
+            path=path,
+            why=why,
+        )
+        raise OutboxUnusableError(said, path, why) from None
 
 
+_T = TypeVar("_T")
 _Row = tuple[str, str, str, str | None, LeadId | None, str, str, str | None, int, str | None]
 
 
@@ -380,12 +396,22 @@ def _creation(row: _Row) -> LeadCreationRecord:
     return LeadCreationRecord(
         key,
         content,
-        LeadCreationState(state),
+        _stored(LeadCreationState, state),
         LeadFingerprint(frozenset(mark.split())) if mark else None,
         lead,
         reason,
-        datetime.fromisoformat(sent_at),
-        datetime.fromisoformat(lost_at) if lost_at else None,
+        _stored(datetime.fromisoformat, sent_at),
+        _stored(datetime.fromisoformat, lost_at) if lost_at else None,
         bool(has_provider_url),
-        datetime.fromisoformat(looked_at) if looked_at else None,
+        _stored(datetime.fromisoformat, looked_at) if looked_at else None,
     )
+
+
+def _stored(read: Callable[[str], _T], text: str) -> _T:
+    """Read a stored value; one that is damaged without SQLite's noticing is told as what SQLite notices."""
+    try:
+        return read(text)
+    except ValueError:
+        damage = sqlite3.DatabaseError()
+        damage.sqlite_errorname = "SQLITE_CORRUPT"
+        raise damage from None

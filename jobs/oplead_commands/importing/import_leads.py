@@ -16,10 +16,12 @@ from jobs.cancellation import StoppedBySignal
 from jobs.exit_codes import Exit, UsageError
 from jobs.oplead_commands.context import OpleadContext
 from jobs.oplead_commands.creation.creating import (
+    CHANGED_MEANWHILE,
     OpleadLeadCreator,
     Verdict,
     add_reference_to_lead,
     lead_to_create,
+    may_send,
 )
 from jobs.oplead_commands.creation.lead_values import click_id_values
 from jobs.oplead_commands.creation.outbox import (
@@ -69,6 +71,8 @@ class _Plan:
     lines: Sequence[FileLine]
     before: Mapping[str, LeadCreationRecord]
     """What was on record, by key."""
+    lines_to_send: Sequence[FileLine]
+    """The lines whose lead may be sent: not those in doubt, unless a human says so."""
 
     @property
     def lines_to_settle(self) -> Sequence[FileLine]:
@@ -94,18 +98,20 @@ def import_file_into_oplead(context: OpleadContext, file: Path, options: ImportO
         rows = read_lead_file(file, _file_options(context, writer, options))
         path = lead_creation_outbox_path(context.known.state_folder, context.known.settings.account)
         with open_outbox(path) as known:
-            plan = _plan(context, rows, known)
+            plan = _plan(context, rows, known, options.verdict)
         _show(context, writer, plan)
         if context.approval.dry_run:
             return Exit.DONE
-        asked = len(plan.lines_to_settle)
+        asked = len(plan.lines_to_send)
         question = _n("Create {count} lead in Oplead?", "Create {count} leads in Oplead?", asked)
         if asked and not context.ask_write_approval(question):
             say(_("Nothing was written."))
             return Exit.DONE
         with lock_lead_creation_outbox(path, now=context.clock.now) as outbox:
-            plan = _plan(context, rows, outbox)
-            left = len(plan.lines_to_settle)
+            plan = _plan(context, rows, outbox, options.verdict)
+            left = len(plan.lines_to_send)
+            if left > asked:
+                raise UsageError(_(CHANGED_MEANWHILE))
             if left != asked and not context.approval.json_wanted:
                 say(
                     _(
@@ -126,7 +132,7 @@ def import_file_into_oplead(context: OpleadContext, file: Path, options: ImportO
         creating,
         doubtful=[one for one in after.values() if not one.is_in_oplead],
         zone=context.known.settings.zone,
-        update_command=context.account_command_line("leads update"),
+        update_command=context.account_command_line("leads update LEAD"),
         json=context.approval.json_wanted,
     )
 
@@ -143,7 +149,9 @@ def _file_options(context: OpleadContext, writer: PreviewsWrites, options: Impor
     )
 
 
-def _plan(context: OpleadContext, rows: Sequence[FileRow], outbox: LeadCreationOutbox | None) -> _Plan:
+def _plan(
+    context: OpleadContext, rows: Sequence[FileRow], outbox: LeadCreationOutbox | None, verdict: Verdict | None
+) -> _Plan:
     salt = outbox.salt if outbox else b""
     lines = [
         FileLine(
@@ -152,7 +160,8 @@ def _plan(context: OpleadContext, rows: Sequence[FileRow], outbox: LeadCreationO
         )
         for row in rows
     ]
-    return _Plan(lines, outbox.find([one.key for one in lines]) if outbox else {})
+    before, now = outbox.find([one.key for one in lines]) if outbox else {}, context.clock.now()
+    return _Plan(lines, before, [one for one in lines if may_send(before.get(one.key), verdict, now)])
 
 
 def _create_due_leads(
@@ -177,9 +186,9 @@ def _create_due_leads(
 
 
 def _show(context: OpleadContext, writer: PreviewsWrites, plan: _Plan) -> None:
-    due, rate = plan.lines_to_settle, context.known.settings.oplead.rate
+    due, rate = plan.lines_to_send, context.known.settings.oplead.rate
     minutes = ceil(len(due) / rate)
-    done = len(plan.lines) - len(due)
+    done = len(plan.lines) - len(plan.lines_to_settle)
     preview = writer.preview_write(due[0].wanted.lead) if due else WritePreview("", {})
     first = {place: _masked(place, value) for place, value in preview.values.items()}
     dry_run = context.approval.dry_run
@@ -202,6 +211,14 @@ def _show(context: OpleadContext, writer: PreviewsWrites, plan: _Plan) -> None:
             due=format_integer(len(due)),
         )
     )
+    if doubtful := len(plan.lines_to_settle) - len(due):
+        say(
+            _n(
+                "{count} whose answer was lost is not sent by this command.",
+                "{count} whose answers were lost are not sent by this command.",
+                doubtful,
+            )
+        )
     if due:
         a_minute = _n("{count} request a minute", "{count} requests a minute", rate)
         say(_n("About {count} minute at {rate}.", "About {count} minutes at {rate}.", minutes, rate=a_minute))
@@ -210,7 +227,7 @@ def _show(context: OpleadContext, writer: PreviewsWrites, plan: _Plan) -> None:
         results_console().print(facts_grid(tuple(first.items())))
     if dry_run:
         say_changed_import_lines(
-            [one.line for one in plan.lines_with_changed_content], context.account_command_line("leads update")
+            [one.line for one in plan.lines_with_changed_content], context.account_command_line("leads update LEAD")
         )
         say(_("Nothing was written."))
 

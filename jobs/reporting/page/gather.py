@@ -80,8 +80,12 @@ def gather(
     now: datetime,
     *,
     held_reports: tuple[HeldReport, ...] = (),
+    refusal: str | None = None,
 ) -> ReportFacts:
-    """Return everything the page of a period says; what is held is known to whoever reads the webhooks' inbox."""
+    """Return everything the page of a period says.
+
+    Whoever reads the webhooks' inbox knows what is held, and whoever sees the state why the next run would refuse it.
+    """
     account, book = settings.account, with_latest_estimates(session, book)
     renamed = {row.before: row.after for row in status_labels.renames_found(session, account)}
     first_run = report_leads.first_run_started(session, account)
@@ -102,7 +106,13 @@ def gather(
         sale=rules.sale_conversion.id,
         consent_assumed_because=settings.consent.because,
         tasks=tasks_for_humans(
-            session, book, run=queries.last_run(session, account), now=now, recoverable=recoverable, currency=currency
+            session,
+            book,
+            run=queries.last_run(session, account),
+            now=now,
+            recoverable=recoverable,
+            currency=currency,
+            refusal=refusal,
         ),
         headline=Headline(
             sales=archived.sales_with_archive(sales_by_platform(rules, sales), archived.now),
@@ -126,7 +136,13 @@ def gather(
 
 
 def gather_brief(
-    session: Session, book: Rulebook, *, currency: str, now: datetime, anomalies: Sequence[Anomaly] | None = None
+    session: Session,
+    book: Rulebook,
+    *,
+    currency: str,
+    now: datetime,
+    anomalies: Sequence[Anomaly] | None = None,
+    refusal: str | None = None,
 ) -> Brief:
     """Return what of the page is cheap to say: sales, which take a look at every change of status, are left out.
 
@@ -136,11 +152,19 @@ def gather_brief(
         currency: the currency of all values.
         now: the current time.
         anomalies: those on record now, from a caller that knows them; None looks for them.
+        refusal: why the next run would refuse the state, if it would.
     """
     run = queries.last_run(session, book.account)
     recoverable = _hold(session, book, now, expiring_only=True).recoverable_conversions()
     found = tasks_for_humans(
-        session, book, run=run, now=now, recoverable=recoverable, currency=currency, anomalies=anomalies
+        session,
+        book,
+        run=run,
+        now=now,
+        recoverable=recoverable,
+        currency=currency,
+        anomalies=anomalies,
+        refusal=refusal,
     )
     return Brief(found, recoverable, currency)
 

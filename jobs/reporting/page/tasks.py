@@ -44,6 +44,7 @@ def tasks_for_humans(
     recoverable: Sequence[RecoverableConversions] = (),
     currency: str = "",
     anomalies: Sequence[Anomaly] | None = None,
+    refusal: str | None = None,
 ) -> tuple[ActionItem, ...]:
     """Return what needs doing.
 
@@ -55,11 +56,15 @@ def tasks_for_humans(
         recoverable: what expires soon but can be saved, the most valuable first.
         currency: the currency of its values.
         anomalies: those on record now, from a caller that knows them; None looks for them.
+        refusal: why the next run would refuse the state, if it would.
     """
-    found = [*_incidents(session, book, run, anomalies), *_last_night(session, book), *_leads(session, book, now)]
+    found = [*_incidents(session, book, run, anomalies), *_last_night(session, book, now), *_leads(session, book, now)]
     found.sort(key=lambda task: (task.since, task.title))
     # What is about to be lost comes before what may wait.
     found = [*(_save(each, book, currency) for each in recoverable), *found]
+    if refusal is not None:
+        title = _("The next run will refuse this state")
+        found.insert(0, ActionItem(Level.RED, ResponsibleParty.OPERATOR, title, refusal, now))
     return tuple(sorted(found, key=lambda task: _URGENCY.index(task.level)))
 
 
@@ -116,10 +121,19 @@ def _incidents(
             )
 
 
-def _last_night(session: Session, book: Rulebook) -> Iterator[ActionItem]:
-    """Yield a task if the last night ended in a way that leaves no incident."""
+def _last_night(session: Session, book: Rulebook, now: datetime) -> Iterator[ActionItem]:
+    """Yield a task if there was no night yet, or the last one ended in a way that leaves no incident."""
     night = report_deliveries.last_night(session, book.account)
-    if night is None or night.exit_code in (*_ENDED_WELL, Exit.STOPPED):
+    if night is None:
+        yield ActionItem(
+            Level.AMBER,
+            ResponsibleParty.OPERATOR,
+            _("No night has run yet"),
+            _("Nothing has been read from Oplead, so nothing can be said: `oplead-sync run` begins, or `schedule`."),
+            now,
+        )
+        return
+    if night.exit_code in (*_ENDED_WELL, Exit.STOPPED):
         return
     if night.night is not None:
         yield ActionItem(

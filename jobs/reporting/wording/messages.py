@@ -373,6 +373,15 @@ MESSAGES: Mapping[MessageKind, tuple[MessagePart, ...]] = {
             )
         ),
     ),
+    MessageKind.CREATED_LEADS_UNUSABLE: (
+        MessagePart(
+            N_(
+                "the record of the leads that commands created in Oplead ({file}, beside the state) cannot be used "
+                "({why}): none whose answer was lost is looked for, and none can be created. Restore it from a backup "
+                "and run `oplead-sync state restored`; if there is no backup, move it away, and import only new leads"
+            )
+        ),
+    ),
     MessageKind.PUT_OFF: (
         MessagePart(
             N_(
@@ -574,4 +583,5 @@ FINDING_TITLES: Mapping[MessageKind, str] = {
     MessageKind.HELD_AFTER_RESTORE: N_("Held since the state was restored"),
     MessageKind.FAULTS: N_("Parts of a run failed"),
     MessageKind.UNDECIDED_LEADS: N_("Leads that may or may not be in Oplead"),
+    MessageKind.CREATED_LEADS_UNUSABLE: N_("The record of created leads cannot be used"),
 }

@@ -225,7 +225,7 @@ class Restored(HostileWorld):
                 shutil.copy(kept, here)
         refused = type_in(self.company, "run")
         self.refused = refused.code
-        self.answered = type_in(self.company, "state", "restored")
+        self.answered = type_in(self.company, "state", "restored", "--yes")
 
 
 class Emptied(HostileWorld):

@@ -481,6 +481,7 @@ def test_each_finding_has_a_notice_that_names_its_status_or_count(kind):
         "leads": 3,
         "why": "x",
         "structures": ("a",),
+        "file": "a.db",
         "errors": ("E",),
     }
     names_leads = kind in (MessageKind.PUT_OFF, MessageKind.REPORTED_MISSING, MessageKind.REUSED_IDS)

@@ -18,7 +18,7 @@ from tests.fakes import FakeClock
 
 ROOT = Path(__file__).parents[3]
 SETTINGS = """
-account: account
+account: maison-test
 currency: EUR
 oplead: { token: "${OPLEAD_TOKEN}" }
 stages: { won: [Gagné] }
@@ -78,7 +78,7 @@ def loaded(tmp_path):
 @pytest.fixture
 def state(tmp_path):
     """The state of an account without leads, after a run."""
-    with hold(quick.with_state(tmp_path / "account.db"), FakeClock()):
+    with hold(quick.with_state(tmp_path / "maison-test.db"), FakeClock()):
         pass
 
 

@@ -456,6 +456,7 @@ def test_unsent_conversions_with_one_reason_share_an_explanation():
         missing_since=None,
         deleted_at=None,
         merged_into=None,
+        reused=False,
         ad_user_data="granted",
         ad_personalization="granted",
         consent_fields=("leadData.consent", ""),

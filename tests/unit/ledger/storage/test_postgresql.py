@@ -25,9 +25,9 @@ from jobs.ledger.runs import LeaseLostError, Ledger, _begin, open_snapshot
 from jobs.ledger.schema import STREAMED, Delivery, Lease, Run, StatusChange, StatusLabel, Transition
 from jobs.ledger.storage import database as files
 from jobs.ledger.storage import postgresql as storage
-from jobs.ledger.storage.lock import LeaseHeldError
+from jobs.ledger.storage.lock import LeaseHeldError, LockRecord
 from jobs.ledger.storage.postgresql import create_or_upgrade_ledger_tables, open_postgresql
-from jobs.ledger.storage.postgresql_state import PostgresqlState, ServerLock
+from jobs.ledger.storage.postgresql_state import PostgresqlState
 from jobs.ledger.storage.postgresql_tables import postgresql_tables
 from jobs.ledger.storage.revisions import MIGRATIONS, REVISIONS, revisions_in
 from jobs.ledger.storage.state_file import LedgerError, OtherSchemaError, StateAwayError
@@ -87,7 +87,7 @@ def begin(opened, server, database):
     url = SecretStr(server.url(database))
 
     def beginning(account=ACCOUNT):
-        return _begin(opened(account), PostgresqlState(url, account), account, "run", ServerLock(), now=NIGHT)
+        return _begin(opened(account), PostgresqlState(url, account), account, "run", LockRecord(), now=NIGHT)
 
     return beginning
 
