@@ -36,6 +36,48 @@ class Fault:
 
 FAULTS = (
     Fault(
+        "what a survey proposes is written as it is called in Oplead, though it looks like a message of ours",
+        "jobs/cli/setup/init/interview.py",
+        "if proposal and proposal == question.proposal else proposal",
+        "if proposal else proposal",
+        "tests/e2e/test_init_terminal.py",
+    ),
+    Fault(
+        "a status wired to another stage is not taken by Enter",
+        "jobs/cli/setup/init/interview.py",
+        'ask_yes_no(_("Is that right?"), default=not doubts)',
+        'ask_yes_no(_("Is that right?"), default=True)',
+        "tests/unit/cli/test_interview.py",
+    ),
+    Fault(
+        "what init left open is refused until somebody fills it in",
+        "jobs/settings/lint.py",
+        "if text.startswith(TO_BE_FILLED_IN):",
+        "if False:",
+        "tests/unit/cli/test_interview.py",
+    ),
+    Fault(
+        "a day that may be read two ways is refused",
+        "connectors/days.py",
+        "if number != month and number <= _MONTHS and current_language() is not Language.FRENCH:",
+        "if False:",
+        "tests/unit/test_days.py",
+    ),
+    Fault(
+        "a stage that is still to come is not proposed as reached",
+        "connectors/stage_words.py",
+        "if _NOT_YET.search(_spaced(text)):",
+        "if False:",
+        "tests/unit/test_stage_words.py",
+    ),
+    Fault(
+        "the settings of a platform whose leads say what they are are not asked for",
+        "connectors/oplead/probe/status_names.py",
+        "if any(one.is_code for one in labels) else {}",
+        "if labels else {}",
+        "tests/contract/oplead/test_probe.py",
+    ),
+    Fault(
         "damage that SQLite's driver cannot decode is told as damage",
         "jobs/ledger/storage/state_file.py",
         '_READERS = ("sqlalchemy.", "sqlmodel.", "jobs.ledger.")',
