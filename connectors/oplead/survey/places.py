@@ -42,7 +42,11 @@ _OTHER_PEOPLE = frozenset(
 """Parents whose fields do not belong to the lead itself."""
 _ENTRY_KEYS = frozenset({"history_status", "history_at"})
 """Fields that lie in the entries of another."""
+_IN_STATUS = frozenset({"status", "status_at"})
+"""Fields that may lie in an object named like a status."""
 _SEVERAL_STATUSES = 2
+_FEW_OF = 0.34
+"""The most different statuses among so many leads."""
 _MOST = 0.5
 _NEARLY_ALL = 0.9
 _SELDOM = 0.1
@@ -111,6 +115,10 @@ class _PlaceSearch:
             every = self._with_sibling_paths(field, configured) if field in _SEVERAL and is_default else ()
             return every or configured, best
         named = self._paths_named_like_field(field)
+        if field in _IN_STATUS and (not named or (field == "status" and self._are_numbers(named[0]))):
+            inside = (field == "status" and named and self._label_next_to(named[0])) or self._part_of_status(field)
+            if inside:
+                return (inside,), inside
         if not named:
             return configured, None
         siblings = [path for path in named if _parent(path) == _parent(named[0])]
@@ -226,14 +234,31 @@ class _PlaceSearch:
 
     def _label_next_to(self, status: str) -> str | None:
         """Return the path of the status label if the status itself is only a number, else None."""
-        if not all(
-            text.isdecimal() for text in _texts([first_value_at_paths(lead, (status,)) for lead in self._leads])
-        ):
+        if not self._are_numbers(status):
             return None
         endings = (*with_french("label"), "libellestatut")
-        return next(
-            (path for path in self._paths_named_like_field("status") if normalise(path).endswith(endings)), None
-        )
+        named = (path for path in self._paths_named_like_field("status") if normalise(path).endswith(endings))
+        return next(named, None) or self._part_of_status("status")
+
+    def _are_numbers(self, status: str) -> bool:
+        texts = _texts([first_value_at_paths(lead, (status,)) for lead in self._leads])
+        return all(text.isdecimal() for text in texts)
+
+    def _part_of_status(self, field: str) -> str | None:
+        """Return what holds the label, or its time, in an object named like a status whose own names say nothing."""
+        places = {path for path in self._tree if last_path_part(path) in NAMES["status"]}
+        nodes = [(path, node) for path, node in self._tree.items() if _parent(path) in places and not node.is_listed]
+        fits = self._are_few_texts if field == "status" else self._are_own_times
+        fitting = [(path, node) for path, node in nodes if fits([values[0] for values in node.values.values()])]
+        return max(fitting, key=lambda one: one[1].filled_count, default=(None,))[0]
+
+    def _are_few_texts(self, values: Sequence[object]) -> bool:
+        are_texts = all(describe_value_kind(value, self._options.zone) == "text" for value in values)
+        return are_texts and 0 < len(set(map(str, values))) <= max(1, _FEW_OF * len(values))
+
+    def _are_own_times(self, values: Sequence[object]) -> bool:
+        """Whether these are times of leads; a time that many share is that of the status itself, such as its making."""
+        return self._are_times(values) and len(set(map(str, values))) >= _MOST * len(values)
 
     def _click_id_place(self, known: FieldPaths) -> tuple[Paths, str | None]:
         """Do what `_locate_field` does, judging paths by the click ids that can be read there."""

@@ -509,3 +509,29 @@ def test_named_path_with_nothing_on_any_lead_looks_wrong():
 
     assert ["history", "email"] == [one.split(":")[0].rpartition(".")[2] for one in said]
     assert "statusLog on any of 20 leads" in said[0]
+
+
+# ── an object named like a status ────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("name", ["statut", "status", "etat"])
+@pytest.mark.parametrize("code", [{}, {"id": Decimal(14)}], ids=["no code", "code"])
+def test_child_with_few_values_is_the_status_and_its_date_child_dates_it(name, code):
+    """What it is called says nothing; a time that leads share is that of the status itself."""
+    leads = [
+        {
+            "id": f"L-{n}",
+            name: {**code, "mot": ("Gagné", "Perdu")[n % 2], "quand": f"2026-07-{n + 1:02}", "le": "2024-01-01"},
+        }
+        for n in range(20)
+    ]
+    found = places_of(leads).fields
+
+    assert ((f"{name}.mot",), (f"{name}.quand",)) == (found.status, found.status_at)
+
+
+def test_status_identifier_is_a_status():
+    """As one of the names that are likely for Oplead."""
+    leads = [{"id": f"L-{n}", "statusIdentifier": ("GAGNE", "PERDU")[n % 2]} for n in range(20)]
+
+    assert ("statusIdentifier",) == places_of(leads).fields.status
