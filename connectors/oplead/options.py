@@ -93,6 +93,10 @@ class FieldPaths:
     city: Paths = (*_append_path_names(_PLACES, "city"), "ctc_city")
     country: Paths = (*_append_path_names(_PLACES, "country"), "ctc_country")
     appointment_at: Paths = ()
+    history_status: Paths = ()
+    """Within an entry of the history; empty tries the usual names."""
+    history_at: Paths = ()
+    """In the same way."""
 
 
 CANDIDATES = FieldPaths()
@@ -133,6 +137,8 @@ class OpleadOptions:
     detail: Literal["auto", "always", "never"] = "auto"
     """Whether to fetch a lead's detail page; `auto` does if the list omits the object that holds the click ids."""
     fields: FieldPaths = FieldPaths()
+    labels: frozenset[str] = frozenset()
+    """The labels that the settings name: a status with a code and a text is called as they call it."""
     click_ids: UnlabelledClickIdRules = UnlabelledClickIdRules()
 
 

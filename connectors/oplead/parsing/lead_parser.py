@@ -16,23 +16,31 @@ from connectors.language import _, _n, format_integer
 from connectors.oplead.options import CANDIDATES, OpleadOptions
 from connectors.oplead.parsing.click_ids import read_click_ids
 from connectors.oplead.parsing.dates import earliest_instant_of, in_meant_pass, read_moment, read_moment_or_none
+from connectors.oplead.parsing.field_tree import normalise
 from connectors.oplead.parsing.fields import (
     PathReader,
     PathValues,
     first_value_at_paths,
     is_empty,
+    names_of_status,
     raw_values_at_path,
     shape,
     text_of,
 )
+from connectors.oplead.parsing.synonyms import with_french
 from connectors.records import ClickId, Contact, Lead, LeadId, Moment, StatusEntry, Utm
 from connectors.text import holds_contact, is_contact, strip_control_characters
 
-_ENTRY_STATUS = ("status", "newStatus", "toStatus", "statusLabel", "statut")
-_ENTRY_LABEL = (*_ENTRY_STATUS, "label", "name", "to", "state")
-ENTRY_TIME = ("date", "at", "createdAt", "changedAt", "updatedAt", "timestamp")
-_CONTACT_TEXT = ("value", "email", "number", "phone", "address", "label")
-_COUNTRY_TEXT = ("code", "iso", "value", "name", "label")
+_ENTRY_STATUS = with_french("status", "newStatus", "toStatus", "statusLabel")
+_ENTRY_LABEL = (*_ENTRY_STATUS, *with_french("label", "name", "to", "state", "new", "stage"))
+_ENTRY_BEFORE = with_french("from", "old", "oldStatus", "fromStatus", "previousStatus")
+_ENTRY_AFTER = with_french("to", "new", "newStatus", "toStatus")
+_ENTRY_KIND = ("type", "kind", "event", "action", "field")
+_STATUS_WORDS = ("statu", "stage", "etape", "etat", "state")
+"""What the kind of an entry of a general history holds, normalised, if it is about a status."""
+ENTRY_TIME = with_french("date", "at", "since", "createdAt", "changedAt", "updatedAt", "timestamp")
+_CONTACT_TEXT = with_french("value", "email", "number", "phone", "address", "label")
+_COUNTRY_TEXT = with_french("code", "iso", "value", "name", "label")
 _LONGEST_ID = 200
 _LONGEST_LABEL = 200
 _LONGEST_UTM = 200  # characters; the three of them are a key, of which PostgreSQL takes 2,700 bytes
@@ -43,7 +51,6 @@ _CONTAINERS = (dict, list)
 _CANONICAL = json.JSONEncoder(
     default=str, ensure_ascii=False, separators=(",", ":"), sort_keys=True, check_circular=False
 )
-_ENTRY = PathReader((*_ENTRY_LABEL, *ENTRY_TIME))
 
 
 class UnreadableLeadError(Exception):
@@ -79,11 +86,16 @@ class LeadParser:
     def __init__(self, options: OpleadOptions, wanted: frozenset[str] = frozenset()) -> None:
         """Use the options' paths and rules; `wanted` are the paths copied into `Lead.fields`."""
         self.paths = paths = options.fields
+        self._named = frozenset(map(normalise, options.labels))
         self._rules = options.click_ids
         self._zone = options.zone
         self._wanted = sorted(wanted)
         self._id = PathReader(paths.id)
         self._id_name = paths.id[0] if "." not in paths.id[0] else None
+        self._entry_time = paths.history_at or ENTRY_TIME
+        self._entry = PathReader(
+            (*paths.history_status, *_ENTRY_LABEL, *_ENTRY_BEFORE, *_ENTRY_AFTER, *_ENTRY_KIND, *self._entry_time)
+        )
         self._reader = PathReader(chain(*(getattr(paths, one.name) for one in dataclasses.fields(paths)), wanted))
 
     def read_id(self, item: Mapping[str, object]) -> LeadId:
@@ -110,7 +122,7 @@ class LeadParser:
     def current_status(self, item: Mapping[str, object]) -> tuple[str | None, Moment | None]:
         """Return a lead's label, and when it got it if its own dates say so; an unreadable date counts as none."""
         found = self._reader.read(item)
-        label = clean_label(text_of(found.first(self.paths.status)))
+        label, _names = self.read_label(found.first(self.paths.status))
         at = read_moment_or_none(found.first(self.paths.status_at), self._zone)
         try:
             latest = max(self._status_changes(found), key=self._start, default=None)
@@ -119,6 +131,14 @@ class LeadParser:
         if latest is None or (label is not None and label != latest.label):
             return label, at
         return latest.label, at or latest.at
+
+    def read_label(self, status: object) -> tuple[str | None, tuple[str, ...]]:
+        """Return a status's label and its other names; where it has a code and a text, settings may name either."""
+        names = [name for text in names_of_status(status) if (name := clean_label(text)) is not None]
+        if len(names) < 2:  # noqa: PLR2004 - nearly every status
+            return next(iter(names), None), ()
+        label = next((name for name in names if normalise(name) in self._named), names[0])
+        return label, tuple(name for name in names if name != label)
 
     def lacks_click_ids(self, item: Mapping[str, object]) -> bool:
         """Whether the object that holds click ids is absent, so that the detail page must be fetched."""
@@ -136,7 +156,7 @@ class LeadParser:
         if created_at is None:
             raise UnreadableLeadError(_("no creation time: see oplead.fields.created_at"))
         updated_at = self._moment(found, self.paths.updated_at, "updated_at")
-        label = clean_label(text_of(found.first(self.paths.status)))
+        label, also_called = self.read_label(found.first(self.paths.status))
         utm_paths = (self.paths.utm_source, self.paths.utm_medium, self.paths.utm_campaign)
         utm = Utm(*[_shortened(found.first_text(paths), _LONGEST_UTM) for paths in utm_paths])
         ids, problem = self._click_ids(found, utm.source)
@@ -147,6 +167,7 @@ class LeadParser:
             # A bare day is no useful bound: the pull that sees the change gives a tighter one.
             updated_at=updated_at.at if updated_at and isinstance(updated_at.at, datetime) else None,
             label=label,
+            also_called=also_called,
             history=self._history(found, label, created),
             click_ids=ids,
             click_id_problem=problem,
@@ -170,15 +191,14 @@ class LeadParser:
         path = next((path for path in histories if found.first((path,)) is not None), None)
         if path is None:
             return []
-        # A general `history` also covers documents and calls: only entries that name a status count there.
-        names = _ENTRY_STATUS if path == "history" and histories == CANDIDATES.history else _ENTRY_LABEL
-        changes = (_ENTRY.read(entry) for entry in found.at(path) if isinstance(entry, Mapping))
+        is_general = path == "history" and histories == CANDIDATES.history
+        changes = (self._entry.read(entry) for entry in found.at(path) if isinstance(entry, Mapping))
         read = (
-            (clean_label(text_of(status)), self._moment(entry, ENTRY_TIME, "history"))
+            (*self.read_label(status), self._moment(entry, self._entry_time, "history"))
             for entry in changes
-            if (status := entry.first(names)) is not None
+            if (status := self._entry_status(entry, is_general=is_general)) is not None
         )
-        entries = [StatusEntry(label, at) for label, at in read if label and at]
+        entries = [StatusEntry(label, at, also_called) for label, also_called, at in read if label and at]
         if len(entries) > _LONGEST_HISTORY:
             raise UnreadableLeadError(
                 _n(
@@ -191,9 +211,24 @@ class LeadParser:
             )
         return entries
 
+    def _entry_status(self, entry: PathValues, *, is_general: bool) -> object:
+        """Return the status that an entry of a history tells of.
+
+        A general `history` also covers documents and calls: there an entry must name a status, or be of such a kind.
+        """
+        if self.paths.history_status:
+            return entry.first(self.paths.history_status)
+        kind = normalise(text_of(entry.first(_ENTRY_KIND)) or "")
+        is_of_status = any(word in kind for word in _STATUS_WORDS)
+        is_move = entry.first(_ENTRY_BEFORE) is not None
+        if is_general and not is_of_status and (kind or not is_move):
+            return entry.first(_ENTRY_STATUS)
+        after = _ENTRY_AFTER if is_move else ()
+        return entry.first((*after, *_ENTRY_LABEL, *(() if is_of_status else ("type",))))
+
     def _history(self, found: PathValues, label: str | None, created: datetime) -> tuple[StatusEntry, ...]:
         """Return the dated changes, oldest first, plus the current status at its date if they end on another label."""
-        entries = [StatusEntry(one.label, in_meant_pass(one.at, since=created)) for one in self._status_changes(found)]
+        entries = [replace(one, at=in_meant_pass(one.at, since=created)) for one in self._status_changes(found)]
         if entries and self._start(entries[0]) > self._start(entries[-1]):
             entries.reverse()  # it was newest first; the stable sort below keeps the order within a day
         entries.sort(key=self._start)

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from urllib.parse import urlsplit
 
 from connectors.errors import Misconfigured
 from connectors.http import is_loopback
@@ -30,7 +29,7 @@ from connectors.oplead.probe.pagination import PaginationSearch, with_lead_total
 from connectors.oplead.probe.sampling import take_sample
 from connectors.oplead.probe.specification.documentation import SpecificationSearchResult
 from connectors.oplead.probe.specification.loading import NotASpecificationError
-from connectors.oplead.probe.specification.reading import Specification, read_specification
+from connectors.oplead.probe.specification.reading import Specification, read_specifications
 from connectors.oplead.probe.specification.written import (
     lead_creation_path_settings,
     specified_subscription_settings,
@@ -40,7 +39,7 @@ from connectors.oplead.probe.status_names import with_names_of_codes
 from connectors.oplead.probe.suggestion import Pull, reading_minutes, suggested_settings
 from connectors.oplead.probe.verification import verify_found_options
 from connectors.oplead.survey.places import locate_configured_fields
-from connectors.oplead.survey.summary import ReadLeads, summarise_leads
+from connectors.oplead.survey.summary import ENOUGH_TO_SAY_EMPTY, ReadLeads, summarise_leads
 from connectors.oplead.survey.values import (
     Fold,
     Readable,
@@ -58,7 +57,6 @@ _CHANGED_WITHIN = timedelta(days=4)
 """One night plus the usual overlap."""
 _SENT_WITHIN = timedelta(days=90)
 _MOST_UNREADABLE = 0.5
-_ENOUGH_TO_SAY_EMPTY = 10
 _MOST_EMPTY_NAMED = 12
 
 
@@ -90,10 +88,12 @@ class OpleadProbe:
             Transient: it kept failing after bounded retries.
         """
         notes = Notes()
-        specification = self._specification(notes)
-        survey = self._survey_as_specified(specification, notes) if specification and leads is None else None
+        specifications = self._specifications(notes)
+        wanted = specifications if leads is None else ()
+        tried = (self._survey_as_specified(one, notes, is_last=one is wanted[-1]) for one in wanted)
+        survey = next(filter(None, tried), None)
         if survey is None:
-            survey = self._survey_by_trials(specification, leads or SAMPLE, notes)
+            survey = self._survey_by_trials(next(iter(specifications), None), leads or SAMPLE, notes)
         return replace(
             survey,
             requests=sum(client.requests for client in self._clients) + (self.documentation or _NOBODY_LOOKED).requests,
@@ -102,35 +102,43 @@ class OpleadProbe:
             undecided=tuple(notes.undecided),
         )
 
-    def _specification(self, notes: Notes) -> Specification | None:
-        """Return what the specification says, if there is one of Oplead's; note where it was read, or why not."""
+    def _specifications(self, notes: Notes) -> tuple[Specification, ...]:
+        """Return what the specification says, as of each of its servers; note where it was read, or why not."""
         found = self.documentation
         if found is None:
-            return None
+            return ()
         if found.specification is None:
             notes.how.append(found.sentence)
-            return None
+            return ()
         try:
-            specification = read_specification(found.specification, urlsplit(self.client.options.base_url).path)
+            specifications = read_specifications(found.specification, self.client.options.base_url)
         except NotASpecificationError as reason:
             notes.how.append(_("Specification: found, and not used, for {reason}.", reason=reason))
-            return None
+            return ()
         notes.how.append(found.sentence)
-        if (host := specification.api.host) and host != self.client.host:
+        if (host := specifications[0].api.host) and host != self.client.host:
             notes.how.append(
                 _("The specification is of {host}; its paths are used on {used}.", host=host, used=self.client.host)
             )
-        return specification
+        return specifications
 
-    def _survey_as_specified(self, specification: Specification, notes: Notes) -> Survey | None:
+    def _survey_as_specified(self, specification: Specification, notes: Notes, *, is_last: bool) -> Survey | None:
         """Survey as specified; None if the platform answers otherwise, or has no lead."""
         client = self._open(apply_specification_to_options(self.client.options, specification))
         with closing(client):
             try:
                 found = SpecificationGuidedProbe(specification, client).find()
             except ContradictedError as contradiction:
+                prefix = specification.paths.path_prefix
                 notes.how.append(
                     _(
+                        "The specification does not hold under {prefix}, so another of its servers is tried: "
+                        "{contradiction}.",
+                        prefix=prefix or "/",
+                        contradiction=contradiction,
+                    )
+                    if not is_last
+                    else _(
                         "The specification does not hold, so the rest was found by trying: {contradiction}.",
                         contradiction=contradiction,
                     )
@@ -211,13 +219,13 @@ class OpleadProbe:
             is_most = len(read.unreadable) > _MOST_UNREADABLE * len(read.leads)
             (notes.undecided if is_most else notes.suspicions).append(read.problem)
         options, pull = verify_found_options(found, notes, self._open)
-        notes.suspicions.extend(read.suspicions(places))
+        notes.suspicions.extend(read.suspicions(places, self.client.options.fields))
         empty = [
             path
             for path, node in common_lead_field_paths(read.leads).items()
             if not node.filled_count and not node.is_listed
         ]
-        if empty and len(read.leads) >= _ENOUGH_TO_SAY_EMPTY:
+        if empty and len(read.leads) >= ENOUGH_TO_SAY_EMPTY:
             notes.suspicions.append(_("Empty on every lead: {paths}.", paths=", ".join(empty[:_MOST_EMPTY_NAMED])))
         judgement = compare_suggested_settings(self.client.options, options, places.matches, specification)
         notes.how.extend(judgement.contradictions)
