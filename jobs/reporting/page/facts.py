@@ -1,4 +1,4 @@
-"""What the page reports, section by section: counts, euros and ids; no wording and no personal data.
+"""What the page reports, section by section: counts, euros and leads' ids; no wording and no contact data.
 
 `gather` fills these in from a ledger, `render` shows them, `tables` writes them for spreadsheets.
 """

@@ -470,3 +470,11 @@ print(time.process_time() - start, (resource.getrusage(resource.RUSAGE_SELF).ru_
     seconds, megabytes, size = map(float, done.stdout.split())
 
     assert (seconds < 4, megabytes < 150, size < 1_500_000) == (True, True, True), done.stdout
+
+
+def test_the_page_says_truly_what_it_holds():
+    """It lists leads by their ids, which lead whoever has access to Oplead to a person."""
+    texts = " ".join(Page(render(demo_facts())).texts)
+
+    assert "no personal data" not in texts
+    assert "lists leads by their ids in Oplead" in texts
