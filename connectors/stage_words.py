@@ -4,25 +4,63 @@ import re
 import unicodedata
 from collections.abc import Mapping
 
+from connectors.language import N_, _
 from connectors.text import remove_character_categories
 
 _WORDS: Mapping[str, re.Pattern[str]] = {
     stage: re.compile(rf"\b(?:{words})\b")
     for stage, words in {
-        "appointment": r"rdv|rendez.vous|appointment|booking",
-        "quote": r"devis|quote|quotes",
-        "won": r"gagne\w?|accepte\w{0,2}|vendue?s?|ventes?|achats?|signe\w{0,2}|won|sold|sales?|purchases?",
+        "appointment": r"rdvs?|r d v|rendez.?vous|visites?|appointments?|booking",
+        "quote": r"devis|chiffrages?|propositions?|quotes?",
+        "won": (
+            r"gagne\w{0,2}|accepte\w{0,2}|vendue?s?|ventes?|achats?|signe\w{0,2}|commandes?|conclue?s?"
+            r"|won|sold|sales?|purchases?"
+        ),
         "lost": r"perdue?s?|sans.suite|sans.reponse|annul\w*|refus\w*|abandon\w*|lost|cancell?ed",
     }.items()
+}
+_NOT_YET = re.compile(
+    r"\b(?:a (?:faire|prendre|planifier|fixer|caler|envoyer|etablir|chiffrer|confirmer|signer)|demandee?s?"
+    r"|en attente d\w*|pas|non|to (?:do|send|make|book)|not)\b"
+)
+"""What says of a stage that a lead has not reached it."""
+_NAMES = {
+    "created": N_("lead created"),
+    "appointment": N_("appointment"),
+    "quote_sent": N_("quote_sent"),
+    "won": N_("won"),
+    "lost": N_("lost"),
 }
 _GAPS = re.compile(r"[\W_]+")
 
 
 def stages_named(text: str) -> frozenset[str]:
     """Return the stages of which a text speaks."""
-    plain = remove_character_categories(unicodedata.normalize("NFKD", text), "Mn").casefold()
-    spaced = _GAPS.sub(" ", plain)
+    spaced = _spaced(text)
     return frozenset(stage for stage, words in _WORDS.items() if words.search(spaced))
+
+
+def stage_meant(text: str) -> str | None:
+    """Return the stage that a lead has reached by a status of this name; None if there is none, or a doubt.
+
+    What comes last counts: an accepted quote is a sale, and a cancelled appointment a loss.
+    """
+    named = stages_named(text)
+    if "lost" in named:
+        return "lost"
+    if _NOT_YET.search(_spaced(text)):
+        return None
+    return "won" if "won" in named else next(iter(named)) if len(named) == 1 else None
+
+
+def _spaced(text: str) -> str:
+    plain = remove_character_categories(unicodedata.normalize("NFKD", text), "Mn").casefold()
+    return _GAPS.sub(" ", plain)
+
+
+def stage_in_words(stage: str) -> str:
+    """Return a stage's name on screen: that in the settings, unless it is built in or one that `init` writes."""
+    return _(_NAMES[stage]) if stage in _NAMES else stage
 
 
 def contradicts(stage: str, text: str) -> bool:

@@ -4,6 +4,7 @@ Never holds contact data. Text from leads is masked to its shape unless it is a 
 number, a date, or reads as a source or channel.
 """
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
@@ -12,6 +13,8 @@ Suggestion = Mapping[str, "str | int | bool | list[str] | Suggestion"]
 """Part of a settings file, nested as in the file."""
 Basis = Literal["specification", "settings", "trials"]
 """What a setting rests on: what the platform's specification says, what the file says, or what was found by trying."""
+_WORD = re.compile(r"[^\W\d_]{3}")
+_UUID = re.compile(r"[0-9a-f]{8}(?:-?[0-9a-f]{4}){3}-?[0-9a-f]{12}", re.IGNORECASE)
 SUGGESTED = (
     *("path_prefix", "leads_path", "lead_path", "extra_headers", "extra_query", "auth", "pagination"),
     *("pull", "since_filter", "detail", "fields"),
@@ -66,6 +69,15 @@ class SurveyedLabel:
     with_click_id: int
     masked: bool = False
     """Whether `label` is a shape in angle brackets because it may be personal data; never write it to settings."""
+    words: str = ""
+    """What Oplead's own settings call it, if `label` is only a code."""
+    example: str = ""
+    """The id of a lead that has it, if `label` is only a code."""
+
+    @property
+    def is_code(self) -> bool:
+        """Whether `label` has no word in it, so that nobody knows what it means."""
+        return not self.masked and (bool(_UUID.fullmatch(self.label)) or not _WORD.search(self.label))
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +104,8 @@ class AmountPath:
     unreadable: int
     """Values that are ambiguous or not an amount."""
     absent: int
+    statuses: Mapping[str, int] = field(default_factory=dict)
+    """How many of the leads with a value have each status, commonest first."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from typing import Annotated, Literal, ParamSpec
 
 import typer
 
+from connectors.days import parse_day
 from jobs.cli.setup.init.questions import PATH_PREFIX
 
 P = ParamSpec("P")
@@ -26,11 +27,9 @@ _FIRST_RUN = "This account has never run: create its state. Without this, a miss
 def parse_day_option(text: str) -> date:
     """Read a day."""
     try:
-        return date.fromisoformat(text)
-    except ValueError:
-        from connectors.language import _  # noqa: PLC0415
-
-        raise typer.BadParameter(_("write a day as 2026-09-01")) from None
+        return parse_day(text)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
 
 
 Config = Annotated[Path, typer.Option("--config", "-c", metavar="FILE", help="The account's YAML file.")]

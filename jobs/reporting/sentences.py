@@ -33,11 +33,6 @@ if TYPE_CHECKING:
 _BY_CODE = {code: codes for codes in PLATFORM_CODES for code in codes}
 
 
-def stage_in_words(stage: str) -> str:
-    """Return a stage's name in the settings; the built-in one's in words."""
-    return _("lead created") if stage == "created" else stage
-
-
 def state_and_reason_names(state: DeliveryState, reason: Cause, held_for: Reason | None = None) -> frozenset[str]:
     """Return every name for a state and its reason, in lowercase: the codes, and the words shown in tables.
 

@@ -10,9 +10,9 @@ from rich.console import Console
 from rich.markup import escape
 
 from connectors.language import _, _n, format_day, format_integer, format_rate
+from connectors.stage_words import stage_in_words
 from jobs.reporting.console import console_table
 from jobs.reporting.presentation import AccountPresentation
-from jobs.reporting.sentences import stage_in_words
 from jobs.rules.expected_value import MoneyInterval, StageValueEstimate, TooThin
 
 _WIDTH = 80

@@ -346,6 +346,8 @@ _PLAIN = re.compile(r"[A-Za-zÀ-ÖØ-öø-ÿ_][\wÀ-ÖØ-öø-ÿ]*(?:[ ./’'-]+
 _WORDS = frozenset({"true", "false", "null", "yes", "no", "on", "off", "y", "n"})
 """Words that, without quotes, some parsers would not read as text."""
 INDENT = "  "
+TO_BE_FILLED_IN = "replace-me"
+"""The start of what `init` writes in place of something unknown; `check` reports its line."""
 
 Written = str | int | bool | Sequence[str] | Mapping[str, "Written"]
 

@@ -12,6 +12,7 @@ from connectors.language import N_, _
 from connectors.stage_words import contradicts, stages_named
 from jobs.rules.labels import APPOINTMENT_SET, normalise_label, normalise_listed_label
 from jobs.settings.document import (
+    TO_BE_FILLED_IN,
     KeyPath,
     SettingsFinding,
     Tree,
@@ -283,6 +284,9 @@ def _consent_is_clear(tree: Tree) -> Found:
         for path, text in texts_at(tree, f"{signal}.refused"):
             if normalise_label(text) in granted:
                 yield path, _("this value means both granted and refused; leave it in one list")
+        for path, text in texts_at(tree, f"{signal}.field", f"{signal}.granted"):
+            if text.startswith(TO_BE_FILLED_IN):
+                yield path, _("`init` left this open: write the field or the answers, as Oplead shows them")
 
 
 def _test_leads_have_marks(tree: Tree) -> Found:

@@ -213,7 +213,8 @@ Phone = Annotated[Text, AfterValidator(_a_persons_phone)]
 Path_ = Annotated[
     str,
     PatternConstraint(
-        r"[^\s.\[\]]+(\.[^\s.\[\]]+)*", N_("write the field's place in a lead, with dots, as leadData.consent")
+        r"[^\s.\[\]]+( [^\s.\[\]]+)*(\.[^\s.\[\]]+( [^\s.\[\]]+)*)*",
+        N_("write the field's place in a lead, with dots, as leadData.consent"),
     ),
 ]
 """A dotted path into a lead, such as `leadData.consent`."""

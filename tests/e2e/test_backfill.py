@@ -263,7 +263,7 @@ def test_assume_time_sends_undated_changes_to_google_only(past, company):
     [
         (("backfill",), "write --from DAY and --to DAY"),
         (("backfill", "--from", "2026-09-01"), "write --from DAY and --to DAY"),
-        (("backfill", "--from", "1/9/2026", "--to", "2026-09-02"), "write a day as 2026-09-01"),
+        (("backfill", "--from", "1/9/2026", "--to", "2026-09-02"), "1/9/2026 may be 2026-09-01 or"),
         (("backfill", "--from", "2026-09-03", "--to", "2026-09-02", "--yes"), "--from is after --to"),
         (
             ("backfill", "--from", "2027-09-01", "--to", "2027-09-02", "--yes"),

@@ -422,11 +422,7 @@ NO_SENTENCES = {
     "jobs/cli/setup/init/command.py": {"check --live", "run --dry-run", "run --first-run", "created: lead_received"},
     "jobs/cli/setup/init/questions.py": {
         PATH_PREFIX,
-        *(
-            name
-            for stage in STAGES.values()
-            for name in (*stage.usual_labels, stage.conversion and stage.conversion.name)
-        ),
+        *(name for stage in STAGES.values() for name in (stage.conversion and stage.conversion.name,)),
     },
     "jobs/cli/output.py": {"then "},
     "jobs/cli/night/after_a_night.py": {"night ended", "webhooks taken up", "outcomes asked for"},

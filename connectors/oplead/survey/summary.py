@@ -13,7 +13,7 @@ from connectors.oplead.parsing.field_tree import (
     normalise_field_path,
     summarise_lead_paths,
 )
-from connectors.oplead.parsing.fields import values_at_path
+from connectors.oplead.parsing.fields import first_value_at_paths, text_of, values_at_path
 from connectors.oplead.parsing.lead_parser import LeadParser, UnreadableLeadError, digest_of, require_object_entry
 from connectors.oplead.survey.click_ids import click_id_damage_signs, click_id_kinds_by_source
 from connectors.oplead.survey.places import FieldLocations
@@ -23,6 +23,7 @@ from connectors.oplead.survey.values import (
     fields_with_few_values,
     labels_only_in_histories,
     possible_amount_fields,
+    shown_statuses,
     surveyed_labels,
 )
 from connectors.records import Lead
@@ -88,14 +89,16 @@ def summarise_leads(
     contact = [path for one in CONTACT for path in getattr(places.fields, one)]
     matched = [match.path for match in places.matches if match.path]
     known = frozenset(map(normalise_field_path, (*contact, *matched)))
+    labels = surveyed_labels(read.records, listed.records, fold)
+    statuses = [text_of(first_value_at_paths(lead, places.fields.status)) for lead in leads]
     return Survey(
         leads=len(leads),
         paths=summarise_lead_paths(tree, zone),
         fields=places.matches,
-        labels=surveyed_labels(read.records, listed.records, fold),
+        labels=labels,
         past_labels=labels_only_in_histories(listed.records, fold),
         named={path: sum(bool(values_at_path(lead, path)) for lead in leads) for path in sorted(named)},
         few_values=fields_with_few_values(tree, leads, known, fold),
-        amounts=possible_amount_fields(tree, leads, readable, known),
+        amounts=possible_amount_fields(tree, leads, readable, known, shown_statuses(statuses, labels, fold)),
         sources=click_id_kinds_by_source(read.records),
     )

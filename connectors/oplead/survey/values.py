@@ -4,6 +4,7 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 from decimal import Decimal
 
 from connectors.oplead.options import Paths
@@ -27,10 +28,11 @@ Fold = Callable[[str], str]
 _OTHER_WAY_ROUND = ("optout", "refus", "oppos", "desabonn", "desinscri", "unsubscri")
 """Substrings of the name of a field in which yes means refusal."""
 _YES_WORDS = frozenset(
-    {"accepte", "acceptee", "accepted", "accept", "daccord", "jaccepte", "consenti", "consent", "granted", "optin"}
+    {"accepte", "acceptee", "accepted", "accept", "accord", "daccord", "jaccepte", "agreed"}
+    | {"consenti", "consent", "granted", "optin"}
 )
 _NO_WORDS = frozenset(
-    {"refuse", "refusee", "refused", "refus", "jerefuse", "denied", "declined", "noconsent", "optout"}
+    {"refuse", "refusee", "refused", "refus", "jerefuse", "pasdaccord", "denied", "declined", "noconsent", "optout"}
 )
 _CONSENT_WORDS = _YES_WORDS | _NO_WORDS
 """Normalised answers that occur only in consent fields."""
@@ -44,6 +46,8 @@ _CHANNELS = frozenset(
 )
 """Names of fields for the origin of a lead; their values are business data, not personal data."""
 _FEW = 12
+_VERY_FEW = range(2, 5)
+"""So few texts in so many leads are answers to choose from, though they are masked: it may be a consent."""
 _ENOUGH = 10
 _LONGEST_LABEL, _LONGEST_CHANNEL = 60, 40
 _MOST_LABELS = 40
@@ -73,7 +77,17 @@ def surveyed_labels(leads: Sequence[Lead], listed: Sequence[Lead], fold: Fold) -
         name = f"<{shape(spelt[label])}>" if masked else spelt[label]
         shown[name, masked] += count
         shown_ids[name, masked] += with_ids[label]
-    return tuple(SurveyedLabel(one[0], count, shown_ids[one], masked=one[1]) for one, count in shown.most_common())
+    found = [
+        SurveyedLabel(name, count, shown_ids[name, masked], masked) for (name, masked), count in shown.most_common()
+    ]
+    ids = {fold(lead.label): lead.id for lead in leads if lead.label is not None}
+    return tuple(replace(one, example=ids.get(fold(one.label), "")) if one.is_code else one for one in found)
+
+
+def shown_statuses(statuses: Sequence[str | None], labels: Sequence[SurveyedLabel], fold: Fold) -> Sequence[str]:
+    """Return each lead's status as it may be shown, or an empty text."""
+    shown = {fold(one.label): one.label for one in labels if not one.masked}
+    return [shown.get(fold(status or ""), "") for status in statuses]
 
 
 def with_labels_from_specification(
@@ -116,7 +130,7 @@ def fields_with_few_values(
     every = (
         _path_with_few_values(path, leads, fold) for path in _single_values(tree, skipped) if not _is_amount_name(path)
     )
-    return tuple(sorted(filter(None, every), key=lambda one: not one.consent))
+    return tuple(sorted(filter(None, every), key=lambda one: (not one.consent, not (one.granted or one.refused))))
 
 
 def add_specified_consent_answers(
@@ -138,9 +152,12 @@ def add_specified_consent_answers(
 
 
 def possible_amount_fields(
-    tree: Tree, leads: Sequence[object], readable: Readable, skipped: frozenset[str]
+    tree: Tree, leads: Sequence[object], readable: Readable, skipped: frozenset[str], statuses: Sequence[str] = ()
 ) -> tuple[AmountPath, ...]:
-    """Return the fields that may hold the amount of a sale, even if they are empty on all of these leads."""
+    """Return the fields that may hold the amount of a sale, even if they are empty on all of these leads.
+
+    `statuses` are those of the leads, as they may be shown.
+    """
     seen = []
     for path in filter(_is_amount_name, _single_values(tree, skipped)):
         values = [
@@ -149,7 +166,10 @@ def possible_amount_fields(
         present = [value for value in values if value is not None]
         if not present or any(isinstance(value, Decimal) or _HAS_AMOUNT.search(value) for value in present):
             read = sum(map(readable, present))
-            seen.append(AmountPath(path, read, len(present) - read, len(leads) - len(present)))
+            pairs = zip(statuses, values, strict=False)
+            at = Counter(status for status, value in pairs if status and value is not None)
+            absent = len(leads) - len(present)
+            seen.append(AmountPath(path, read, len(present) - read, absent, dict(at.most_common())))
     return tuple(seen)
 
 
@@ -171,13 +191,14 @@ def _path_with_few_values(path: str, leads: Sequence[object], fold: Fold) -> Pat
     if not counts:
         return None
     answers = sum(count for text, count in counts.items() if normalise(text) in _CONSENT_WORDS)
-    consent = any(part in name for part in CONSENT_PARTS) or answers >= counts.total() / 2
+    is_below_one = len(counts) <= _FEW and any(part in normalise(path) for part in CONSENT_PARTS)
+    consent = is_below_one or any(part in name for part in CONSENT_PARTS) or answers >= counts.total() / 2
     if not consent and (len(counts) > _FEW or len(leads) < _ENOUGH or len(counts) > len(leads) / 3):
         return None
     shown: Counter[str] = Counter()
     for text, count in counts.items():
         shown[_value_or_shape(text, count, is_channel=name in _CHANNELS)] += count
-    if not consent and all(text.startswith("<") for text in shown):
+    if not consent and len(counts) not in _VERY_FEW and all(text.startswith("<") for text in shown):
         return None
     if empty := len(leads) - counts.total():
         shown[""] = empty

@@ -33,11 +33,13 @@ def test_a_numeric_status_is_not_taken_for_a_menu_position(type_in):
 
     assert 0 == result.exit_code, result.output
     assert {"appointment": ["4"], "won": ["7"], "lost": ["6"]} == told["stages"]
-    assert "appointment = code 4, 12 leads" in result.output
-    assert "won = code 7, 7 leads" in result.output
-    assert "5 is neither a letter from the list nor a status" in result.output
+    assert "appointment = code 4  (12 leads, 6 with a click id)" in result.output
+    assert "won = code 7  (7 leads, 3 with a click id)" in result.output
+    assert "5 is neither a letter from the list nor a status there" in result.output
     assert ["a  code 1", "b  code 6", "c  code 4", "d  code 7"] == [
-        line.strip().partition("  (")[0] for line in result.output.splitlines() if "with a click id)" in line
+        line.strip().partition("  (")[0]
+        for line in result.output.partition("Which")[0].splitlines()
+        if "with a click id)" in line
     ]
 
 
@@ -67,7 +69,13 @@ def test_the_whole_status_mapping_is_confirmed(type_in):
     assert {"appointment": ["4"], "won": ["7"], "lost": ["6"]} == told["stages"], result.output
     whole = result.output.rpartition("So this is what your statuses mean:")[2]
     named = dict(line.split(maxsplit=1) for line in whole.splitlines()[1:6])
-    expected = ["code 4, 12 leads", "none", "code 7, 7 leads", "code 6, 30 leads", "code 1, 90 leads"]
+    expected = [
+        *map(
+            "code {0[0]}  ({0[1]} leads, {0[2]} with a click id)".format,
+            ((4, 12, 6), (7, 7, 3), (6, 30, 9), (1, 90, 50)),
+        )
+    ]
+    expected.insert(1, "none")
     assert expected == [named[key] for key in ("appointment", "quote_sent", "won", "lost", "ignored")]
 
 
@@ -103,6 +111,43 @@ def test_a_mask_given_as_an_option_is_refused(type_in, option):
     assert "write the text itself" in result.output
 
 
+def test_a_status_that_no_lead_has_is_taken_in_quotes(type_in):
+    """The leads that were read may show only some; a comma within the quotes parts nothing."""
+    typed = lines("Vendu", '"Vendu", « Signé, payé », d', "-", "-", "-", "n")
+    again = ("-", "-", '"Vendu", « Signé, payé », d', "-", "y", "maison-x", *END)
+    result, told = type_in(survey=CODES, typed=typed + lines(*again))
+
+    assert {"won": ["Vendu", "Signé, payé", "7"]} == told["stages"], result.output
+    assert 'Vendu is neither a letter from the list nor a status there; write "Vendu" in quotes' in result.output
+    assert "Vendu  (on no lead)" in result.output
+
+
+@pytest.mark.parametrize("code", ["14", "S3", "3f2504e0-4f89-41d3-9a0c-0305e82c3301"])
+def test_a_bare_code_is_shown_with_what_says_its_meaning(type_in, code):
+    """Oplead's own words, which are proposed by, else a lead that has it."""
+    named = replace(SURVEY, labels=(SurveyedLabel(code, 9, 1, words="Devis accepté"),))
+    result, told = type_in(survey=named, typed=lines("", "", "", "", "", "maison-x", *END))
+    unnamed = replace(SURVEY, labels=(SurveyedLabel(code, 9, 1, example="L-42"), SurveyedLabel("Gagné", 1, 1)))
+    shown, _ = type_in("--force", survey=unnamed, typed=lines("", "", "", "", "", "maison-x", *END))
+
+    assert {"won": [code]} == told["stages"], result.output
+    assert f"a  code {code}: Devis accepté  (9 leads, 1 with a click id)" in result.output
+    assert f"a  code {code}  (9 leads, 1 with a click id; for example lead L-42)" in shown.output
+
+
+def test_a_status_wired_to_another_stage_is_doubted_at_once(type_in):
+    """As `check` would note it; Enter then asks again, and a yes keeps it."""
+    wrong, right = ("-", "-", "c", "a"), ("-", "-", "a", "c")
+    crossed = replace(SURVEY, labels=(SurveyedLabel("Gagné", 9, 1), SurveyedLabel("Nouveau", 8, 1)))
+    crossed = replace(crossed, labels=(*crossed.labels, SurveyedLabel("Perdu", 7, 1)))
+    result, told = type_in(survey=crossed, typed=lines(*wrong, "", *right, "", "maison-x", *END))
+
+    assert {"won": ["Gagné"], "lost": ["Perdu"]} == told["stages"], result.output
+    assert 1 == result.output.count("“Perdu” reads as another stage than “won”")
+    _, kept = type_in("--force", survey=crossed, typed=lines(*wrong, "yes", "maison-x", *END))
+    assert {"won": ["Perdu"], "lost": ["Gagné"]} == kept["stages"]
+
+
 # ── consent and amount ───────────────────────────────────────────────────────────────────────────
 
 MANY = PathWithFewValues(
@@ -132,6 +177,47 @@ def test_no_refused_answer_is_invented(type_in):
 
     assert 0 == result.exit_code, result.output
     assert {"field": "rgpd.pub", "granted": ["1"], "refused": []} == told["consent"]["ad_user_data"]
+
+
+def test_no_question_about_a_field_is_a_dead_end(type_in):
+    """Each lists what may be meant, takes a path as typed, or is left out, which then is said in the file."""
+    seen = (
+        PathWithFewValues("reponses.pub", {"<text, 6 characters>": 250, "<text, 12 characters>": 50}, consent=False),
+        PathWithFewValues("canal", {"Site web": 300}, consent=False),
+    )
+    amount = AmountPath("montant", 38, 2, 260, {"Gagné": 38, "RDV": 2})
+    paths = (*SURVEY.paths, SurveyedPath("reponses.pub", 300, ("text",)))
+    unlike = replace(SURVEY, paths=paths, few_values=seen, amounts=(amount,))
+    before = ("", "", "", "", "", "maison-x")
+    left_out, told = type_in(survey=unlike, typed=lines(*before, "", "-", "-", "-", "-", DATASET, NO_CONTACT, NOTHING))
+
+    assert "a  reponses.pub  (<text, 6 characters> ×250, <text, 12 characters> ×50)" in left_out.output
+    assert 'a  montant  (40 of 300: "Gagné" ×38, "RDV" ×2)' in left_out.output
+    assert "-  not known yet: nothing is sent until the file names one" in left_out.output
+    assert {"field": "replace-me", "granted": ["replace-me"], "refused": []} == told["consent"]["ad_user_data"]
+    assert 2 == left_out.output.count("`init` left this open"), left_out.output
+    assert "check: the file is right as far as it goes; 3 things to fill in" in left_out.output
+
+    after = ("-", "-", "-", DATASET, NO_CONTACT, NOTHING)
+    by_letter = lines(*before, "a", "D'accord", "-", "yes", *after)
+    chosen, told = type_in("--force", survey=unlike, typed=by_letter)
+    expected = {"field": "reponses.pub", "granted": ["D'accord"], "refused": []}
+    assert expected == told["consent"]["ad_user_data"], chosen.output
+
+    by_path = lines(*before, '"Mes champs.Accord pub"', "yes", "oui", "non", *after)
+    typed, told = type_in("--force", survey=unlike, typed=by_path)
+    assert "Mes champs.Accord pub" == told["consent"]["ad_user_data"]["field"], typed.output
+
+
+def test_the_answers_of_a_consent_are_chosen_by_letter_or_left_for_later(type_in):
+    """Nothing is sent until they are named."""
+    before = ("", "", "", "", "", "maison-x")
+    result, told = type_in(survey=SURVEY, typed=lines(*before, "", "b", "a", "yes", *END[4:]))
+    assert {"field": "rgpd.pub", "granted": ["non"], "refused": ["oui"]} == told["consent"]["ad_user_data"]
+
+    later, told = type_in("--force", survey=SURVEY, typed=lines(*before, "", "-", "-", *END[4:]))
+    assert {"field": "rgpd.pub", "granted": ["replace-me"], "refused": []} == told["consent"]["ad_user_data"]
+    assert "`init` left this open" in later.output, result.output
 
 
 def test_an_undetermined_consent_field_must_be_given(type_in):
@@ -198,17 +284,20 @@ def test_a_file_without_a_destination_is_not_written(type_in):
     assert 2 == result.exit_code
 
 
-@pytest.mark.parametrize("said", ["attach", "none"])
-def test_asks_for_contact_data_with_its_benefits_and_requirements(type_in, said):
+@pytest.mark.parametrize(
+    ("said", "meant"),
+    [("attach", "attach"), ("none", "none"), ("yes", "attach"), ("N", "none"), ("oui", "attach"), ("", "none")],
+)
+def test_asks_for_contact_data_with_its_benefits_and_requirements(type_in, said, meant):
     """The answer is written either way."""
     before = ("", "", "", "", "", "maison-x", *CONSENT, NOTHING, NOTHING)
     google = ("1234567890", "-", "11", "12", "77")
-    result, told = type_in(survey=SURVEY, typed=lines(*before, *google, "yes", said, "-"))
+    result, told = type_in(survey=SURVEY, typed=lines(*before, *google, "peut-être", said, "-"))
 
-    assert [said, said] == [told[name]["contact_data"] for name in ("google_ads", "meta")], result.output
+    assert [meant, meant] == [told[name]["contact_data"] for name in ("google_ads", "meta")], result.output
     assert "Google advises sending both" in result.output
     assert "customer data terms" in result.output
-    assert "write one of attach, none" in result.output
+    assert "answer yes or no" in result.output
 
 
 def test_contact_data_can_be_given_by_an_option(type_in):

@@ -183,7 +183,7 @@ def test_the_period(first, last, expected):
     ("arguments", "message"),
     [
         (("--from", "2026-11-05", "--to", "2026-11-04"), "--from is after --to"),
-        (("--from", "05/11/2026"), "write a day as 2026-09-01"),
+        (("--from", "05/11/2026"), "05/11/2026 may be 2026-11-05 or 2026-05-11"),
         (("--to", "9999-12-31"), "the last day is still to come"),
         (("--from", "9999-12-31"), "the first day is still to come"),
         (("--from", "0001-01-01"), "the first day is before 2000-01-01"),

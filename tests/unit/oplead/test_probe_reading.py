@@ -210,6 +210,13 @@ def test_counts_labels_with_their_click_ids():
     assert [("Gagné", 2, 1), ("Perdu", 1, 0)] == [(one.label, one.leads, one.with_click_id) for one in seen]
 
 
+def test_a_mere_code_has_a_lead_as_example():
+    """Nobody knows what 14 is; a lead that has it can be looked up."""
+    seen = labels([read(label="14"), read(label="Gagné")])
+
+    assert [("14", True), ("Gagné", False)] == [(one.label, bool(one.example)) for one in seen]
+
+
 @pytest.mark.parametrize("text", ["Rappeler jeanne@example.org", "Rappeler au 06 39 98 12 34", "x" * 61])
 def test_masks_a_status_that_is_not_a_label(text):
     """A note typed into the status field is never shown."""
@@ -307,6 +314,23 @@ def test_counts_readable_unreadable_and_absent_amounts():
     found = possible_amount_fields(common_lead_field_paths(leads), leads, lambda text: "€" in str(text), frozenset())
 
     assert [("montantDevis", 1, 1, 2)] == [(one.path, one.readable, one.unreadable, one.absent) for one in found]
+
+
+def test_says_in_which_statuses_an_amount_is_filled():
+    """The amount of a sale is filled where leads are won; what may not be shown is left out."""
+    leads = [{"montant": "900"}, {"montant": "800"}, {"montant": "700"}, {"montant": ""}]
+    tree = common_lead_field_paths(leads)
+    (found,) = possible_amount_fields(tree, leads, bool, frozenset(), ["Gagné", "Gagné", "", "Perdu"])
+
+    assert {"Gagné": 2} == found.statuses
+
+
+def test_a_consent_is_known_by_what_is_above_it_too():
+    """`rgpd.pub` is one; a date below it, with as many values as leads, is none."""
+    leads = [{"rgpd": {"pub": "Accord", "le": f"2026-08-{day:02}"}} for day in range(1, 29)]
+    found = fields_with_few_values(common_lead_field_paths(leads), leads, frozenset(), normalise_label)
+
+    assert [("rgpd.pub", True, ("Accord",))] == [(one.path, one.consent, one.granted) for one in found]
 
 
 # ── click ids ────────────────────────────────────────────────────────────────────────────────────

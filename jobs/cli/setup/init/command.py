@@ -22,7 +22,7 @@ from jobs.exit_codes import Exit, UsageError
 from jobs.ledger.storage.state_file import open_privately
 from jobs.reporting.console import say
 from jobs.settings import InvalidSettings, load
-from jobs.settings.document import INDENT, read_file, to_inline_yaml, yaml_section_lines
+from jobs.settings.document import INDENT, TO_BE_FILLED_IN, read_file, to_inline_yaml, yaml_section_lines
 from jobs.settings.load import OpleadSection, likely_slips, partial_settings_without_file
 from jobs.settings.oplead_schema import ExportFileSettings
 from jobs.settings.specified import new_subscription_settings, new_write_settings
@@ -246,8 +246,6 @@ def _next_steps(settings: Path, environment: Path, unset: Sequence[str]) -> Iter
 
 # ── what is written ────────────────────────────────────────────────────────────────────────────────
 
-TO_BE_FILLED_IN = "replace-me"
-"""The start of a placeholder for an unknown id; `check` reports its line."""
 _CONDITION = re.compile(r"\[(no )?(\w+)\]")
 _PLACE = re.compile(r"(?<!\$)\{(\w+)(!s)?\}")
 
@@ -298,12 +296,17 @@ ignored_statuses: {ignored}
 consent:
   ad_user_data:
     field: {consent_field}
+[no consent_field]    field: replace-me   # where a lead says whether its data may be used for advertising
     granted: {granted}
-    refused: {refused}
+[no granted]    granted: [replace-me]   # the answers there that mean yes: nothing is sent until they are named
+[refused]    refused: {refused}
+[no refused]    refused: []
 [personalization_field]  ad_personalization:   # refused alone: Google is told so, Meta gets nothing
     field: {personalization_field}
     granted: {personalization_granted}
-    refused: {personalization_refused}
+[personalization_field][no personalization_granted]    granted: [replace-me]   # the answers that mean yes
+[personalization_refused]    refused: {personalization_refused}
+[personalization_field][no personalization_refused]    refused: []
 [no personalization_field]  # ad_personalization: { field: …, granted: [oui], refused: [non] }   \
 # where it is asked apart
   missing: withhold   # no answer: not sent

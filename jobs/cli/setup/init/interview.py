@@ -1,31 +1,66 @@
 """Collect answers from options, from the survey of Oplead, or from a person, who can go back."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import count, product
-from string import ascii_lowercase
-from typing import Any, TypeVar
+from functools import partial
+from typing import Any, Generic, TypeVar
 
 import typer
 
 from connectors.language import N_, _, _n, format_integer
-from connectors.survey import PathWithFewValues, Survey, SurveyedLabel
-from jobs.cli.setup.init.questions import CONVERSIONS, NONE, QUESTIONS, STAGES, Answers, SetupQuestion
+from connectors.stage_words import stage_in_words, stage_meant
+from connectors.survey import AmountPath, PathWithFewValues, Survey, SurveyedLabel
+from jobs.cli.setup.init.menu import Choice, Menu
+from jobs.cli.setup.init.questions import (
+    CONVERSIONS,
+    NONE,
+    QUESTIONS,
+    STAGES,
+    YES_OR_NO,
+    Answers,
+    SetupQuestion,
+    require_labels,
+)
 from jobs.exit_codes import UsageError
 from jobs.reporting.console import say, value_with_count
 from jobs.rules.labels import normalise_label
 from jobs.settings.document import did_you_mean
+from jobs.settings.lint import lint_warnings
 from jobs.settings.unmatched import loose_field_path
 
 BACK = "<"
 """The input that returns to the previous question."""
 _HOW = N_("Enter takes what stands in brackets, {none} means that there is none, {back} goes back one question.")
-_YES_OR_NO = {**dict.fromkeys(("y", "yes", "o", "oui"), True), **dict.fromkeys(("n", "no", "non"), False)}
+_MOST_FIELDS = 12
+_MOST_VALUES = 4
+_NO_MENU = Menu()
 T = TypeVar("T")
 
 
 class _BackRequested(Exception):
     """Restarts the questions; earlier answers are replayed up to the one that was taken back."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt(Generic[T]):
+    """A question as it is put to a person."""
+
+    text: str
+    option: str
+    """What answers it on the command line."""
+    read: Callable[[str], T]
+    """Reads an answer; raises ValueError with what to write instead."""
+    default: str | None = None
+    """What Enter answers, and what is answered where nobody is asked."""
+    menu: Menu = _NO_MENU
+    """What to choose from."""
+    without: str = ""
+    """What it means to answer none; empty if an answer is needed."""
+
+    def lines(self) -> Iterator[str]:
+        """Yield what may be answered, after an empty line."""
+        if any(lines := [*self.menu.lines(self.without)]):
+            yield from ("", *lines)
 
 
 class Dialogue:
@@ -55,22 +90,24 @@ class Dialogue:
         if self.place >= len(self._typed):
             say(*lines)
 
-    def ask_until_valid(self, question: str, option: str, check: Callable[[str], T], default: str | None = None) -> T:
-        """Ask until `check` accepts the answer, and return its result; `check` raises ValueError to reject.
+    def ask(self, prompt: Prompt[T]) -> T:
+        """Ask until the answer can be read, and return what it was read as.
 
         Raises:
             UsageError: the dialogue asks nothing and the default is missing or invalid; the message names the option.
         """
+        if self.asks:
+            self.say(*prompt.lines())
         while self.asks:
             is_known = self.place < len(self._typed)
-            answer = self._typed[self.place] if is_known else _typed_answer(question, default)
+            answer = self._typed[self.place] if is_known else _typed_answer(prompt.text, prompt.default)
             if answer == BACK:
                 if self._typed:
                     self.go_back_to_question(len(self._typed) - 1)
                 self.say("  " + _("this is the first question"))
                 continue
             try:
-                made = check(answer)
+                made = prompt.read(answer)
             except ValueError as error:
                 self.say(f"  {error}")
                 continue
@@ -80,17 +117,16 @@ class Dialogue:
             return made
         why = ""
         try:
-            if default is not None:
-                return check(default)
+            if prompt.default is not None:
+                return prompt.read(prompt.default)
         except ValueError as error:
             why = f" ({error})"
-        raise UsageError(_("nobody is there to answer: write {option}…", option=option) + why)
+        raise UsageError(_("nobody is there to answer: write {option}…", option=prompt.option) + why)
 
     def ask_yes_no(self, question: str, *, default: bool) -> bool:
         """Whether the person answers yes; always true if the dialogue asks nothing."""
-        return not self.asks or self.ask_until_valid(
-            _("{question} y or n", question=question), "", _yes_or_no, _("y") if default else _("n")
-        )
+        asked = _("{question} yes or no", question=question)
+        return not self.asks or self.ask(Prompt(asked, "", _yes_or_no, _("yes") if default else _("no")))
 
     def go_back_to_question(self, place: int) -> None:
         """Ask the questions from `place` on again."""
@@ -105,68 +141,9 @@ def _typed_answer(question: str, default: str | None) -> str:
 
 
 def _yes_or_no(text: str) -> bool:
-    if text.casefold() not in _YES_OR_NO:
-        raise ValueError(_("write y or n"))
-    return _YES_OR_NO[text.casefold()]
-
-
-class StatusMenu:
-    """Statuses to choose from by letter or by label."""
-
-    def __init__(self, seen: Sequence[SurveyedLabel]) -> None:
-        """Assign a letter to each status, skipping letters that are themselves a status."""
-        self._by_label = {normalise_label(each.label): each for each in seen}
-        letters = ("".join(each) for length in count(1) for each in product(ascii_lowercase, repeat=length))
-        self._by_letter = dict(zip((each for each in letters if each not in self._by_label), seen, strict=False))
-
-    def lines(self) -> Iterator[str]:
-        """Yield a line for each status, with its letter and its number of leads."""
-        for letter, each in self._by_letter.items():
-            having = _n(
-                "{count} lead, {with_click_id} with a click id",
-                "{count} leads, {with_click_id} with a click id",
-                each.leads,
-                with_click_id=format_integer(each.with_click_id),
-            )
-            yield f"  {letter:>3}  {_name_of(each)}  ({having})"
-
-    def proposed_status_letters(self, stage: str, left: Iterable[str]) -> str:
-        """Return the proposal for a stage: the letters of those labels `left` that commonly mean it."""
-        usual = [label for label in left if normalise_label(label) in STAGES[stage].usual_labels]
-        return ", ".join(letter for letter, each in self._by_letter.items() if each.label in usual) or NONE
-
-    def parse_chosen_labels(self, text: str) -> tuple[str, ...]:
-        """Parse comma-separated letters or labels into labels, without duplicates.
-
-        Raises:
-            ValueError: an item is neither a letter nor a label.
-        """
-        if text == NONE:
-            return ()
-        whole = self._by_label.get(normalise_label(text))
-        chosen = [whole] if whole else [self._find_status(part.strip()) for part in text.split(",") if part.strip()]
-        if not chosen:
-            raise ValueError(_("write letters, with commas between; {none} for none", none=NONE))
-        return tuple(dict.fromkeys(each.label for each in chosen))
-
-    def _find_status(self, text: str) -> SurveyedLabel:
-        found = self._by_letter.get(text.casefold()) or self._by_label.get(normalise_label(text))
-        if found is None:
-            raise ValueError(
-                _(
-                    "{text} is neither a letter from the list nor a status; {none} for none, {back} to go back",
-                    text=text,
-                    none=NONE,
-                    back=BACK,
-                )
-            )
-        return found
-
-    def labels_with_lead_counts(self, labels: Iterable[str]) -> str:
-        """Return the labels with their numbers of leads, in one line."""
-        chosen = (self._by_label[normalise_label(label)] for label in labels)
-        counts = [f"{_name_of(each)}, " + _n("{count} lead", "{count} leads", each.leads) for each in chosen]
-        return "; ".join(counts) or _("none")
+    if text.casefold() not in YES_OR_NO:
+        raise ValueError(_("answer yes or no"))
+    return YES_OR_NO[text.casefold()]
 
 
 @dataclass(eq=False, repr=False)
@@ -228,9 +205,16 @@ class Interview:
             self.dialogue.say(*_(question.explanation).splitlines())
         return self._ask(question, question.proposal)
 
-    def _ask(self, question: SetupQuestion, proposal: str | None) -> Any:
-        default = proposal or ("" if question.optional else None)
-        return self.dialogue.ask_until_valid(_(question.text), question.option_flag, question.parse_answer, default)
+    def _ask(self, question: SetupQuestion, proposal: str | None, menu: Menu | None = None) -> Any:
+        choose = (menu or _NO_MENU).choose_one
+        return self._put(question, proposal, lambda text: question.parse_answer(choose(text) if menu else text), menu)
+
+    def _put(
+        self, question: SetupQuestion, proposal: str | None, read: Callable[[str], Any], menu: Menu | None = None
+    ) -> Any:
+        default = _(proposal) if proposal else ("" if question.optional and not question.must_be_said else None)
+        prompt = Prompt(_(question.text), question.option_flag, read, default, menu or _NO_MENU, _(question.without))
+        return self.dialogue.ask(prompt)
 
     def _ask_for_a_platform_again(self) -> None:
         if not self.dialogue.asks or self.dialogue.place == self._platforms_from:
@@ -252,14 +236,12 @@ class Interview:
         seen = self.survey.labels if self.survey else ()
         shown = [each for each in seen if not each.masked and normalise_label(each.label)]
         masked = [each for each in seen if each not in shown]
-        if given is None and shown:
-            stages = self._choose_stages(question, shown, masked)
-        else:
-            stages = self._ask_for_each_stage(question, STAGES) if given is None else given
+        stages = self._choose_stages(question, shown, masked) if given is None else given
         stages = {stage: labels for stage, labels in stages.items() if labels}
         if not stages.keys() & CONVERSIONS:
             lacking = _(
-                "no status means one of {stages}: then there is nothing to send", stages=", ".join(sorted(CONVERSIONS))
+                "no status means one of {stages}: then there is nothing to send",
+                stages=", ".join(map(stage_in_words, sorted(CONVERSIONS))),
             )
             if given is not None or not dialogue.asks:
                 raise UsageError(_("{problem}; write {option} won=LABEL", problem=lacking, option=question.option_flag))
@@ -274,9 +256,13 @@ class Interview:
     def _choose_stages(
         self, question: SetupQuestion, shown: Sequence[SurveyedLabel], masked: Sequence[SurveyedLabel]
     ) -> Answers:
-        menu, dialogue, start = StatusMenu(shown), self.dialogue, self.dialogue.place
-        if dialogue.asks:
-            dialogue.say(_("These are the statuses that leads have:"), *menu.lines())
+        menu, dialogue, start = (
+            Menu(list(map(_status_choice, shown)), takes_others=not shown),
+            self.dialogue,
+            self.dialogue.place,
+        )
+        if dialogue.asks and shown:
+            dialogue.say(_("These are the statuses that leads have:"), *menu.lines(_(question.without)))
             if masked:
                 hidden = _n(
                     "not shown, since it may be personal data: the status of {count} lead",
@@ -285,57 +271,79 @@ class Interview:
                 )
                 dialogue.say(f"       {hidden}")
         chosen: dict[str, tuple[str, ...]] = {}
-        left = [each.label for each in shown]
+        left, doubts = {each.label: each.words or each.label for each in shown}, 0
+        words = dict(left)
         for name, stage in STAGES.items():
-            chosen[name] = dialogue.ask_until_valid(
-                _("Which of them mean that {meaning}? Letters, with commas between", meaning=_(stage.meaning)),
-                f"{question.option_flag} {name}=",
-                question.parser_rejecting_repeated_answers(name, chosen, menu.parse_chosen_labels),
-                menu.proposed_status_letters(name, left),
+            usual = [label for label, said in left.items() if stage_meant(said) == stage_meant(name)]
+            read = question.parser_rejecting_repeated_answers(
+                name,
+                chosen,
+                partial(question.parse_answer, read=lambda text: require_labels(menu.choose_several(text))),
             )
-            left = [label for label in left if label not in chosen[name]]
+            asked = _(question.text, question=_(stage.question))
+            option = f"{question.option_flag} {name}="
+            chosen[name] = dialogue.ask(Prompt(asked, option, read, menu.letters_of(usual))) or ()
+            left = {label: said for label, said in left.items() if label not in chosen[name]}
             if dialogue.asks:
-                dialogue.say(f"  {name} = {menu.labels_with_lead_counts(chosen[name])}")
+                dialogue.say(f"  {stage_in_words(name)} = {_names(menu, chosen[name])}")
+            doubts += self._say_doubts(name, [words.get(label, label) for label in chosen[name]])
         dialogue.say(
             _("So this is what your statuses mean:"),
             *(
-                f"  {name:<12} {menu.labels_with_lead_counts(labels)}"
-                for name, labels in {**chosen, _("ignored"): left}.items()
+                f"  {name:<12} {_names(menu, labels)}"
+                for name, labels in {
+                    **{stage_in_words(stage): labels for stage, labels in chosen.items()},
+                    _("ignored"): tuple(left),
+                }.items()
             ),
         )
-        if not dialogue.ask_yes_no(_("Is that right?"), default=True):
+        if (shown or doubts) and not dialogue.ask_yes_no(_("Is that right?"), default=not doubts):
             dialogue.go_back_to_question(start)
         return chosen
+
+    def _say_doubts(self, stage: str, labels: Sequence[str]) -> int:
+        """Say what `check` would note of a stage's labels, and return how many notes these are."""
+        notes = [each.message for each in lint_warnings({"stages": {stage: [*labels]}})]
+        self.dialogue.say(*(f"  {note}" for note in notes))
+        return len(notes)
 
     def _ask_for_each_stage(self, question: SetupQuestion, stages: Iterable[str]) -> Answers:
         """Return the answers to a question that each stage answers for itself, unless the answer is none."""
         given, answers = self.given.get(question.name, {}), Answers()
         for stage in stages:
-            text = _(question.text, stage=stage, meaning=_(STAGES[stage].meaning))
-            reader, default = (
+            prompt = Prompt(
+                _(question.text, stage=stage_in_words(stage)),
+                f"{question.option_flag} {stage}=",
                 question.parser_rejecting_repeated_answers(stage, answers),
-                "" if question.optional else None,
+                "",
+                without=_(question.without),
             )
-            option = f"{question.option_flag} {stage}="
-            answers[stage] = (
-                given[stage] if stage in given else self.dialogue.ask_until_valid(text, option, reader, default)
-            )
+            answers[stage] = given[stage] if stage in given else self.dialogue.ask(prompt)
         return {stage: answer for stage, answer in answers.items() if answer}
 
     # ── fields and what they hold ────────────────────────────────────────────────────────────────
 
     def _ask_lead_path(self, question: SetupQuestion, answers: Answers) -> str | None:
         """Return a lead path, asking again for one that no lead has a value at unless the person keeps it."""
-        likely = self._likely(question, answers)
+        likely, menu = self._likely(question, answers), Menu(list(self._field_choices(question, answers)))
         is_given = question.name in self.given
-        few = self._few_values_at_path(likely) if likely and question.name == "consent_field" else None
-        if few and self.dialogue.asks and not is_given:
-            counts = _counts(few.values.items())
-            self.dialogue.say(_("{path} looks like a consent: {answers}", path=likely, answers=counts))
-        path: str | None = self.given[question.name] if is_given else self._ask(question, likely)
+        path: str | None = self.given[question.name] if is_given else self._ask(question, likely, menu)
         while path and not self._confirm_path_has_values(question.field_of, path):
-            path = self._ask(question, likely)
+            path = self._ask(question, likely, menu)
         return path
+
+    def _field_choices(self, question: SetupQuestion, answers: Answers) -> Iterator[Choice]:
+        """Yield the fields that may hold what a question is about, likeliest first."""
+        survey = self.survey
+        if survey is None:
+            return
+        if question.name == "amount_field":
+            for amount in survey.amounts[:_MOST_FIELDS]:
+                yield Choice(amount.path, _amounts_seen(amount, survey.leads))
+            return
+        for few in survey.few_values[:_MOST_FIELDS]:
+            if few.path != answers.get("consent_field"):
+                yield Choice(few.path, _counts([*few.values.items()][:_MOST_VALUES]))
 
     def _likely(self, question: SetupQuestion, answers: Answers) -> str | None:
         """Return the likeliest field from the survey, or None; without a survey, the question's proposal."""
@@ -395,12 +403,14 @@ class Interview:
             usual = (few.granted, few.refused)
         elif usual is None:
             usual = ((), ()) if self.survey else (("oui",), ("non",))
-        proposed = (", ".join(usual[0]) or None, ", ".join(usual[1]) or NONE)
+        menu = Menu(list(_answer_choices(few.values if few else {})))
+        read = partial(yes.parse_answer, read=lambda text: require_labels(menu.choose_several(text)))
         while True:
-            granted = given.get(yes.name) or self._ask(yes, proposed[0])
-            read = no.parser_rejecting_repeated_answers("no", {_("yes"): granted})
-            refused = given.get(no.name) or self.dialogue.ask_until_valid(_(no.text), no.option_flag, read, proposed[1])
-            if few is None or self._confirm_consent_answers(few, granted, refused):
+            granted = given[yes.name] if yes.name in given else self._put(yes, ", ".join(usual[0]) or None, read, menu)
+            distinct = no.parser_rejecting_repeated_answers("no", {_("yes"): granted}, read)
+            proposed = ", ".join(usual[1]) or NONE
+            refused = given[no.name] if no.name in given else self._put(no, proposed, distinct, menu)
+            if few is None or not granted or self._confirm_consent_answers(few, granted, refused or ()):
                 return {yes.name: granted, no.name: refused}
             given = {}
 
@@ -417,9 +427,40 @@ class Interview:
         return self.dialogue.ask_yes_no(_("Is that right?"), default=all(leads for _, leads in (*yes, *no)))
 
 
-def _name_of(seen: SurveyedLabel) -> str:
-    """Return a status for display; a number is only Oplead's code for one."""
-    return _("code {label}", label=seen.label) if seen.label.isdecimal() else seen.label
+def _status_choice(seen: SurveyedLabel) -> Choice:
+    """Return a status to choose; of a mere code it says what Oplead calls it, or a lead that has it."""
+    having = _n(
+        "{count} lead, {with_click_id} with a click id",
+        "{count} leads, {with_click_id} with a click id",
+        seen.leads,
+        with_click_id=format_integer(seen.with_click_id),
+    )
+    if not seen.is_code:
+        return Choice(seen.label, having)
+    if seen.words:
+        return Choice(seen.label, having, _("code {label}: {words}", label=seen.label, words=seen.words))
+    if seen.example:
+        having = _("{seen}; for example lead {lead}", seen=having, lead=seen.example)
+    return Choice(seen.label, having, _("code {label}", label=seen.label))
+
+
+def _names(menu: Menu, labels: Iterable[str]) -> str:
+    """Return statuses and on which leads they were seen, in one line."""
+    return "; ".join(f"{each}" for each in menu.find_all(labels)) or _("none")
+
+
+def _amounts_seen(amount: AmountPath, leads: int) -> str:
+    """Return on how many leads, and in which statuses, there is an amount."""
+    seen = _("{filled} of {leads}", filled=amount.readable + amount.unreadable, leads=format_integer(leads))
+    statuses = _counts([*amount.statuses.items()][:_MOST_VALUES])
+    return f"{seen}: {statuses}" if amount.statuses else seen
+
+
+def _answer_choices(values: Mapping[str, int]) -> Iterator[Choice]:
+    """Yield the answers that may be shown."""
+    for value, leads in values.items():
+        if value and not value.startswith("<"):
+            yield Choice(value, _n("{count} lead", "{count} leads", leads))
 
 
 def _counts(answers: Iterable[tuple[str, int]]) -> str:

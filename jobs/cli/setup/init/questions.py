@@ -6,10 +6,10 @@ Every `--help` loads them, as options are made from them: what reads an answer i
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import date
 from decimal import Decimal
 from typing import Any
 
+from connectors.days import parse_day
 from connectors.language import N_, _
 
 Answers = dict[str, Any]
@@ -19,7 +19,9 @@ NONE = "-"
 """The input for an empty answer, since Enter takes the proposal."""
 PUBLIC_ADDRESS = "https://api.oplead.com"
 PATH_PREFIX = "How Oplead's paths begin, as /v1; a usual one is found by itself"
-_FRENCH_DAY = re.compile(r"([0-9]{1,2})[/.-]([0-9]{1,2})[/.-]([0-9]{4})")
+YES_OR_NO = {**dict.fromkeys(("y", "yes", "o", "oui"), True), **dict.fromkeys(("n", "no", "non"), False)}
+_QUOTED = re.compile(r"\"([^\"]*)\"|'([^']*)'|«([^»]*)»|“([^”]*)”")
+_PART = re.compile(r"\s*(?:\"[^\"]*\"|«[^»]*»|“[^”]*”|[^,])+")
 _MASK = re.compile(r"<.*\d+\s\w+>")
 """The placeholder that `probe` shows for text that may be personal data."""
 
@@ -38,34 +40,29 @@ class StageConversion:
 class StagePreset:
     """A stage that `init` knows."""
 
-    meaning: str
-    usual_labels: frozenset[str]
-    """Labels from Oplead's help pages or common in French sales, normalised; only used as proposals."""
+    question: str
     funnel_event: str | None = None
     conversion: StageConversion | None = None
 
 
 STAGES: Mapping[str, StagePreset] = {
     "appointment": StagePreset(
-        N_("an appointment is made"),
-        frozenset({"rendez vous", "rdv", "rdv pris", "rendez vous pris", "appointment"}),
+        N_("Which statuses mean that an appointment is made?"),
         "appointment_set",
         StageConversion("appointment", "Rendez-vous pris", "Schedule", "Schedule"),
     ),
     "quote_sent": StagePreset(
-        N_("a quote is sent"),
-        frozenset({"devis a relancer", "devis relancer", "devis envoye", "quote sent"}),
+        N_("Which statuses mean that a quote is sent?"),
         "quote_sent",
         StageConversion("quote", "Devis envoyé", "SubmitApplication", "SubmitApplication"),
     ),
     "won": StagePreset(
-        N_("the sale is signed"),
-        frozenset({"gagne", "vendu", "vente", "signe", "won", "sold"}),
+        N_("Which statuses mean that the sale is signed?"),
         "sale",
         # Meta takes a Purchase only with a value.
         StageConversion("sale", "Vente signée", "Sale", "Purchase"),
     ),
-    "lost": StagePreset(N_("the lead is lost"), frozenset({"perdu", "sans suite", "abandonne", "lost"})),
+    "lost": StagePreset(N_("Which statuses mean that the lead is lost?")),
 }
 CONVERSIONS = {name: stage.conversion for name, stage in STAGES.items() if stage.conversion}
 """Conversions by stage; without one of these stages there is nothing to send."""
@@ -80,44 +77,58 @@ def _parser_for_type(kind: str, *, without: str = "") -> Callable[[str], Any]:
     def read(text: str) -> Any:
         from jobs.settings import types  # noqa: PLC0415
 
-        return types.parse_as_type(getattr(types, kind), text.replace(without, ""))
+        return types.parse_as_type(getattr(types, kind), text.replace(without, "") if without else unquoted(text))
 
     return read
 
 
+def unquoted(text: str) -> str:
+    """Return a text without the quotes around it, which say that it is meant as it stands."""
+    quoted = _QUOTED.fullmatch(text.strip())
+    return next(filter(None, quoted.groups()), "").strip() if quoted else text.strip()
+
+
+def split_at_commas(text: str) -> Iterator[str]:
+    """Yield what stands between commas; one between quotes parts nothing."""
+    yield from filter(None, map(str.strip, _PART.findall(text)))
+
+
 def parse_comma_separated_labels(text: str) -> tuple[str, ...]:
     """Parse at least one label, as in `Gagné, Vendu`."""
-    if _MASK.search(text):
+    return require_labels(tuple(map(unquoted, split_at_commas(text))))
+
+
+def require_labels(labels: tuple[str, ...]) -> tuple[str, ...]:
+    """Return labels; refuse none, and one that is the shape of a hidden text."""
+    if not labels:
+        raise ValueError(_("write at least one, with commas between"))
+    if _MASK.search(text := ", ".join(labels)):
         raise ValueError(
             _("{text} only shows how long a text is: write the text itself, as Oplead shows it", text=text)
         )
-    labels = tuple(label.strip() for label in text.split(",") if label.strip())
-    if not labels:
-        raise ValueError(_("write at least one, with commas between"))
     return labels
 
 
-def parse_labels_or_none(text: str) -> tuple[str, ...]:
-    """Parse labels as `parse_comma_separated_labels` does, or none."""
-    return () if text in ("", NONE) else parse_comma_separated_labels(text)
-
-
 def parse_distinct_labels(text: str) -> tuple[str, ...]:
-    """Parse labels, possibly none, keeping the first spelling of each and dropping those without letters or digits."""
+    """Parse labels, keeping the first spelling of each and dropping those without letters or digits."""
     from jobs.rules.labels import normalise_label  # noqa: PLC0415
 
     first: dict[str, str] = {}
-    for label in parse_labels_or_none(text):
+    for label in parse_comma_separated_labels(text):
         first.setdefault(normalise_label(label), label)
     return tuple(label for normal, label in first.items() if normal)
 
 
-def parse_tax_inclusion(text: str) -> str:
-    """Parse whether an amount includes tax."""
-    known = {"included": "included", "ttc": "included", "excluded": "excluded", "ht": "excluded"}
-    if text.casefold() not in known:
-        raise ValueError(_("write included (TTC) or excluded (HT)"))
-    return known[text.casefold()]
+def parse_side(yes: str, no: str, **also: str) -> Callable[[str], str]:
+    """Return a parser for a choice with two sides, answered by yes or no; `also` are other words for a side."""
+    words = {**{word: yes if meant else no for word, meant in YES_OR_NO.items()}, yes: yes, no: no, **also}
+
+    def read(text: str) -> str:
+        if text.casefold() not in words:
+            raise ValueError(_("answer yes or no"))
+        return words[text.casefold()]
+
+    return read
 
 
 def parse_amount(text: str) -> Decimal:
@@ -127,16 +138,7 @@ def parse_amount(text: str) -> Decimal:
     match read_amount(text):
         case Decimal() as amount:
             return amount if amount % 1 else amount.to_integral_value()
-    raise ValueError(_("write an amount above 0, as 900 or 3 780,00"))
-
-
-def parse_day(text: str) -> date:
-    """Parse a day as 2026-11-30, or in French notation as 30/11/2026."""
-    french = _FRENCH_DAY.fullmatch(text)
-    try:
-        return date(int(french[3]), int(french[2]), int(french[1])) if french else date.fromisoformat(text)
-    except ValueError:
-        raise ValueError(_("write a day as 2026-11-30 or 30/11/2026")) from None
+    raise ValueError(_("write an amount above 0 without words, as 900 or 3 780,00"))
 
 
 # ── the questions ────────────────────────────────────────────────────────────────────────────────
@@ -155,8 +157,10 @@ class SetupQuestion:
     """The option's help, if it differs from `text`."""
     is_asked: bool = True
     """Whether the interview asks it; if not, only the option answers it."""
-    optional: bool = False
-    """Whether the answer may be none."""
+    without: str = ""
+    """What it means to answer none; empty if an answer is needed."""
+    must_be_said: bool = False
+    """Whether none has to be answered as such: neither Enter nor a missing option means it."""
     needs: str = ""
     """Name of another question; this one is skipped if that has no answer."""
     proposal: str | None = None
@@ -173,19 +177,24 @@ class SetupQuestion:
     """The error for an answer given to two stages, or to both yes and no."""
 
     @property
+    def optional(self) -> bool:
+        """Whether the answer may be none."""
+        return bool(self.without)
+
+    @property
     def option_flag(self) -> str:
         """The command-line option."""
         return f"--{self.name.replace('_', '-')}"
 
-    def parse_answer(self, text: str) -> Any:
-        """Parse an answer.
+    def parse_answer(self, text: str, read: Callable[[str], object] | None = None) -> Any:
+        """Parse an answer, with `read` in place of the question's own parser.
 
         Raises:
             ValueError: the answer is invalid; the message says what to write.
         """
         if self.choices and text not in self.choices:
             raise ValueError(_("write one of {allowed}", allowed=", ".join(self.choices)))
-        return None if self.optional and text in ("", NONE) else self.read(text)
+        return None if self.optional and text in ("", NONE) else (read or self.read)(text)
 
     def parser_rejecting_repeated_answers(
         self, stage: str, others: Mapping[str, Any], parse: Callable[[str], Any] | None = None
@@ -237,17 +246,27 @@ def _answer_as_tuple(answer: str | tuple[str, ...] | None) -> tuple[str, ...]:
     return answer if isinstance(answer, tuple) else (answer,) if answer else ()
 
 
-def _answers_of_consent(prefix: str = "", needs: str = "") -> Iterator[SetupQuestion]:
-    no = N_("Its answers that mean no (- if there are none)")
+def _answers_of_consent(prefix: str = "", needs: str = "consent_field") -> Iterator[SetupQuestion]:
+    no = N_("Its answers that mean no")
     yield SetupQuestion(
         f"{prefix}granted",
         N_("Its answers that mean yes"),
         parse_comma_separated_labels,
         needs=needs,
+        without=N_("not known yet: nothing is sent until the file names one"),
+        must_be_said=True,
         metavar="ANSWER,…",
     )
     both = N_("{answer} means {place} already")
-    yield SetupQuestion(f"{prefix}refused", no, parse_labels_or_none, needs=needs, metavar="ANSWER,…", complaint=both)
+    yield SetupQuestion(
+        f"{prefix}refused",
+        no,
+        parse_comma_separated_labels,
+        needs=needs,
+        without=N_("none: whoever refuses leaves the field empty"),
+        metavar="ANSWER,…",
+        complaint=both,
+    )
 
 
 QUESTIONS = (
@@ -259,7 +278,7 @@ QUESTIONS = (
         is_asked=False,
         proposal=PUBLIC_ADDRESS,
     ),
-    SetupQuestion("path_prefix", PATH_PREFIX, is_asked=False, optional=True, metavar="PATH"),
+    SetupQuestion("path_prefix", PATH_PREFIX, is_asked=False, without="no prefix", metavar="PATH"),
     SetupQuestion("clock", "A sandbox's clock, on this machine", is_asked=False, metavar="URL"),
     SetupQuestion(
         "auth",
@@ -271,9 +290,10 @@ QUESTIONS = (
     SetupQuestion("auth_prefix", "What comes before the key in a header, as 'Token '", is_asked=False, metavar="TEXT"),
     SetupQuestion(
         "stage",
-        N_("Oplead's labels for: {meaning} (with commas between; - for none)"),
+        N_("{question} Letters or statuses, with commas between"),
         parse_distinct_labels,
         help="A stage's labels, as won=Gagné,Vendu; repeat it",
+        without=N_("none of them"),
         by_stage=True,
         metavar="STAGE=LABEL,LABEL",
         complaint=N_("{answer} is under {place} already: a lead has one stage"),
@@ -284,62 +304,65 @@ QUESTIONS = (
         N_("The field that says whether a lead's data may be used for advertising"),
         _parser_for_type("Path_"),
         proposal="leadData.consent",
+        without=N_("not known yet: nothing is sent until the file names one"),
+        must_be_said=True,
         field_of=N_("consent"),
         metavar="PATH",
     ),
     *_answers_of_consent(),
     SetupQuestion(
         "personalization_field",
-        N_("The field that says whether ads may be personalized, where the form asks that separately (- for none)"),
+        N_("The field that says whether ads may be personalized, where the form asks that separately"),
         _parser_for_type("Path_"),
-        optional=True,
+        without=N_("not asked separately: the first consent is for both"),
         field_of=N_("consent to personalized ads"),
         metavar="PATH",
     ),
-    *_answers_of_consent("personalization_", needs="personalization_field"),
+    *_answers_of_consent("personalization_", "personalization_field"),
     SetupQuestion(
         "amount_field",
-        N_("The field with the amount of a sale (- for none)"),
+        N_("The field with the amount of a sale"),
         _parser_for_type("Path_"),
-        optional=True,
+        without=N_("none: sales are sent without a value"),
         field_of=N_("amount"),
         metavar="PATH",
     ),
     SetupQuestion(
         "tax",
-        N_("Is tax included in it? included (TTC) or excluded (HT)"),
-        parse_tax_inclusion,
+        N_("Is tax included in it (TTC)? yes or no"),
+        parse_side("included", "excluded", ttc="included", ht="excluded"),
+        help="Whether tax is included in it (TTC) or excluded (HT)",
         needs="amount_field",
-        proposal="included",
+        proposal=N_("yes"),
         metavar="included|excluded",
     ),
     SetupQuestion(
         "otherwise",
-        N_("What to send where no amount is entered within three days, as 900 (- to send nothing)"),
+        N_("What to send where no amount is entered within three days, as 900"),
         parse_amount,
-        optional=True,
+        without=N_("nothing: such sales wait for their amount"),
         needs="amount_field",
         metavar="AMOUNT",
     ),
     SetupQuestion(
         "google_customer_id",
-        N_("The Google Ads customer id, as 123-456-7890 (- for none)"),
+        N_("The Google Ads customer id, as 123-456-7890"),
         _parser_for_type("CustomerId", without=" "),
-        optional=True,
+        without=N_("none: nothing is sent to Google Ads"),
     ),
     SetupQuestion(
         "google_login_customer_id",
-        N_("The manager account that gives access (- for none)"),
+        N_("The manager account that gives access"),
         _parser_for_type("CustomerId", without=" "),
-        optional=True,
+        without=N_("none: the key gives access by itself"),
         needs="google_customer_id",
     ),
     SetupQuestion(
         "action",
-        N_("The id of the conversion action for {stage} (ctId= in its address; - for later)"),
+        N_("The id of the conversion action for {stage} (ctId= in its address)"),
         _parser_for_type("ActionId", without=" "),
         help="A stage's Google conversion action, as won=987654322; repeat it",
-        optional=True,
+        without=N_("later: `check` names the line in which it is missing"),
         needs="google_customer_id",
         by_stage=True,
         metavar="STAGE=ID",
@@ -349,17 +372,18 @@ QUESTIONS = (
     SetupQuestion("ads_api_endpoint", "A stand-in for the Google Ads API", is_asked=False, metavar="URL"),
     SetupQuestion(
         "meta_dataset_id",
-        N_("Meta's dataset id (Events Manager; - for none)"),
+        N_("Meta's dataset id (Events Manager)"),
         _parser_for_type("Digits"),
-        optional=True,
+        without=N_("none: nothing is sent to Meta"),
     ),
     SetupQuestion("graph_url", "A stand-in for Meta's Graph API", is_asked=False, metavar="URL"),
     SetupQuestion(
         "contact_data",
-        N_("Contact data with the click id? attach or none"),
+        N_("Send hashed contact data with the click id? yes or no"),
+        parse_side("attach", "none"),
         help="Whether to send hashed e-mail and phone with the click id",
-        proposal="none",
-        choices=("attach", "none"),
+        proposal=N_("no"),
+        metavar="attach|none",
         # Google recommends click ids with contact data:
         # https://developers.google.com/google-ads/api/docs/conversions/upload-clicks
         # Meta requires a lawful basis: https://www.facebook.com/legal/terms/businesstools
@@ -373,9 +397,9 @@ QUESTIONS = (
     ),
     SetupQuestion(
         "imported_until",
-        N_("The last day whose conversions were imported by other means, as 2026-11-30 (- for none)"),
+        N_("The last day whose conversions were imported by other means, as 2026-11-30 or 30/11/2026"),
         parse_day,
-        optional=True,
+        without=N_("none: what happens from the first night on is sent"),
         metavar="DAY",
     ),
 )

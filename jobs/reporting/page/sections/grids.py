@@ -10,11 +10,11 @@ from connectors.language import (
     _,
     format_round_money,
 )
+from connectors.stage_words import stage_in_words
 from jobs.reporting.page.facts import (
     ReportFacts,
 )
 from jobs.reporting.page.words import DESTINATIONS
-from jobs.reporting.sentences import stage_in_words
 
 MOST_ROWS = 25
 """Of a table on the page; the CSV files have them all."""

@@ -1,0 +1,34 @@
+"""Days are read as people write them, and never guessed."""
+
+from datetime import date
+
+import pytest
+
+from connectors.days import parse_day
+from connectors.language import Language, using_language
+from jobs.cli.options import parse_day_option
+
+
+@pytest.mark.parametrize("language", Language)
+@pytest.mark.parametrize("text", ["2026-11-30", "30/11/2026", "30.11.2026", "30-11-2026", " 30/11/2026 "])
+def test_a_day_is_read_year_first_or_day_first(language, text):
+    """Wherever it is typed."""
+    with using_language(language):
+        assert parse_day(text) == parse_day_option(text) == date(2026, 11, 30)
+
+
+def test_a_day_that_may_be_read_two_ways_is_refused_unless_french_is_spoken():
+    """The French write the day first, all of them; a wrong month would miss, or send, a month of conversions."""
+    with using_language(Language.FRENCH):
+        assert date(2026, 6, 5) == parse_day("05/06/2026")
+    with using_language(Language.ENGLISH):
+        assert date(2026, 6, 6) == parse_day("06/06/2026")
+        with pytest.raises(ValueError, match="may be 2026-06-05 or 2026-05-06"):
+            parse_day("05/06/2026")
+
+
+@pytest.mark.parametrize("text", ["11/30/2026", "05/06/26", "31/02/2026", "hier", "", "2026-13-01"])
+def test_what_is_no_day_is_refused(text):
+    """Two digits of a year may be anything."""
+    with using_language(Language.FRENCH), pytest.raises(ValueError, match="30/11/2026"):
+        parse_day(text)
