@@ -25,6 +25,8 @@ def _named(three):
 class Alpha(Oplead):
     """`GET /v1/leads?page=1&pageSize=20`, header `apiKey`, `{"leads": […], "pagination": {…}}`."""
 
+    CONSENT, YES, NO, AMOUNT = "contact.optin", "true", "false", "amount"
+
     def lead_id(self, life):
         """LEA_ and a number."""
         return f"LEA_{life.number:08d}"

@@ -51,7 +51,8 @@ class Oplead:
 
     KEY = "cle-admin-7d1f0c"
     LABELS = LABELS
-    HEADERS: dict = {}
+    CONSENT = YES = NO = AMOUNT = ""
+    """What the company's marketer knows of its leads: the field of the consent, its answers, and the amount signed."""
 
     def __init__(self, lives, now):
         """Serve these leads; `now` tells the time."""

@@ -6,6 +6,8 @@ from tests.e2e.strangers.base import SWAGGER_PAGE, Oplead, number, schema_of, zu
 class Bravo(Oplead):
     """`GET /v1/leads?page=0&size=25`, `Authorization: Bearer`, `{"content": […], "totalElements": …, "last": …}`."""
 
+    CONSENT, YES, NO, AMOUNT = "advertisingConsent", "Oui", "Non", "orderAmount"
+
     def lead_id(self, life):
         """A number."""
         return 480_000 + life.number

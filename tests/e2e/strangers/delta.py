@@ -20,6 +20,9 @@ def _named(state):
 class Delta(Oplead):
     """`GET /v1/leads?limit=30&cursor=…`, `Authorization: KEY`, `{"success": true, "data": {"items": […], "nextCursor": …}}`."""
 
+    CONSENT, YES, NO, AMOUNT = "leadData.optin_pub", "1", "0", "sale.amountTTC"
+    LABELS = {state: name for state, (_, name, _) in _STATUS.items()}  # noqa: RUF012 - never changed
+
     def lead_id(self, life):
         """A long name."""
         return f"6f1c{life.number:04d}-2b7e-4a91-9d30-0000{life.number:08d}"

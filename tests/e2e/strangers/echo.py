@@ -20,6 +20,9 @@ def _statut(state):
 class Echo(Oplead):
     """`GET /v1/leads?page=1`, `Authorization: Bearer`, `{"resultats": […], "total": …, "suivant": URL}`."""
 
+    CONSENT, YES, NO, AMOUNT = "leadData.Consentement publicité", "Oui", "Non", "montant_ttc"
+    LABELS = {state: name for state, (_, name) in _STATUS.items()}  # noqa: RUF012 - never changed
+
     def lead_id(self, life):
         """A number."""
         return 52_000 + life.number

@@ -18,6 +18,8 @@ class Foxtrot(Oplead):
 
     LABELS = _LABELS
 
+    CONSENT, YES, NO, AMOUNT = "champs.Accord publicité", "accepté", "refusé", "vente.montant_ttc"
+
     def lead_id(self, life):
         """A number with a letter."""
         return f"L{life.number}"

@@ -101,7 +101,8 @@ class Life:
 
 
 def _lengthened(start, name):
-    return start + sha256(name.encode()).hexdigest()
+    digest = sha256(name.encode()).hexdigest()
+    return start + digest[int(digest[:1], 16) :]
 
 
 def _life(random, number, path, *, both):

@@ -1,0 +1,105 @@
+"""What a first night made of an Oplead, beside what it should have: right and wrong, kind by kind."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+
+from tests.e2e.strangers.people import STAGES
+
+KINDS = ("created", "status", "stages", "click ids", "consent", "sent")
+_CONSENT = {True: "granted", False: "refused", None: "missing"}
+_OUT = ("submitted", "accepted")
+_EXAMPLES = 3
+
+
+@dataclass
+class Sheet:
+    """The score of one dialect.
+
+    Attributes:
+        typed: the paths that were written by hand.
+        stuck: why the first night never came, if it did not.
+    """
+
+    dialect: str
+    typed: list = field(default_factory=list)
+    stuck: str = ""
+    right: Counter = field(default_factory=Counter)
+    wrong: Counter = field(default_factory=Counter)
+    examples: dict = field(default_factory=dict)
+
+    def compare(self, oplead, explained):
+        """Compare what `explain --json` says of each lead with the oracle."""
+        for life in oplead.lives:
+            told = explained.get(str(oplead.lead_id(life)))
+            for kind, (wanted, found) in _pairs(life, told, oplead.LABELS).items():
+                # Each entry counts: a time that is right counts even where the next is wrong.
+                for name in wanted.keys() | found.keys():
+                    if name in wanted and wanted[name] == found.get(name):
+                        self.right[kind] += 1
+                    else:
+                        self._note(kind, f"{life.number} {name}: {_short(found.get(name))} for {_short(wanted.get(name))}")
+
+    def _note(self, kind, example):
+        self.wrong[kind] += 1
+        self.examples.setdefault(kind, []).append(example)
+
+    @property
+    def is_right(self):
+        """Whether the first night came and nothing is wrong."""
+        return not self.stuck and not self.wrong.total() and self.right.total() > 0
+
+    def __str__(self):
+        """One line, and some of what is wrong."""
+        cells = [f"{kind} {self.right[kind]}/{self.right[kind] + self.wrong[kind]}" for kind in KINDS]
+        lines = [f"{self.dialect:<8} typed {len(self.typed)}  " + (f"STUCK: {self.stuck}" if self.stuck else "  ".join(cells))]
+        lines += [f"         {kind}: {'; '.join(each[:_EXAMPLES])}" for kind, each in self.examples.items()]
+        return "\n".join(lines)
+
+
+def _pairs(life, told, labels):
+    """By kind: what is wanted, and what was found."""
+    told = told or {"click_ids": [], "changes": [], "verdicts": []}
+    since: dict = {}
+    by_label = {label: STAGES[state] for state, label in labels.items() if state in STAGES}
+    for each in sorted(told["changes"], key=lambda change: change["at"]):
+        if each["label"] in by_label:
+            since.setdefault(by_label[each["label"]], _time(each["at"]))
+    clicks = {kind: _shown(value) for kind, value in (("gclid", life.gclid), ("fbclid", life.fbclid)) if value}
+    sent = {
+        (each["destination"], each["conversion"]): (_time(each["happened_at"]), each["value"] and Decimal(each["value"]))
+        for each in told["verdicts"]
+        if each["state"] in _OUT and not str(each["conversion"]).startswith("funnel")
+    }
+    return {
+        "created": ({"": life.created}, {"": _time(told.get("created_at"))}),
+        "status": ({"": labels[life.state]}, {"": told.get("label")}),
+        "stages": (life.first_reached(), since),
+        "click ids": (clicks, dict(map(_click, told["click_ids"]))),
+        "consent": ({"": _CONSENT[life.consent]}, {"": told.get("ad_user_data")}),
+        "sent": (life.sent(), sent),
+    }
+
+
+def _click(each):
+    # Meta's cookie holds its click id: fb.1.<milliseconds>.<fbclid>
+    shown = each["shown"].partition(" (")[0]
+    return ("fbclid" if each["kind"] == "fbc" else each["kind"]), shown[-3:]
+
+
+def _shown(value):
+    return value[-3:]
+
+
+def _time(text):
+    return None if text is None else datetime.fromisoformat(text)
+
+
+def _short(value):
+    match value:
+        case datetime():
+            return f"{value:%d %b %H:%M:%S}"
+        case tuple():
+            return " ".join(map(_short, value))
+    return str(value)
