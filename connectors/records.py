@@ -71,6 +71,8 @@ class StatusEntry:
 
     label: str
     at: Moment
+    also_called: tuple[str, ...] = ()
+    """The status's other names, such as its code."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +120,8 @@ class Lead:
     """Changes whenever the lead does, so the detail fetch of an unchanged lead can be skipped."""
     has_appointment: bool = False
     """Whether an appointment is on record, past or future."""
+    also_called: tuple[str, ...] = ()
+    """The current status's other names, such as its code."""
 
 
 @dataclass(frozen=True, slots=True)

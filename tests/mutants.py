@@ -36,6 +36,27 @@ class Fault:
 
 FAULTS = (
     Fault(
+        "a status that is read by its text instead of its code moves no lead",
+        "jobs/rules/status_changes.py",
+        "return (change._replace(label=labels.get(change.label, change.label)) for change in known)",
+        "return iter(known)",
+        "tests/unit/rules/test_timing.py",
+    ),
+    Fault(
+        "what was recorded under a status's code counts under its text",
+        "jobs/ledger/leads/status_labels.py",
+        "            _note_rename(session, ledger, move, count)",
+        "            pass",
+        "tests/unit/plan/test_status_rename.py",
+    ),
+    Fault(
+        "a status is called as the settings call it, by its code or its text",
+        "connectors/oplead/parsing/lead_parser.py",
+        "label = next((name for name in names if normalise(name) in self._named), names[0])",
+        "label = names[0]",
+        "tests/unit/oplead/test_lead_parser.py",
+    ),
+    Fault(
         "damage that SQLite's driver cannot decode is told as damage",
         "jobs/ledger/storage/state_file.py",
         '_READERS = ("sqlalchemy.", "sqlmodel.", "jobs.ledger.")',

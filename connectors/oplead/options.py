@@ -133,6 +133,8 @@ class OpleadOptions:
     detail: Literal["auto", "always", "never"] = "auto"
     """Whether to fetch a lead's detail page; `auto` does if the list omits the object that holds the click ids."""
     fields: FieldPaths = FieldPaths()
+    labels: frozenset[str] = frozenset()
+    """The labels that the settings name: a status with a code and a text is called as they call it."""
     click_ids: UnlabelledClickIdRules = UnlabelledClickIdRules()
 
 

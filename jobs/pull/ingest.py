@@ -24,7 +24,7 @@ from connectors.records import (
 )
 from jobs.faults import ContainedFault
 from jobs.ledger import reading_progress
-from jobs.ledger.leads import excluded_leads, lead_writes, leads
+from jobs.ledger.leads import excluded_leads, lead_writes, leads, status_labels
 from jobs.ledger.outbox import consents
 from jobs.ledger.retention import retention
 from jobs.ledger.retention.erasure import forgotten_by_either
@@ -276,6 +276,7 @@ def store_lead_page(session: Session, run: RunContext, page: LeadPage, when: Rea
     ]
     lead_writes.forget_unreadable(session, account, ids)
     lead_writes.store_lead_readings(session, account, readings, on_record=known.keys(), seen_at=when.served)
+    status_labels.record_other_names(session, run.ledger, readings)
     consents.record_consent_answers(session, account, readings, known, read_at=when.served)
     left_out = {lead.id: lead.digest for lead in latest.values() if lead.id in tests and lead.id not in known}
     excluded_leads.record_excluded_leads(session, account, left_out, read_at=when.served)

@@ -58,7 +58,8 @@ def new_status_changes(
     `zone` is the account's; `webhooks` is what had arrived about the lead before it was read. Of that, only what this
     reading or an earlier one confirms is a change.
     """
-    before = [change for change in known if change.label != APPOINTMENT_SET]
+    relabelled = list(_under_better_names(known, lead))
+    before = [change for change in _as_now_called(known, lead) if change.label != APPOINTMENT_SET]
     changes = [*before]
     history = [
         StatusEntered(
@@ -86,7 +87,30 @@ def new_status_changes(
         changes.append(_undated_status_change(label, changes, lead, when, zone=zone, webhooks=webhooks))
     added = changes[len(before) :]
     late = _passed_while_held(label, before, added, webhooks=webhooks, when=when, rules=rules)
-    return [*late, *added, *_appointment(known, lead, when, webhooks, rules)]
+    return [*relabelled, *late, *added, *_appointment(known, lead, when, webhooks, rules)]
+
+
+def current_labels_by_other_name(lead: Lead) -> dict[str, str]:
+    """Return, normalised, what a reading calls each status it shows, by that status's other names, such as its code."""
+    shown = [(lead.label or "", lead.also_called), *((one.label, one.also_called) for one in lead.history)]
+    labels = {normalise_label(label) for label, _ in shown}
+    named = ((normalise_label(name), normalise_label(label)) for label, names in shown for name in names)
+    return {name: label for name, label in named if label and name not in labels}
+
+
+def _as_now_called(known: Sequence[StatusEntered], lead: Lead) -> Iterator[StatusEntered]:
+    """Yield what is on record with each status called as this reading calls it."""
+    labels = current_labels_by_other_name(lead)
+    return (change._replace(label=labels.get(change.label, change.label)) for change in known)
+
+
+def _under_better_names(known: Sequence[StatusEntered], lead: Lead) -> Iterator[StatusEntered]:
+    """Yield the entries on record under another name of a status that this reading shows: the lead has not moved."""
+    labels, on_record = current_labels_by_other_name(lead), {change.label for change in known}
+    latest = {change.label: change for change in sorted(known, key=lambda change: change.at) if change.label in labels}
+    for name, change in latest.items():
+        if labels[name] not in on_record:
+            yield change._replace(label=labels[name], origin=StatusTimeOrigin.RELABEL)
 
 
 def _not_refuted(

@@ -105,7 +105,11 @@ def extraction_digest(settings: Settings) -> str:
     # Once a key lies at `forgotten`, leads are known again by it only if they were read since.
     is_marked = settings.forgotten and any(one.audience == "all" for one in (*settings.google_ads, *settings.meta))
     marked = {"marked": True} if is_marked else {}
-    return _sha256(read | {"named": _named_fields(settings), "utm": utm, "report_by": settings.report.by} | marked)
+    # A status is called as it is listed; one listed by its code or by its text instead must be read again.
+    codes = sorted(label for listed in settings.stages.values() for label in listed if label.isdecimal())
+    coded = {"codes": codes} if codes else {}
+    named = {"named": _named_fields(settings), "utm": utm, "report_by": settings.report.by}
+    return _sha256(read | named | marked | coded)
 
 
 def rules_digest(settings: Settings) -> str:

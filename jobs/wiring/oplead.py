@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from datetime import timedelta
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, assert_never
 from urllib.parse import urlsplit
@@ -207,6 +208,7 @@ def build_oplead_options(look: Look) -> "OpleadOptions":
         # In this mode only a lead's own page shows what changed.
         detail="always" if oplead.pull_style == "details" else oplead.detail,
         fields=options.FieldPaths(**oplead.fields.model_dump(exclude_none=True)),
+        labels=frozenset(chain(look.ignored_statuses, *look.stages.values())),
         click_ids=options.UnlabelledClickIdRules(**look.click_ids.model_dump()),
     )
 

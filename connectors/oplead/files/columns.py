@@ -15,6 +15,7 @@ from connectors.oplead.options import FieldPaths
 from connectors.oplead.parsing.click_ids import is_click_id_label
 from connectors.oplead.parsing.field_tree import NAMES, last_path_part, normalise
 from connectors.oplead.parsing.fields import loosely_normalised_name
+from connectors.oplead.parsing.synonyms import with_french
 
 ALSO_CALLED: Mapping[str, tuple[str, ...]] = {
     "amount": ("montant", "montantdevente", "montantvente"),
@@ -32,7 +33,7 @@ MEANINGS: Mapping[str, str] = {
 """What the fields are, without which nothing can be sent."""
 _SEVERAL = frozenset({"phone", "email"})
 """Fields of which a lead may have several, each in a column of its own."""
-_VAGUE = frozenset({"id", "name", "label", "value", "date", "type", "code", "title", "nom", "libelle"})
+_VAGUE = frozenset({"id", "date", "type", "code", *with_french("name", "label", "value", "title")})
 """Last names of paths that, as titles, may mean anything."""
 _DAMAGED_ID = re.compile(r"\d+[.,]\d+[eE]\+?\d+|\d+[eE]\+\d+|\d{1,3}(?:[ \u00a0\u2009\u202f]\d{3})+", re.ASCII)
 """A number that a spreadsheet has rounded or grouped; `12e5` may well be an id."""

@@ -2,12 +2,14 @@
 
 import json
 import re
+import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal, DecimalException
 from functools import lru_cache
 
 from connectors.language import _, _n
+from connectors.oplead.parsing.synonyms import with_french
 
 _LONGEST_NUMBER = 100  # characters; no amount or id is longer
 _MOST_VALUES = 2_000_000  # a page of 1,000 leads with 500 fields each has a quarter of that
@@ -55,17 +57,21 @@ def _number(literal: str) -> Decimal | str:
     return literal if "e" in literal.casefold() and number.adjusted() >= _FLOAT_DIGITS else number
 
 
-_NAME_KEYS = ("name", "key", "code", "label")
-_PAIR = (*_NAME_KEYS, "value")
-_TEXT_KEYS = ("label", "name", "value", "title", "code", "id")
+NAME_KEYS = with_french("name", "key", "code", "label")
+VALUE_KEYS = with_french("value")
+_PAIR = (*NAME_KEYS, *VALUE_KEYS)
+_TEXT_KEYS = with_french("label", "name", "value", "title", "code", "id")
+STATUS_KEYS = (*_TEXT_KEYS, "identifier", "identifiant")
 _LONG_NUMBER = 40
+_NONE = object()
 
 
 class PathReader:
     """Paths compiled into a tree of names: one walk of an object finds what is at all of them.
 
-    A name matches exactly, or else ignoring case, `_` and `-` (`externalID` = `external_id`). A list along the path is
-    read as name/value pairs if it holds any (`[{"name": "externalID", "value": …}]`), otherwise element by element.
+    A name matches exactly, or else ignoring case, accents, `_` and `-` (`externalID` = `external_id`). A list along
+    the path is read as name/value pairs if it holds any (`[{"name": "externalID", "value": …}]`), otherwise element by
+    element.
     """
 
     def __init__(self, paths: Iterable[str]) -> None:
@@ -216,6 +222,14 @@ def text_of(value: object, keys: Sequence[str] = _TEXT_KEYS) -> str | None:
     return None
 
 
+def names_of_status(value: object) -> tuple[str, ...]:
+    """Return what a status may be called, its text before its code: `{"id": 14, "libelle": "Gagné"}` has two names."""
+    if not isinstance(value, Mapping):
+        return () if (text := text_of(value)) is None else (text,)
+    texts = (text for key in STATUS_KEYS if (text := text_of(value, (key,))) is not None)
+    return tuple(sorted(dict.fromkeys(texts), key=str.isdecimal))
+
+
 def is_empty(value: object) -> bool:
     """Whether a value is null, blank text, or an empty list or object; 0 and false are not empty."""
     if isinstance(value, str):
@@ -243,9 +257,9 @@ def name_value_pairs(entries: Sequence[object]) -> list[tuple[str, object]]:
 
 def _pair(entry: Mapping[str, object]) -> tuple[str, object] | None:
     found = _reader(_PAIR).read(entry).found
-    names = (name for key in _NAME_KEYS for name in found.get(key, ()) if isinstance(name, str))
-    name, values = next(names, None), found.get("value")
-    return (name, values[0]) if values and name is not None else None
+    names = (name for key in NAME_KEYS for name in found.get(key, ()) if isinstance(name, str))
+    name, value = next(names, None), next((found[key][0] for key in VALUE_KEYS if key in found), _NONE)
+    return None if name is None or value is _NONE else (name, value)
 
 
 def _flat(values: Iterable[object]) -> Iterator[object]:
@@ -257,5 +271,8 @@ def _flat(values: Iterable[object]) -> Iterator[object]:
 
 
 def loosely_normalised_name(name: str) -> str:
-    """Return a name without case, `_` and `-`, for comparison."""
-    return name.replace("_", "").replace("-", "").casefold()
+    """Return a name without case, accents, `_` and `-`, for comparison."""
+    plain = name.replace("_", "").replace("-", "").casefold()
+    if plain.isascii():
+        return plain
+    return "".join(letter for letter in unicodedata.normalize("NFKD", plain) if not unicodedata.combining(letter))

@@ -16,23 +16,26 @@ from connectors.language import _, _n, format_integer
 from connectors.oplead.options import CANDIDATES, OpleadOptions
 from connectors.oplead.parsing.click_ids import read_click_ids
 from connectors.oplead.parsing.dates import earliest_instant_of, in_meant_pass, read_moment, read_moment_or_none
+from connectors.oplead.parsing.field_tree import normalise
 from connectors.oplead.parsing.fields import (
     PathReader,
     PathValues,
     first_value_at_paths,
     is_empty,
+    names_of_status,
     raw_values_at_path,
     shape,
     text_of,
 )
+from connectors.oplead.parsing.synonyms import with_french
 from connectors.records import ClickId, Contact, Lead, LeadId, Moment, StatusEntry, Utm
 from connectors.text import holds_contact, is_contact, strip_control_characters
 
-_ENTRY_STATUS = ("status", "newStatus", "toStatus", "statusLabel", "statut")
-_ENTRY_LABEL = (*_ENTRY_STATUS, "label", "name", "to", "state")
-ENTRY_TIME = ("date", "at", "createdAt", "changedAt", "updatedAt", "timestamp")
-_CONTACT_TEXT = ("value", "email", "number", "phone", "address", "label")
-_COUNTRY_TEXT = ("code", "iso", "value", "name", "label")
+_ENTRY_STATUS = with_french("status", "newStatus", "toStatus", "statusLabel")
+_ENTRY_LABEL = (*_ENTRY_STATUS, *with_french("label", "name", "to", "state", "new", "stage"))
+ENTRY_TIME = with_french("date", "at", "since", "createdAt", "changedAt", "updatedAt", "timestamp")
+_CONTACT_TEXT = with_french("value", "email", "number", "phone", "address", "label")
+_COUNTRY_TEXT = with_french("code", "iso", "value", "name", "label")
 _LONGEST_ID = 200
 _LONGEST_LABEL = 200
 _LONGEST_UTM = 200  # characters; the three of them are a key, of which PostgreSQL takes 2,700 bytes
@@ -79,6 +82,7 @@ class LeadParser:
     def __init__(self, options: OpleadOptions, wanted: frozenset[str] = frozenset()) -> None:
         """Use the options' paths and rules; `wanted` are the paths copied into `Lead.fields`."""
         self.paths = paths = options.fields
+        self._named = frozenset(map(normalise, options.labels))
         self._rules = options.click_ids
         self._zone = options.zone
         self._wanted = sorted(wanted)
@@ -110,7 +114,7 @@ class LeadParser:
     def current_status(self, item: Mapping[str, object]) -> tuple[str | None, Moment | None]:
         """Return a lead's label, and when it got it if its own dates say so; an unreadable date counts as none."""
         found = self._reader.read(item)
-        label = clean_label(text_of(found.first(self.paths.status)))
+        label, _names = self.read_label(found.first(self.paths.status))
         at = read_moment_or_none(found.first(self.paths.status_at), self._zone)
         try:
             latest = max(self._status_changes(found), key=self._start, default=None)
@@ -119,6 +123,14 @@ class LeadParser:
         if latest is None or (label is not None and label != latest.label):
             return label, at
         return latest.label, at or latest.at
+
+    def read_label(self, status: object) -> tuple[str | None, tuple[str, ...]]:
+        """Return a status's label and its other names; where it has a code and a text, settings may name either."""
+        names = [name for text in names_of_status(status) if (name := clean_label(text)) is not None]
+        if len(names) < 2:  # noqa: PLR2004 - nearly every status
+            return next(iter(names), None), ()
+        label = next((name for name in names if normalise(name) in self._named), names[0])
+        return label, tuple(name for name in names if name != label)
 
     def lacks_click_ids(self, item: Mapping[str, object]) -> bool:
         """Whether the object that holds click ids is absent, so that the detail page must be fetched."""
@@ -136,7 +148,7 @@ class LeadParser:
         if created_at is None:
             raise UnreadableLeadError(_("no creation time: see oplead.fields.created_at"))
         updated_at = self._moment(found, self.paths.updated_at, "updated_at")
-        label = clean_label(text_of(found.first(self.paths.status)))
+        label, also_called = self.read_label(found.first(self.paths.status))
         utm_paths = (self.paths.utm_source, self.paths.utm_medium, self.paths.utm_campaign)
         utm = Utm(*[_shortened(found.first_text(paths), _LONGEST_UTM) for paths in utm_paths])
         ids, problem = self._click_ids(found, utm.source)
@@ -147,6 +159,7 @@ class LeadParser:
             # A bare day is no useful bound: the pull that sees the change gives a tighter one.
             updated_at=updated_at.at if updated_at and isinstance(updated_at.at, datetime) else None,
             label=label,
+            also_called=also_called,
             history=self._history(found, label, created),
             click_ids=ids,
             click_id_problem=problem,
@@ -174,11 +187,11 @@ class LeadParser:
         names = _ENTRY_STATUS if path == "history" and histories == CANDIDATES.history else _ENTRY_LABEL
         changes = (_ENTRY.read(entry) for entry in found.at(path) if isinstance(entry, Mapping))
         read = (
-            (clean_label(text_of(status)), self._moment(entry, ENTRY_TIME, "history"))
+            (*self.read_label(status), self._moment(entry, ENTRY_TIME, "history"))
             for entry in changes
             if (status := entry.first(names)) is not None
         )
-        entries = [StatusEntry(label, at) for label, at in read if label and at]
+        entries = [StatusEntry(label, at, also_called) for label, also_called, at in read if label and at]
         if len(entries) > _LONGEST_HISTORY:
             raise UnreadableLeadError(
                 _n(
@@ -193,7 +206,7 @@ class LeadParser:
 
     def _history(self, found: PathValues, label: str | None, created: datetime) -> tuple[StatusEntry, ...]:
         """Return the dated changes, oldest first, plus the current status at its date if they end on another label."""
-        entries = [StatusEntry(one.label, in_meant_pass(one.at, since=created)) for one in self._status_changes(found)]
+        entries = [replace(one, at=in_meant_pass(one.at, since=created)) for one in self._status_changes(found)]
         if entries and self._start(entries[0]) > self._start(entries[-1]):
             entries.reverse()  # it was newest first; the stable sort below keeps the order within a day
         entries.sort(key=self._start)

@@ -31,7 +31,6 @@ from connectors.oplead.parsing.lead_parser import (
     LeadParser,
     UnreadableLeadError,
     as_lead_id,
-    clean_label,
     digest_of,
 )
 from connectors.records import LeadId, Moment
@@ -237,7 +236,7 @@ class WebhookParser:
         status = event.first(self._paths.status)
         if status is None and own is None and named is CrmEventKind.STATUS_CHANGE:
             status = event.first(self._leads.paths.status)
-        label = clean_label(text_of(status)) or own
+        label = self._leads.read_label(status)[0] or own
         return label, own_at if own in {label, None} else None
 
     def _lead_time(self, event: _Event, kind: CrmEventKind, label_at: Moment | None) -> Moment | None:

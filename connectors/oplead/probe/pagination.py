@@ -11,13 +11,14 @@ from connectors.oplead.answers import OpleadRefused
 from connectors.oplead.options import PaginationOptions
 from connectors.oplead.pagination import ListedPage, PagePosition, lacks_id
 from connectors.oplead.parsing.field_tree import last_path_part
+from connectors.oplead.parsing.synonyms import with_french
 from connectors.oplead.probe.asking import ProbedLeadList, RequestLimitReached
 from connectors.oplead.probe.envelope import MORE_WORDS, envelope_values, is_next_page_path, stated_total
 from connectors.oplead.probe.trials import ParameterEffect, ParameterTester, filter_effect
 
 _NUMBERS = ("page", "p", "pageNumber", "page_number", "pageNo", "pageIndex", "page[number]", "numPage")
-_OFFSETS = ("offset", "skip", "start", "startIndex", "from", "first", "page[offset]")
-_SIZES = ("limit", "size", "per_page", "pageSize", "page_size", "perPage", "count", "take", "page[size]")
+_OFFSETS = (*with_french("offset", "skip", "start"), "startIndex", "from", "first", "page[offset]")
+_SIZES = ("limit", "size", "per_page", "pageSize", "page_size", "perPage", *with_french("count", "take"), "page[size]")
 _CURSORS = (
     *("cursor", "after", "nextCursor", "next_cursor", "page_token", "pageToken", "nextPageToken", "starting_after"),
     *("continuationToken", "next", "curseur", "page[cursor]", "page[after]", "page"),

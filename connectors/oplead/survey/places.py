@@ -19,6 +19,7 @@ from connectors.oplead.parsing.field_tree import (
 )
 from connectors.oplead.parsing.fields import first_value_at_paths, raw_values_at_path, text_of, values_at_path
 from connectors.oplead.parsing.lead_parser import LeadParser, UnreadableLeadError
+from connectors.oplead.parsing.synonyms import with_french
 from connectors.survey import FieldMatch
 
 _SEVERAL = frozenset({"phone", "email"})
@@ -169,7 +170,7 @@ class _PlaceSearch:
             text.isdecimal() for text in _texts([first_value_at_paths(lead, (status,)) for lead in self._leads])
         ):
             return None
-        endings = ("label", "libelle", "libellestatut")
+        endings = (*with_french("label"), "libellestatut")
         return next(
             (path for path in self._paths_named_like_field("status") if normalise(path).endswith(endings)), None
         )

@@ -16,7 +16,7 @@ from connectors.oplead.parsing.field_tree import (
     normalise,
     normalise_field_path,
 )
-from connectors.oplead.parsing.fields import shape, text_of, values_at_path
+from connectors.oplead.parsing.fields import STATUS_KEYS, shape, text_of, values_at_path
 from connectors.records import Lead
 from connectors.survey import AmountPath, PathWithFewValues, SurveyedLabel
 
@@ -94,9 +94,8 @@ def with_labels_from_specification(
     seen: tuple[SurveyedLabel, ...], enums: Mapping[str, tuple[str, ...]], status: Paths, fold: Fold
 ) -> tuple[SurveyedLabel, ...]:
     """Return the labels seen, and those that a specification lists but no lead has."""
-    places = [
-        normalise_field_path(f"{path}{end}") for path in status for end in ("", ".label", ".name", ".libelle", ".code")
-    ]
+    ends = ("", *(f".{key}" for key in STATUS_KEYS))
+    places = [normalise_field_path(f"{path}{end}") for path in status for end in ends]
     listed = {normalise_field_path(path): values for path, values in enums.items()}
     values = next((listed[place] for place in places if place in listed), ())
     known = {fold(one.label) for one in seen}

@@ -14,6 +14,7 @@ from connectors.oplead.options import CreationAnswers, Paths
 from connectors.oplead.parsing.field_tree import normalise
 from connectors.oplead.parsing.fields import first_value_at_paths, read_json
 from connectors.oplead.parsing.lead_parser import as_lead_id, candidate_lead_objects
+from connectors.oplead.parsing.synonyms import with_french
 from connectors.records import AnswerLost
 from connectors.text import strip_control_characters
 
@@ -53,7 +54,10 @@ _NO_IDS = frozenset({"0", "-1"})
 """What stands in place of an id where nothing has one."""
 _NOTHING_KNOWN = CreationAnswers()
 _LONGEST_REASON = 200
-_REASONS = ("message", "detail", "title", "error", "error_description", "errors", "violations", "reason", "code")
+_REASONS = (
+    *with_french("message", "detail", "title", "error"),
+    *("error_description", *with_french("errors", "violations", "reason", "code")),
+)
 _DEEPEST = 4
 _GIVEAWAY = re.compile(r"\S*@\S*|\d(?:[\s.,/()-]*\d){4,}|%[0-9a-f]{2}\S*|\bfb\.\d\.\S+", re.IGNORECASE)
 """What may be somebody's e-mail address, phone number, id or click id, whoever sent it."""

@@ -25,6 +25,7 @@ from jobs.rules.status_changes import (
     are_distinct_statuses,
     as_change_not_rename,
     classify_entry_time,
+    current_labels_by_other_name,
     dates_both_labels,
     detect_renamed_labels,
     positions_of_relabelled_entries,
@@ -33,6 +34,9 @@ from jobs.rules.status_changes import (
 
 Meanings = Mapping[str, str]
 """Where the settings place each label they name."""
+
+_NO_QUESTION = frozenset({StatusTimeOrigin.WEBHOOK, StatusTimeOrigin.RELABEL})
+"""Origins of a change that is not to be asked whether it is a rename."""
 
 _LABELS = sqlalchemy.select(col(LeadRow.id), col(LeadRow.label)).where(
     bulk.has_lead_among(col(LeadRow.account), col(LeadRow.id))
@@ -79,7 +83,8 @@ def record_labels(
             moves[lead.id] = move = LabelChange(before[lead.id], reading.label or "")
             if not dates_both_labels(lead.history, move):
                 # A webhook reports a change of the lead's, not of a status' name.
-                observed = {each.label for each in reading.changes if each.origin is not StatusTimeOrigin.WEBHOOK}
+                # Nor does a lead that shows a status under its other name: that is no question.
+                observed = {each.label for each in reading.changes if each.origin not in _NO_QUESTION}
                 undated[lead.id] = observed - {APPOINTMENT_SET}
     waits = {lead for lead, shown in undated.items() if not shown.isdisjoint(fresh)}
     for rename in renames_found(session, account) if undated else ():
@@ -91,6 +96,19 @@ def record_labels(
         if move.before != move.after or lead in waits
     ]
     bulk.write_rows(session, _MOVE, rows)
+
+
+def record_other_names(session: Session, ledger: Ledger, readings: Sequence[StorableLead]) -> None:
+    """Record as renamed the statuses on record that these readings call by another of their names, such as a text."""
+    moved: Counter[LabelChange] = Counter()
+    for reading in readings:
+        new = {each.label for each in reading.changes if each.origin is StatusTimeOrigin.RELABEL}
+        if new:
+            names = current_labels_by_other_name(reading.lead)
+            moved.update(LabelChange(name, label) for name, label in names.items() if label in new)
+    for move, count in moved.items():
+        if session.get(StatusLabel, (ledger.account, move.before)) is not None:
+            _note_rename(session, ledger, move, count)
 
 
 def waits_for_rename(lead: Mapped[str], account: str) -> ColumnElement[bool]:

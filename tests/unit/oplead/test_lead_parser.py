@@ -364,3 +364,49 @@ def test_contact_data_is_no_lead_id(value):
         parser().read_id({"id": value})
 
     assert value not in str(refused.value)
+
+
+# ── as a French API would say it ─────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    "status",
+    [
+        {"id": Decimal(14), "libelle": "Rendez-vous"},
+        {"intitulé": "Rendez-vous", "code": "14"},
+        {"nom": "Rendez-vous", "valeur": Decimal(14)},
+        {"name": "14", "code": "Rendez-vous"},
+        {"identifier": "14", "name": "Rendez-vous", "category": {"name": "Actif"}},
+    ],
+)
+def test_text_of_a_status_is_its_label_and_its_code_another_name(status):
+    """A number says nothing to anybody who writes settings."""
+    lead = parse(status=status, statusHistory=[{"statut": status, "le": "2026-07-05 10:00"}])
+
+    assert ("Rendez-vous", ("14",)) == (lead.label, lead.also_called)
+    assert [("Rendez-vous", ("14",))] == [(one.label, one.also_called) for one in lead.history]
+
+
+def test_settings_may_name_a_status_by_its_code():
+    """Whatever they name it by is its label."""
+    named = LeadParser(OpleadOptions(token="t", zone=PARIS, labels=frozenset({"14"})))
+    item = {"createdAt": "2026-07-01", "status": {"id": Decimal(14), "libelle": "Rendez-vous"}}
+
+    assert ("14", ("Rendez-vous",)) == named.read_label(item["status"])
+    assert "14" == named.parse(item, LeadId("L-1"), "d").label
+
+
+def test_french_pairs_are_read_as_pairs():
+    """Consent and click ids in `[{nom, valeur}]`, at a path and inside the value."""
+    pairs = [{"nom": "externalID", "valeur": "gclid=Cj0abc"}, {"nom": "consentement", "valeur": "oui"}]
+    inside = {"externalID": [{"nom": "gclid", "valeur": "Cj0abc"}]}
+
+    assert {"leadData.consentement": "oui"} == parse(["leadData.consentement"], leadData=pairs).fields
+    assert ["Cj0abc"] == [one.value for one in parse(leadData=pairs).click_ids]
+    assert ["Cj0abc"] == [one.value for one in parse(leadData=inside).click_ids]
+
+
+def test_id_is_never_read_from_a_french_name():
+    """An account that has run keeps the id it was known by."""
+    with pytest.raises(UnreadableLeadError, match="no id"):
+        parser().read_id({"numero": "L-1", "identifiant": "L-1", "nom": "L-1", "référence": "L-1"})

@@ -9,6 +9,7 @@ from connectors.errors import Transient
 from connectors.records import Moment, StatusEntry
 from jobs.ledger.schema import LabelMove, StatusChange
 from jobs.reporting.sentences import message_in_words
+from jobs.rules.labels import normalise_label
 from jobs.run_context import PullOptions, SyncMode
 from tests import suite
 from tests.builders import CREATED, GOOGLE, WON, changed, lead, route, rulebook
@@ -560,3 +561,57 @@ def test_lead_that_moved_on_before_the_merge_enters_no_stage(account):
     next_night(account)
 
     assert [] == sent(account)
+
+
+@pytest.mark.parametrize("style", ALL)
+@pytest.mark.parametrize(("before", "after"), [("14", "Gagné"), ("Gagné", "14")])
+def test_code_that_is_read_as_its_text_moves_no_lead(account, style, before, after):
+    """One lead is enough: the reading itself says that both are one status. Sales count once, old ones never."""
+    account.book = book(normalise_label(before), since=WON - 5 * DAY)
+    account.put(*leads_in(style, before, 1), *leads_in(style, before, 1, when=WON - 9 * DAY, prefix="OLD"))
+    account.night()
+    first = sent(account), account.states["OLD-0"]
+    account.book = book(normalise_label(after), digest="r2")
+    for one in list(account.source.leads.values()):
+        history = tuple(
+            replace(each, label=after, also_called=(before,)) if each.label == before else each for each in one.history
+        )
+        account.put(changed(one, label=after, also_called=(before,), history=history))
+    next_night(account)
+    next_night(account)
+
+    assert first == (sent(account), account.states["OLD-0"])
+    assert len(first[0]) == len(account.rows()) - 1 or style is Undated
+
+
+def test_lead_that_leaves_a_code_enters_the_next_status_by_its_text(account):
+    """What was recorded as a code is outside of what the lead enters now."""
+    account.book = book("gagne")
+    account.put(*leads_in(Undated, "12", 1, when=CREATED))
+    account.night()
+    account.clock.time += DAY
+    account.put(
+        *(changed(one, label="Gagné", also_called=("14",), updated_at=None) for one in leads_in(Undated, "12", 1))
+    )
+    account.night()
+    next_night(account)
+
+    assert ["L-0"] == sent(account)
+
+
+def test_sale_that_waits_goes_out_though_its_status_is_read_otherwise_now(account):
+    """Another lead's reading shows that the code is the text; the one that waits is not read again."""
+    account.book = book("14")
+    account.put(*leads_in(WholeStory, "14", 2))
+    waiting = changed(account.source.leads["L-1"], fields={"consent": "peut-être"})
+    account.put(waiting)
+    account.night()
+    account.book = book("gagne", digest="r2")
+    read = account.source.leads["L-0"]
+    history = tuple(replace(each, label="Gagné", also_called=("14",)) for each in read.history[-1:])
+    account.put(changed(read, label="Gagné", also_called=("14",), history=(read.history[0], *history)))
+    next_night(account)
+    account.put(changed(waiting, fields={"consent": "oui"}, digest="x"))
+    next_night(account)
+
+    assert ["L-0", "L-1"] == sent(account)

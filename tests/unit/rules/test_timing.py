@@ -114,6 +114,17 @@ def test_label_in_another_spelling_is_the_same_status():
     assert [] == seen(undated("RENDEZ-VOUS"), known=known, previously=NIGHT, pull=NEXT)
 
 
+@pytest.mark.parametrize("history", [(), (StatusEntry("Gagné", Moment(WON), ("14",)),)], ids=["undated", "dated"])
+def test_status_read_by_its_text_instead_of_its_code_is_no_change(history):
+    """What is on record under the code only gets its new name, once, and at its old time."""
+    known = [reported("nouveau", CREATED), reported("14", WON)]
+    again = lead(label="Gagné", also_called=("14",), history=history)
+    added = seen(again, known=known, previously=NIGHT, pull=NEXT)
+
+    assert [reported("gagne", WON)._replace(origin=StatusTimeOrigin.RELABEL)] == added
+    assert [] == seen(again, known=[*known, *added], previously=NEXT, pull=NEXT + DAY)
+
+
 def test_lead_without_a_status_adds_nothing():
     """There is nothing to record."""
     assert [] == seen(undated(None))

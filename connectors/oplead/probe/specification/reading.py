@@ -14,6 +14,7 @@ from connectors.oplead.options import ApiAuthScheme, PaginationOptions, SinceQue
 from connectors.oplead.pagination import CURSORS, NEXT_URLS
 from connectors.oplead.parsing.field_tree import normalise
 from connectors.oplead.parsing.lead_parser import candidate_lead_objects
+from connectors.oplead.parsing.synonyms import with_french
 from connectors.oplead.probe.envelope import (
     count_typical_lead_fields,
     envelope_values,
@@ -189,8 +190,10 @@ def _auth_of_scheme(scheme: SecurityScheme) -> ApiAuthScheme | None:
 # ── pages ────────────────────────────────────────────────────────────────────────────────────────
 
 _NUMBERS = frozenset({"page", "p", "pagenumber", "pageno", "pageindex", "numpage", "numeropage"})
-_OFFSETS = frozenset({"offset", "skip", "start", "startindex", "pageoffset"})
-_SIZES = frozenset({"limit", "size", "perpage", "pagesize", "count", "take", "itemsperpage", "pagelimit", "nbparpage"})
+_OFFSETS = frozenset({*with_french("offset", "skip", "start"), "startindex", "pageoffset"})
+_SIZES = frozenset(
+    {"limit", "size", "perpage", "pagesize", *with_french("count", "take"), "itemsperpage", "pagelimit", "nbparpage"}
+)
 _CURSORS = frozenset(
     {"cursor", "nextcursor", "pagetoken", "nextpagetoken", "continuationtoken", "curseur", "pagecursor"}
 )

@@ -11,6 +11,7 @@ from connectors.oplead.parsing.field_tree import (
     normalise,
     normalise_field_path,
 )
+from connectors.oplead.parsing.synonyms import with_french
 from connectors.oplead.probe.specification.creations import is_created_without_id
 from connectors.oplead.probe.specification.examples import example_of
 from connectors.oplead.probe.specification.openapi import ApiDescription, ApiOperation, mapping_or_empty, text_or_empty
@@ -127,11 +128,7 @@ def _status_field(api: ApiDescription, operation: ApiOperation) -> str | None:
     """Return where the label goes in the request that sets a status: where its name says so, or the only place."""
     example = example_of(api, operation.body.schema if operation.body else {})
     leaves = list(_leaves(example.value))
-    named = [
-        path
-        for path in leaves
-        if last_path_part(path) in NAMES["status"] or last_path_part(path) in ("label", "libelle")
-    ]
+    named = [path for path in leaves if last_path_part(path) in (*NAMES["status"], *with_french("label"))]
     return next(iter(named), leaves[0] if len(leaves) == 1 else None)
 
 
