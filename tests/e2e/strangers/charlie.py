@@ -1,4 +1,4 @@
-"""Charlie: statuses as codes with a list of settings that names them, a bare array, the key in the address, no specification."""
+"""Charlie: statuses as codes that a list of settings names, a bare array, the key in the address, no specification."""
 
 from tests.e2e.strangers.base import Oplead, naive, number, without_tax
 

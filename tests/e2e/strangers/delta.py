@@ -18,7 +18,7 @@ def _named(state):
 
 
 class Delta(Oplead):
-    """`GET /v1/leads?limit=30&cursor=…`, `Authorization: KEY`, `{"success": true, "data": {"items": […], "nextCursor": …}}`."""
+    """`GET /v1/leads?limit=30&cursor=…`, `Authorization: KEY`, `{"data": {"items": […], "nextCursor": …}}`."""
 
     CONSENT, YES, NO, AMOUNT = "leadData.optin_pub", "1", "0", "sale.amountTTC"
     LABELS = {state: name for state, (_, name, _) in _STATUS.items()}  # noqa: RUF012 - never changed
@@ -62,7 +62,11 @@ class Delta(Oplead):
                 "address": {"postcode": life.postcode, "city": life.city, "countryCode": "FR"},
             },
             "leadData": [{"name": name, "value": value} for name, value in pairs.items() if value],
-            "sale": {"amountTTC": number(life.order), "amountHT": without_tax(life.order), "signedOn": millis(life.state_at)}
+            "sale": {
+                "amountTTC": number(life.order),
+                "amountHT": without_tax(life.order),
+                "signedOn": millis(life.state_at),
+            }
             if life.state == "gagne"
             else None,
             "appointments": [{"identifier": life.number, "startDate": millis(life.meeting)}] if life.meeting else [],
@@ -101,10 +105,15 @@ class Delta(Oplead):
 
         def got(body, *parameters):
             told = {"type": "object", "properties": {"success": {"type": "boolean"}, "data": body}}
-            return {"get": {"parameters": list(parameters), "responses": {"200": {"description": "OK", "schema": told}}}}
+            return {
+                "get": {"parameters": list(parameters), "responses": {"200": {"description": "OK", "schema": told}}}
+            }
 
         lead = {"$ref": "#/definitions/Lead"}
-        items = {"items": {"type": "array", "items": lead}, "nextCursor": {"type": "string", "description": "Curseur de la page suivante"}}
+        items = {
+            "items": {"type": "array", "items": lead},
+            "nextCursor": {"type": "string", "description": "Curseur de la page suivante"},
+        }
         cursor = {"name": "cursor", "in": "query", "type": "string", "description": "nextCursor de la page précédente"}
         limit = {"name": "limit", "in": "query", "type": "integer", "default": 30, "maximum": 100}
         key = {"name": "leadId", "in": "path", "required": True, "type": "string"}

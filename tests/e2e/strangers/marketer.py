@@ -1,4 +1,4 @@
-"""A careful French marketer at a terminal: reads the question and the list above it, and answers as she knows her Oplead."""
+"""A careful French marketer at a terminal: she reads the question and the list above it, and knows her Oplead."""
 
 import os
 import pty
@@ -39,7 +39,13 @@ class Marketer:
     def sit_down(self, *arguments, environ):
         """Play `init` to its end and return its exit code."""
         leader, follower = pty.openpty()
-        told = {"TERM": "xterm", "COLUMNS": "200", "LANG": "fr_FR.UTF-8", "HOME": os.environ["HOME"], "PATH": os.environ["PATH"]}
+        told = {
+            "TERM": "xterm",
+            "COLUMNS": "200",
+            "LANG": "fr_FR.UTF-8",
+            "HOME": os.environ["HOME"],
+            "PATH": os.environ["PATH"],
+        }
         process = subprocess.Popen(
             [COMMAND, *arguments],
             env=told | environ,
@@ -112,13 +118,22 @@ class Marketer:
     def _statuses(self, said, offered):
         stage = next(
             stage
-            for words, stage in (("rendez-vous", "appointment"), ("devis", "quote_sent"), ("sign", "won"), ("perdu", "lost"))
+            for words, stage in (
+                ("rendez-vous", "appointment"),
+                ("devis", "quote_sent"),
+                ("sign", "won"),
+                ("perdu", "lost"),
+            )
             if words in said
         )
         # The list of statuses is shown once, above the first of its questions.
         rows = {letter: _COUNT.sub("", text) for letter, text in _ROW.findall(self.screen[self.screen.find(_FIRST) :])}
         wanted = [self._oplead.LABELS[state] for state, of in STAGES.items() if of == stage]
-        found = [letter for letter, text in rows.items() if any(re.search(rf"(^|\W){re.escape(w)}($|\W)", text) for w in wanted)]
+        found = [
+            letter
+            for letter, text in rows.items()
+            if any(re.search(rf"(^|\W){re.escape(w)}($|\W)", text) for w in wanted)
+        ]
         if not found and rows.keys() > {"-"}:
             raise NoWayOn(f"no status on the list reads as “{wanted[0]}”: {', '.join(rows.values())}")
         if not found:
@@ -141,7 +156,9 @@ class Marketer:
     def _word(self, wanted, rows, offered):
         if offered.casefold() == wanted.casefold():
             return ""
-        letter = next((letter for letter, text in rows.items() if text.strip("\"' ").casefold() == wanted.casefold()), None)
+        letter = next(
+            (letter for letter, text in rows.items() if text.strip("\"' ").casefold() == wanted.casefold()), None
+        )
         self.remarks.append(f"the answer “{wanted}” was not proposed (“{offered or 'nothing'}” was)")
         return letter or wanted
 

@@ -18,8 +18,23 @@ STAGES = {"rdv": "appointment", "devis": "quote_sent", "gagne": "won", "perdu": 
 """What each state means; every other is ignored."""
 CONVERSIONS = {"appointment": "appointment", "quote_sent": "quote", "won": "sale"}
 """The conversion that `init` writes for each stage."""
-_FIRST = "Camille Léa Hugo Inès Jules Zoé Noël Anaïs Théo Maëlle Louis Chloé Rémi Élise Yanis Aurélie".split()
-_LAST = "Lefèvre Moreau Garnier Rousseau Béranger Chevallier Dupré N'Guyen Faure Le-Goff Perrin Marchand".split()
+_FIRST = (
+    "Camille",
+    "Léa",
+    "Hugo",
+    "Inès",
+    "Jules",
+    "Zoé",
+    "Noël",
+    "Anaïs",
+    "Théo",
+    "Maëlle",
+    "Louis",
+    "Chloé",
+    "Rémi",
+    "Élise",
+)
+_LAST = ("Lefèvre", "Moreau", "Garnier", "Rousseau", "Béranger", "Dupré", "N'Guyen", "Faure", "Le-Goff", "Perrin")
 _TOWNS = [("44000", "Nantes"), ("35000", "Rennes"), ("69003", "Lyon"), ("31000", "Toulouse"), ("59000", "Lille")]
 _PATHS = [
     (12, "encours rdv devis gagne"),
@@ -145,7 +160,7 @@ def _life(random, number, path, *, both):
 
 def population(seed, *, both=True):
     """Sixty leads, in order of their creation; some have clicks of both platforms where a field can hold two."""
-    random = Random(seed)  # noqa: S311 - invented people
+    random = Random(seed)
     paths = [path for path, weight in ((path, n) for n, path in _PATHS) for _ in range(weight)]
     paths += random.choices(paths, k=60 - len(paths))
     lives = [_life(random, 1_000 + number, path, both=both) for number, path in enumerate(paths)]

@@ -39,7 +39,9 @@ class Sheet:
                     if name in wanted and wanted[name] == found.get(name):
                         self.right[kind] += 1
                     else:
-                        self._note(kind, f"{life.number} {name}: {_short(found.get(name))} for {_short(wanted.get(name))}")
+                        self._note(
+                            kind, f"{life.number} {name}: {_short(found.get(name))} for {_short(wanted.get(name))}"
+                        )
 
     def _note(self, kind, example):
         self.wrong[kind] += 1
@@ -53,7 +55,10 @@ class Sheet:
     def __str__(self):
         """One line, and some of what is wrong."""
         cells = [f"{kind} {self.right[kind]}/{self.right[kind] + self.wrong[kind]}" for kind in KINDS]
-        lines = [f"{self.dialect:<8} typed {len(self.typed)}  " + (f"STUCK: {self.stuck}" if self.stuck else "  ".join(cells))]
+        lines = [
+            f"{self.dialect:<8} typed {len(self.typed)}  "
+            + (f"STUCK: {self.stuck}" if self.stuck else "  ".join(cells))
+        ]
         lines += [f"         {kind}: {'; '.join(each[:_EXAMPLES])}" for kind, each in self.examples.items()]
         return "\n".join(lines)
 
@@ -68,7 +73,10 @@ def _pairs(life, told, labels):
             since.setdefault(by_label[each["label"]], _time(each["at"]))
     clicks = {kind: _shown(value) for kind, value in (("gclid", life.gclid), ("fbclid", life.fbclid)) if value}
     sent = {
-        (each["destination"], each["conversion"]): (_time(each["happened_at"]), each["value"] and Decimal(each["value"]))
+        (each["destination"], each["conversion"]): (
+            _time(each["happened_at"]),
+            each["value"] and Decimal(each["value"]),
+        )
         for each in told["verdicts"]
         if each["state"] in _OUT and not str(each["conversion"]).startswith("funnel")
     }
