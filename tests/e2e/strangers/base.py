@@ -77,6 +77,10 @@ class Oplead:
         """The answer to a request that has the key, or None if there is none: (body, headers)."""
         raise NotImplementedError
 
+    def notice(self, life):
+        """The body of a webhook on a lead's status."""
+        raise NotImplementedError
+
     def unknown(self, code):
         """The body of an error."""
         return {"code": code, "message": {401: "Unauthorized", 404: "Not found", 429: "Too many requests"}[code]}
