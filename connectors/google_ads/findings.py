@@ -9,7 +9,7 @@ from google.ads.googleads.v26.resources import types as resources
 from connectors.google_ads.ads_api.outcomes import api_error_name
 from connectors.language import N_, _, _n, join_with_semicolons
 from connectors.records import CheckFinding, CheckVerdict, TargetAssumptions
-from connectors.stage_words import contradicts
+from connectors.stage_words import contradicts, stage_in_words
 
 _Tracking = enums.ConversionTrackingStatusEnum.ConversionTrackingStatus
 _Enhanced = enums.EnhancedConversionsConfigEnum.EnhancedConversionsConfig
@@ -175,7 +175,9 @@ def action_findings(
     yield from problems or [CheckFinding(subject, CheckVerdict.VERIFIED, _("it is enabled, and takes imported clicks"))]
     for stage in sorted({each.stage for each in expected}):
         if any(contradicts(stage, text) for text in (found.name, _member_name(found.category))):
-            message = _("{action} reads as another stage than “{stage}”", action=_name(found), stage=stage)
+            message = _(
+                "{action} reads as another stage than “{stage}”", action=_name(found), stage=stage_in_words(stage)
+            )
             advice = _("see that it is the action meant for this conversion")
             yield CheckFinding(subject, CheckVerdict.DOUBTFUL, message, advice)
     yield _check_counting_type(found, subject, sorted({each.conversion for each in expected}))

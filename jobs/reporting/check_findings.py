@@ -12,6 +12,7 @@ from rich.table import Table
 
 from connectors.language import N_, _, _n, format_integer, join_with_semicolons, translated
 from connectors.records import CheckFinding, CheckVerdict, Lead
+from connectors.stage_words import stage_in_words
 from jobs.forecast import LabelUsage, SampleRehearsal
 from jobs.reporting.console import console_table, never_wrap_column
 from jobs.reporting.presentation import AccountPresentation
@@ -197,7 +198,9 @@ def amounts_elsewhere_findings(book: Rulebook, leads: Sequence[Lead]) -> Iterato
                 path=path,
             )
             advice = _("See that its statuses are not another stage's.")
-            yield CheckFinding(_("stage {stage}", stage=route.stage), CheckVerdict.DOUBTFUL, message, advice)
+            yield CheckFinding(
+                _("stage {stage}", stage=stage_in_words(route.stage)), CheckVerdict.DOUBTFUL, message, advice
+            )
 
 
 def print_labels(console: Console, settings: Settings, seen: Sequence[LabelUsage], *, leads: int) -> None:
@@ -209,8 +212,9 @@ def print_labels(console: Console, settings: Settings, seen: Sequence[LabelUsage
     for stage, labels in groupby(seen, lambda one: one.stage):
         made.add_section()
         named = [conversion.id for conversion in settings.conversions if stage and stage == conversion.stage]
+        name = _(_STAGES[stage]) if stage in _STAGES else escape(stage_in_words(stage or ""))
         for at, one in enumerate(labels):
-            first = (_(_STAGES.get(stage, escape(stage or ""))), escape(", ".join(named))) if at == 0 else ("", "")
+            first = (name, escape(", ".join(named))) if at == 0 else ("", "")
             made.add_row(
                 *first, escape(one.label), format_integer(one.now), format_integer(one.ever), escape(one.example or "-")
             )

@@ -10,6 +10,7 @@ from rich.console import Console
 
 from connectors.language import N_, _, _n, format_list
 from connectors.records import AdjustmentKind
+from connectors.stage_words import stage_in_words
 from jobs.exit_codes import Exit
 from jobs.rules.model import ConversionRoute
 from jobs.settings import Settings
@@ -135,7 +136,7 @@ def _undoing(route: ConversionRoute, stages: Sequence[str]) -> Iterator[str]:
     hours = route.undo.after / timedelta(hours=1)
     count = f"{hours:g}" if hours % 24 else f"{hours / 24:.0f}"
     span = _("{hours} h", hours=count) if hours % 24 else _("{days} d", days=count)
-    stage = format_list(stages, either=True)
+    stage = format_list([*map(stage_in_words, stages)], either=True)
     if AdjustmentKind.RETRACTION in kinds and route.undo.via:
         taken_back = _("it is taken back once its lead has been in {stage} for {span}, by {via}")
         yield taken_back.format(via=route.undo.via, stage=stage, span=span)

@@ -9,7 +9,7 @@ from datetime import timedelta
 from pydantic import ValidationError
 
 from connectors.language import N_, _
-from connectors.stage_words import contradicts, stages_named
+from connectors.stage_words import contradicts, stage_in_words, stages_named
 from jobs.rules.labels import APPOINTMENT_SET, normalise_label, normalise_listed_label
 from jobs.settings.document import (
     TO_BE_FILLED_IN,
@@ -585,7 +585,8 @@ def _unlikely_lists_and_labels(tree: Tree) -> Iterator[SettingsFinding]:
     labels = ((path[1], *place) for path, labels in stages for place in items_or_single_value((path, labels)))
     for stage, path, label in labels:
         if isinstance(label, str) and contradicts(stage, label):
-            yield SettingsFinding(path, _("“{label}” reads as another stage than “{stage}”", label=label, stage=stage))
+            message = _("“{label}” reads as another stage than “{stage}”", label=label, stage=stage_in_words(stage))
+            yield SettingsFinding(path, message)
 
 
 def lint_warnings(tree: Tree) -> Iterator[SettingsFinding]:

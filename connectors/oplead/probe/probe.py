@@ -36,6 +36,7 @@ from connectors.oplead.probe.specification.written import (
     specified_subscription_settings,
     specified_write_settings,
 )
+from connectors.oplead.probe.status_names import with_names_of_codes
 from connectors.oplead.probe.suggestion import Pull, reading_minutes, suggested_settings
 from connectors.oplead.probe.verification import verify_found_options
 from connectors.oplead.survey.places import locate_configured_fields
@@ -227,10 +228,13 @@ class OpleadProbe:
         summary = summarise_leads(
             read, listed, places, zone=options.zone, named=self.named, readable=self.readable, fold=self.fold
         )
+        labels = with_labels_from_specification(summary.labels, enums, options.fields.status, self.fold)
+        with closing(self._open(options)) as client:
+            labels = with_names_of_codes(labels, client)
         return replace(
             summary,
             total=found.paging.total,
-            labels=with_labels_from_specification(summary.labels, enums, options.fields.status, self.fold),
+            labels=labels,
             few_values=add_specified_consent_answers(summary.few_values, enums),
             minutes_first=minutes_first,
             minutes_nightly=minutes_nightly,

@@ -85,6 +85,9 @@ class List:
     total_wrong: int = 0
     unknown: int = 400
     """The status for an unknown parameter when `strict`."""
+    statuses: tuple = ()
+    """What the platform's settings list at `statuses_path`."""
+    statuses_path: str = ""
 
     def reply(self, platform, make, target):
         """Answer one request."""
@@ -98,6 +101,8 @@ class List:
         if address.path.startswith(self.prefix + self.own_path):
             own = next((one for one in self.leads if address.path.endswith(f"/{next(iter(one.values()))}")), None)
             return make({"data": own}) if own else make({"error": "no lead"}, 404)
+        if address.path == f"{self.prefix}{self.statuses_path}":
+            return make({"data": self.statuses})
         if address.path != f"{self.prefix}/leads":
             return make({"error": "no page"}, 404)
         known = {self.param, self.size_param, self.filter[0] if self.filter else None, self.filter_end}
@@ -195,6 +200,29 @@ def day(text):
 def seconds(text):
     """Parse seconds since 1970."""
     return datetime.fromtimestamp(int(text), UTC)
+
+
+# ── statuses ─────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("path", ["/settings/statuses", "/settings/lead-statuses"])
+def test_a_code_has_the_words_of_the_platforms_settings(probe, platform, path):
+    """Leads show only numbers; the settings say what they mean, under any of the usual names."""
+    coded = [{**one, "status": number % 2 + 14} for number, one in enumerate(leads(30))]
+    listed = ({"identifier": 14, "name": "Rendez-vous"}, {"id": "15", "libelle": "Gagné"}, {"id": 16})
+    found = probe(List(coded, statuses=listed, statuses_path=path)).labels
+
+    assert {"14": "Rendez-vous", "15": "Gagné"} == {one.label: one.words for one in found}
+    assert len([asked for asked in platform.asked if "/settings/" in asked]) <= 3
+
+
+def test_labels_need_no_settings_and_codes_without_any_have_an_example(probe, platform):
+    """Nothing is asked where leads say what they are."""
+    assert {""} == {one.words for one in probe(List(leads(30))).labels}
+    assert [] == [asked for asked in platform.asked if "/settings/" in asked]
+
+    coded = [{**one, "status": 14} for one in leads(30)]
+    assert [("", True)] == [(one.words, one.example.startswith("L-")) for one in probe(List(coded)).labels]
 
 
 # ── access ───────────────────────────────────────────────────────────────────────────────────────

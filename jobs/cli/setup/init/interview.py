@@ -7,7 +7,7 @@ from typing import Any, Generic, TypeVar
 
 import typer
 
-from connectors.language import N_, _, _n, format_integer
+from connectors.language import N_, _, _n, format_integer, join_with_semicolons
 from connectors.stage_words import stage_in_words, stage_meant
 from connectors.survey import AmountPath, PathWithFewValues, Survey, SurveyedLabel
 from jobs.cli.setup.init.menu import Choice, Menu
@@ -212,7 +212,9 @@ class Interview:
     def _put(
         self, question: SetupQuestion, proposal: str | None, read: Callable[[str], Any], menu: Menu | None = None
     ) -> Any:
-        default = _(proposal) if proposal else ("" if question.optional and not question.must_be_said else None)
+        # What a survey proposes is a name in Oplead, which may look like one of our messages.
+        proposed = _(proposal) if proposal and proposal == question.proposal else proposal
+        default = proposed or ("" if question.optional and not question.must_be_said else None)
         prompt = Prompt(_(question.text), question.option_flag, read, default, menu or _NO_MENU, _(question.without))
         return self.dialogue.ask(prompt)
 
@@ -446,7 +448,7 @@ def _status_choice(seen: SurveyedLabel) -> Choice:
 
 def _names(menu: Menu, labels: Iterable[str]) -> str:
     """Return statuses and on which leads they were seen, in one line."""
-    return "; ".join(f"{each}" for each in menu.find_all(labels)) or _("none")
+    return join_with_semicolons(map(str, menu.find_all(labels))) or _("none")
 
 
 def _amounts_seen(amount: AmountPath, leads: int) -> str:

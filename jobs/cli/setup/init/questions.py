@@ -11,6 +11,7 @@ from typing import Any
 
 from connectors.days import parse_day
 from connectors.language import N_, _
+from connectors.stage_words import stage_in_words
 
 Answers = dict[str, Any]
 """Answers by question name; None means explicitly none."""
@@ -207,7 +208,8 @@ class SetupQuestion:
             taken = {normalise_label(one): name for name in others for one in _answer_as_tuple(others[name])}
             for one in _answer_as_tuple(answer):
                 if taken.get(normalise_label(one), stage) != stage:
-                    raise ValueError(_(self.complaint, answer=one, place=taken[normalise_label(one)]))
+                    place = stage_in_words(taken[normalise_label(one)])
+                    raise ValueError(_(self.complaint, answer=one, place=place))
             return answer
 
         return read
