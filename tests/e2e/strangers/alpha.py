@@ -42,7 +42,7 @@ class Alpha(Oplead):
         return {
             "identifier": self.lead_id(life),
             "creationDate": zoned(life.created),
-            "lastUpdateDate": zoned(life.state_at),
+            "lastUpdateDate": zoned(life.edited),
             "status": _named(_STATUS[life.state]),
             "statusHistory": [
                 {

@@ -26,7 +26,7 @@ class Bravo(Oplead):
             "id": self.lead_id(life),
             "status": self.LABELS[life.state],
             "createdAt": zulu(life.created),
-            "updatedAt": zulu(life.state_at),
+            "updatedAt": zulu(life.edited),
             "lastname": life.last,
             "firstname": life.first,
             "email": life.email,

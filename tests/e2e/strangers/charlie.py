@@ -32,7 +32,7 @@ class Charlie(Oplead):
             "leadIdentifier": self.lead_id(life),
             "statusIdentifier": _CODES[life.state],
             "creationDate": naive(life.created),
-            "modificationDate": naive(life.state_at),
+            "modificationDate": naive(life.edited),
             "customer": {
                 "lastname": life.last,
                 "firstname": life.first,

@@ -48,7 +48,7 @@ class Delta(Oplead):
         return {
             "leadId": self.lead_id(life),
             "createdOn": millis(life.created),
-            "updatedOn": millis(life.state_at),
+            "updatedOn": millis(life.edited),
             "status": _named(life.state),
             "statuses": [
                 _named(state) | {"startDate": millis(at), "endDate": end}

@@ -51,7 +51,7 @@ class Echo(Oplead):
         return {
             "id": self.lead_id(life),
             "date_creation": french(life.created),
-            "date_modification": french(life.state_at),
+            "date_modification": french(life.edited),
             "statut": _statut(life.state) | {"depuis": french(life.state_at)},
             "historique": [{"statut": _statut(state), "le": french(at)} for state, at in life.steps],
             "contact": {

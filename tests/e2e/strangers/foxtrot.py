@@ -45,7 +45,7 @@ class Foxtrot(Oplead):
         return {
             "numero": self.lead_id(life),
             "cree_le": zoned(life.created),
-            "modifie_le": zoned(life.state_at),
+            "modifie_le": zoned(life.edited),
             "statut": self.LABELS[life.state],
             "suivi": [
                 {"ancien": old, "nouveau": self.LABELS[state], "le": zoned(at)}

@@ -74,6 +74,8 @@ class Life:
     """The amount that was signed, tax included; none if it did not sign, or nobody entered it."""
     meeting: datetime | None
     """When somebody visits: not when that was arranged."""
+    edited: datetime
+    """When anything of it was last changed, such as a comment: not since when it has its state."""
 
     @property
     def state(self):
@@ -154,6 +156,7 @@ def _life(random, number, path, *, both):
         consent=random.choices([True, False, None], [80, 13, 7])[0],
         quote=quote,
         order=quote - 150 if "gagne" in states and random.random() < 0.85 else None,
+        edited=steps[-1][1] + timedelta(seconds=random.choice([0, 0, random.randrange(60, 7_000)])),
         meeting=max(at, created) + timedelta(days=5, hours=3) if "rdv" in states else None,
     )
 

@@ -9,7 +9,6 @@ from tests.e2e.strangers.people import STAGES
 
 KINDS = ("created", "status", "stages", "click ids", "consent", "sent")
 _CONSENT = {True: "granted", False: "refused", None: "missing"}
-_OUT = ("submitted", "accepted")
 _EXAMPLES = 3
 
 
@@ -71,33 +70,34 @@ def _pairs(life, told, labels):
     for each in sorted(told["changes"], key=lambda change: change["at"]):
         if each["label"] in by_label:
             since.setdefault(by_label[each["label"]], _time(each["at"]))
-    clicks = {kind: _shown(value) for kind, value in (("gclid", life.gclid), ("fbclid", life.fbclid)) if value}
+    clicks = {kind: value for kind, value in (("gclid", life.gclid), ("fbclid", life.fbclid)) if value}
     sent = {
         (each["destination"], each["conversion"]): (
             _time(each["happened_at"]),
             each["value"] and Decimal(each["value"]),
         )
         for each in told["verdicts"]
-        if each["state"] in _OUT and not str(each["conversion"]).startswith("funnel")
+        if each["state"] == "accepted" and not str(each["conversion"]).startswith("funnel")
     }
     return {
         "created": ({"": life.created}, {"": _time(told.get("created_at"))}),
         "status": ({"": labels[life.state]}, {"": told.get("label")}),
         "stages": (life.first_reached(), since),
-        "click ids": (clicks, dict(map(_click, told["click_ids"]))),
+        "click ids": (clicks, dict(_click(each, clicks) for each in told["click_ids"])),
         "consent": ({"": _CONSENT[life.consent]}, {"": told.get("ad_user_data")}),
         "sent": (life.sent(), sent),
     }
 
 
-def _click(each):
+def _click(each, wanted):
+    """The kind and value of a click id; it is shown shortened, so the wanted one if that would be shown so."""
     # Meta's cookie holds its click id: fb.1.<milliseconds>.<fbclid>
-    shown = each["shown"].partition(" (")[0]
-    return ("fbclid" if each["kind"] == "fbc" else each["kind"]), shown[-3:]
-
-
-def _shown(value):
-    return value[-3:]
+    kind = "fbclid" if each["kind"] == "fbc" else each["kind"]
+    value, shown = wanted.get(kind, ""), each["shown"]
+    start, _, rest = shown.partition("…")
+    length = len(value) + (len("fb.1.1234567890123.") if each["kind"] == "fbc" else 0)
+    is_it = rest == f"{value[-3:]} ({length} characters)" and (kind != each["kind"] or value.startswith(start))
+    return kind, value if is_it else shown
 
 
 def _time(text):
