@@ -178,6 +178,8 @@ EXAMPLES: Mapping[str, Mapping[str, str]] = {
         "status": "status.label",
         "status_at": "statusDate",
         "history": "statusHistory",
+        "history_status": "to.label",
+        "history_at": "on",
         "click_id": "leadData.externalID",
         "click_id_at": "leadData.clickedAt",
         "utm_source": "leadData.utm_source",

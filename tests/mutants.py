@@ -36,6 +36,27 @@ class Fault:
 
 FAULTS = (
     Fault(
+        "a list with times and statuses is taken for the history, and said",
+        "connectors/oplead/survey/places.py",
+        'guessed = None if found["history"][1] else self._list_of_statuses(paths.status)',
+        "guessed = None",
+        "tests/unit/oplead/test_probe_reading.py",
+    ),
+    Fault(
+        "a named path that yields nothing on all leads looks wrong",
+        "connectors/oplead/survey/summary.py",
+        "            yield from _paths_with_nothing(self.leads, places, configured)",
+        "            pass",
+        "tests/unit/oplead/test_probe_reading.py",
+    ),
+    Fault(
+        "of a change from one status to another the second counts",
+        "connectors/oplead/parsing/lead_parser.py",
+        "after = _ENTRY_AFTER if is_move else ()",
+        "after = ()",
+        "tests/unit/oplead/test_lead_parser.py",
+    ),
+    Fault(
         "a status that is read by its text instead of its code moves no lead",
         "jobs/rules/status_changes.py",
         "return (change._replace(label=labels.get(change.label, change.label)) for change in known)",

@@ -93,6 +93,10 @@ class FieldPaths:
     city: Paths = (*_append_path_names(_PLACES, "city"), "ctc_city")
     country: Paths = (*_append_path_names(_PLACES, "country"), "ctc_country")
     appointment_at: Paths = ()
+    history_status: Paths = ()
+    """Within an entry of the history; empty tries the usual names."""
+    history_at: Paths = ()
+    """In the same way."""
 
 
 CANDIDATES = FieldPaths()

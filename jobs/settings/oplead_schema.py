@@ -128,6 +128,10 @@ class FieldSettings(Strict):
     """When it got that label."""
     history: Paths | None = None
     """The list of its past labels, with their times."""
+    history_status: Paths | None = None
+    """In an entry of that list: the label it got. Usual names (`status`, `to`, `new`, `nouveau` …) need no setting."""
+    history_at: Paths | None = None
+    """In an entry of that list: when it got the label. Usual names (`date`, `at`, `changedAt`, `le` …) need none."""
     click_id: Paths | None = None
     """The click ids of the ad it came from."""
     click_id_at: Paths | None = None

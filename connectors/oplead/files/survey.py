@@ -90,7 +90,7 @@ def survey_file(
     return replace(
         summarise_leads(read, read, places, zone=options.zone, named=named, readable=readable, fold=fold),
         total=rows,
-        suspicions=(*filter(None, [read.problem]), *read.suspicions(places)),
+        suspicions=(*filter(None, [read.problem]), *read.suspicions(places, options.fields)),
         how=(how,),
         undecided=(*guess.undecided, *lacking),
         columns=guess.suggested_columns,

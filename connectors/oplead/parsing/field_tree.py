@@ -51,7 +51,7 @@ NAMES: Mapping[str, tuple[str, ...]] = {
     ),
     "status": _words(
         "statuslabel statutlabel libellestatut status statut leadstatus statutlead statuslead etat state "
-        "stage etape statuscode codestatut"
+        "stage etape statuscode codestatut statusidentifier identifiantstatut statusid idstatut"
     ),
     "status_at": _words(
         "statusdate datestatut statusupdatedat statuschangedat datedestatut statutdate datechangementstatut "
@@ -61,6 +61,8 @@ NAMES: Mapping[str, tuple[str, ...]] = {
         "statushistory historiquestatuts historiquestatut historique historiquedesstatuts statuschanges "
         "statuslog history"
     ),
+    "history_status": (),
+    "history_at": (),
     "click_id": _words(
         "externalid clickid clickids idclic identifiantclic identifiantdeclic clicid gclid gbraid wbraid "
         "fbclid fbc adclickid trackingid identifiantexterne idexterne"

@@ -33,6 +33,11 @@ from connectors.text import holds_contact, is_contact, strip_control_characters
 
 _ENTRY_STATUS = with_french("status", "newStatus", "toStatus", "statusLabel")
 _ENTRY_LABEL = (*_ENTRY_STATUS, *with_french("label", "name", "to", "state", "new", "stage"))
+_ENTRY_BEFORE = with_french("from", "old", "oldStatus", "fromStatus", "previousStatus")
+_ENTRY_AFTER = with_french("to", "new", "newStatus", "toStatus")
+_ENTRY_KIND = ("type", "kind", "event", "action", "field")
+_STATUS_WORDS = ("statu", "stage", "etape", "etat", "state")
+"""What the kind of an entry of a general history holds, normalised, if it is about a status."""
 ENTRY_TIME = with_french("date", "at", "since", "createdAt", "changedAt", "updatedAt", "timestamp")
 _CONTACT_TEXT = with_french("value", "email", "number", "phone", "address", "label")
 _COUNTRY_TEXT = with_french("code", "iso", "value", "name", "label")
@@ -46,7 +51,6 @@ _CONTAINERS = (dict, list)
 _CANONICAL = json.JSONEncoder(
     default=str, ensure_ascii=False, separators=(",", ":"), sort_keys=True, check_circular=False
 )
-_ENTRY = PathReader((*_ENTRY_LABEL, *ENTRY_TIME))
 
 
 class UnreadableLeadError(Exception):
@@ -88,6 +92,10 @@ class LeadParser:
         self._wanted = sorted(wanted)
         self._id = PathReader(paths.id)
         self._id_name = paths.id[0] if "." not in paths.id[0] else None
+        self._entry_time = paths.history_at or ENTRY_TIME
+        self._entry = PathReader(
+            (*paths.history_status, *_ENTRY_LABEL, *_ENTRY_BEFORE, *_ENTRY_AFTER, *_ENTRY_KIND, *self._entry_time)
+        )
         self._reader = PathReader(chain(*(getattr(paths, one.name) for one in dataclasses.fields(paths)), wanted))
 
     def read_id(self, item: Mapping[str, object]) -> LeadId:
@@ -183,13 +191,12 @@ class LeadParser:
         path = next((path for path in histories if found.first((path,)) is not None), None)
         if path is None:
             return []
-        # A general `history` also covers documents and calls: only entries that name a status count there.
-        names = _ENTRY_STATUS if path == "history" and histories == CANDIDATES.history else _ENTRY_LABEL
-        changes = (_ENTRY.read(entry) for entry in found.at(path) if isinstance(entry, Mapping))
+        is_general = path == "history" and histories == CANDIDATES.history
+        changes = (self._entry.read(entry) for entry in found.at(path) if isinstance(entry, Mapping))
         read = (
-            (*self.read_label(status), self._moment(entry, ENTRY_TIME, "history"))
+            (*self.read_label(status), self._moment(entry, self._entry_time, "history"))
             for entry in changes
-            if (status := entry.first(names)) is not None
+            if (status := self._entry_status(entry, is_general=is_general)) is not None
         )
         entries = [StatusEntry(label, at, also_called) for label, also_called, at in read if label and at]
         if len(entries) > _LONGEST_HISTORY:
@@ -203,6 +210,21 @@ class LeadParser:
                 )
             )
         return entries
+
+    def _entry_status(self, entry: PathValues, *, is_general: bool) -> object:
+        """Return the status that an entry of a history tells of.
+
+        A general `history` also covers documents and calls: there an entry must name a status, or be of such a kind.
+        """
+        if self.paths.history_status:
+            return entry.first(self.paths.history_status)
+        kind = normalise(text_of(entry.first(_ENTRY_KIND)) or "")
+        is_of_status = any(word in kind for word in _STATUS_WORDS)
+        is_move = entry.first(_ENTRY_BEFORE) is not None
+        if is_general and not is_of_status and (kind or not is_move):
+            return entry.first(_ENTRY_STATUS)
+        after = _ENTRY_AFTER if is_move else ()
+        return entry.first((*after, *_ENTRY_LABEL, *(() if is_of_status else ("type",))))
 
     def _history(self, found: PathValues, label: str | None, created: datetime) -> tuple[StatusEntry, ...]:
         """Return the dated changes, oldest first, plus the current status at its date if they end on another label."""

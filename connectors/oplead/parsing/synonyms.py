@@ -13,6 +13,7 @@ _FRENCH: Mapping[str, tuple[str, ...]] = {
     "address": ("adresse",),
     "status": ("statut",),
     "newStatus": ("nouveauStatut",),
+    "oldStatus": ("ancienStatut",),
     "statusLabel": ("libelleStatut", "statutLibelle"),
     "state": ("etat",),
     "stage": ("etape",),

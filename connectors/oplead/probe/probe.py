@@ -40,7 +40,7 @@ from connectors.oplead.probe.status_names import with_names_of_codes
 from connectors.oplead.probe.suggestion import Pull, reading_minutes, suggested_settings
 from connectors.oplead.probe.verification import verify_found_options
 from connectors.oplead.survey.places import locate_configured_fields
-from connectors.oplead.survey.summary import ReadLeads, summarise_leads
+from connectors.oplead.survey.summary import ENOUGH_TO_SAY_EMPTY, ReadLeads, summarise_leads
 from connectors.oplead.survey.values import (
     Fold,
     Readable,
@@ -58,7 +58,6 @@ _CHANGED_WITHIN = timedelta(days=4)
 """One night plus the usual overlap."""
 _SENT_WITHIN = timedelta(days=90)
 _MOST_UNREADABLE = 0.5
-_ENOUGH_TO_SAY_EMPTY = 10
 _MOST_EMPTY_NAMED = 12
 
 
@@ -211,13 +210,13 @@ class OpleadProbe:
             is_most = len(read.unreadable) > _MOST_UNREADABLE * len(read.leads)
             (notes.undecided if is_most else notes.suspicions).append(read.problem)
         options, pull = verify_found_options(found, notes, self._open)
-        notes.suspicions.extend(read.suspicions(places))
+        notes.suspicions.extend(read.suspicions(places, self.client.options.fields))
         empty = [
             path
             for path, node in common_lead_field_paths(read.leads).items()
             if not node.filled_count and not node.is_listed
         ]
-        if empty and len(read.leads) >= _ENOUGH_TO_SAY_EMPTY:
+        if empty and len(read.leads) >= ENOUGH_TO_SAY_EMPTY:
             notes.suspicions.append(_("Empty on every lead: {paths}.", paths=", ".join(empty[:_MOST_EMPTY_NAMED])))
         judgement = compare_suggested_settings(self.client.options, options, places.matches, specification)
         notes.how.extend(judgement.contradictions)

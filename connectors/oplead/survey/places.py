@@ -1,6 +1,6 @@
 """Locate the id, status, dates, click ids and contact data in leads. Pure."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import partial
 
@@ -12,12 +12,19 @@ from connectors.oplead.parsing.field_tree import (
     NAMES,
     NEEDED,
     common_lead_field_paths,
+    describe_value_kind,
     is_readable_time,
     last_path_part,
     normalise,
     normalise_field_path,
 )
-from connectors.oplead.parsing.fields import first_value_at_paths, raw_values_at_path, text_of, values_at_path
+from connectors.oplead.parsing.fields import (
+    first_value_at_paths,
+    names_of_status,
+    raw_values_at_path,
+    text_of,
+    values_at_path,
+)
 from connectors.oplead.parsing.lead_parser import LeadParser, UnreadableLeadError
 from connectors.oplead.parsing.synonyms import with_french
 from connectors.survey import FieldMatch
@@ -33,6 +40,13 @@ _OTHER_PEOPLE = frozenset(
     | {"channel", "canal", "campaign", "campagne", "product", "produit", "status", "statut"}
 )
 """Parents whose fields do not belong to the lead itself."""
+_ENTRY_KEYS = frozenset({"history_status", "history_at"})
+"""Fields that lie in the entries of another."""
+_IN_STATUS = frozenset({"status", "status_at"})
+"""Fields that may lie in an object named like a status."""
+_SEVERAL_STATUSES = 2
+_FEW_OF = 0.34
+"""The most different statuses among so many leads."""
 _MOST = 0.5
 _NEARLY_ALL = 0.9
 _SELDOM = 0.1
@@ -55,6 +69,8 @@ class FieldLocations:
     matches: tuple[FieldMatch, ...]
     undecided: Mapping[str, str]
     """What was sought in vain, in words, by the field that is needed."""
+    guessed_history: str | None = None
+    """The list that is taken for the history by what it holds alone: times and statuses."""
 
 
 def locate_configured_fields(leads: Sequence[object], options: OpleadOptions) -> FieldLocations:
@@ -69,16 +85,22 @@ class _PlaceSearch:
         self._options = options
 
     def find(self) -> FieldLocations:
-        names = [one.name for one in fields(FieldPaths)]
+        names = [one.name for one in fields(FieldPaths) if one.name not in _ENTRY_KEYS]
         found = {name: self._locate_field(name) for name in names if name != "click_id"}
         paths = replace(self._options.fields, **{name: written for name, (written, _) in found.items()})
         found["click_id"] = self._click_id_place(paths)
+        guessed = None if found["history"][1] else self._list_of_statuses(paths.status)
+        if guessed is not None:
+            found["history"] = (guessed[0],), guessed[0]
+            paths = replace(paths, history=(guessed[0],), **guessed[1])
         filled = {name: self._filled(path) for name, (_, path) in found.items()}
         seldom = _SELDOM * len(self._leads)
         lacking = [name for name in NEEDED if found[name][1] is None or (name != "click_id" and filled[name] < seldom)]
         matches = (FieldMatch(name, self._commonest_path_spelling(found[name][1]), filled[name]) for name in names)
         undecided = {name: self._describe_sought_field(name) for name in lacking} if self._leads else {}
-        return FieldLocations(replace(paths, click_id=found["click_id"][0]), tuple(matches), undecided)
+        return FieldLocations(
+            replace(paths, click_id=found["click_id"][0]), tuple(matches), undecided, guessed and guessed[0]
+        )
 
     def _locate_field(self, field: str) -> tuple[Paths, str | None]:
         """Return the paths to use and the one that holds the field on most leads."""
@@ -93,6 +115,10 @@ class _PlaceSearch:
             every = self._with_sibling_paths(field, configured) if field in _SEVERAL and is_default else ()
             return every or configured, best
         named = self._paths_named_like_field(field)
+        if field in _IN_STATUS and (not named or (field == "status" and self._are_numbers(named[0]))):
+            inside = (field == "status" and named and self._label_next_to(named[0])) or self._part_of_status(field)
+            if inside:
+                return (inside,), inside
         if not named:
             return configured, None
         siblings = [path for path in named if _parent(path) == _parent(named[0])]
@@ -139,12 +165,54 @@ class _PlaceSearch:
             case _:
                 return True
 
-    def _has_history(self, lead: object, path: str) -> bool:
-        parser = LeadParser(replace(self._options, fields=FieldPaths(history=(path,))))
+    def _has_history(self, lead: object, path: str, among: Collection[str] = ()) -> bool:
+        """Whether a history is read there, of these statuses alone if there are any."""
+        configured = self._options.fields
+        keys = FieldPaths(history=(path,), history_status=configured.history_status, history_at=configured.history_at)
+        parser = LeadParser(replace(self._options, fields=keys))
         try:
-            return isinstance(lead, Mapping) and bool(parser.status_changes(lead))
+            changes = parser.status_changes(lead) if isinstance(lead, Mapping) else []
         except UnreadableLeadError:
             return False
+        return bool(changes) and (not among or any(one.label in among for one in changes))
+
+    def _list_of_statuses(self, status: Paths) -> tuple[str, Mapping[str, Paths]] | None:
+        """Return a list whose entries hold times and leads' statuses, and the keys of both if they need be named.
+
+        An entry may also tell the status before: the key is that among whose values most leads' present status is.
+        """
+        present = [set(names_of_status(first_value_at_paths(lead, status))) for lead in self._leads]
+        every = set().union(*present)
+        best, most = None, 0
+        for path, node in self._tree.items() if len(every) >= _SEVERAL_STATUSES else ():
+            place = self._list_around(path) if node.is_listed else None
+            at = self._time_in_entries(place) if place else None
+            if place is None or at is None or not _are_mostly_among(every, list(node.all_lead_values())):
+                continue
+            shown = sum(_are_any_among(present[number], values) for number, values in node.values.items())
+            if shown > max(most, _MOST * self._filled(place)):
+                best, most = (place, path.removeprefix(f"{place}."), at.removeprefix(f"{place}.")), shown
+        if best is None:
+            return None
+        place, label, at = best
+        is_read = sum(self._has_history(lead, place, every) for lead in self._leads) >= _MOST * self._filled(place)
+        return place, {} if is_read else {"history_status": (label,), "history_at": (at,)}
+
+    def _list_around(self, path: str) -> str | None:
+        """Return the path of the list in whose entries a path lies."""
+        parts = path.split(".")
+        parents = (".".join(parts[:count]) for count in range(1, len(parts)))
+        lists = (one for one in parents if any(isinstance(value, list) for value in self._tree[one].all_lead_values()))
+        return next(lists, None)
+
+    def _time_in_entries(self, place: str) -> str | None:
+        """Return the path of a time in the entries of a list."""
+        inside = ((path, node) for path, node in self._tree.items() if path.startswith(f"{place}."))
+        return next((path for path, node in inside if self._are_times(list(node.all_lead_values()))), None)
+
+    def _are_times(self, values: Sequence[object]) -> bool:
+        kinds = [describe_value_kind(value, self._options.zone) for value in values]
+        return bool(kinds) and sum(kind.startswith("date") for kind in kinds) >= _NEARLY_ALL * len(kinds)
 
     def _paths_named_like_field(self, field: str) -> list[str]:
         """Return the paths whose last name means the field, likeliest first."""
@@ -166,14 +234,31 @@ class _PlaceSearch:
 
     def _label_next_to(self, status: str) -> str | None:
         """Return the path of the status label if the status itself is only a number, else None."""
-        if not all(
-            text.isdecimal() for text in _texts([first_value_at_paths(lead, (status,)) for lead in self._leads])
-        ):
+        if not self._are_numbers(status):
             return None
         endings = (*with_french("label"), "libellestatut")
-        return next(
-            (path for path in self._paths_named_like_field("status") if normalise(path).endswith(endings)), None
-        )
+        named = (path for path in self._paths_named_like_field("status") if normalise(path).endswith(endings))
+        return next(named, None) or self._part_of_status("status")
+
+    def _are_numbers(self, status: str) -> bool:
+        texts = _texts([first_value_at_paths(lead, (status,)) for lead in self._leads])
+        return all(text.isdecimal() for text in texts)
+
+    def _part_of_status(self, field: str) -> str | None:
+        """Return what holds the label, or its time, in an object named like a status whose own names say nothing."""
+        places = {path for path in self._tree if last_path_part(path) in NAMES["status"]}
+        nodes = [(path, node) for path, node in self._tree.items() if _parent(path) in places and not node.is_listed]
+        fits = self._are_few_texts if field == "status" else self._are_own_times
+        fitting = [(path, node) for path, node in nodes if fits([values[0] for values in node.values.values()])]
+        return max(fitting, key=lambda one: one[1].filled_count, default=(None,))[0]
+
+    def _are_few_texts(self, values: Sequence[object]) -> bool:
+        are_texts = all(describe_value_kind(value, self._options.zone) == "text" for value in values)
+        return are_texts and 0 < len(set(map(str, values))) <= max(1, _FEW_OF * len(values))
+
+    def _are_own_times(self, values: Sequence[object]) -> bool:
+        """Whether these are times of leads; a time that many share is that of the status itself, such as its making."""
+        return self._are_times(values) and len(set(map(str, values))) >= _MOST * len(values)
 
     def _click_id_place(self, known: FieldPaths) -> tuple[Paths, str | None]:
         """Do what `_locate_field` does, judging paths by the click ids that can be read there."""
@@ -245,6 +330,14 @@ def _texts(values: Sequence[object], *keys: str) -> list[str]:
     """Return the values as texts, reading objects by the given keys or the usual ones."""
     read = (text_of(value, keys) if keys else text_of(value) for value in values)
     return [text for text in read if text is not None]
+
+
+def _are_any_among(statuses: Collection[str], values: Sequence[object]) -> bool:
+    return any(not set(statuses).isdisjoint(names_of_status(value)) for value in values)
+
+
+def _are_mostly_among(statuses: Collection[str], values: Sequence[object]) -> bool:
+    return sum(_are_any_among(statuses, [value]) for value in values) >= max(1, _MOST * len(values))
 
 
 def _mobile_first(paths: Sequence[str]) -> list[str]:

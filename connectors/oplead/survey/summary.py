@@ -1,12 +1,12 @@
 """Summarise a sample of leads without a personal value, as a probe and a survey of a file both report it. Pure."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from zoneinfo import ZoneInfo
 
 from connectors.contact import summarise_unusable_phones
 from connectors.language import _, _n, format_integer
-from connectors.oplead.options import OpleadOptions
+from connectors.oplead.options import CANDIDATES, FieldPaths, OpleadOptions, Paths
 from connectors.oplead.parsing.field_tree import (
     CONTACT,
     common_lead_field_paths,
@@ -28,6 +28,9 @@ from connectors.oplead.survey.values import (
 )
 from connectors.records import Lead
 from connectors.survey import Survey
+
+ENOUGH_TO_SAY_EMPTY = 10
+"""Leads among which a field that settings name must be filled once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,11 +70,35 @@ class ReadLeads:
             commonest=commonest,
         )
 
-    def suspicions(self, places: FieldLocations) -> Iterator[str]:
-        """Yield a sentence for each sign that click ids or telephone numbers are damaged."""
+    def suspicions(self, places: FieldLocations, configured: FieldPaths) -> Iterator[str]:
+        """Yield a sentence for each sign that values are damaged, or are not where settings say."""
+        if len(self.leads) >= ENOUGH_TO_SAY_EMPTY:
+            yield from _paths_with_nothing(self.leads, places, configured)
+        if path := places.guessed_history:
+            yield _(
+                "{path} looks like a list of past statuses with their times, and is read only if "
+                "oplead.fields.history names it: without it, a change has the time of the night that sees it.",
+                path=path,
+            )
         yield from click_id_damage_signs(self.records, self.leads, places.fields.click_id)
         if lost := summarise_unusable_phones([record.contact for record in self.records]):
             yield f"{lost}."
+
+
+def _paths_with_nothing(leads: Sequence[object], places: FieldLocations, configured: FieldPaths) -> Iterator[str]:
+    """Yield a sentence for each field of which settings name places where nothing can be read on any of the leads."""
+    read_at = {match.field: normalise_field_path(match.path or "") for match in places.matches}
+    for one in fields(FieldPaths):
+        paths: Paths = getattr(configured, one.name)
+        is_named = one.name in read_at and paths != getattr(CANDIDATES, one.name)
+        if is_named and read_at[one.name] not in map(normalise_field_path, paths):
+            yield _n(
+                "oplead.fields.{name}: nothing is read at {path} on {count} lead.",
+                "oplead.fields.{name}: nothing is read at {path} on any of {count} leads.",
+                len(leads),
+                name=one.name,
+                path=", ".join(paths),
+            )
 
 
 def summarise_leads(

@@ -410,3 +410,30 @@ def test_id_is_never_read_from_a_french_name():
     """An account that has run keeps the id it was known by."""
     with pytest.raises(UnreadableLeadError, match="no id"):
         parser().read_id({"numero": "L-1", "identifiant": "L-1", "nom": "L-1", "référence": "L-1"})
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        {"from": "Nouveau", "to": "Gagné", "at": "2026-07-20 10:00"},
+        {"old": {"label": "Nouveau"}, "new": {"label": "Gagné"}, "changedAt": "2026-07-20 10:00"},
+        {"ancien": "Nouveau", "nouveau": "Gagné", "le": "2026-07-20 10:00"},
+        {"type": "status_change", "label": "Gagné", "date": "2026-07-20 10:00"},
+        {"label": "Étape suivante", "old": "Nouveau", "new": "Gagné", "date": "2026-07-20 10:00"},
+        {"type": "Changement de statut", "from": "Nouveau", "to": "Gagné", "date": "2026-07-20 10:00"},
+        {"nouveauStatut": {"id": Decimal(3), "libelle": "Gagné"}, "depuis": "2026-07-20 10:00"},
+    ],
+)
+def test_history_entries_are_read_in_any_usual_shape(entry):
+    """The status after the change counts, in a general history too."""
+    call = {"type": "email", "from": "a@example.org", "to": "b@example.org", "at": "2026-07-21", "label": "Relance"}
+
+    assert [("Gagné", datetime(2026, 7, 20, 8, tzinfo=UTC))] == entries(parse(history=[entry, call]))
+
+
+def test_keys_of_history_entries_can_be_named():
+    """Whatever they are called, and wherever in the entry they are."""
+    fields = FieldPaths(history=("past",), history_status=("step.word",), history_at=("on",))
+    past = [{"step": {"word": "Gagné"}, "on": "2026-07-20 10:00", "label": "x", "date": "2026-07-01"}]
+
+    assert [("Gagné", datetime(2026, 7, 20, 8, tzinfo=UTC))] == entries(parse(fields=fields, past=past))

@@ -1,5 +1,6 @@
 """What the probe infers from leads of unknown shape without exposing anyone's data."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from zoneinfo import ZoneInfo
@@ -14,6 +15,7 @@ from connectors.oplead.probe.sampling import sample_across_labels
 from connectors.oplead.probe.suggestion import reading_minutes, suggested_settings
 from connectors.oplead.survey.click_ids import click_id_damage_signs, click_id_kinds_by_source
 from connectors.oplead.survey.places import locate_configured_fields
+from connectors.oplead.survey.summary import ReadLeads
 from connectors.oplead.survey.values import fields_with_few_values, possible_amount_fields, surveyed_labels
 from connectors.records import ClickId, ClickIdKind, Contact, Lead, LeadId, Utm
 from jobs.rules.labels import normalise_label
@@ -482,3 +484,78 @@ def test_estimates_reading_time_from_the_number_of_requests(pull, detail_pages, 
     assert (first, nightly) == reading_minutes(
         9000, page_size=100, changed=0.1, recent=0.5, detail_pages=detail_pages, pull=pull, per_minute=90
     )
+
+
+# ── a list of past statuses ──────────────────────────────────────────────────────────────────────
+
+
+def with_past(entry, number, *, name="jalons"):
+    """A lead with two past statuses in entries of some shape."""
+    steps = [("Nouveau", None, "2026-07-01 10:00"), (("Gagné", "Perdu")[number % 2], "Nouveau", "2026-07-20 10:00")]
+    past = [entry(after, before, at) for after, before, at in steps]
+    return {"id": f"L-{number}", "createdAt": "2026-07-01 10:00", "status": steps[-1][0], name: past}
+
+
+@pytest.mark.parametrize(
+    ("entry", "keys"),
+    [
+        (lambda after, before, at: {"avant": before, "apres": after, "quand": at}, (("apres",), ("quand",))),
+        (lambda after, _before, at: {"quand": at, "pas": {"mot": after}}, (("pas.mot",), ("quand",))),
+        (lambda after, before, at: {"ancien": before, "nouveau": {"libelle": after}, "le": at}, ((), ())),
+    ],
+)
+def test_list_with_dates_and_statuses_is_taken_for_the_history_and_said(entry, keys):
+    """By what it holds, whatever it is called; its keys are named where they are not the usual ones."""
+    leads = [with_past(entry, number) for number in range(20)]
+    options = OpleadOptions(token="t", zone=PARIS)
+    places = locate_configured_fields(leads, options)
+    found = places.fields
+    read_again = ReadLeads.parse_surveyed_leads(leads, replace(options, fields=found))
+
+    assert (("jalons",), *keys) == (found.history, found.history_status, found.history_at)
+    assert [2] * 20 == [len(one.history) for one in read_again.records]
+    assert any("jalons" in one for one in read_again.suspicions(places, options.fields))
+
+
+def test_list_of_documents_is_no_history():
+    """It has times, and no statuses of leads."""
+    leads = [with_past(lambda _after, _before, at: {"quand": at, "nom": "devis.pdf"}, number) for number in range(20)]
+
+    assert FieldPaths().history == places_of(leads).fields.history
+
+
+def test_named_path_with_nothing_on_any_lead_looks_wrong():
+    """Otherwise every change would silently have the night's time."""
+    leads = [with_past(lambda *_step: {}, number) for number in range(20)]
+    options = OpleadOptions(token="t", zone=PARIS, fields=FieldPaths(history=("statusLog",), email=("courriel",)))
+    read_leads = ReadLeads.parse_surveyed_leads(leads, options)
+    said = list(read_leads.suspicions(locate_configured_fields(leads, options), options.fields))
+
+    assert ["history", "email"] == [one.split(":")[0].rpartition(".")[2] for one in said]
+    assert "statusLog on any of 20 leads" in said[0]
+
+
+# ── an object named like a status ────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("name", ["statut", "status", "etat"])
+@pytest.mark.parametrize("code", [{}, {"id": Decimal(14)}], ids=["no code", "code"])
+def test_child_with_few_values_is_the_status_and_its_date_child_dates_it(name, code):
+    """What it is called says nothing; a time that leads share is that of the status itself."""
+    leads = [
+        {
+            "id": f"L-{n}",
+            name: {**code, "mot": ("Gagné", "Perdu")[n % 2], "quand": f"2026-07-{n + 1:02}", "le": "2024-01-01"},
+        }
+        for n in range(20)
+    ]
+    found = places_of(leads).fields
+
+    assert ((f"{name}.mot",), (f"{name}.quand",)) == (found.status, found.status_at)
+
+
+def test_status_identifier_is_a_status():
+    """As one of the names that are likely for Oplead."""
+    leads = [{"id": f"L-{n}", "statusIdentifier": ("GAGNE", "PERDU")[n % 2]} for n in range(20)]
+
+    assert ("statusIdentifier",) == places_of(leads).fields.status
