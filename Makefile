@@ -100,7 +100,11 @@ docs: develop ## write the generated parts of docs/ anew: settings, states, reas
 picture: develop ## photograph the report of an invented account for docs/; needs Chromium
 	$(BIN)/python -m docs.picture
 
-install: $(VENV)/installed ## put what runs into .venv, byte-compiled
+install: $(VENV)/installed ## put what runs into .venv, byte-compiled, and show that it works
+	@$(BIN)/oplead-sync --version
+	@case "$${LC_ALL:-$${LC_MESSAGES:-$$LANG}}" in \
+	fr*) echo "Installé. Ensuite : $(BIN)/oplead-sync demo, ou $(BIN)/oplead-sync init" ;; \
+	*) echo "Installed. Next: $(BIN)/oplead-sync demo, or $(BIN)/oplead-sync init" ;; esac
 
 develop: $(VENV)/developing ## put the tools of `test` and `check` beside it
 

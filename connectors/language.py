@@ -3,8 +3,8 @@
 The code says everything in English; `locales/` has a catalogue for each other language, read as it is committed, so
 that no build step compiles it. `make messages` brings the catalogues up to date with the code.
 
-Only what a person reads is translated. JSON and logs are for programs and stay English, and so does `--help`: what was
-said in another language before it got there knows its English (`in_english`).
+Only what a person reads is translated. JSON and logs are for programs and stay English: what was said in another
+language before it got there knows its English (`in_english`).
 """
 
 import gettext

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TextIO
 import typer
 from typer.core import TyperGroup
 
-from connectors.language import Language, _, chosen_language, using_language
+from connectors.language import Language, _, chosen_language, current_language, using_language
 from jobs.cli import state_commands, values
 from jobs.cli.fleet import commands as fleet
 from jobs.cli.oplead import commands as oplead
@@ -59,6 +59,10 @@ class _Commands(TyperGroup):
         """Run what was typed; a program is answered in English, whatever the terminal or the settings speak."""
         typed = sys.argv[1:] if args is None else args
         with using_language(Language.ENGLISH if "--json" in typed else chosen_language()):
+            if current_language() is not Language.ENGLISH:
+                from jobs.cli.help import translate_help  # noqa: PLC0415
+
+                translate_help(self)
             return super().main(args, *options, **more)
 
     def make_context(self, *args: Any, **options: Any) -> Any:

@@ -11,6 +11,7 @@ import typer
 from typer._click.exceptions import NoArgsIsHelpError, UsageError
 
 from connectors.language import N_, _, translated
+from jobs.cli.help import usage_prefix
 
 _SENTENCES = (
     N_("Missing option {option}."),
@@ -52,7 +53,7 @@ class _WordedUsageError(UsageError):
     def show(self, file: IO[Any] | None = None) -> None:
         out = file or sys.stderr
         if self.ctx is not None:
-            usage = self.ctx.get_usage().removeprefix("Usage: ")
+            usage = self.ctx.get_usage().removeprefix("Usage: ").removeprefix(usage_prefix())
             typer.echo(_("Usage: {usage}", usage=usage), file=out)
             typer.echo(_("Try '{command} --help' for help.", command=self.ctx.command_path) + "\n", file=out)
         typer.echo(_("Error: {message}", message=self.message), file=out)
