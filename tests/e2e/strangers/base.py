@@ -52,6 +52,8 @@ class Oplead:
 
     KEY = "cle-admin-7d1f0c"
     LABELS = LABELS
+    CODES: dict = {}  # noqa: RUF012 - never changed
+    """Where a lead shows codes alone: each state's."""
     CONSENT = YES = NO = AMOUNT = ""
     """What the company's marketer knows of its leads: the field of the consent, its answers, and the amount signed."""
 

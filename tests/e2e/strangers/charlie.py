@@ -8,6 +8,7 @@ _CODES = {"nouveau": 11, "encours": 12, "nurserie": 13, "rdv": 14, "devis": 16, 
 class Charlie(Oplead):
     """`GET /v1/leads?offset=0&limit=20&token=…`, a bare array, `X-Total-Count`."""
 
+    CODES = {state: str(code) for state, code in _CODES.items()}  # noqa: RUF012 - never changed
     CONSENT, YES, NO, AMOUNT = "customFields.Consentement publicité", "Oui", "Non", "amountInclTax"
 
     def lead_id(self, life):

@@ -14,6 +14,8 @@ COUNTS_FROM = datetime(2026, 8, 20, 22, 0, tzinfo=UTC)
 """The marketer says that conversions until 20 August were imported by other means; this is Paris's midnight."""
 OTHERWISE = Decimal(900)
 """What the marketer sends for a sale without an amount, once it has been missing for three days."""
+TAKEN_BY_META = timedelta(days=7) - timedelta(hours=4)
+"""How long Meta takes an event, less what the documentation says is left as a margin."""
 STAGES = {"rdv": "appointment", "devis": "quote_sent", "gagne": "won", "perdu": "lost"}
 """What each state means; every other is ignored."""
 CONVERSIONS = {"appointment": "appointment", "quote_sent": "quote", "won": "sale"}
@@ -112,7 +114,7 @@ class Life:
                 continue
             if self.gclid:
                 found["google_ads", CONVERSIONS[stage]] = at, value
-            if self.fbclid and at > NIGHT - timedelta(days=7):
+            if self.fbclid and at > NIGHT - TAKEN_BY_META:
                 found["meta", CONVERSIONS[stage]] = at, value
         return found
 

@@ -32,7 +32,7 @@ class Sheet:
         """Compare what `explain --json` says of each lead with the oracle."""
         for life in oplead.lives:
             told = explained.get(str(oplead.lead_id(life)))
-            for kind, (wanted, found) in _pairs(life, told, oplead.LABELS).items():
+            for kind, (wanted, found) in _pairs(life, told, oplead).items():
                 # Each entry counts: a time that is right counts even where the next is wrong.
                 for name in wanted.keys() | found.keys():
                     if name in wanted and wanted[name] == found.get(name):
@@ -62,14 +62,14 @@ class Sheet:
         return "\n".join(lines)
 
 
-def _pairs(life, told, labels):
+def _pairs(life, told, oplead):
     """By kind: what is wanted, and what was found."""
     told = told or {"click_ids": [], "changes": [], "verdicts": []}
     since: dict = {}
-    by_label = {label: STAGES[state] for state, label in labels.items() if state in STAGES}
+    states = {name: state for names in (oplead.LABELS, oplead.CODES) for state, name in names.items()}
     for each in sorted(told["changes"], key=lambda change: change["at"]):
-        if each["label"] in by_label:
-            since.setdefault(by_label[each["label"]], _time(each["at"]))
+        if states.get(each["label"]) in STAGES:
+            since.setdefault(STAGES[states[each["label"]]], _time(each["at"]))
     clicks = {kind: value for kind, value in (("gclid", life.gclid), ("fbclid", life.fbclid)) if value}
     sent = {
         (each["destination"], each["conversion"]): (
@@ -81,7 +81,7 @@ def _pairs(life, told, labels):
     }
     return {
         "created": ({"": life.created}, {"": _time(told.get("created_at"))}),
-        "status": ({"": labels[life.state]}, {"": told.get("label")}),
+        "status": ({"": life.state}, {"": states.get(told.get("label"))}),
         "stages": (life.first_reached(), since),
         "click ids": (clicks, dict(_click(each, clicks) for each in told["click_ids"])),
         "consent": ({"": _CONSENT[life.consent]}, {"": told.get("ad_user_data")}),
