@@ -36,6 +36,20 @@ class Fault:
 
 FAULTS = (
     Fault(
+        "each server of a specification is tried",
+        "connectors/oplead/probe/specification/reading.py",
+        "    return tuple(found.values())",
+        "    return tuple(found.values())[:1]",
+        "tests/e2e/test_specification.py",
+    ),
+    Fault(
+        "a time that many leads share is not that of their own status",
+        "connectors/oplead/survey/places.py",
+        "return self._are_times(values) and len(set(map(str, values))) >= _MOST * len(values)",
+        "return self._are_times(values)",
+        "tests/unit/oplead/test_probe_reading.py",
+    ),
+    Fault(
         "a list with times and statuses is taken for the history, and said",
         "connectors/oplead/survey/places.py",
         'guessed = None if found["history"][1] else self._list_of_statuses(paths.status)',

@@ -119,6 +119,22 @@ def test_what_the_platform_contradicts_is_reported_and_found_by_trying(account, 
     assert "offset" == YAML(typ="safe").load(told["settings"])["oplead"]["pagination"]["style"]
 
 
+def test_each_server_of_a_specification_is_tried(account, tmp_path):
+    """The first leads nowhere; nothing is found by trying, and what is used is said."""
+    told = build_specification(shape_from_axis_positions({}), UndocumentedBehaviour(documentation="openapi3_json"))
+    (server,) = told["servers"]
+    told["servers"] = [{"url": "/elsewhere"}, server]
+    file = tmp_path / "two.json"
+    file.write_text(json.dumps(told))
+
+    found = probed(account, "--spec", str(file))
+
+    how = " ".join(found["survey"]["how"])
+    assert "specification" == found["survey"]["rests_on"]["path_prefix"]
+    assert "does not hold under /elsewhere" in how
+    assert "found by trying" not in how
+
+
 def test_settings_for_writing_and_webhooks_are_proposed(account):
     """What differs from the defaults is in the lines to paste; what the file says otherwise is told, and kept."""
     account.sandbox.oplead.set_switch("documentation", "swagger2_yaml")

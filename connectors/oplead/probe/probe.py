@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from urllib.parse import urlsplit
 
 from connectors.errors import Misconfigured
 from connectors.http import is_loopback
@@ -30,7 +29,7 @@ from connectors.oplead.probe.pagination import PaginationSearch, with_lead_total
 from connectors.oplead.probe.sampling import take_sample
 from connectors.oplead.probe.specification.documentation import SpecificationSearchResult
 from connectors.oplead.probe.specification.loading import NotASpecificationError
-from connectors.oplead.probe.specification.reading import Specification, read_specification
+from connectors.oplead.probe.specification.reading import Specification, read_specifications
 from connectors.oplead.probe.specification.written import (
     lead_creation_path_settings,
     specified_subscription_settings,
@@ -89,10 +88,12 @@ class OpleadProbe:
             Transient: it kept failing after bounded retries.
         """
         notes = Notes()
-        specification = self._specification(notes)
-        survey = self._survey_as_specified(specification, notes) if specification and leads is None else None
+        specifications = self._specifications(notes)
+        wanted = specifications if leads is None else ()
+        tried = (self._survey_as_specified(one, notes, is_last=one is wanted[-1]) for one in wanted)
+        survey = next(filter(None, tried), None)
         if survey is None:
-            survey = self._survey_by_trials(specification, leads or SAMPLE, notes)
+            survey = self._survey_by_trials(next(iter(specifications), None), leads or SAMPLE, notes)
         return replace(
             survey,
             requests=sum(client.requests for client in self._clients) + (self.documentation or _NOBODY_LOOKED).requests,
@@ -101,35 +102,43 @@ class OpleadProbe:
             undecided=tuple(notes.undecided),
         )
 
-    def _specification(self, notes: Notes) -> Specification | None:
-        """Return what the specification says, if there is one of Oplead's; note where it was read, or why not."""
+    def _specifications(self, notes: Notes) -> tuple[Specification, ...]:
+        """Return what the specification says, as of each of its servers; note where it was read, or why not."""
         found = self.documentation
         if found is None:
-            return None
+            return ()
         if found.specification is None:
             notes.how.append(found.sentence)
-            return None
+            return ()
         try:
-            specification = read_specification(found.specification, urlsplit(self.client.options.base_url).path)
+            specifications = read_specifications(found.specification, self.client.options.base_url)
         except NotASpecificationError as reason:
             notes.how.append(_("Specification: found, and not used, for {reason}.", reason=reason))
-            return None
+            return ()
         notes.how.append(found.sentence)
-        if (host := specification.api.host) and host != self.client.host:
+        if (host := specifications[0].api.host) and host != self.client.host:
             notes.how.append(
                 _("The specification is of {host}; its paths are used on {used}.", host=host, used=self.client.host)
             )
-        return specification
+        return specifications
 
-    def _survey_as_specified(self, specification: Specification, notes: Notes) -> Survey | None:
+    def _survey_as_specified(self, specification: Specification, notes: Notes, *, is_last: bool) -> Survey | None:
         """Survey as specified; None if the platform answers otherwise, or has no lead."""
         client = self._open(apply_specification_to_options(self.client.options, specification))
         with closing(client):
             try:
                 found = SpecificationGuidedProbe(specification, client).find()
             except ContradictedError as contradiction:
+                prefix = specification.paths.path_prefix
                 notes.how.append(
                     _(
+                        "The specification does not hold under {prefix}, so another of its servers is tried: "
+                        "{contradiction}.",
+                        prefix=prefix or "/",
+                        contradiction=contradiction,
+                    )
+                    if not is_last
+                    else _(
                         "The specification does not hold, so the rest was found by trying: {contradiction}.",
                         contradiction=contradiction,
                     )

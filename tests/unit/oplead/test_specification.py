@@ -12,7 +12,7 @@ from connectors.oplead.probe.guided import apply_specification_to_options
 from connectors.oplead.probe.specification.examples import example_of
 from connectors.oplead.probe.specification.loading import NotASpecificationError
 from connectors.oplead.probe.specification.openapi import parse_openapi_document
-from connectors.oplead.probe.specification.reading import read_specification
+from connectors.oplead.probe.specification.reading import read_specification, read_specifications
 from connectors.oplead.probe.specification.written import specified_subscription_settings, specified_write_settings
 
 OPTIONS = OpleadOptions(token="t", zone=ZoneInfo("Europe/Paris"))
@@ -534,3 +534,38 @@ def test_swagger_2_says_the_same():
     assert {"status_field": "etat", "document_field": "piece"}.items() <= specified_write_settings(
         told, OPTIONS
     ).items()
+
+
+# ── what a French specification says ─────────────────────────────────────────────────────────────
+
+
+def test_every_server_is_read_and_the_given_host_first():
+    """Another host's paths are tried only after."""
+    servers = [{"url": "https://sandbox.example.org/v9"}, {"url": "https://api.example.org/v2"}, {"url": "/v2"}]
+    found = read_specifications(document(servers=servers), "https://api.example.org")
+
+    assert ["/v2", "/v9"] == [one.paths.path_prefix for one in found]
+
+
+@pytest.mark.parametrize(
+    ("description", "style"),
+    [
+        ("Décalage depuis le premier lead", "offset"),
+        ("Numéro de page, à partir de 1", "page"),
+    ],
+)
+def test_parameter_of_an_unusual_name_is_what_its_description_says(description, style):
+    """Only where its name says nothing."""
+    told = read({"/leads": {"get": listing(query("x", {"type": "integer"}, description))}})
+
+    assert (style, "x") == (told.pagination.style, getattr(told.pagination, f"{style}_param"))
+
+
+@pytest.mark.parametrize(
+    ("said", "form"), [("epoch ms", "epoch_ms"), ("en millisecondes", "epoch_ms"), ("s", "epoch_s")]
+)
+def test_milliseconds_are_told_from_seconds(said, form):
+    """In any of the usual words."""
+    changed = query("modifie_depuis", {"type": "integer"}, f"Leads modifiés depuis ({said})")
+
+    assert form == read({"/leads": {"get": listing(changed)}}).since_filter.format

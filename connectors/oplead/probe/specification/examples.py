@@ -6,6 +6,7 @@ from decimal import Decimal
 
 from connectors.oplead.parsing.click_ids import is_click_id_label
 from connectors.oplead.parsing.field_tree import NAMES, last_path_part
+from connectors.oplead.parsing.fields import NAME_KEYS, VALUE_KEYS
 from connectors.oplead.probe.specification.openapi import (
     ApiDescription,
     Schema,
@@ -16,7 +17,6 @@ from connectors.oplead.probe.specification.openapi import (
 
 _DEEPEST = 7
 _MOST_VALUES = 3_000
-_PAIR_NAMES = ("name", "key", "code", "label")
 _TIME, _SECONDS = "2026-01-05T10:00:00+01:00", Decimal(1_767_603_600)
 _CLICK_ID = "gclid=CjwKCAiA1MadeUp0ForASchema0AndNobodysClick0AbCdEfGhIjKlMn"
 _FORMATS: Mapping[str, str] = {
@@ -86,15 +86,15 @@ class _ExampleValueMaker:
 
     def _pairs(self, entry: Schema, path: str, depth: int) -> list[object]:
         properties = mapping_or_empty(entry.get("properties"))
-        key = next((name for name in _PAIR_NAMES if name in properties), None)
-        if key is None or "value" not in properties:
+        key = next((name for name in NAME_KEYS if name in properties), None)
+        value = next((name for name in VALUE_KEYS if name in properties), None)
+        if key is None or value is None:
             return []
         named = self.api.resolve_schema(properties[key])
         written = [named["const"]] if "const" in named else named.get("enum")
         names = [name for name in written if isinstance(name, str)] if isinstance(written, list) else []
         return [
-            {key: name, "value": self.value(properties["value"], _join_example_path(path, name), depth)}
-            for name in names
+            {key: name, value: self.value(properties[value], _join_example_path(path, name), depth)} for name in names
         ]
 
     def _scalar(self, kind: str, flat: Schema, path: str) -> object:

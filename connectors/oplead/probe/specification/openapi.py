@@ -20,6 +20,7 @@ _HOPS = 20
 _MOST_PARTS = 200
 """Schemas that one may be composed of."""
 _MOST_OPERATIONS = 2_000
+_MOST_SERVERS = 4
 _MOST_PARAMETERS = 100
 """Parameters of one operation, and those that its path shares."""
 _MEDIA = ("application/json", "multipart/form-data", "application/x-www-form-urlencoded")
@@ -95,14 +96,29 @@ class ApiDescription:
         return _Flattener(self.document).flatten_within_budget(schema)
 
 
-def parse_openapi_document(document: Mapping[str, object]) -> ApiDescription:
-    """Read a specification."""
-    return _Reader(document).read()
+def parse_openapi_document(document: Mapping[str, object], server: str | None = None) -> ApiDescription:
+    """Read a specification, as of one of its servers; without one, of the first."""
+    return _Reader(document, server).read()
+
+
+def server_addresses(document: Mapping[str, object], host: str | None) -> list[str]:
+    """Return the addresses of the servers that a specification lists, few of them, those of a host first."""
+    servers = document.get("servers")
+    listed = map(_server_address, islice(servers, _MOST_SERVERS) if isinstance(servers, list) else ())
+    return sorted(dict.fromkeys(listed), key=lambda url: _Server.parse_server_url(url).hostname != host)
+
+
+def _server_address(written: object) -> str:
+    url = text_or_empty(mapping_or_empty(written).get("url"))
+    for name, variable in _items(mapping_or_empty(written).get("variables")):
+        url = url.replace(f"{{{name}}}", text_or_empty(variable.get("default")))
+    return url
 
 
 class _Reader:
-    def __init__(self, document: Mapping[str, object]) -> None:
+    def __init__(self, document: Mapping[str, object], server: str | None) -> None:
         self._document = document
+        self._address = server
         self._is_2 = "swagger" in document and "openapi" not in document
         self._made: dict[int, Parameter] = {}
         """Parameters by the identity of what they were made of: a part of the document, or empty."""
@@ -126,11 +142,8 @@ class _Reader:
         if self._is_2:
             return _Server.parse_server_url(text_or_empty(self._document.get("basePath")))
         servers = self._document.get("servers")
-        first = servers[0] if isinstance(servers, list) and servers else {}
-        url = text_or_empty(mapping_or_empty(first).get("url"))
-        for name, variable in _items(mapping_or_empty(first).get("variables")):
-            url = url.replace(f"{{{name}}}", text_or_empty(variable.get("default")))
-        return _Server.parse_server_url(url)
+        first = _server_address(servers[0]) if isinstance(servers, list) and servers else ""
+        return _Server.parse_server_url(first if self._address is None else self._address)
 
     def _schemes(self) -> Iterator[tuple[str, SecurityScheme]]:
         place = self._document if self._is_2 else mapping_or_empty(self._document.get("components"))

@@ -6,6 +6,7 @@ Paths are matched tolerantly, by what they end with; what is not said stays None
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from urllib.parse import urlsplit
 
 from connectors.errors import Misconfigured
 from connectors.language import _
@@ -31,6 +32,7 @@ from connectors.oplead.probe.specification.openapi import (
     SecurityScheme,
     mapping_or_empty,
     parse_openapi_document,
+    server_addresses,
     type_of_schema,
 )
 
@@ -79,13 +81,28 @@ class Specification:
         return bool(set(self.lead) - set(self.listed))
 
 
-def read_specification(document: Mapping[str, object], base_path: str) -> Specification:
+def read_specifications(document: Mapping[str, object], base_url: str) -> tuple[Specification, ...]:
+    """Read a specification as of each of its servers under whose address leads lie elsewhere, the host's own first.
+
+    Raises:
+        NotASpecificationError: it describes no list of leads.
+    """
+    there = urlsplit(base_url)
+    servers: Sequence[str | None] = server_addresses(document, there.hostname) or [None]
+    read = (read_specification(document, there.path, server) for server in servers)
+    found: dict[LeadEndpointPaths, Specification] = {}
+    for one in read:
+        found.setdefault(one.paths, one)
+    return tuple(found.values())
+
+
+def read_specification(document: Mapping[str, object], base_path: str, server: str | None = None) -> Specification:
     """Read a specification; `base_path` is the path of `base_url`, which precedes every path there.
 
     Raises:
         NotASpecificationError: it describes no list of leads.
     """
-    api = parse_openapi_document(document)
+    api = parse_openapi_document(document, server)
     api = replace(api, operations=tuple(_operations_below_base_path(api.operations, base_path.rstrip("/"))))
     operation = _list_of_leads(api)
     if operation is None:
@@ -198,6 +215,13 @@ _CURSORS = frozenset(
     {"cursor", "nextcursor", "pagetoken", "nextpagetoken", "continuationtoken", "curseur", "pagecursor"}
 )
 _LAST_IDS = frozenset({"afterid", "lastid", "sinceid", "fromid", "startingafter", "minid"})
+_DESCRIBED: tuple[tuple[frozenset[str], tuple[str, ...]], ...] = (
+    (_CURSORS, ("cursor", "curseur", "continuationtoken")),
+    (_OFFSETS, ("decalage", "offset", "numberofleadstoskip", "leadsapasser")),
+    (_SIZES, ("perpage", "parpage", "pagesize", "tailledepage", "tailledelapage", "leadsaretourner")),
+    (_NUMBERS, ("pagenumber", "numerodepage", "numerodelapage")),
+)
+"""Words, normalised, of what a parameter of an unusual name is; the first kind found counts."""
 _LARGEST_PAGE = 100
 
 
@@ -206,7 +230,8 @@ def _pages(operation: ApiOperation, body: SchemaExample) -> PaginationOptions | 
     query = {normalise(one.name): one for one in operation.parameters if one.place == "query"}
 
     def query_parameter_named(names: frozenset[str]) -> Parameter | None:
-        return next((query[name] for name in query if name in names), None)
+        named = next((query[name] for name in query if name in names), None)
+        return named or next((one for one in query.values() if _described_as(one, names)), None)
 
     following = [(path, value) for path, value in envelope_values(body.value) if is_next_page_path(path)]
     size = query_parameter_named(_SIZES)
@@ -229,6 +254,15 @@ def _pages(operation: ApiOperation, body: SchemaExample) -> PaginationOptions | 
     if last := query_parameter_named(_LAST_IDS):
         return _with_page_size(PaginationOptions(style="last_id", cursor_param=last.name), size)
     return None
+
+
+def _described_as(parameter: Parameter, names: frozenset[str]) -> bool:
+    """Whether a parameter that no name explains is described by one of a few words, and by no other's."""
+    if names != _CURSORS and type_of_schema(parameter.schema) not in ("integer", "number"):
+        return False
+    said = normalise(parameter.description)
+    found = [kind for kind, words in _DESCRIBED if any(word in said for word in words)]
+    return found[:1] == [names]
 
 
 def _is_cursor(path: str) -> bool:
@@ -261,6 +295,7 @@ _CHANGED = ("updated", "modified", "changed", "lastmodif", "modifie", "misajour"
 _CREATED = ("created", "creation", "cree", "ajoute", "received", "recu")
 _SINCE = ("since", "after", "from", "depuis", "gte", "min", "start", "apartirde", "apres")
 _UNTIL = ("until", "before", "to", "jusqua", "jusque", "lte", "max", "end", "avant")
+_MILLISECONDS = re.compile(r"milli|\bms\b", re.IGNORECASE)
 _WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+|\d+")
 
 
@@ -298,7 +333,7 @@ def _is_period_end(parameter: Parameter, words: Sequence[str]) -> bool:
 def _time_format(parameter: Parameter) -> str | None:
     kind, form = type_of_schema(parameter.schema), parameter.schema.get("format")
     if kind in ("integer", "number"):
-        return "epoch_ms" if "milli" in parameter.description.casefold() else "epoch_s"
+        return "epoch_ms" if _MILLISECONDS.search(parameter.description) else "epoch_s"
     if kind not in ("string", ""):
         return None
     is_day = form == "date" or (
