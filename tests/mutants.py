@@ -3482,6 +3482,20 @@ FAULTS = (
         "tests/unit/oplead/test_click_ids.py",
     ),
     Fault(
+        "a click in the cookie of Google's tag keeps the cookie's time",
+        "connectors/oplead/parsing/click_ids.py",
+        "clicked_at=one.clicked_at or own_times.get((one.kind, one.value)) or times.get(one.kind))",
+        "clicked_at=times.get(one.kind) or one.clicked_at)",
+        "tests/unit/oplead/test_click_ids.py",
+    ),
+    Fault(
+        "a broken cookie of Google's tag is not sent as a click id",
+        "connectors/oplead/parsing/click_ids.py",
+        "if _GCLS_START.match(text):",
+        "if False:",
+        "tests/unit/oplead/test_click_ids.py",
+    ),
+    Fault(
         "a click after the change did not lead to it",
         "jobs/rules/eligibility.py",
         "click.value.startswith(ERASED) == erased and click.clicked_at <= at]",

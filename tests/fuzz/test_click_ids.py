@@ -35,6 +35,8 @@ LABELS = [
     "msclkid",
     "li_fat_id",
     "ttclid",
+    "_gcl_aw",
+    "Google click ID",
 ]
 PIECES = st.sampled_from(
     [
@@ -140,6 +142,8 @@ def test_click_ids_come_from_the_input_or_give_a_problem(value, rules):
     written = [form for leaf in leaves(value) for form in forms(leaf)]
     spoken = " ".join([*written, rules.get("label") or ""]).lower().replace("_", "").replace("-", "")
     by_itself = {ClickIdKind.FBC, ClickIdKind.FBP, ClickIdKind.LEAD_ID}
+    if any(other in spoken for other in ("gcl.", "gclaw", "google click id")):
+        by_itself.add(ClickIdKind.GCLID)
     by_rule = {ClickIdKind.GCLID, ClickIdKind.FBCLID} if rules["bare"] != "reject" else set()
     for one in ids:
         assert any(one.value in form for form in written)

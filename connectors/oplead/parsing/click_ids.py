@@ -21,6 +21,9 @@ _GOOGLE = frozenset({ClickIdKind.GCLID, ClickIdKind.GBRAID, ClickIdKind.WBRAID})
 _LABELS: Mapping[str, ClickIdKind] = {
     **{kind.value.replace("_", ""): kind for kind in ClickIdKind},
     "leadgenid": ClickIdKind.LEAD_ID,
+    "gclaw": ClickIdKind.GCLID,
+    "google click id": ClickIdKind.GCLID,
+    "googleclickid": ClickIdKind.GCLID,
 }
 # Websites write one time for all of Google's ids or one for each; the more specific one, listed later, counts.
 _CAPTURE_TIMES: Mapping[str, frozenset[ClickIdKind]] = {
@@ -39,8 +42,8 @@ _META_SOURCES = frozenset({"facebook", "instagram", "meta", "fb", "ig"})
 _LABELLED = re.compile(
     r"(?<![a-z0-9_-])_?"
     r"(?P<label>(?:gclid|gbraid|wbraid|fbclid|msclkid)[_-]?ts|gclid|gbraid|wbraid|fbclid|fbc|fbp|msclkid|ttclid|li[_-]?fat[_-]?id"
-    r"|lead[_-]?(?:gen[_-]?)?id)"
-    r"[\"']?\s*[=:]\s*(?P<quote>[\"']?)"
+    r"|lead[_-]?(?:gen[_-]?)?id|gcl_aw|google[ _-]?click[ _-]?id)"
+    r"[\"']?[\s\xa0\u202f]*[=:][\s\xa0\u202f]*(?P<quote>[\"']?)"
     r"(?P<value>\d{4}-\d\d-\d\d \d\d:\d\d(?::\d\d)?|[^&;|,\s?#\"'<>]*)",
     re.ASCII | re.IGNORECASE,
 )
@@ -50,6 +53,9 @@ _QUOTE_IN_ADDRESS = re.compile(r"['\"][^\s,;<>()]*@", re.ASCII)
 _FBC = re.compile(r"fb\.[0-2]\.(?P<ms>\d{13})\.(?!\d+$)[A-Za-z0-9_.-]{5,511}[A-Za-z0-9_-]", re.ASCII)
 _FBP = re.compile(r"fb\.[0-2]\.\d{13}\.\d{1,20}", re.ASCII)
 _META_LEAD = re.compile(r"(?P<prefix>l:)?(?P<digits>\d{15,17})", re.ASCII)
+# GCL.clickTime.gclid, as Google's tag keeps a click in the cookie `_gcl_aw`, its time in seconds.
+_GCL = re.compile(r"GCL\.(?P<s>\d{10})(?:\d{3})?\.(?P<id>.+)", re.ASCII)
+_GCLS_START = re.compile(r"GCL\.", re.ASCII | re.IGNORECASE)
 _METAS_START = re.compile(r"fb\.\d", re.ASCII | re.IGNORECASE)
 # A trailing dot is an ellipsis or ends a sentence.
 _PLAUSIBLE = re.compile(r"(?=.*[A-Za-z])[A-Za-z0-9_.-]{5,511}[A-Za-z0-9_-]", re.ASCII)
@@ -77,7 +83,7 @@ def read_click_ids(
     """Return every click id in `value`, in order, and the reason if a non-empty value yields none.
 
     Recognises labelled forms (`gclid=…`, `fbclid:…`, a query string, a full URL, a JSON object, name/value pairs),
-    self-identifying formats (`fb.1.<ms>.<fbclid>`, `l:<digits>`) and, depending on `rules`, bare values. Anything that
+    self-identifying formats (`fb.1.<ms>.<fbclid>`, `GCL.<s>.<gclid>`, `l:<digits>`) and, depending on `rules`, bare values. Anything that
     is clearly not a click id (a UUID, an e-mail address, a number, `CNL_…`) is skipped.
 
     Args:
@@ -93,8 +99,11 @@ def read_click_ids(
     found = [_classify_click_id(entry, utm_source, rules) for entry in entries if entry.label not in _CAPTURE_TIMES]
     times = _capture_times(entries, zone)
     read = [one for one in found if isinstance(one, ClickId)]
+    # One click may be written with its own time and without, as in a cookie and an address: its own time counts.
+    own_times = {(one.kind, one.value): one.clicked_at for one in read if one.clicked_at}
     ids = dict.fromkeys(
-        one if one.clicked_at or one.kind not in times else replace(one, clicked_at=times[one.kind]) for one in read
+        replace(one, clicked_at=one.clicked_at or own_times.get((one.kind, one.value)) or times.get(one.kind))
+        for one in read
     )
     problems = [one for one in found if isinstance(one, str)]
     return tuple(ids), None if ids or not problems else problems[0]
@@ -195,7 +204,7 @@ def _value_unless_misquoted(labelled: re.Match[str]) -> str:
 
 def _classify_click_id(entry: _LabelledText, utm_source: str | None, rules: UnlabelledClickIdRules) -> ClickId | str:
     """Return the entry as a click id, or the reason it is not one."""
-    if (own := _recognise_meta_click_id(entry)) is not None:
+    if (own := _recognise_meta_click_id(entry) or _recognise_google_cookie(entry)) is not None:
         return own
     if entry.label == _UNKNOWN:
         return _("its name is not that of a click id, or it is nested too deeply ({shape})", shape=shape(entry.text))
@@ -217,6 +226,17 @@ def _recognise_meta_click_id(entry: _LabelledText) -> ClickId | None:
     if match and (match["prefix"] if entry.label is None else _LABELS[entry.label] is ClickIdKind.LEAD_ID):
         return ClickId(ClickIdKind.LEAD_ID, match["digits"])
     return None
+
+
+def _recognise_google_cookie(entry: _LabelledText) -> ClickId | None:
+    """Read the click that a cookie of Google's tag keeps, with its time, whichever Google label it has."""
+    kind = ClickIdKind.GCLID if entry.label is None else _LABELS.get(entry.label)
+    match = _GCL.fullmatch(unquote(entry.text)) if kind in _GOOGLE else None
+    if match is None or kind is None:
+        return None
+    found = _read_labelled_click_id(kind, match["id"])
+    clicked_at = _EPOCH + timedelta(seconds=int(match["s"]))
+    return replace(found, clicked_at=clicked_at) if isinstance(found, ClickId) and clicked_at.year in _YEARS else None
 
 
 def _read_labelled_click_id(kind: ClickIdKind, text: str) -> ClickId | str:
@@ -253,6 +273,8 @@ def _no_click_id(text: str, *, allow_uuid: bool = False) -> str | None:
         return _("an Oplead channel identifier")
     if _METAS_START.match(text):
         return _("Meta's form under another's name, cut short, or with a time that cannot be")
+    if _GCLS_START.match(text):
+        return _("the form of Google's cookie under another's name, cut short, or with a time that cannot be")
     if text.casefold() in _PLACEHOLDERS or loosely_normalised_name(text) in _KNOWN:
         return _("a placeholder")
     if _NUMBER.fullmatch(text) or not any(character.isalpha() for character in text):

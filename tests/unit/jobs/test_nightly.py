@@ -7,10 +7,11 @@ import pytest
 from sqlmodel import select
 
 from connectors.errors import Misconfigured, Transient, Unreachable, WrongClock
-from connectors.records import Outcome, OutcomeClass, PartlyRefused, UnreadableLead
+from connectors.records import ClickId, ClickIdKind, Outcome, OutcomeClass, PartlyRefused, UnreadableLead
 from jobs.ledger.schema import Run, Start
 from jobs.nightly import RenamedIdError, rehearse, run_night
 from jobs.reporting.sentences import message_in_words
+from jobs.rules.model import DedupRule, DedupScope
 from jobs.run_context import RunReadingScope
 from tests import fakes
 from tests.builders import CREATED, GOOGLE, attention, changed, from_field, lead, route, rulebook
@@ -400,3 +401,27 @@ def test_unreachable_source_does_not_block_sending_for_a_few_days(waiting):
 
     assert 3 == waiting.night().exit_code
     assert "submitted" == waiting.states["L-3"]
+
+
+@pytest.mark.parametrize("once_per_click", [False, True])
+@pytest.mark.parametrize("first_answer", [DONE, Outcome(OutcomeClass.DEFER, "LATER")])
+def test_a_conversion_is_not_sent_again_by_a_click_chosen_later(account, once_per_click, first_answer):
+    """A later click, seen after the first night, still came before the change; the key names lead and conversion."""
+    once = DedupRule(DedupScope.CLICK, 30 * DAY) if once_per_click else None
+    account.rules = rulebook(route(once=once))
+    first, later = (
+        ClickId(ClickIdKind.GCLID, name, at) for name, at in (("first", CREATED), ("later", CREATED + HOUR))
+    )
+    known = lead(click_ids=(first,))
+    account.put(known)
+    answering(account, first_answer)
+    account.night()
+    account.put(changed(known, click_ids=(later, first)))
+    for _night in range(3):
+        account.clock.time += DAY
+        account.night()
+
+    sent = [event for call in account.sink.calls for event in call.events]
+    assert {sent[0].key} == {event.key for event in sent}
+    assert 1 == len(account.rows())
+    assert (first_answer is DONE) == (len(sent) == 1)

@@ -69,6 +69,10 @@ def read(value, *, utm_source=None, bare="by_utm", bare_digits="reject", label=N
         ([{"name": "gclid", "value": GCLID}, {"name": "ref", "value": "12"}], [("gclid", GCLID)]),
         ({"leadgen_id": Decimal(123456789012345)}, [("lead_id", "123456789012345")]),
         ([f"gclid={GCLID}", f"fbclid={FBCLID}"], [("gclid", GCLID), ("fbclid", FBCLID)]),
+        (f"Google click ID : {GCLID}", [("gclid", GCLID)]),
+        (f"Google click ID\N{NO-BREAK SPACE}: {GCLID}", [("gclid", GCLID)]),
+        (f"Google Click ID\N{NARROW NO-BREAK SPACE}:\N{NO-BREAK SPACE}{GCLID}", [("gclid", GCLID)]),
+        ({"Google click ID": GCLID}, [("gclid", GCLID)]),
     ],
 )
 def test_reads_a_labelled_click_id_as_the_kind_it_states(value, expected):
@@ -152,6 +156,11 @@ def test_bare_value_kind_follows_the_settings(bare, utm_source, kind):
         "gclid=Cj0KCQjwAbC...",
         "gclid=jeanne'martin@example.org",
         "gclid=jeanne'@example.org",
+        f"GCL.{GCLID}",
+        f"gclid=GCL.17845599.{GCLID}",
+        f"_gcl_aw=GCL.0000000001.{GCLID}",
+        f"fbclid=GCL.1784559901.{GCLID}",
+        "GCL.1784559901.12345678",
         [[[[[f"gclid={GCLID}"]]]]],
         True,
     ],
@@ -227,7 +236,43 @@ def test_ignores_a_time_that_does_not_belong_to_the_id(value):
     assert [None] == [one.clicked_at for one in ids]
 
 
+@pytest.mark.parametrize(
+    "value",
+    [
+        f"GCL.1784559901.{GCLID}",
+        f"GCL.1784559901000.{GCLID}",
+        f"_gcl_aw=GCL.1784559901.{GCLID}",
+        f"gclid=GCL.1784559901.{GCLID}",
+        f"Google click ID : GCL.1784559901.{GCLID}",
+        {"_gcl_aw": f"GCL.1784559901.{GCLID}"},
+        f"_ga=GA1.2.3; _gcl_aw=GCL.1784559901.{GCLID}; x=y",
+        f"gclid={GCLID}&_gcl_aw=GCL.1784559901.{GCLID}",
+        f"_gcl_aw=GCL.1784559901.{GCLID}&gclid={GCLID}",
+        f"_gcl_aw=GCL.1784559901.{GCLID}&gclid={GCLID}&gclid_ts=2026-07-01T08:00:00Z",
+    ],
+)
+def test_googles_cookie_is_read_as_the_click_and_its_time(value):
+    """What Google knows is the id inside; the cookie's own time is the click's, beside whatever else is written."""
+    ids, problem = read_click_ids(value, utm_source=None, rules=UnlabelledClickIdRules(bare="reject"), zone=PARIS)
+
+    assert [("gclid", GCLID, CLICKED)] == [(one.kind.value, one.value, one.clicked_at) for one in ids]
+    assert problem is None
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_each_of_two_cookies_keeps_its_own_time(turned):
+    """So that of two clicks the latest before a change can be told."""
+    cookies = [f"_gcl_aw=GCL.1784559901.{GCLID}", f"GCL.1782892800.{OTHER}"]
+    value = cookies[::-1] if turned else cookies
+
+    ids, _ = read_click_ids(value, utm_source=None, rules=UnlabelledClickIdRules(bare="reject"), zone=PARIS)
+
+    assert {GCLID: CLICKED, OTHER: EARLIER} == {one.value: one.clicked_at for one in ids}
+
+
 fragments = [
+    "_gcl_aw=",
+    "GCL.1784559901.",
     "gclid",
     "fbclid",
     "fbc",
