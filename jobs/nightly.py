@@ -369,7 +369,7 @@ def _refuse_other_lead_ids(session: Session, book: Rulebook, *, takes_other_ids:
             _(
                 "`oplead.fields.id` was {old} and is {new}: a lead's id is permanent, for it is by this id that the "
                 "ledger knows what was sent. Write the old one again. If these are the same leads under other ids, run "
-                "`oplead-sync run --same-leads` once; if they are others, `run --other-leads`.",
+                "`oplead-sync run --same-leads` once; if they are others, `oplead-sync run --other-leads`.",
                 old=row.digest or _("not set"),
                 new=book.lead_id_paths or _("not set"),
             )

@@ -199,7 +199,7 @@ def message_in_words(message: Message) -> str:
 
 def stop_sentence(stop: StopCause) -> str:
     """Return why nothing more is read or sent."""
-    values = {"answers": join_with_semicolons(stop.answers), "wait": stop.wait, "times": stop.times}
+    values = {"answers": join_with_semicolons(map(translated, stop.answers)), "wait": stop.wait, "times": stop.times}
     return _fill((MessagePart(STOPS[stop.kind]),), values)
 
 
