@@ -25,6 +25,7 @@ from jobs.reporting.sentences import explain_state
 from jobs.reporting.status_report import print_states
 from jobs.rules.adjustment import AdjustmentCause
 from jobs.rules.delivery_state import DeliveryKind, DeliveryState
+from jobs.rules.reasons import PlatformCode, Reason
 from jobs.settings import Settings
 
 Line = Mapping[str, object]
@@ -259,8 +260,8 @@ def _print_comparison(console: Console, comparison: Comparison) -> None:
     order = list(AuditFinding)
     for (finding, why), count in sorted(comparison.items(), key=lambda item: order.index(item[0][0])):
         style = "bold red" if count and finding in _WRONG else None
-        words = explain_state(DeliveryState.UNCONFIRMED, why).short if why else ""
-        said = _n(*_IN_WORDS[finding], count, why=words)
+        cause = why if isinstance(why, Reason) else PlatformCode(why)
+        said = _n(*_IN_WORDS[finding], count, why=explain_state(DeliveryState.UNCONFIRMED, cause).short)
         console.print(Padding(escape(said), (0, 0, 0, 2)), style=style)
     if has_no_differences(comparison):
         console.print(_("The books agree."), style="bold green")
