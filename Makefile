@@ -79,7 +79,7 @@ sbom: develop ## write what an installation is made of as CycloneDX, to build/sb
 	@$(BIN)/python tests/supply.py sbom $(SBOM)
 	@echo "The bill of materials is at $(SBOM)"
 
-format: develop ## write what `check` would complain of, where that can be mended
+format: develop ## fix what `check` would complain of, where a tool can
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 

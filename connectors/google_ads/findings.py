@@ -280,21 +280,20 @@ GOALS_QUERY = gaql_query("customer_conversion_goal", "category", "origin", "bidd
 
 Goals = Mapping[tuple[int, int], bool]
 """Whether a goal is an account default, by category and origin."""
-_LEAD_CATEGORIES = frozenset(
-    {
-        _Category.SIGNUP,
-        _Category.PHONE_CALL_LEAD,
-        _Category.IMPORTED_LEAD,
-        _Category.SUBMIT_LEAD_FORM,
-        _Category.BOOK_APPOINTMENT,
-        _Category.REQUEST_QUOTE,
-        _Category.CONTACT,
-        _Category.QUALIFIED_LEAD,
-        _Category.CONVERTED_LEAD,
-        _Category.MESSAGE_LEAD,
-    }
-)
+_LEAD_CATEGORIES = {
+    _Category.SIGNUP: N_("signup"),
+    _Category.PHONE_CALL_LEAD: N_("phone call lead"),
+    _Category.IMPORTED_LEAD: N_("imported lead"),
+    _Category.SUBMIT_LEAD_FORM: N_("submit lead form"),
+    _Category.BOOK_APPOINTMENT: N_("book appointment"),
+    _Category.REQUEST_QUOTE: N_("request quote"),
+    _Category.CONTACT: N_("contact"),
+    _Category.QUALIFIED_LEAD: N_("qualified lead"),
+    _Category.CONVERTED_LEAD: N_("converted lead"),
+    _Category.MESSAGE_LEAD: N_("message lead"),
+}
 """Categories of a lead's journey: another action in one of these counts the same lead as ours."""
+_OTHER_CATEGORIES = {_Category.DEFAULT: N_("default"), _Category.PURCHASE: N_("purchase")}
 _COUNTS = {
     _Counting.MANY_PER_CLICK: N_("counts every conversion of a click"),
     _Counting.ONE_PER_CLICK: N_("counts one conversion per click"),
@@ -374,7 +373,8 @@ def _bidding_use_of_action(action: resources.ConversionAction, goals: Goals | No
 def _name(action: resources.ConversionAction) -> str:
     """Return an action's name, or its id if unprintable, with its category."""
     name = action.name[:_LONGEST_NAME]
-    category = _member_name(action.category).lower().replace("_", " ")
+    named = _LEAD_CATEGORIES | _OTHER_CATEGORIES
+    category = _(named.get(action.category) or _member_name(action.category).lower().replace("_", " "))
     if name and name.isprintable():
         return _("“{name}” ({category})", name=name, category=category)
     return f"{action.id} ({category})"

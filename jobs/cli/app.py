@@ -203,7 +203,7 @@ def run(
 
     waits = _parse_wait_option(wait)
     if dry_run and validate_only:
-        raise typer.BadParameter(_("choose one: --dry-run asks no platform, --validate-only does"))
+        raise typer.BadParameter(_("type --dry-run or --validate-only, not both: only the second asks the platforms"))
     if (dry_run or validate_only) and waits:
         raise typer.BadParameter(_("nothing is sent, so there is nothing to wait for"), param_hint="--wait")
     if (dry_run or validate_only) and first_run:

@@ -114,8 +114,8 @@ class WaitShowingClock:
     def _sentence(self, left: timedelta) -> str:
         seconds = max(1, ceil(left / _SECOND))
         return _n(
-            "waiting {seconds} s for Oplead's rate ({count} request a minute), or to ask again",
-            "waiting {seconds} s for Oplead's rate ({count} requests a minute), or to ask again",
+            "waiting {seconds} s before the next request to Oplead (at most {count} a minute)",
+            "waiting {seconds} s before the next request to Oplead (at most {count} a minute)",
             self.per_minute,
             seconds=seconds,
         )

@@ -9,7 +9,7 @@ from datetime import date, datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from connectors.language import N_, _, _n, format_integer
+from connectors.language import N_, _, _n
 from connectors.records import LeadId
 from jobs.exit_codes import Exit, UsageError
 from jobs.ledger.report.queries import recorded_lead_statuses
@@ -61,14 +61,9 @@ def show_lead_feedback(context: OpleadContext, file: Path | None) -> int:
     if created and file is None:
         _print(created, heard, zone)
     silent = sum(one.lead not in heard for one in created)
-    say(
-        _n(
-            "{count} lead created with provider.url; nothing heard yet of {silent}.",
-            "{count} leads created with provider.url; nothing heard yet of {silent}.",
-            len(created),
-            silent=format_integer(silent),
-        )
-    )
+    say(_n("{count} lead created with provider.url.", "{count} leads created with provider.url.", len(created)))
+    if silent:
+        say(_n("Nothing heard yet of {count} of them.", "Nothing heard yet of {count} of them.", silent))
     if not_understood := _count_not_understood(context):
         say(
             _n(

@@ -72,7 +72,9 @@ def visit_former_files(ledger: Ledger) -> None:
             if events and events.events:
                 erase_in_former_file(file, forgotten)
             if events and events.is_needed:
-                _log.warning(_("webhooks' events are still in this file: repeat `state move`"), path=file.path)
+                _log.warning(
+                    _("webhooks' events are still in this file: repeat `oplead-sync state move`"), path=file.path
+                )
             elif events or (file.is_state and is_there(file)):
                 _log.warning(
                     _("the state was moved from this file, which still holds personal data: delete it"), path=file.path

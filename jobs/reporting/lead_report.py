@@ -39,7 +39,7 @@ ORIGINS: Mapping[str, str] = {
     "bounded": N_("not dated by Oplead: taken from between our two readings of it"),
     "relabel": N_("no change of the lead: the status was renamed in Oplead"),
     "baseline": N_("not dated by Oplead, and already so when first read"),
-    "assumed": N_("not dated by Oplead: its last update was taken for it (`backfill --assume-time`)"),
+    "assumed": N_("not dated by Oplead: its last update was taken for it (`oplead-sync backfill --assume-time`)"),
 }
 """How the time of a change is known."""
 REPORTS: Mapping[ReportStanding, str] = {

@@ -200,7 +200,7 @@ def reused_sentences(leads: Sequence[str]) -> list[str]:
 
 def stop_sentence(stop: StopCause) -> str:
     """Return why nothing more is read or sent."""
-    values = {"answers": join_with_semicolons(stop.answers), "wait": stop.wait, "times": stop.times}
+    values = {"answers": join_with_semicolons(map(translated, stop.answers)), "wait": stop.wait, "times": stop.times}
     return _fill((MessagePart(STOPS[stop.kind]),), values)
 
 

@@ -314,9 +314,9 @@ _HELD: Mapping[Reason, Callable[[int], str]] = {
     ),
     Reason.IDS_CHANGED: lambda count: _n(
         "{count} is held, as lead ids or creation dates seem to have changed in Oplead, until you answer with "
-        "`run --same-leads` or `run --other-leads`",
+        "`oplead-sync run --same-leads` or `oplead-sync run --other-leads`",
         "{count} are held, as lead ids or creation dates seem to have changed in Oplead, until you answer with "
-        "`run --same-leads` or `run --other-leads`",
+        "`oplead-sync run --same-leads` or `oplead-sync run --other-leads`",
         count,
     ),
     Reason.AFTER_RESTORE: lambda count: _n(

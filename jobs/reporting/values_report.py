@@ -81,7 +81,7 @@ def _title(account: AccountPresentation, stage: StageValueSuggestion) -> str:
 def _print_table(
     console: Console, rows: Sequence[tuple[str, StageValueEstimate, Sequence[tuple[str, StageValueEstimate]]]]
 ) -> None:
-    columns = (_("Won"), _("Rate"), _("Average sale"), _("Expected value"))
+    columns = (_("Won"), _("Estimated rate"), _("Average sale"), _("Expected value"))
     made = console_table(_("Stage"), *columns, numbers=columns)
     for title, value, campaigns in rows:
         made.add_section()

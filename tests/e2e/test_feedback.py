@@ -96,7 +96,7 @@ def test_each_lead_with_a_provider_url_is_shown_with_what_was_heard_last(oplead,
     assert (None, None, None) == tuple(list(said[third].values())[2:])
     oplead.run(show_lead_feedback, None)
     shown = capsys.readouterr().out
-    assert "3 leads created with provider.url; nothing heard yet of 1." in shown
+    assert "3 leads created with provider.url.\nNothing heard yet of 1 of them." in shown
     assert "Wed 2 Sep 2026 10:00" in shown
 
 

@@ -268,7 +268,7 @@ def test_events_that_were_not_moved_are_told_every_night(company):
     inbox = aside(company).rename(company.state.with_name("maison-test.inbox.db"))
     told = night(company)
 
-    assert "webhooks' events are still in this file: repeat `state move`" in told
+    assert "webhooks' events are still in this file: repeat `oplead-sync state move`" in told
     assert str(inbox) in told
 
 

@@ -179,6 +179,17 @@ def test_programs_are_told_in_english_what_is_wrong_with_a_file(french, words):
 
 
 @pytest.mark.usefixtures("pseudo")
+def test_whoever_asks_what_is_held_is_refused_in_their_language(french):
+    """What is written is for programs, and in English; that nothing is held is said to a person."""
+    french.environ["LC_ALL"] = "fr_FR.UTF-8"
+    type_in(french, "run")
+    refused = type_in(french, "export-person", "--lead", "L-999", width=1000)
+
+    assert 2 == refused.code
+    assert "⟦" in refused.err
+
+
+@pytest.mark.usefixtures("pseudo")
 @pytest.mark.parametrize("words", [("probe",), ("values", "suggest")])
 def test_other_commands_speak_the_language_of_the_settings(french, words):
     """As a night does, whatever the terminal's locale is."""

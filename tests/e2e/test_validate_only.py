@@ -250,7 +250,7 @@ def test_reports_that_nothing_is_due(company):
 @pytest.mark.parametrize(
     ("more", "said"),
     [
-        (("--dry-run",), "choose one: --dry-run asks no platform, --validate-only does"),
+        (("--dry-run",), "type --dry-run or --validate-only, not both: only the second asks the platforms"),
         (("--wait", "45m"), "nothing is sent, so there is nothing to wait for"),
     ],
     ids=["--dry-run", "--wait"],

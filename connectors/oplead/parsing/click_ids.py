@@ -267,7 +267,7 @@ def _no_click_id(text: str, *, allow_uuid: bool = False) -> str | None:
     if "@" in text:
         return _("an e-mail address")
     if _UUID.fullmatch(text) and not allow_uuid:
-        return _("a UUID, somebody's own reference")
+        return _("an internal code (UUID)")
     if text[:4].upper() == "CNL_":
         return _("an Oplead channel identifier")
     if _METAS_START.match(text):

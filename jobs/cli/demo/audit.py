@@ -21,9 +21,11 @@ from jobs.ledger.report import queries
 from jobs.ledger.schema import Delivery, LeadRow
 from jobs.reporting.console import print_title, say
 from jobs.reporting.lead_report import print_explanation
+from jobs.reporting.sentences import explain_state
 from jobs.reporting.status_report import print_states
 from jobs.rules.adjustment import AdjustmentCause
 from jobs.rules.delivery_state import DeliveryKind, DeliveryState
+from jobs.rules.reasons import PlatformCode, Reason
 from jobs.settings import Settings
 
 Line = Mapping[str, object]
@@ -258,7 +260,8 @@ def _print_comparison(console: Console, comparison: Comparison) -> None:
     order = list(AuditFinding)
     for (finding, why), count in sorted(comparison.items(), key=lambda item: order.index(item[0][0])):
         style = "bold red" if count and finding in _WRONG else None
-        said = _n(*_IN_WORDS[finding], count, why=why)
+        cause = why if isinstance(why, Reason) else PlatformCode(why)
+        said = _n(*_IN_WORDS[finding], count, why=explain_state(DeliveryState.UNCONFIRMED, cause).short)
         console.print(Padding(escape(said), (0, 0, 0, 2)), style=style)
     if has_no_differences(comparison):
         console.print(_("The books agree."), style="bold green")

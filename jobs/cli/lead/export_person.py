@@ -34,7 +34,7 @@ def export_person(lead_id: str, file: Path, out: Path | None) -> int:
     Raises:
         UsageError: nothing is held on it.
     """
-    with reading_settings(file, json_wanted=True) as settings:
+    with reading_settings(file, json_wanted=False) as settings:
         person = data_held_on_person(settings, parse_lead_id_argument(lead_id))
     text = json.dumps(as_json_value(person), ensure_ascii=False)
     if out is None:

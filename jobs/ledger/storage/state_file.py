@@ -171,8 +171,9 @@ def too_old(path: Path, revision: str) -> LedgerError:
 def how_to_begin_anew() -> str:
     """Return what keeps a new state from sending again what one that is of no use any more has sent."""
     return _(
-        "To begin anew, write today as `since:` of every conversion before `run --first-run`: else everything goes out "
-        "again. What is older goes out by `backfill`, with `--already-sent FILE` for what has been sent."
+        "To begin anew, write today as `since:` of every conversion before `oplead-sync run --first-run`: else "
+        "everything goes out again. What is older goes out by `oplead-sync backfill`, with `--already-sent FILE` for "
+        "what has been sent."
     )
 
 

@@ -342,9 +342,11 @@ def _coverage(session: Session, rules: ReportCountingRules, held: _Held) -> Iter
             )
     unreadable = defaultdict[str, list[str]](list)
     for problem, unread in report_leads.unreadable_leads(session, account).items():
-        unreadable[strip_shape_from_detail(problem)] += [lead for lead, _ in unread]
+        # A lead without an id is on record under its problem.
+        unreadable[strip_shape_from_detail(problem)] += ["" if lead.endswith(problem) else lead for lead, _ in unread]
     for problem, leads in unreadable.items():
-        yield CoverageGap(SendingObstacle.UNREADABLE_LEAD, problem, len(leads), 0, Decimal(), tuple(leads[:SHOWN_IDS]))
+        shown = tuple(filter(None, leads))[:SHOWN_IDS]
+        yield CoverageGap(SendingObstacle.UNREADABLE_LEAD, problem, len(leads), 0, Decimal(), shown)
 
 
 def _cost(row: CoverageGap) -> tuple[Decimal, int, int, Sequence[str]]:

@@ -220,7 +220,7 @@ TABLES: tuple[Table, ...] = (
     ),
     Table(
         "campaign_sales",
-        N_("Sales signed in the period by campaign, from ads or not; the most valuable first."),
+        N_("Sales signed in the period by campaign, from all sources; the most valuable first."),
         lambda facts: facts.funnel.sales,
         (*_CAMPAIGN, *_OF_SALES),
     ),

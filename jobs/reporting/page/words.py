@@ -52,7 +52,7 @@ GAPS: Mapping[SendingObstacle, str] = {
     SendingObstacle.UNKNOWN_STATUS: N_("Status that the settings do not know"),
     SendingObstacle.UNREADABLE_AMOUNT: N_("Amount that cannot be read"),
     SendingObstacle.MISSING_AMOUNT: N_("Sale without an amount"),
-    SendingObstacle.AMBIGUOUS_CLICK_ID: N_("Click id of no certain platform"),
+    SendingObstacle.AMBIGUOUS_CLICK_ID: N_("Click id: Google's or Meta's?"),
     SendingObstacle.CONSENT_MISSING: N_("Consent not asked"),
     SendingObstacle.CONSENT_UNCLEAR: N_("Consent unknown"),
     SendingObstacle.UNREADABLE_LEAD: N_("Lead that cannot be read"),
@@ -102,7 +102,7 @@ def why_held_back(reason: Reason) -> StateAndReasonTexts:
     if reason not in (Reason.NO_CLICK_ID, Reason.NO_IDENTIFIER):
         return words
     return StateAndReasonTexts(
-        _("a click id of no certain platform"),
+        _("Google's click id or Meta's?"),
         _("The lead has a click id without a label, and nothing says which platform's it is."),
         _("Say under `click_ids.bare` in the settings which platform’s ids these are."),
     )

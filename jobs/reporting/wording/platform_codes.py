@@ -34,7 +34,9 @@ PLATFORM_CODES: Mapping[tuple[str, ...], StateAndReasonTexts] = TranslatedTexts(
         ): StateAndReasonTexts(
             N_("another account's click"),
             N_("The click was on an ad of another Google Ads account."),
-            N_("Check `customer_id`; the click belongs to the account that ran the ad."),
+            N_(
+                "Write the number of the Google Ads account that ran the ad in the settings (`google_ads.customer_id`)."
+            ),
         ),
         ("CONVERSION_PRECEDES_CLICK", "CONVERSION_PRECEDES_EVENT"): StateAndReasonTexts(
             N_("before its click"),
@@ -119,7 +121,7 @@ SETTINGS_CODES: Mapping[str, StateAndReasonTexts] = TranslatedTexts(
         "CUSTOMER_NOT_ALLOWLISTED_FOR_THIS_FEATURE": StateAndReasonTexts(
             N_("closed to your project"),
             N_("The Google Ads API accepts uploads only from Google Cloud projects that used it before June 2026."),
-            N_("Write `transport: data_manager` under `google_ads`, then run `check --live`."),
+            N_("Write `transport: data_manager` under `google_ads`, then run `oplead-sync check --live`."),
         ),
         f"{DATA_MANAGER}NO_CONSENT": StateAndReasonTexts(
             N_("advertiser's consent"),

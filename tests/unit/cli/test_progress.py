@@ -55,7 +55,7 @@ def test_a_long_wait_is_logged_once(clock, said, monkeypatch):
     assert (NOW + timedelta(seconds=42.3), 1) == (clock.now(), clock.clock.slept)
     (line,) = said
     assert "waiting 43 s" in line["event"]
-    assert "90 requests a minute" in line["event"]
+    assert "at most 90 a minute" in line["event"]
 
 
 def test_a_short_wait_is_not_logged(clock, said):

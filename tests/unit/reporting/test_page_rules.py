@@ -350,7 +350,7 @@ def test_who_mends_an_anomaly():
     ("reason", "detail", "who"),
     [
         (Reason.NO_CLICK_ID, None, None),
-        (Reason.NO_CLICK_ID, "a UUID, somebody's own reference", None),
+        (Reason.NO_CLICK_ID, "an internal code (UUID)", None),
         (
             Reason.NO_CLICK_ID,
             "a value without a label, of unknown kind (text, 91 characters): see click_ids.bare",

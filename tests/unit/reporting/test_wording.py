@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 import jobs
-from connectors.language import Language, using_language
-from jobs.reporting.sentences import explain_state, message_in_words, stop_lines
+from connectors.language import Language, in_english, using_language
+from jobs.reporting.sentences import explain_state, message_in_words, stop_lines, stop_sentence
 from jobs.reporting.wording.incidents import INCIDENTS
 from jobs.reporting.wording.messages import MESSAGES, STOPS
 from jobs.reporting.wording.reasons import REASONS, STATES
@@ -192,6 +192,17 @@ def test_every_message_stop_and_incident_has_words(values, table):
 def test_message_is_worded_with_its_values(message, expected):
     """Numbers agree with their nouns, long lists are cut, and empty parts are left out."""
     assert expected == message_in_words(message)
+
+
+def test_what_stopped_a_night_is_told_in_the_readers_language():
+    """Also where the night ran in another language, so that its answers are on record in English."""
+    stop = StopCause(StopKind.REFUSED, ("Oplead answered 404 on /leads: see oplead.base_url", "NOT_OURS: verbatim"))
+    with using_language(Language.FRENCH):
+        said = stop_sentence(stop)
+
+    assert said.startswith("Oplead a répondu 404 sur /leads")
+    assert said.endswith("NOT_OURS: verbatim")
+    assert in_english(said).startswith("Oplead answered 404 on /leads: see oplead.base_url; NOT_OURS")
 
 
 def test_stop_lines_name_the_stopped_action():

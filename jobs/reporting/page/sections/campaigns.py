@@ -68,7 +68,7 @@ def _sales(facts: ReportFacts) -> Grid:
         )
 
     return grid_of(
-        _("Sales signed in the period by campaign, from ads or not; the most valuable first"),
+        _("Sales signed in the period by campaign, from all sources; the most valuable first"),
         (
             Column(_("Campaign")),
             Column(_("Source / medium")),

@@ -102,9 +102,10 @@ def sales_section(facts: ReportFacts) -> Mapping[str, object]:
         "value": money(now.value),
         "matured": _n("{count} of them matured", "{count} of them matured", now.matured)
         + f" ({money(now.matured_value)})",
-        "not_matured": _(
+        "not_matured": _n(
             "{count} not yet ({value})",
-            count=format_integer(now.count - now.matured),
+            "{count} not yet ({value})",
+            now.count - now.matured,
             value=money(now.value - now.matured_value),
         ),
         "change": change_since_before(SalesSummary(facts.headline, facts.period.days), facts.currency),
