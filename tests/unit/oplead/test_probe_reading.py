@@ -545,7 +545,7 @@ def test_child_with_few_values_is_the_status_and_its_date_child_dates_it(name, c
     leads = [
         {
             "id": f"L-{n}",
-            name: {**code, "mot": ("Gagné", "Perdu")[n % 2], "quand": f"2026-07-{n + 1:02}", "le": "2024-01-01"},
+            name: {**code, "le": "2024-01-01", "mot": ("Gagné", "Perdu")[n % 2], "quand": f"2026-07-{n + 1:02}"},
         }
         for n in range(20)
     ]
