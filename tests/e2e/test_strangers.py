@@ -34,8 +34,8 @@ LIKELY = ("Alpha", "Bravo", "Charlie", "Delta")
 FRENCH = ("Echo", "Foxtrot")
 LACKING = {
     "Charlie": "a consent among customFields is not proposed, so its path is written by hand",
-    "Delta": "a history named statuses is not read, nor GCL.<seconds>.<gclid>, nor two click ids with a | between",
-    "Echo": "click ids behind “Google click ID : ” are not read",
+    "Delta": "a history's statuses are read by identifier, not by name, nor are two click ids with a | between read",
+    "Echo": "click ids behind “Facebook click ID : ” are not read",
 }
 """Why a first night is not right yet; what is right already is in `HOLDS`."""
 HOLDS = dict.fromkeys(DIALECTS, KINDS) | {
