@@ -3496,6 +3496,27 @@ FAULTS = (
         "tests/unit/oplead/test_click_ids.py",
     ),
     Fault(
+        "each event of a wrapped list is read, not only the first",
+        "connectors/oplead/parsing/webhook_parser.py",
+        "lists = [name for name in _LISTS if _is_list_of_objects(content.get(name))]",
+        "lists: list[str] = []",
+        "tests/unit/oplead/test_webhook_parser.py",
+    ),
+    Fault(
+        "a list beside a status is the lead's own and holds no events",
+        "connectors/oplead/parsing/webhook_parser.py",
+        "if has_status or len(",
+        "if len(",
+        "tests/unit/oplead/test_webhook_parser.py",
+    ),
+    Fault(
+        "webhooks that were not understood are told beside what was not heard",
+        "jobs/oplead_commands/feedback.py",
+        "    if not_understood := _count_not_understood(context):",
+        "    if not_understood := 0:",
+        "tests/e2e/test_feedback.py",
+    ),
+    Fault(
         "a click after the change did not lead to it",
         "jobs/rules/eligibility.py",
         "click.value.startswith(ERASED) == erased and click.clicked_at <= at]",

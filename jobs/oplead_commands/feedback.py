@@ -69,6 +69,16 @@ def show_lead_feedback(context: OpleadContext, file: Path | None) -> int:
             silent=format_integer(silent),
         )
     )
+    if not_understood := _count_not_understood(context):
+        say(
+            _n(
+                "{count} webhook was heard and not understood: the run report shows what it holds, for "
+                "`webhooks.fields`.",
+                "{count} webhooks were heard and not understood: the run report shows what they hold, for "
+                "`webhooks.fields`.",
+                not_understood,
+            )
+        )
     if silent and not _inbox_location(context).exists():
         serve = context.account_command_line("webhooks serve")
         say(_("No receiver has run here: start `{command}` where provider.url leads.", command=serve))
@@ -116,6 +126,15 @@ def _feedback_from_webhooks(context: OpleadContext, ids: Collection[LeadId]) -> 
                     heard, {lead: LatestLeadFeedback(one.event.label, at, "webhook")}, context.known.settings.zone
                 )
     return heard
+
+
+def _count_not_understood(context: OpleadContext) -> int:
+    """Return how many webhooks in the inbox say nothing that we understand, whichever lead they may be about."""
+    inbox = _inbox_location(context).open_inbox_for_reading()
+    if inbox is None:
+        return 0
+    with closing(inbox):
+        return sum(inbox.count_unknown_event_structures(after=0, to=inbox.latest_event_id()).values())
 
 
 def _feedback_from_nights(context: OpleadContext, ids: Collection[LeadId]) -> Mapping[LeadId, LatestLeadFeedback]:

@@ -1,6 +1,7 @@
 """`oplead leads feedback`: where each lead created with a `provider.url` stands, and since when."""
 
 import csv
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -160,3 +161,17 @@ def test_nothing_imported_is_told_too(running, tmp_path, capsys):
     """No file is made by looking."""
     assert {} == told(Oplead(running, tmp_path), capsys)
     assert not list(tmp_path.glob("*.db"))
+
+
+def test_what_was_heard_and_not_understood_is_told(oplead, capsys):
+    """Silence and a language that we do not know call for different cures."""
+    first = created(oplead)[0]
+    with closing(WebhookInboxFile(oplead.folder / "maison-durand.inbox.db").open_inbox_for_writing()) as inbox:
+        for number, lead_id in enumerate((LeadId(first), None)):
+            event = WebhookEvent(None, lead_id, structure="libelle: text, 6 characters")
+            inbox.append_events([ReceivedEvent(event, RECEIVED, f"{number}", is_unique=True)])
+
+    capsys.readouterr()
+    oplead.run(show_lead_feedback, None)
+
+    assert "2 webhooks were heard and not understood" in " ".join("".join(capsys.readouterr()).split())

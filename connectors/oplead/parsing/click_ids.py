@@ -22,7 +22,6 @@ _LABELS: Mapping[str, ClickIdKind] = {
     **{kind.value.replace("_", ""): kind for kind in ClickIdKind},
     "leadgenid": ClickIdKind.LEAD_ID,
     "gclaw": ClickIdKind.GCLID,
-    "google click id": ClickIdKind.GCLID,
     "googleclickid": ClickIdKind.GCLID,
 }
 # Websites write one time for all of Google's ids or one for each; the more specific one, listed later, counts.
@@ -83,8 +82,8 @@ def read_click_ids(
     """Return every click id in `value`, in order, and the reason if a non-empty value yields none.
 
     Recognises labelled forms (`gclid=…`, `fbclid:…`, a query string, a full URL, a JSON object, name/value pairs),
-    self-identifying formats (`fb.1.<ms>.<fbclid>`, `GCL.<s>.<gclid>`, `l:<digits>`) and, depending on `rules`, bare values. Anything that
-    is clearly not a click id (a UUID, an e-mail address, a number, `CNL_…`) is skipped.
+    self-identifying formats (`fb.1.<ms>.<fbclid>`, `GCL.<s>.<gclid>`, `l:<digits>`) and, depending on `rules`, bare
+    values. Anything that is clearly not a click id (a UUID, an e-mail address, a number, `CNL_…`) is skipped.
 
     Args:
         value: the field's content: text, a number, an object or a list.
@@ -93,9 +92,7 @@ def read_click_ids(
         zone: the time zone of capture times (`gclid_ts`) that lack one.
         label: the field's name; ignored unless it names one kind of click id.
     """
-    entries = tuple(
-        _entries(value, loosely_normalised_name(label) if label and is_click_id_label(label) else None, _DEPTH)
-    )
+    entries = tuple(_entries(value, _label(label) if label and is_click_id_label(label) else None, _DEPTH))
     found = [_classify_click_id(entry, utm_source, rules) for entry in entries if entry.label not in _CAPTURE_TIMES]
     times = _capture_times(entries, zone)
     read = [one for one in found if isinstance(one, ClickId)]
@@ -126,7 +123,11 @@ def format_labelled_click_ids(ids: Iterable[ClickId]) -> str:
 
 def is_click_id_label(name: str) -> bool:
     """Whether a field name identifies one kind of click id."""
-    return loosely_normalised_name(name) in _LABELS
+    return _label(name) in _LABELS
+
+
+def _label(name: str) -> str:
+    return loosely_normalised_name(name.replace(" ", ""))
 
 
 # ── splitting the value ──────────────────────────────────────────────────────────────────────────
@@ -139,9 +140,7 @@ def _entries(value: object, label: str | None, depth: int) -> Iterator[_Labelled
         yield _LabelledText(_UNKNOWN, shape(value))
     elif isinstance(value, Mapping):
         for name, inner in _pairs(value):
-            yield from _entries(
-                inner, known if (known := loosely_normalised_name(name)) in _KNOWN else _UNKNOWN, depth - 1
-            )
+            yield from _entries(inner, known if (known := _label(name)) in _KNOWN else _UNKNOWN, depth - 1)
     elif isinstance(value, list):
         for inner in value:
             yield from _entries(inner, label, depth - 1)
@@ -179,7 +178,7 @@ def _labelled_pairs_in_text(text: str) -> tuple[_LabelledText, ...]:
     for _round in range(3):
         if found := tuple(_LABELLED.finditer(text)):
             return tuple(
-                _LabelledText(loosely_normalised_name(one["label"]), unquote(_value_unless_misquoted(one)))
+                _LabelledText(_label(one["label"]), unquote(_value_unless_misquoted(one)))
                 for one in found
                 if one["value"]
             )

@@ -20,6 +20,7 @@ from connectors.oplead.parsing.field_tree import common_lead_field_paths, normal
 from connectors.oplead.parsing.fields import (
     first_value_at_paths,
     loosely_normalised_name,
+    name_value_pairs,
     raw_values_at_path,
     read_json,
     shape,
@@ -38,6 +39,8 @@ from connectors.records import LeadId, Moment
 MOST_EVENTS = 100
 """In one body."""
 _MOST_VALUES = 10_000  # in one body: a hundred events with a hundred fields each
+_LISTS = ("events", "data", "items", "payload")
+"""Names under which a body may list its events."""
 _LONGEST_STRUCTURE = 2_000
 _LONGEST_NAME = 100
 _WORD = re.compile(r"[A-ZÀ-Þ]?[a-zß-ÿ]+|[A-ZÀ-Þ]+(?![a-zß-ÿ])")
@@ -119,19 +122,41 @@ class WebhookParser:
         self._of_the_delivery = _OF_THE_DELIVERY - named
 
     def parse(self, body: bytes, received_at: datetime) -> list[ReceivedEvent]:
-        """Return the events in a body: one, or those in a list.
+        """Return the events in a body: one, or those in a list, which may be wrapped.
 
         Raises:
             ValueError: it is not JSON, is nested too deeply, or holds no event or too many events or values; never
                 quotes the body.
         """
         content = read_json(body, most_values=_MOST_VALUES)
-        events = content if isinstance(content, list) else [content]
+        events = content if isinstance(content, list) else self._unwrap(content)
         if not 0 < len(events) <= MOST_EVENTS:
             raise ValueError(f"a list of {len(events)} events; one body holds 1 to {MOST_EVENTS}")
         # Errors answer Oplead, and structures are compared: neither is for people.
         with using_language(Language.ENGLISH):
             return [self._received(event, received_at) for event in events]
+
+    def _unwrap(self, content: object) -> Sequence[object]:
+        """Return the events that a body wraps in a list, each with what surrounds it; else the body itself.
+
+        A list beside a status or a lead is the lead's own, such as the lines of its quote.
+        """
+        if not isinstance(content, Mapping):
+            return [content]
+        lists = [name for name in _LISTS if _is_list_of_objects(content.get(name))]
+        if len(lists) != 1:
+            return [content]
+        around = {name: value for name, value in content.items() if name != lists[0]}
+        has_status = first_value_at_paths(around, (*self._paths.status, *self._leads.paths.status)) is not None
+        if has_status or len(_objects_to_search(around, self._paths.lead)) > 1:
+            return [content]
+        # An event that says its own kind says all else; any other is read as if it had come in its list's place.
+        is_place = any(path.partition(".")[0] == lists[0] for path in self._paths.lead)
+        place = lists[0] if is_place else "data"
+        return [
+            one if first_value_at_paths(one, self._paths.event) is not None else {**around, place: one}
+            for one in content[lists[0]]
+        ]
 
     def _received(self, content: object, received_at: datetime) -> ReceivedEvent:
         if not isinstance(content, Mapping) or not content:
@@ -275,6 +300,12 @@ def _id_in(value: object, *, is_certain: bool) -> LeadId | None:
 def _objects_to_search(content: Content, paths: Sequence[str]) -> tuple[Content, ...]:
     inside = (value for path in paths for value in raw_values_at_path(content, path) if isinstance(value, Mapping))
     return (*inside, content)
+
+
+def _is_list_of_objects(value: object) -> bool:
+    """Whether a value is a list of objects that are not name/value pairs, which are one object."""
+    is_list = isinstance(value, list) and bool(value) and all(isinstance(one, Mapping) for one in value)
+    return is_list and isinstance(value, list) and not name_value_pairs(value)
 
 
 def _kind_by_content(

@@ -364,6 +364,50 @@ def test_a_body_may_hold_a_list():
     assert {ARRIVED} == {one.received_at for one in events}
 
 
+@pytest.mark.parametrize("name", ["events", "data", "items", "payload"])
+@pytest.mark.parametrize("form", ["event", "event around lead", "lead", "lead inside"])
+def test_events_in_a_wrapped_list_are_each_read(name, form):
+    """The list may hold events, or leads whose event is named beside it; each counts, not only the first."""
+    kind = {"event": "lead.status_changed"}
+    leads = [{"id": f"L-{number}", "status": "Gagné"} for number in range(3)]
+    content = {
+        "event": {name: [{**kind, "leadId": one["id"], "status": "Gagné"} for one in leads], "sentAt": "now"},
+        "event around lead": {name: [{**kind, "lead": one} for one in leads]},
+        "lead": {**kind, "eventId": "evt-1", name: leads},
+        "lead inside": {**kind, "eventId": "evt-1", name: [{"lead": one} for one in leads]},
+    }[form]
+
+    events = received(content)
+
+    told = [(one.event.kind, one.event.lead, one.event.label) for one in events]
+    assert [(CrmEventKind.STATUS_CHANGE, one["id"], "Gagné") for one in leads] == told
+    assert 3 == len({one.digest for one in events})
+
+
+def test_a_wrapped_list_is_read_where_the_settings_say_that_leads_are():
+    """`webhooks.fields.lead` names the list itself."""
+    content = {"event": "lead.status_changed", "items": [{"id": "L-1", "status": "Gagné"}]}
+
+    assert "L-1" == event(content, lead=("items",)).lead
+
+
+@pytest.mark.parametrize("more", [{"status": "Gagné"}, {"lead": {"status": "Gagné"}}, {"newStatus": "Gagné"}])
+@pytest.mark.parametrize(
+    "list_of_its_own", [{"items": [{"id": 7, "product": "x"}] * 2}, {"data": [{"name": "ref", "value": "7"}]}]
+)
+def test_a_list_that_is_a_leads_own_holds_no_events(more, list_of_its_own):
+    """Such as the lines of a quote, or fields as pairs."""
+    told = event({"event": "lead.status_changed", "leadId": "L-1", **more, **list_of_its_own})
+
+    assert (CrmEventKind.STATUS_CHANGE, "L-1", "Gagné") == (told.kind, told.lead, told.label)
+
+
+def test_a_wrapped_list_is_bounded_too():
+    """A hundred events, as in a bare list."""
+    with pytest.raises(ValueError, match="101 events"):
+        received({"events": [{"id": f"L-{number}"} for number in range(101)]})
+
+
 @pytest.mark.parametrize(
     "body",
     [
