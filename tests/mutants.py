@@ -90,6 +90,8 @@ FAULTS = (
         "label = next((name for name in names if normalise(name) in self._named), names[0])",
         "label = names[0]",
         "tests/unit/oplead/test_lead_parser.py",
+    ),
+    Fault(
         "what a survey proposes is written as it is called in Oplead, though it looks like a message of ours",
         "jobs/cli/setup/init/interview.py",
         "if proposal and proposal == question.proposal else proposal",

@@ -44,7 +44,7 @@ def restored(config: Config, *, yes: Yes = False, dry_run: DryRun = False) -> in
     """Declare that an account's state was restored from a backup, so that runs go on from it.
 
     What may have been sent since the backup is in doubt: where a platform would count it twice, it is flagged, or with
-    `in_doubt: ask` held for you. Says so, and asks. Nothing is sent by this command.
+    `in_doubt: ask` held for you. This command says so and asks first; it sends nothing.
     """
     from jobs.cli.night.approval import ApprovalOptions  # noqa: PLC0415
     from jobs.cli.setup.state_restored import declare_restored  # noqa: PLC0415
