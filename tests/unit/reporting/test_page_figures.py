@@ -393,7 +393,7 @@ def test_an_empty_ledger_has_an_empty_page(tmp_path, account):
 
     assert (None, (), ()) == (facts.last_night, facts.trend, facts.coverage)
     assert ["No night has run yet"] == [task.title for task in facts.tasks]
-    assert Level.GREEN is facts.level
+    assert Level.AMBER is facts.level
 
 
 def test_without_report_by_there_are_no_agencies(tmp_path, ledger):
