@@ -1,6 +1,7 @@
-"""Writes the generated parts of docs/: settings, JSON output, states, reasons, codes, notifications, data sent.
+"""Writes the generated parts of docs/: settings, JSON output, states, reasons, codes, notices, data sent, assumptions.
 
-A generated part stands between `<!-- generated: NAME -->` and `<!-- end -->`; the text around it is written by hand.
+A generated part stands between `<!-- generated: NAME -->` and `<!-- end -->`; the text around it is written by hand,
+but for how many assumptions are confirmed.
 `make docs` runs this; `--check` writes nothing and exits with 1 if a page is out of date.
 """
 
@@ -20,6 +21,7 @@ from pydantic.fields import FieldInfo
 
 from connectors.language import Language, _, _n, current_language, format_integer, using_language
 from connectors.oplead.options import CANDIDATES
+from jobs.evidence.claims import all_claims, count_confirmed
 from jobs.reporting.page.tables import TABLES
 from jobs.reporting.wording.incidents import INCIDENTS
 from jobs.reporting.wording.messages import ANOMALY_TITLES, FINDING_TITLES, MESSAGES, NEW_LINE, MessagePart
@@ -40,19 +42,28 @@ PAGES = (
     "json.md",
     "report.md",
     "data-sent.md",
+    "not-verified.md",
+    "../README.md",
+    "../README.fr.md",
+    "fr/non-verifie.md",
     "fr/rapport.md",
     "fr/motifs.md",
     "fr/donnees-transmises.md",
 )
 _PART = re.compile(r"(<!-- generated: ([\w ]+) -->\n).*?(<!-- end -->)", re.DOTALL)
+_COUNT = re.compile(
+    r"\d+ of \d+ assumptions confirmed(?: \([\d-]+\))?|Suppositions confirmées : \d+ sur \d+(?: \([\d-]+\))?"
+)
 _UNITS = ((timedelta(days=1), "d"), (timedelta(hours=1), "h"), (timedelta(minutes=1), "min"))
 
 
 def generated(page: str) -> str:
     """A page with its generated parts as they should be."""
     text = (DOCS / page).read_text(encoding="utf-8")
-    with using_language(Language.FRENCH if page.startswith("fr/") else Language.ENGLISH):
-        return _PART.sub(lambda found: f"{found[1]}\n{_part(found[2])}\n{found[3]}", text)
+    is_french = page.startswith("fr/") or page.endswith(".fr.md")
+    with using_language(Language.FRENCH if is_french else Language.ENGLISH):
+        text = _PART.sub(lambda found: f"{found[1]}\n{_part(found[2])}\n{found[3]}", text)
+        return _COUNT.sub(_confirmed(), text)
 
 
 def _part(name: str) -> str:
@@ -254,6 +265,29 @@ def _report(name: str) -> DocumentTable:
 _REPORT = {"en": ("name", "meaning"), "fr": ("nom", "sens")}
 
 
+# ── what is assumed ──────────────────────────────────────────────────────────────────────────────
+
+_ASSUMED = {
+    Language.ENGLISH: ("assumption", "what settles it"),
+    Language.FRENCH: ("supposition", "ce qui permettrait de trancher"),
+}
+
+
+def _claims(platform: str) -> DocumentTable:
+    rows = (claim.words for claim in all_claims().values() if claim.platform == platform)
+    return _ASSUMED[current_language()], rows
+
+
+def _confirmed() -> str:
+    """How many assumptions have been confirmed, and when last."""
+    claims = all_claims().values()
+    confirmed, last = count_confirmed(claims)
+    day = f" ({last})" if last else ""
+    if current_language() is Language.FRENCH:
+        return f"Suppositions confirmées : {confirmed} sur {len(claims)}{day}"
+    return f"{confirmed} of {len(claims)} assumptions confirmed{day}"
+
+
 # ── what platforms receive ───────────────────────────────────────────────────────────────────────
 
 
@@ -273,6 +307,7 @@ _PARTS: Mapping[str, Callable[[str], DocumentTable]] = MappingProxyType(
         "output": _output,
         "report": _report,
         "sent": _sent,
+        "claims": _claims,
     }
 )
 

@@ -27,6 +27,8 @@ class SandboxRule:
     evidence: Evidence
     source: str
     """The vendor page's URL, or `assumed` if there is none."""
+    claim: str = ""
+    """Of an assumed rule: the claim in `claims.toml` that it plays, or `sandbox` for what only a sandbox does."""
 
 
 @dataclass(frozen=True, slots=True)

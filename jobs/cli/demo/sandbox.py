@@ -193,9 +193,9 @@ def command_name() -> str:
 
 def print_sandbox_rules() -> int:
     """Print every rule that the sandbox enforces, and how it is known."""
-    made = console_table(_("Server"), _("Rule"), _("How it is known"), _("Source"))
+    made = console_table(_("Server"), _("Rule"), _("How it is known"), _("Source"), _("Claim"))
     for rule in RULES:
         source = rule.source if rule.source != rule.evidence else ""
-        made.add_row(rule.server, escape(rule.rule), rule.evidence, escape(source))
+        made.add_row(rule.server, escape(rule.rule), rule.evidence, escape(source), rule.claim)
     results_console().print(made)
     return Exit.DONE

@@ -10,8 +10,8 @@ WRONG = {
     "run -c x --at-once 99": "Valeur incorrecte pour '--at-once'\xa0: 64 au plus",
     "run -c x --at-once 0": "Valeur incorrecte pour '--at-once'\xa0: 1 au moins",
     "run -c x --at-once abc": "Valeur incorrecte pour '--at-once'\xa0: écrivez un nombre entier",
-    "run -c x --dry-run --validate-only": "Valeur incorrecte\xa0: tapez --dry-run ou --validate-only, pas les deux\xa0: "
-    "seule la seconde interroge les plateformes",
+    "run -c x --dry-run --validate-only": "Valeur incorrecte\xa0: tapez --dry-run ou --validate-only, pas les "
+    "deux\xa0: seule la seconde interroge les plateformes",
     "run --dry-run=3 -c x": "L’option '--dry-run' ne prend pas de valeur.",
     "report -c": "L’option '-c' demande une valeur.",
     "check --nope": "Option inconnue\xa0: --nope",
