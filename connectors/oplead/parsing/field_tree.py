@@ -100,7 +100,7 @@ AMOUNT_PARTS = ("amount", "montant", "prix", "price", "total", "budget", "chiffr
 
 _DEEPEST = 6
 _MOST_PATHS = 400
-_NAME = re.compile(r"[^\W\d][\w@$:-]{0,60}|_[\w-]{1,60}")
+_NAME = re.compile(r"[^\W\d][\w@$:-]{0,60}|_[\w-]{1,60}|(?=.{1,60}$)[^\W\d][\w-]*(?: [\w-]+)+")
 _EMAIL = re.compile(r"[^\s@]+@[^\s@]+\.[^\s@]+")
 _PHONE = re.compile(r"(?:\+|00)?[\d\s().-]{9,20}")
 _NUMBER = re.compile(
@@ -112,6 +112,7 @@ _KNOWN = frozenset(name for names in NAMES.values() for name in names)
 _PHP_DATE = frozenset({"date", "timezone", "timezonetype"})
 _RARELY = 0.02
 _MANY = 20
+_MOSTLY = 0.5
 _EPOCHS_FROM = 2010
 
 
@@ -160,6 +161,8 @@ def common_lead_field_paths(leads: Sequence[object]) -> Tree:
     shared: dict[str, Node] = {}
     for path, node in nodes.items():  # parents come before what they hold
         is_common = len(node.leads) > max(1, len(leads) * _RARELY) or (len(leads) < _MANY and not node.is_pair)
+        if " " in path:  # the title of a field, which most leads have; else it may be somebody's name
+            is_common = len(node.leads) > max(_MANY, len(leads) * _MOSTLY)
         parent = path.rpartition(".")[0]
         if (is_common or last_path_part(path) in _KNOWN) and (not parent or parent in shared):
             shared[path] = node

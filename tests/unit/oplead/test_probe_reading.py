@@ -197,6 +197,15 @@ def test_missing_field_names_the_setting_and_the_possible_sources():
     assert {"created_at": "the time when a lead was created (there are times at quand)"} == undecided
 
 
+def test_a_title_with_spaces_is_a_field_and_a_name_is_not():
+    """Most leads have a field of one's own; somebody's name, as a key, few."""
+    titled = [{"id": str(number), "champs": [{"name": "Accord pub", "value": "oui"}]} for number in range(30)]
+    named = [{**lead, "vendeur": {"Jeanne Exemple": 1}} for lead in titled[:10]] + titled[10:]
+
+    assert {"id", "champs", "champs.Accord pub", "vendeur"} == {*common_lead_field_paths(named)}
+    assert "champs.Accord pub" not in common_lead_field_paths(titled[:19])
+
+
 # ── values ───────────────────────────────────────────────────────────────────────────────────────
 
 
