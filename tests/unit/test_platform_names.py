@@ -18,6 +18,7 @@ ALLOWED = {
     "cli/setup/init/questions.py",
     "cli/options.py",
     "cli/output.py",
+    "evidence/claims.py",
     "oplead_commands/importing/columns.py",
     "oplead_commands/creation/value_names.py",
     "reporting/page/attribution.py",
