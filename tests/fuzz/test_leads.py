@@ -37,7 +37,7 @@ WHOLE = {
     "channel": "Site web",
 }
 PARTS = {
-    "status": {"label", "history"},
+    "status": {"label", "also_called", "history"},
     "statusHistory": {"history"},
     "leadData": {"click_ids", "click_id_problem", "fields"},
     "utm_source": {"utm"},

@@ -62,7 +62,7 @@ def test_secret_of_another_account_is_refused(refused, named, secrets):
     """With a `base_url` of one's own, it would go to a stranger; the message says what to write."""
     (message,) = refused(**named, secrets=secrets)
 
-    assert "it may name variables that begin with ACME__ and files in" in message
+    assert "this account may name variables that begin with ACME__ and files in" in message
     assert "list it in OPLEAD_SYNC_SHARED_SECRETS" in message
     assert "tok-" not in message
 
