@@ -3591,8 +3591,15 @@ FAULTS = (
     Fault(
         "a list beside a status is the lead's own and holds no events",
         "connectors/oplead/parsing/webhook_parser.py",
-        "if has_status or len(",
-        "if len(",
+        "is_about_lead = self._tells_lead(around) or len(",
+        "is_about_lead = len(",
+        "tests/unit/oplead/test_webhook_parser.py",
+    ),
+    Fault(
+        "products beside a lead's id are not taken for leads",
+        "connectors/oplead/parsing/webhook_parser.py",
+        "(has_id and not all(",
+        "(False and not all(",
         "tests/unit/oplead/test_webhook_parser.py",
     ),
     Fault(
