@@ -125,6 +125,7 @@ class RunSummary:
             *count_message(MessageKind.UNDECIDED_LEADS, self.undecided_leads),
             *self._created_leads_unusable,
             *self.pulled.attention,
+            *self.pulled.webhooks.standing,
             *self.review.standing,
             *(self._faults if len(self.faults) > told else ()),
         ]

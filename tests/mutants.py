@@ -3605,9 +3605,30 @@ FAULTS = (
     Fault(
         "a list beside a status is the lead's own and holds no events",
         "connectors/oplead/parsing/webhook_parser.py",
-        "if has_status or len(",
-        "if len(",
+        "is_about_lead = self._tells_lead(around) or len(",
+        "is_about_lead = len(",
         "tests/unit/oplead/test_webhook_parser.py",
+    ),
+    Fault(
+        "products beside a lead's id are not taken for leads",
+        "connectors/oplead/parsing/webhook_parser.py",
+        "(has_id and not all(",
+        "(False and not all(",
+        "tests/unit/oplead/test_webhook_parser.py",
+    ),
+    Fault(
+        "a quiet night does not end what webhooks were not understood",
+        "jobs/pull/ingest.py",
+        "(self.leads > 0 and not self.unknown",
+        "(not self.unknown",
+        "tests/unit/pull/test_inbox.py",
+    ),
+    Fault(
+        "webhooks that are again not understood are not all right",
+        "jobs/run_summary.py",
+        "            *self.pulled.webhooks.standing,",
+        "",
+        "tests/unit/pull/test_inbox.py",
     ),
     Fault(
         "webhooks that were not understood are told beside what was not heard",

@@ -251,6 +251,8 @@ _MISSING_LEADS = frozenset(
 
 
 def _has_finding_cleared(cause: object, facts: NightFacts) -> bool:
+    if cause == MessageKind.UNKNOWN_WEBHOOKS:
+        return facts.summary.source_stopped is None and facts.summary.pulled.webhooks.is_all_understood
     if isinstance(cause, str):
         is_night = facts.summary.reading is RunReadingScope.EVERYTHING and facts.summary.source_stopped is None
         return is_night and (cause not in _MISSING_LEADS or facts.summary.pulled.complete)

@@ -151,6 +151,7 @@ class NewEvents:
             before = inbox.count_unknown_event_structures(after=0, to=self.after) if structures else {}
             taken.unknown |= {one: count for one, count in structures.items() if one not in before}
             taken.known_unknown += sum(count for one, count in structures.items() if one in before)
+            taken.known_structures += tuple(one for one in structures if one in before)
             taken.read_to, taken.inbox = self.to, inbox.identity()
         taken.problem = inbox.problem
         taken.damaged = inbox.damaged_row_count

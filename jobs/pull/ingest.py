@@ -76,6 +76,8 @@ class WebhooksTaken:
     """Structures not understood and new, and how many events have each."""
     known_unknown: int = 0
     """Events of structures that an earlier run reported."""
+    known_structures: tuple[str, ...] = ()
+    """Those structures."""
     problem: str | None = None
     """Why the inbox cannot be read."""
     stopped: str | None = None
@@ -95,9 +97,24 @@ class WebhooksTaken:
         if self.damaged:
             found.append(Message(MessageKind.INBOX_DAMAGED, {"count": self.damaged}))
         if self.unknown:
-            values = {"count": sum(self.unknown.values()), "structures": tuple(self.unknown)}
-            found.append(Message(MessageKind.UNKNOWN_WEBHOOKS, values))
+            found.append(_not_understood(sum(self.unknown.values()), tuple(self.unknown)))
         return found
+
+    @property
+    def standing(self) -> list[Message]:
+        """Messages about what was reported on an earlier night and came again."""
+        count = sum(self.unknown.values()) + self.known_unknown
+        return [_not_understood(count, (*self.unknown, *self.known_structures))] if self.known_unknown else []
+
+    @property
+    def is_all_understood(self) -> bool:
+        """Whether webhooks were taken and all understood, or there is no inbox; a quiet one shows nothing."""
+        has_no_inbox = not (self.inbox or self.left or self.problem)
+        return has_no_inbox or (self.leads > 0 and not self.unknown and not self.known_unknown)
+
+
+def _not_understood(count: int, structures: tuple[str, ...]) -> Message:
+    return Message(MessageKind.UNKNOWN_WEBHOOKS, {"count": count, "structures": structures})
 
 
 @dataclass(frozen=True, slots=True)

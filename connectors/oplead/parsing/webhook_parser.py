@@ -139,7 +139,8 @@ class WebhookParser:
     def _unwrap(self, content: object) -> Sequence[object]:
         """Return the events that a body wraps in a list, each with what surrounds it; else the body itself.
 
-        A list beside a status or a lead is the lead's own, such as the lines of its quote.
+        A list beside a status or a lead is the lead's own, such as the lines of its quote. Beside an `id` that may be
+        the event's, it is so unless each of its objects tells what only an event or a lead has.
         """
         if not isinstance(content, Mapping):
             return [content]
@@ -147,8 +148,9 @@ class WebhookParser:
         if len(lists) != 1:
             return [content]
         around = {name: value for name, value in content.items() if name != lists[0]}
-        has_status = first_value_at_paths(around, (*self._paths.status, *self._leads.paths.status)) is not None
-        if has_status or len(_objects_to_search(around, self._paths.lead)) > 1:
+        is_about_lead = self._tells_lead(around) or len(_objects_to_search(around, self._paths.lead)) > 1
+        has_id = first_value_at_paths(around, self._leads.paths.id) is not None
+        if is_about_lead or (has_id and not all(map(self._is_event_or_lead, content[lists[0]]))):
             return [content]
         # An event that says its own kind says all else; any other is read as if it had come in its list's place.
         is_place = any(path.partition(".")[0] == lists[0] for path in self._paths.lead)
@@ -157,6 +159,16 @@ class WebhookParser:
             one if first_value_at_paths(one, self._paths.event) is not None else {**around, place: one}
             for one in content[lists[0]]
         ]
+
+    def _tells_lead(self, content: Content) -> bool:
+        """Whether an object has a status, or an id that can only be a lead's."""
+        paths = (*self._paths.status, *self._leads.paths.status, *(self._paths.lead_id or _LEAD_ID))
+        return first_value_at_paths(content, paths) is not None
+
+    def _is_event_or_lead(self, content: Content) -> bool:
+        name = first_value_at_paths(content, self._paths.event)
+        is_event = isinstance(name, str) and self._kind_by_name(name) is not None
+        return is_event or any(map(self._tells_lead, _objects_to_search(content, self._paths.lead)))
 
     def _received(self, content: object, received_at: datetime) -> ReceivedEvent:
         if not isinstance(content, Mapping) or not content:

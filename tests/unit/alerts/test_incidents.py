@@ -525,6 +525,17 @@ def test_leads_on_which_somebody_must_decide_end_only_the_night_that_finds_them_
     assert 0 == replace(night.summary, opened=()).exit_code
 
 
+def test_webhooks_not_understood_are_over_once_there_is_no_inbox():
+    """Whoever gives webhooks up has nothing left to name; an inbox that cannot be read shows nothing."""
+    cause = IncidentId(IncidentKind.FINDING, "unknown_webhooks")
+    unread = facts()
+    unread.summary.pulled.webhooks.problem = "damaged"
+
+    assert is_incident_over(cause, facts(), WHEN)
+    assert not is_incident_over(cause, unread, WHEN)
+    assert not is_incident_over(cause, facts(source_stopped=REVOKED), WHEN)
+
+
 def test_a_finding_is_over_once_a_night_that_read_everything_does_not_find_it():
     """A run between nights shows nothing."""
     cause = IncidentId(IncidentKind.FINDING, "unreadable")

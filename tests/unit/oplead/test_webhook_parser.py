@@ -393,13 +393,44 @@ def test_a_wrapped_list_is_read_where_the_settings_say_that_leads_are():
 
 @pytest.mark.parametrize("more", [{"status": "Gagné"}, {"lead": {"status": "Gagné"}}, {"newStatus": "Gagné"}])
 @pytest.mark.parametrize(
-    "list_of_its_own", [{"items": [{"id": 7, "product": "x"}] * 2}, {"data": [{"name": "ref", "value": "7"}]}]
+    "list_of_its_own",
+    [
+        {"items": [{"id": 7, "product": "x"}] * 2},
+        {"items": [{"id": 7, "status": "commandé"}]},
+        {"data": [{"name": "ref", "value": "7"}]},
+    ],
 )
 def test_a_list_that_is_a_leads_own_holds_no_events(more, list_of_its_own):
     """Such as the lines of a quote, or fields as pairs."""
     told = event({"event": "lead.status_changed", "leadId": "L-1", **more, **list_of_its_own})
 
     assert (CrmEventKind.STATUS_CHANGE, "L-1", "Gagné") == (told.kind, told.lead, told.label)
+
+
+@pytest.mark.parametrize("own", [{"id": "L-1"}, {"leadId": "L-1"}, {"id": "evt-1", "leadId": "L-1"}])
+@pytest.mark.parametrize("name", ["events", "data", "items", "payload"])
+def test_products_of_a_lead_are_not_taken_for_leads(own, name):
+    """A lead's id beside a list makes it the lead's own, even if the lead's status is not told."""
+    products = [{"id": "P-7", "name": "Cuisine", "type": "meuble"}, {"id": "P-8", "name": "Plan de travail"}]
+
+    told = [(one.event.kind, one.event.lead) for one in received({"event": "lead.created", **own, name: products})]
+
+    assert [(CrmEventKind.NEW_LEAD, "L-1")] == told
+
+
+@pytest.mark.parametrize(
+    "one",
+    [
+        {"id": "L-1", "status": "Gagné"},
+        {"event": "lead.status_changed", "leadId": "L-1", "newStatus": "Gagné"},
+        {"lead": {"id": "L-1", "status": "Gagné"}},
+    ],
+)
+def test_an_id_beside_leads_is_the_events_own(one):
+    """What tells a status or a lead of its own is no line of a quote."""
+    (told,) = received({"event": "lead.status_changed", "id": "evt-1", "data": [one]})
+
+    assert (CrmEventKind.STATUS_CHANGE, "L-1", "Gagné") == (told.event.kind, told.event.lead, told.event.label)
 
 
 def test_a_wrapped_list_is_bounded_too():

@@ -13,6 +13,7 @@ from sqlalchemy.event import listen
 from connectors.crm import CrmEventKind, ReceivedEvent, WebhookEvent
 from connectors.errors import KeyRefused, Misconfigured, Transient
 from connectors.records import LeadId, Moment, UnreadableLead
+from jobs.alerts.notify import update_incidents
 from jobs.cancellation import StoppedBySignal
 from jobs.ledger.leads.reported_leads import mark_missing_leads_told
 from jobs.ledger.runs import INBOX, NIGHTLY, finish_run
@@ -21,8 +22,11 @@ from jobs.nightly import run_night
 from jobs.privacy.webhook_events import erase_events_without_lead
 from jobs.pull.inbox import UNKNOWN_A_NIGHT, NewEvents, has_work
 from jobs.pull.ingest import PullResult
+from jobs.reporting.page.brief import verdict
+from jobs.reporting.page.gather import gather_brief
 from jobs.rules.model import StatusTimeOrigin
 from jobs.run_context import NightStep, RunReadingScope, SyncMode, no_progress_display
+from jobs.settings.schema import NotificationThresholds
 from jobs.webhooks.file_inbox import WebhookInboxFile
 from jobs.webhooks.inbox_reader import InboxReader
 from tests.builders import GOOGLE, REACH, attention, changed, lead, route
@@ -537,6 +541,31 @@ def test_what_is_not_understood_is_reported_once_with_its_structure(account):
     assert "{a: text, 3 letters}" in attention(first)[0]
     assert 1 == second.pulled.webhooks.known_unknown
     assert 0 == account.night().exit_code
+
+
+def test_never_is_everything_all_right_while_webhooks_are_not_understood(account):
+    """Neither on a quiet night, nor when they come again; once all that comes is understood, it is."""
+
+    def is_told():
+        summary = account.night()
+        now = account.clock.now()
+        with account.hold() as ledger:
+            update_incidents(ledger, account.book, account.sinks, summary, NotificationThresholds(), now=now)
+            with ledger.read_transaction() as session:
+                tasks = gather_brief(session, account.book, currency="EUR", now=now).tasks
+        told = {"Webhooks that are not understood"} & {each.title for each in tasks}
+        assert not (told and "all right" in verdict(tasks))
+        return bool(told)
+
+    healthy = is_told()
+    not_understood(account, "a: text, 3 letters")
+    first, quiet = is_told(), is_told()
+    deliver(account, received("L-1", "Nouveau"))
+    mended = is_told()
+    deliver(account, received(None, "again", kind=None, structure="a: text, 3 letters"))
+    again = is_told()
+
+    assert [False, True, True, False, True] == [healthy, first, quiet, mended, again]
 
 
 # ── between nights ───────────────────────────────────────────────────────────────────────────────
