@@ -36,6 +36,13 @@ class Fault:
 
 FAULTS = (
     Fault(
+        "the amount that mostly sales have is proposed before a budget",
+        "jobs/cli/setup/init/interview.py",
+        "    return sorted(amounts, key=is_of_others)",
+        "    return list(amounts)",
+        "tests/unit/cli/test_init.py",
+    ),
+    Fault(
         "the statuses of a history are read by their label, not by their code",
         "connectors/oplead/survey/places.py",
         "                for names in (None, 1)",
