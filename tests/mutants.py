@@ -36,6 +36,34 @@ class Fault:
 
 FAULTS = (
     Fault(
+        "the amount that mostly sales have is proposed before a budget",
+        "jobs/cli/setup/init/interview.py",
+        "    return sorted(amounts, key=is_of_others)",
+        "    return list(amounts)",
+        "tests/unit/cli/test_init.py",
+    ),
+    Fault(
+        "the statuses of a history are read by their label, not by their code",
+        "connectors/oplead/survey/places.py",
+        "                for names in (None, 1)",
+        "                for names in (None, None)",
+        "tests/unit/oplead/test_probe_reading.py",
+    ),
+    Fault(
+        "a status in a history is dated by its start, not by its end",
+        "connectors/oplead/survey/places.py",
+        "return max(times, key=lambda path: len(inside[path]), default=None)",
+        "return next(times, None)",
+        "tests/unit/oplead/test_probe_reading.py",
+    ),
+    Fault(
+        "two click ids in one field are both read where their form says what they are",
+        "connectors/oplead/parsing/click_ids.py",
+        "yield from pairs or _own_forms_in_text(text, label) or",
+        "yield from pairs or",
+        "tests/unit/oplead/test_click_ids.py",
+    ),
+    Fault(
         "each server of a specification is tried",
         "connectors/oplead/probe/specification/reading.py",
         "    return tuple(found.values())",

@@ -170,7 +170,7 @@ def _entries_in_text(text: str, label: str | None, depth: int) -> Iterator[_Labe
             yield from _entries(inner, label, depth - 1)
             return
     pairs = _labelled_pairs_in_text(text) if len(text) <= _LONGEST_TEXT else ()
-    yield from pairs or (_LabelledText(label, text),)
+    yield from pairs or _own_forms_in_text(text, label) or (_LabelledText(label, text),)
 
 
 def _labelled_pairs_in_text(text: str) -> tuple[_LabelledText, ...]:
@@ -184,6 +184,12 @@ def _labelled_pairs_in_text(text: str) -> tuple[_LabelledText, ...]:
             )
         text = unquote(text)
     return ()
+
+
+def _own_forms_in_text(text: str, label: str | None) -> tuple[_LabelledText, ...]:
+    """Return what stands between `|`, where each of it says by its form what it is."""
+    parts = tuple(_LabelledText(label, part.strip()) for part in text.split("|"))
+    return parts if all(_recognise_meta_click_id(part) or _recognise_google_cookie(part) for part in parts) else ()
 
 
 def _value_unless_misquoted(labelled: re.Match[str]) -> str:

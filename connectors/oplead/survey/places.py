@@ -3,6 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import partial
+from itertools import chain
 
 from connectors.language import N_, _
 from connectors.oplead.options import CANDIDATES, FieldPaths, OpleadOptions, Paths, UnlabelledClickIdRules
@@ -181,17 +182,21 @@ class _PlaceSearch:
 
         An entry may also tell the status before: the key is that among whose values most leads' present status is.
         """
-        present = [set(names_of_status(first_value_at_paths(lead, status))) for lead in self._leads]
-        every = set().union(*present)
-        best, most = None, 0
+        present = [names_of_status(first_value_at_paths(lead, status)) for lead in self._leads]
+        every = set(chain.from_iterable(present))
+        best, most = None, (0, 0)
         for path, node in self._tree.items() if len(every) >= _SEVERAL_STATUSES else ():
             place = self._list_around(path) if node.is_listed else None
             at = self._time_in_entries(place) if place else None
             if place is None or at is None or not _are_mostly_among(every, list(node.all_lead_values())):
                 continue
-            shown = sum(_are_any_among(present[number], values) for number, values in node.values.items())
-            if shown > max(most, _MOST * self._filled(place)):
-                best, most = (place, path.removeprefix(f"{place}."), at.removeprefix(f"{place}.")), shown
+            # A status's label counts before its code, which no stage may name.
+            shown, by_label = (
+                sum(_are_any_among(present[number][:names], values) for number, values in node.values.items())
+                for names in (None, 1)
+            )
+            if shown > _MOST * self._filled(place) and (shown, by_label) > most:
+                best, most = (place, path.removeprefix(f"{place}."), at.removeprefix(f"{place}.")), (shown, by_label)
         if best is None:
             return None
         place, label, at = best
@@ -206,9 +211,12 @@ class _PlaceSearch:
         return next(lists, None)
 
     def _time_in_entries(self, place: str) -> str | None:
-        """Return the path of a time in the entries of a list."""
-        inside = ((path, node) for path, node in self._tree.items() if path.startswith(f"{place}."))
-        return next((path for path, node in inside if self._are_times(list(node.all_lead_values()))), None)
+        """Return the path of the time that most entries of a list have; the present status has not ended."""
+        inside = {
+            path: list(node.all_lead_values()) for path, node in self._tree.items() if path.startswith(f"{place}.")
+        }
+        times = (path for path, values in inside.items() if self._are_times(values))
+        return max(times, key=lambda path: len(inside[path]), default=None)
 
     def _are_times(self, values: Sequence[object]) -> bool:
         kinds = [describe_value_kind(value, self._options.zone) for value in values]

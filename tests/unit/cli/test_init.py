@@ -159,6 +159,16 @@ def test_no_status_is_ignored_without_a_survey(type_in, tmp_path):
     assert "Nobody has chosen" not in (tmp_path / "pipeline.yaml").read_text()
 
 
+def test_amount_that_mostly_sales_have_is_proposed_before_a_budget(type_in):
+    """A budget is there from the first day; the sales are those that the person has named."""
+    budget = AmountPath("budget", 300, 0, 0, {"Nouveau": 200, "RDV pris": 60, "Gagné": 40})
+    sale = AmountPath("montant", 40, 0, 260, {"GAGNE": 38, "RDV pris": 2})
+
+    _, told = type_in(*ENOUGH, survey=replace(SURVEY, amounts=(budget, sale)))
+
+    assert "montant" == told["conversions"][1]["value"]["field"]
+
+
 def test_asks_at_a_terminal_and_repeats_rejected_answers(type_in):
     """A status given to two stages is rejected too; an empty answer takes the proposal."""
     statuses = ["c", "-", "c", "a", "", ""]

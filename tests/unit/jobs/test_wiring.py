@@ -55,7 +55,7 @@ def told(**changes):
         OpleadSettings(**(WRITTEN | changes)),
         UnlabelledClickIdSettings(bare="gclid", bare_digits="lead_id"),
     )
-    return build_oplead_options(OpleadSection(oplead=written, click_ids=click_ids))
+    return build_oplead_options(OpleadSection(oplead=written, click_ids=click_ids, stages={"won": ["Gagné"]}))
 
 
 def test_every_oplead_setting_reaches_the_connector():

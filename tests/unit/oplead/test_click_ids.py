@@ -54,6 +54,7 @@ def read(value, *, utm_source=None, bare="by_utm", bare_digits="reject", label=N
         (f"gclid={GCLID}&fbclid={FBCLID}", [("gclid", GCLID), ("fbclid", FBCLID)]),
         (f"gclid={GCLID};fbclid={FBCLID}", [("gclid", GCLID), ("fbclid", FBCLID)]),
         (f"gclid={GCLID} | fbclid={FBCLID}", [("gclid", GCLID), ("fbclid", FBCLID)]),
+        (f"GCL.1755000000.{GCLID}|{FBC}", [("gclid", GCLID), ("fbc", FBC)]),
         (f"gclid={GCLID}, fbclid={FBCLID}", [("gclid", GCLID), ("fbclid", FBCLID)]),
         (f"gclid={GCLID}\nfbclid={FBCLID}", [("gclid", GCLID), ("fbclid", FBCLID)]),
         (f"gclid={GCLID}&gclid={GCLID}", [("gclid", GCLID)]),

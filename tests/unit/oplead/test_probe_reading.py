@@ -526,6 +526,35 @@ def test_list_with_dates_and_statuses_is_taken_for_the_history_and_said(entry, k
     assert any("jalons" in one for one in read_again.suspicions(places, options.fields))
 
 
+def test_entries_of_a_history_are_read_by_label_and_by_their_start():
+    """Their code would be a label that no stage names, and their end the time of the next status."""
+    started = [Decimal(1_782_892_800_000 + day * 86_400_000) for day in range(2)]
+    new, won, lost = (
+        {"identifier": Decimal(n), "name": name} for n, name in enumerate(("Nouveau", "Gagné", "Perdu"), start=1)
+    )
+    leads = [
+        {
+            "id": f"L-{n}",
+            "createdOn": started[0],
+            "status": end,
+            "statuses": [
+                {"endDate": started[1], **new, "startDate": started[0]},
+                {"endDate": None, **end, "startDate": started[1]},
+            ],
+        }
+        for n in range(20)
+        for end in [(won, lost)[n % 2]]
+    ]
+    options = OpleadOptions(token="t", zone=PARIS)
+    found = locate_configured_fields(leads, options).fields
+    read_again = ReadLeads.parse_surveyed_leads(leads, replace(options, fields=found))
+
+    assert (("statuses",), ("name",), ("startDate",)) == (found.history, found.history_status, found.history_at)
+    assert {("Nouveau", "Gagné"), ("Nouveau", "Perdu")} == {
+        tuple(entry.label for entry in one.history) for one in read_again.records
+    }
+
+
 def test_list_of_documents_is_no_history():
     """It has times, and no statuses of leads."""
     leads = [with_past(lambda _after, _before, at: {"quand": at, "nom": "devis.pdf"}, number) for number in range(20)]

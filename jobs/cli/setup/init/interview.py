@@ -340,7 +340,7 @@ class Interview:
         if survey is None:
             return
         if question.name == "amount_field":
-            for amount in survey.amounts[:_MOST_FIELDS]:
+            for amount in _amounts_of_sales_first(survey.amounts, answers)[:_MOST_FIELDS]:
                 yield Choice(amount.path, _amounts_seen(amount, survey.leads))
             return
         for few in survey.few_values[:_MOST_FIELDS]:
@@ -354,7 +354,7 @@ class Interview:
             return question.proposal
         paths = [each.path for each in survey.few_values if each.consent]
         if question.name == "amount_field":
-            paths = [each.path for each in survey.amounts]
+            paths = [each.path for each in _amounts_of_sales_first(survey.amounts, answers)]
         elif question.name == "personalization_field":
             paths = [path for path in paths if path != answers["consent_field"] and "perso" in path.casefold()]
         return next(iter(paths), None)
@@ -449,6 +449,17 @@ def _status_choice(seen: SurveyedLabel) -> Choice:
 def _names(menu: Menu, labels: Iterable[str]) -> str:
     """Return statuses and on which leads they were seen, in one line."""
     return join_with_semicolons(map(str, menu.find_all(labels))) or _("none")
+
+
+def _amounts_of_sales_first(amounts: Iterable[AmountPath], answers: Answers) -> list[AmountPath]:
+    """Return amounts, first those that mostly sales have: a budget is there long before a sale."""
+    won = set(map(normalise_label, answers["stage"].get("won", ())))
+
+    def is_of_others(amount: AmountPath) -> bool:
+        sold = sum(leads for status, leads in amount.statuses.items() if normalise_label(status) in won)
+        return 2 * sold <= sum(amount.statuses.values())
+
+    return sorted(amounts, key=is_of_others)
 
 
 def _amounts_seen(amount: AmountPath, leads: int) -> str:
