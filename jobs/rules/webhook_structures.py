@@ -8,8 +8,10 @@ _SHOWN = 8
 _LONGEST = 60
 _FITTING: Mapping[str, re.Pattern[str]] = {
     "event": re.compile(r"[eé]v[eéè]nement$", re.IGNORECASE),
-    "lead_id": re.compile(r"(lead|prospect)[\w.]*?(id|identifi\w+|num[eé]ro|ref\w*)$", re.IGNORECASE),
-    "status": re.compile(r"(?<!http)(stat(us|ut)|[eé]tat|[eé]tape|stage)\w*$", re.IGNORECASE),
+    "lead_id": re.compile(r"(lead|prospect)[._]?(id|identifi\w+|num[eé]ro|ref\w*)$", re.IGNORECASE),
+    "status": re.compile(
+        r"(?<!http)(status|statut|[eé]tat|[eé]tape|stage)([._]?(libell[eé]|label|nom|name))?$", re.IGNORECASE
+    ),
 }
 """What a name looks like that may be meant, by the key of `webhooks.fields`."""
 _TO_BE_NAMED = ("lead_id", "status")

@@ -14,7 +14,10 @@ from jobs.settings.oplead_schema import WebhookFields
             "evenement: text, 8 characters; prospect: object; prospect.numero: number; prospect.nouveau.statut: text",
             {"event": "evenement", "lead_id": "prospect.numero", "status": "prospect.nouveau.statut"},
         ),
-        ("httpStatus: number; name: text, 6 characters", {"lead_id": "NAME", "status": "NAME"}),
+        (
+            "httpStatus: number; statusDate: date; lead.paid: true or false; lead.contact.id: number",
+            {"lead_id": "NAME", "status": "NAME"},
+        ),
         ("an object without names", {"lead_id": "NAME", "status": "NAME"}),
     ],
 )
