@@ -44,6 +44,7 @@ from jobs.rules.reasons import Message, MessageKind
 from jobs.rules.status_changes import LeadReadTimes, new_status_changes
 from jobs.rules.twins import click_marks, is_another_lead
 from jobs.rules.webhook_history import lead_history_from_webhooks
+from jobs.rules.webhook_structures import settings_line, shown_fields
 from jobs.run_context import RunContext, TwinAnswer
 
 NAMED = 10
@@ -114,7 +115,8 @@ class WebhooksTaken:
 
 
 def _not_understood(count: int, structures: tuple[str, ...]) -> Message:
-    return Message(MessageKind.UNKNOWN_WEBHOOKS, {"count": count, "structures": structures})
+    values = {"count": count, "structures": shown_fields(structures), "line": settings_line(structures)}
+    return Message(MessageKind.UNKNOWN_WEBHOOKS, values)
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from starlette.responses import Response
 from starlette.routing import Route, Router
 
 from connectors.crm import ReceivedEvent
+from jobs.rules.webhook_structures import settings_line, shown_fields
 from jobs.webhooks.group_commit import CommitQueueFullError, GroupCommit
 from jobs.webhooks.inbox import INBOX_ERRORS
 
@@ -229,7 +230,12 @@ class Receiver:
         is_known = received.event.kind is not None or structure in self._structures
         if not is_known and len(self._structures) < _MOST_STRUCTURES:
             self._structures.add(structure)
-            _log.warning("an event was not understood; see webhooks.fields", account=account, structure=structure)
+            _log.warning(
+                "an event was not understood; below `webhooks:` in the settings, name its fields",
+                account=account,
+                holds=", ".join(shown_fields([structure])),
+                settings=settings_line([structure]),
+            )
 
 
 async def _parsed(hook: WebhookEndpoint, body: bytes) -> Sequence[ReceivedEvent]:

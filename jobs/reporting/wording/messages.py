@@ -535,11 +535,12 @@ MESSAGES: Mapping[MessageKind, tuple[MessagePart, ...]] = {
     MessageKind.UNKNOWN_WEBHOOKS: (
         MessagePart(
             N_(
-                "{count} webhook not understood, nothing was read from it: name under `webhooks.fields` what "
-                "{structures} holds",
-                "{count} webhooks not understood, nothing was read from them: name under `webhooks.fields` what "
-                "{structures} holds",
+                "{count} webhook not understood, nothing was read from it, and it holds: {structures}.",
+                "{count} webhooks not understood, nothing was read from them, and they hold: {structures}.",
             )
+        ),
+        MessagePart(
+            N_("If these are the right ones, paste this below `webhooks:` in the settings: {line}"), given="line"
         ),
     ),
 }

@@ -500,10 +500,13 @@ def test_an_unknown_structure_is_logged_once_without_values(running, caplog):
         receiver.post(b"jeanne")
         receiver.send(b"jeanne\r\n\r\n")
 
-    (structure,) = [entry["structure"] for entry in logs]
+    ((holds, settings),) = [(entry["holds"], entry["settings"]) for entry in logs]
 
     assert [204, 204] == answers
-    assert structure.startswith("event lead.merged; event: text, 11 characters; lead: object; lead.id: text,")
+    assert ("event, lead.id, lead.email", "fields: { lead_id: lead.id, status: NAME }") == (
+        holds,
+        settings,
+    )
     for value in ("jeanne", "example.fr", SECRET, "L-1", "hoho"):
         assert value not in f"{caplog.text}{logs}"
 

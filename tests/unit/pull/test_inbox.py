@@ -527,10 +527,10 @@ def test_a_receiver_that_was_down_costs_the_time_and_not_the_change(account):
 
 def test_what_is_not_understood_is_reported_once_with_its_structure(account):
     """The same structure again is counted, and wakes nobody."""
-    not_understood(account, "{a: text, 3 letters}", times=2)
+    not_understood(account, "a: text, 3 letters", times=2)
     first = account.night()
-    not_understood(account, "{a: text, 3 letters}{}", times=1)
-    again = received(None, "again", kind=None, structure="{a: text, 3 letters}")
+    not_understood(account, "b: text, 3 letters", times=1)
+    again = received(None, "again", kind=None, structure="a: text, 3 letters")
     deliver(account, again)
     second = account.night()
 
@@ -538,7 +538,8 @@ def test_what_is_not_understood_is_reported_once_with_its_structure(account):
     assert ["2 webhooks not understood", "1 webhook not understood"] == [
         text.split(",")[0] for summary in (first, second) for text in attention(summary)
     ]
-    assert "{a: text, 3 letters}" in attention(first)[0]
+    assert "they hold: a." in attention(first)[0]
+    assert "paste this below `webhooks:`" in attention(first)[0]
     assert 1 == second.pulled.webhooks.known_unknown
     assert 0 == account.night().exit_code
 
