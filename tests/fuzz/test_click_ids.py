@@ -144,6 +144,8 @@ def test_click_ids_come_from_the_input_or_give_a_problem(value, rules):
     by_itself = {ClickIdKind.FBC, ClickIdKind.FBP, ClickIdKind.LEAD_ID}
     if any(other in spoken for other in ("gcl.", "gclaw", "google click id")):
         by_itself.add(ClickIdKind.GCLID)
+    if "facebook click id" in spoken:
+        by_itself.add(ClickIdKind.FBCLID)
     by_rule = {ClickIdKind.GCLID, ClickIdKind.FBCLID} if rules["bare"] != "reject" else set()
     for one in ids:
         assert any(one.value in form for form in written)

@@ -23,6 +23,7 @@ _LABELS: Mapping[str, ClickIdKind] = {
     "leadgenid": ClickIdKind.LEAD_ID,
     "gclaw": ClickIdKind.GCLID,
     "googleclickid": ClickIdKind.GCLID,
+    "facebookclickid": ClickIdKind.FBCLID,
 }
 # Websites write one time for all of Google's ids or one for each; the more specific one, listed later, counts.
 _CAPTURE_TIMES: Mapping[str, frozenset[ClickIdKind]] = {
@@ -41,7 +42,7 @@ _META_SOURCES = frozenset({"facebook", "instagram", "meta", "fb", "ig"})
 _LABELLED = re.compile(
     r"(?<![a-z0-9_-])_?"
     r"(?P<label>(?:gclid|gbraid|wbraid|fbclid|msclkid)[_-]?ts|gclid|gbraid|wbraid|fbclid|fbc|fbp|msclkid|ttclid|li[_-]?fat[_-]?id"
-    r"|lead[_-]?(?:gen[_-]?)?id|gcl_aw|google[ _-]?click[ _-]?id)"
+    r"|lead[_-]?(?:gen[_-]?)?id|gcl_aw|(?:google|facebook)[ _-]?click[ _-]?id)"
     r"[\"']?[\s\xa0\u202f]*[=:][\s\xa0\u202f]*(?P<quote>[\"']?)"
     r"(?P<value>\d{4}-\d\d-\d\d \d\d:\d\d(?::\d\d)?|[^&;|,\s?#\"'<>]*)",
     re.ASCII | re.IGNORECASE,

@@ -74,6 +74,7 @@ def read(value, *, utm_source=None, bare="by_utm", bare_digits="reject", label=N
         (f"Google click ID\N{NO-BREAK SPACE}: {GCLID}", [("gclid", GCLID)]),
         (f"Google Click ID\N{NARROW NO-BREAK SPACE}:\N{NO-BREAK SPACE}{GCLID}", [("gclid", GCLID)]),
         ({"Google click ID": GCLID}, [("gclid", GCLID)]),
+        (f"Google click ID : {GCLID} ; Facebook click ID : {FBCLID}", [("gclid", GCLID), ("fbclid", FBCLID)]),
     ],
 )
 def test_reads_a_labelled_click_id_as_the_kind_it_states(value, expected):
