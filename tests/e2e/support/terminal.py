@@ -55,7 +55,7 @@ class Terminal:
 def terminal(*arguments, environ):
     """Type a command at a terminal of 200 columns."""
     leader, follower = pty.openpty()
-    kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+    kept = {name: os.environ[name] for name in ("PATH", "HOME", "PYTHONPATH") if name in os.environ}
     process = subprocess.Popen(
         [COMMAND, *arguments],
         env=kept | {"TERM": "xterm", "COLUMNS": "200"} | environ,
