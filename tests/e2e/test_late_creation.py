@@ -141,8 +141,8 @@ def test_only_what_is_sent_once_more_is_shown_as_a_request(company):
     (again,) = type_in(company, *CREATE, "--create-again", "--dry-run", "--json").objects
 
     assert "POST" not in early.out + looked.out
-    assert "The next look is at" in early.lines
-    assert "The next look is at" in looked.lines
+    assert "The next look is on" in early.lines
+    assert "The next look is on" in looked.lines
     assert "POST /v1/leads" == again["request"]
 
 

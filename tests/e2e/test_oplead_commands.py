@@ -206,7 +206,7 @@ def test_a_lead_whose_creation_was_not_answered_needs_a_human(oplead, capsys):
     said = capsys.readouterr().out
     assert Exit.ATTENTION == code
     assert "Nobody knows whether it was written" in said
-    assert re.search(r"The next look is at \w+ \d", said)
+    assert re.search(r"The next look is on \w+ \d", said)
     oplead.sandbox.clock.advance(oplead.sandbox.clock.now() + timedelta(minutes=31))
     with oplead.context() as context:
         lead_writes.create(context, lead_from_options(JEANNE, [], context.known.settings.zone))
