@@ -257,7 +257,7 @@ def test_an_update_changes_what_is_given_and_leaves_the_rest(oplead, capsys):
         ({"email": "a@example.com", "clicked_at": "2026-09-01T10:00:00"}, [], "--clicked-at: write the gclid"),
         ({"provider_url": "fournisseur"}, [], "--provider-url: write an address"),
         ({}, ["budget"], "--field: write PATH=VALUE"),
-        ({}, ["lead data=1"], "--field: write the field's place"),
+        ({}, ["lead..data=1"], "--field: write the field's place"),
     ],
 )
 def test_wrong_options_are_refused_before_anything_is_opened(values, fields, said):
