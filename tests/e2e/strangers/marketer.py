@@ -65,7 +65,9 @@ class Marketer:
 
     def _talk(self, leader):
         start, until = 0, time.monotonic() + PATIENCE
-        while select.select([leader], [], [], max(0, until - time.monotonic()))[0]:
+        waiting = select.poll()  # `select.select` refuses high file numbers
+        waiting.register(leader, select.POLLIN)
+        while waiting.poll(max(0, until - time.monotonic()) * 1000):
             try:
                 part = os.read(leader, 1 << 16)
             except OSError:  # how Linux says that the other end is closed

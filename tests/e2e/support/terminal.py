@@ -40,7 +40,10 @@ class Terminal:
 
     def _read(self, seconds):
         """Read what comes within some seconds; false if nothing does, or the command has closed its end."""
-        if not select.select([self._leader], [], [], max(0, seconds))[0]:
+        # `select.select` refuses the high file numbers that many tests in one process lead to.
+        waiting = select.poll()
+        waiting.register(self._leader, select.POLLIN)
+        if not waiting.poll(max(0, seconds) * 1000):
             return False
         try:
             part = os.read(self._leader, _PART)
