@@ -18,8 +18,9 @@ from jobs.privacy.leaks import Planted
 
 FORMAT = 1
 EVIDENCE_FILE, EXCHANGES = "evidence.json", "exchanges"
-_LEAST_DIGITS = 8
-_SHORTEST_TEXT = 5
+_TELLING_DIGITS = 9
+"""The last digits of a telephone number that stay the same however it is written."""
+_SHORTEST_TEXT = 4
 _INDENT = 1
 
 
@@ -79,13 +80,12 @@ class EvidenceFolder:
             "left_behind": [asdict(one) for one in evidence.left_behind],
             "dialect": evidence.dialect,
         }
-        texts = {EVIDENCE_FILE: _json(content), **summaries}
-        for name, text in texts.items():
-            if self._holds_personal_data(text):
-                raise UsageError(
-                    _("{name} would hold personal data, and is not written: please report this", name=name)
-                )
-        for name, text in texts.items():
+        # All else is in words of ours.
+        if self._holds_personal_data(_json([content["left_behind"], content["dialect"]])):
+            raise UsageError(
+                _("{name} would hold personal data, and is not written: please report this", name=EVIDENCE_FILE)
+            )
+        for name, text in {EVIDENCE_FILE: _json(content), **summaries}.items():
             self._write(name, text)
 
     def add(self, exchanges: Iterable[Exchange]) -> tuple[int, ...]:
@@ -110,12 +110,12 @@ class EvidenceFolder:
 
     @cached_property
     def _planted(self) -> Planted:
-        digits = {text: "".join(filter(str.isdecimal, text))[-9:] for text in self.personal}
-        numbers = {text: one for text, one in digits.items() if len(one) >= _LEAST_DIGITS}
-        return Planted(
-            words={text: text for text in self.personal if text not in numbers and len(text.strip()) >= _SHORTEST_TEXT},
-            numbers=numbers,
-        )
+        digits = {text: "".join(filter(str.isdecimal, text))[-_TELLING_DIGITS:] for text in self.personal}
+        numbers = {text: one for text, one in digits.items() if len(one) == _TELLING_DIGITS}
+        rest = [text for text in self.personal if text not in numbers and len(text.strip()) >= _SHORTEST_TEXT]
+        # A single word may be part of one of ours: a Mme Court, and "courtier".
+        codes = {text: text.strip().lower() for text in rest if text.strip().isalpha()}
+        return Planted(words={text: text for text in rest if text not in codes}, numbers=numbers, codes=codes)
 
     def _holds_personal_data(self, text: str) -> bool:
         return bool(self._planted.found_in(text.encode()))

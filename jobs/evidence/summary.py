@@ -60,31 +60,31 @@ def _kind_word(kind: str) -> str:
 
 
 def _lines(evidence: Evidence, language: Language) -> Iterator[str]:
-    yield f"# {_('What this account says of the assumptions')}"
-    yield ""
+    yield from (_heading(_("What this account says of the assumptions"), 1), "")
     yield f"{headline(evidence)} ({evidence.day.isoformat()}, oplead-sync {evidence.program})"
+    columns = (_("assumption"), _("verdict"), _("why"), _("exchanges"))
     for platform in ClaimPlatform:
-        yield ""
-        yield f"## {platform.title()}"
-        yield ""
-        yield f"| {_('assumption')} | {_('verdict')} | {_('why')} | {_('exchanges')} |"
-        yield "| --- | --- | --- | --- |"
+        yield from ("", _heading(platform.title(), 2), "", _row(columns), _row(("---",) * len(columns)))
         for claim in all_claims().values():
             if claim.platform is platform:
-                yield _row(claim, evidence.verdicts.get(claim.id), language)
-    yield ""
-    yield f"## {_('What stays in Oplead')}"
-    yield ""
-    stays = [f"- {line}" for line in left_behind_lines(evidence)]
-    yield from stays or [_("Nothing.")]
+                yield _row(_cells(claim, evidence.verdicts.get(claim.id), language))
+    yield from ("", _heading(_("What stays in Oplead"), 2), "")
+    yield from [f"- {line}" for line in left_behind_lines(evidence)] or [_("Nothing.")]
 
 
-def _row(claim: Claim, found: ClaimVerdict | None, language: Language) -> str:
-    words = _LINK.sub(r"\1", claim.words[0]).replace("|", "\\|")
+def _heading(text: str, level: int) -> str:
+    return f"{'#' * level} {text}"
+
+
+def _row(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _cells(claim: Claim, found: ClaimVerdict | None, language: Language) -> tuple[str, ...]:
+    words = _LINK.sub(r"\1", claim.words[0])
     if found is None:
-        return f"| {words} | {_('not looked at yet')} | | |"
-    why = found.why.get(language, "").replace("|", "\\|")
-    return f"| {words} | **{verdict_word(found.verdict)}** | {why} | {_ranges(found.exchanges)} |"
+        return words, _("not looked at yet"), "", ""
+    return words, verdict_word(found.verdict), found.why.get(language, ""), _ranges(found.exchanges)
 
 
 def _ranges(numbers: Sequence[int]) -> str:

@@ -80,7 +80,7 @@ class Planted:
     numbers: Mapping[str, str] = field(default_factory=dict)
     """Digits, found whatever separates them."""
     codes: Mapping[str, str] = field(default_factory=dict)
-    """Short numbers, found where they stand alone."""
+    """Short numbers and words in lower case, found where they stand alone."""
     hashed: Mapping[str, Collection[str]] = field(default_factory=dict)
     """Every spelling of a text of which no SHA-256 may be found."""
 
@@ -107,7 +107,7 @@ class Planted:
 
 
 def _alone(code: str, low: bytes) -> bool:
-    return code.encode() in low and re.search(rf"(?<![0-9a-z]){code}(?![0-9a-z])".encode(), low) is not None
+    return code.encode() in low and re.search(rf"(?<![0-9a-z]){re.escape(code)}(?![0-9a-z])".encode(), low) is not None
 
 
 def _spellings(text: str) -> set[bytes]:

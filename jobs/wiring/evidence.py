@@ -87,7 +87,7 @@ def look_at_oplead(known: PartialSettings, clock: Clock, recorder: ExchangeRecor
         lists=dict(_lists(replace(client, options=options), known, heard)),
         dialect=dialect_of(heard, leads, survey, options, shown) if leads.listed else None,
         shown=shown,
-        contact=contact_values(leads.all),
+        contact=contact_values(leads.all, survey, shown),
     )
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from connectors.errors import Misconfigured
 from connectors.evidence import Dialect, Shown, Tree
 from connectors.oplead.answers import HeardExchange
-from connectors.oplead.evidence.redaction import LEADS, kind_of, shown_names, tree_of
+from connectors.oplead.evidence.redaction import LEADS, is_shown_name, kind_of, shown_names, tree_of
 from connectors.oplead.options import OpleadOptions, OpleadWriteOptions
 from connectors.oplead.parsing.field_tree import (
     NAMES,
@@ -104,14 +104,18 @@ def shown_of(leads: HeardLeads, survey: Survey, options: OpleadOptions, write: O
     return shown_names(leads.all, known, paths)
 
 
-def contact_values(leads: Sequence[object]) -> frozenset[str]:
-    """Return the texts that leads hold where names, addresses and numbers of people are."""
+def contact_values(leads: Sequence[object], survey: Survey, shown: Shown) -> frozenset[str]:
+    """Return the texts that leads hold where names, addresses and numbers of people are.
+
+    Those that are also the name of a field or of a status are left out: a Mme Contact would hide all of them.
+    """
+    ours = {normalise(part) for one in survey.labels for part in one.label.split()}
     return frozenset(
         text
         for path, node in common_lead_field_paths(leads).items()
         if last_path_part(path) in _CONTACT
         for value in node.all_lead_values()
-        if (text := text_of(value))
+        if (text := text_of(value)) and normalise(text) not in ours and not is_shown_name(text, shown)
     )
 
 

@@ -90,9 +90,14 @@ def shown_names(leads: Sequence[object], known: Collection[str], paths: Collecti
     return Shown(frozenset(names), frozenset(part.casefold() for path in paths for part in path.split("/")))
 
 
-def _shown_name(name: str, shown: Shown) -> str:
+def is_shown_name(name: str, shown: Shown) -> bool:
+    """Return whether a name may be shown."""
     normal = normalise(name)
-    return name if (normal in _CLOSED or normal in shown.names) and not _PERSONAL.search(name) else OTHER
+    return (normal in _CLOSED or normal in shown.names) and not _PERSONAL.search(name)
+
+
+def _shown_name(name: str, shown: Shown) -> str:
+    return name if is_shown_name(name, shown) else OTHER
 
 
 # ── structure ─────────────────────────────────────────────────────────────────────────────────────

@@ -76,7 +76,8 @@ def _show(one: ClaimVerdict) -> None:
     """Tell a verdict as it is reached, if it says something."""
     if one.verdict is not Verdict.UNCLEAR:
         claim = all_claims()[one.claim].words[0]
-        say(f"  {verdict_word(one.verdict)}: {claim} ({one.why[current_language()]})")
+        why = one.why[current_language()]
+        say(_("- {verdict}: {claim} ({why})", verdict=verdict_word(one.verdict), claim=claim, why=why))
 
 
 def _conclude(folder: EvidenceFolder, evidence: Evidence) -> int:
