@@ -36,6 +36,55 @@ class Fault:
 
 FAULTS = (
     Fault(
+        "a place that ends in brackets takes a list",
+        "connectors/oplead/writing/encode.py",
+        "        return [one] if path.endswith(LIST) else one",
+        "        return one",
+        "tests/e2e/test_other_bodies.py",
+    ),
+    Fault(
+        "what was sent in a list is in no reason",
+        "connectors/oplead/writing/encode.py",
+        '            inside = [(f"{path}[{number}]", value) for number, value in enumerate(body)]',
+        "            inside = []",
+        "tests/e2e/test_other_bodies.py::test_what_was_sent_in_a_list_is_in_no_reason",
+    ),
+    Fault(
+        "what is written as a list is read there, so that nothing is subscribed to twice",
+        "connectors/oplead/parsing/fields.py",
+        'self._root.add(path, path.removesuffix(LIST).split("."))',
+        'self._root.add(path, path.split("."))',
+        "tests/e2e/test_other_bodies.py",
+    ),
+    Fault(
+        "a value that is no number is refused before anything is sent",
+        "connectors/oplead/writing/encode.py",
+        "            if number is None:",
+        "            if False:",
+        "tests/e2e/test_other_bodies.py",
+    ),
+    Fault(
+        "a number that can be read in two ways is not sent as one of them",
+        "connectors/oplead/writing/encode.py",
+        "    if not _NUMBER.fullmatch(text.strip()) or _READ_IN_TWO_WAYS.fullmatch(text.strip()):",
+        "    if not _NUMBER.fullmatch(text.strip()):",
+        "tests/unit/oplead/test_encode.py",
+    ),
+    Fault(
+        "a subscription is known by the id that the settings name",
+        "connectors/oplead/writing/lists.py",
+        "    return (options.id_field, *_IDS) if options.id_field else _IDS",
+        "    return _IDS",
+        "tests/e2e/test_other_bodies.py",
+    ),
+    Fault(
+        "of two values typed for one field none is dropped unsaid",
+        "jobs/oplead_commands/creation/lead_values.py",
+        '    if twice := [path for path, values in found.items() if len(values) > 1 and not path.endswith("[]")]:',
+        "    if twice := []:",
+        "tests/e2e/test_other_bodies.py",
+    ),
+    Fault(
         "the amount that mostly sales have is proposed before a budget",
         "jobs/cli/setup/init/interview.py",
         "    return sorted(amounts, key=is_of_others)",

@@ -165,6 +165,7 @@ def build_lead_writing_options(write: WriteSettings, webhooks: WebhookSettings |
         channels=write.channels,
         custom_fields=write.custom_fields,
         paths=write.fields.model_dump(exclude={"reference"}),
+        types=write.types,
         subscriptions=options.SubscriptionOptions(**subscriptions),
         answers=options.CreationAnswers(write.refuses_early, write.created_without_id),
         form=form,
