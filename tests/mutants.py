@@ -36,6 +36,34 @@ class Fault:
 
 FAULTS = (
     Fault(
+        "a status goes out as the platform's settings spell it",
+        "jobs/oplead_commands/statuses.py",
+        "    own = {normalise_label(one): one for one in (*statuses, *statuses.values())}",
+        "    own = {}",
+        "tests/e2e/test_other_bodies.py",
+    ),
+    Fault(
+        "a status goes out as the specification lists it",
+        "connectors/oplead/probe/status_names.py",
+        "    return _status_names(client) or {one: one for one in _specified_statuses(client) if _is_name(one)}",
+        "    return _status_names(client)",
+        "tests/e2e/test_other_bodies.py",
+    ),
+    Fault(
+        "a status that the platform has itself is not taken for the guide's",
+        "jobs/oplead_commands/statuses.py",
+        "    alike = (wanted, *_QUOTE) if",
+        "    alike = (*_QUOTE, wanted) if",
+        "tests/e2e/test_other_bodies.py",
+    ),
+    Fault(
+        "a status that leads show as a code is known to be set",
+        "jobs/oplead_commands/statuses.py",
+        "        if _is_same_label(statuses.get(has, has), statuses.get(label, label)):",
+        "        if _is_same_label(has, label):",
+        "tests/e2e/test_other_bodies.py",
+    ),
+    Fault(
         "a place that ends in brackets takes a list",
         "connectors/oplead/writing/encode.py",
         "        return [one] if path.endswith(LIST) else one",
@@ -2629,7 +2657,7 @@ FAULTS = (
     Fault(
         "a status is set again only where the lead has another",
         "jobs/oplead_commands/statuses.py",
-        "if _is_same_label(has, label):",
+        "if _is_same_label(statuses.get(has, has), statuses.get(label, label)):",
         "if False:",
         "tests/e2e/test_oplead_commands.py",
     ),

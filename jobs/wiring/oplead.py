@@ -104,6 +104,14 @@ def oplead_writer(
     return closing(OpleadWriter(_partial_client(known, clock, cancel_token), options, form))
 
 
+def oplead_statuses(known: PartialSettings, clock: Clock, *, cancel_token: CancelToken) -> Mapping[str, str]:
+    """Return what the Oplead that partial settings name calls its statuses, by their codes, as far as it says so."""
+    from connectors.oplead.probe.status_names import official_statuses  # noqa: PLC0415
+
+    with closing(_partial_client(known, clock, cancel_token)) as client:
+        return official_statuses(client)
+
+
 def _partial_client(known: PartialSettings, clock: Clock, cancel_token: CancelToken) -> "OpleadClient":
     return oplead_client(
         known.settings, clock, state=known.state, cancel_token=cancel_token, clocks_within=MAX_CLOCK_SKEW

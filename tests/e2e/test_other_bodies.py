@@ -35,6 +35,8 @@ class Dialect:
     """Further answers, by path."""
     asked: list = field(default_factory=list)
     label: str = "Nouveau"
+    codes: dict = field(default_factory=dict)
+    """What leads show of some statuses."""
     subscriptions: list = field(default_factory=list)
 
     def answer(self, verb, path, body):
@@ -44,7 +46,8 @@ class Dialect:
                 wrong = [*map(str, body.get("surfaces", ())), *body.get("products", ())]
                 return (422, {"message": f"unknown: {wrong}"}) if "products" in body else (201, {"id": "L-1"})
             case "GET", ["leads", "L-1"]:
-                return 200, {"id": "L-1", "createdAt": "2026-11-01T10:00:00Z", "status": self.label}
+                shown = self.codes.get(self.label, self.label)
+                return 200, {"id": "L-1", "createdAt": "2026-11-01T10:00:00Z", "status": shown}
             case "PUT", ["leads", "L-1", "status"]:
                 if body["status"] not in self.statuses:
                     return 422, {"message": "unknown status"}
@@ -226,3 +229,101 @@ def test_subscriptions_are_known_by_the_id_that_the_settings_name(serve):
     assert ["S-1", "S-2"] == re.findall(r"S-\d", listed.out)
     assert 0 == ended.code
     assert ["S-1"] == [one["abonnement"]["ref"] for one in dialect.subscriptions]
+
+
+# ── statuses ─────────────────────────────────────────────────────────────────────────────────────
+
+NAMES = [
+    {"identifier": 11, "libelle": "EN COURS"},
+    {"identifier": 12, "libelle": "Nurserie "},
+    {"identifier": 13, "libelle": "Devis à relancer"},
+    {"identifier": 14, "libelle": "Gagné"},
+]
+CODES = ["EN_COURS", "NURSERIE", "DEVIS_A_RELANCER", "GAGNE"]
+
+
+def specified(codes):
+    """Where the documentation is, and what it says."""
+    lead = {"type": "object", "properties": {"id": {"type": "string"}, "status": {"type": "string"}}}
+    listed = {"200": {"description": "", "content": {"application/json": {"schema": {"type": "array", "items": lead}}}}}
+    wanted = {"type": "object", "properties": {"status": {"type": "string", "enum": codes}, "comment": {}}}
+    taken = {"content": {"application/json": {"schema": wanted}}}
+    document = {
+        "openapi": "3.0.3",
+        "info": {"title": "Oplead", "version": "1"},
+        "paths": {
+            "/v1/leads": {"get": {"responses": listed}},
+            "/v1/leads/{id}/status": {"put": {"requestBody": taken, "responses": {"200": {"description": ""}}}},
+        },
+    }
+    return {("GET", "/documentation/index.html"): (200, document)}
+
+
+SAYS = {
+    "nothing": ({}, ("En cours", "Nurserie", "devis relancer", "Devis à relancer", "Gagné")),
+    "its settings": (
+        {("GET", "/v1/settings/statuses"): (200, {"data": NAMES})},
+        ("EN COURS", "Nurserie", "Devis à relancer", "Gagné"),
+    ),
+    "its specification": (specified(CODES), tuple(CODES)),
+}
+
+
+@pytest.mark.parametrize(
+    "typed",
+    ["en cours", "nurserie", "devis relancé", "Devis à relancer", "DEVIS RELANCER", ("gagne", "--force")],
+    ids=str,
+)
+@pytest.mark.parametrize("says", SAYS)
+def test_a_status_goes_out_as_the_platform_spells_it_or_else_the_guide(serve, typed, says):
+    """However it is typed; the question shows it as it goes out, after six requests at most."""
+    if "gagne" in typed and says == "nothing":
+        typed = ("Gagné", "--force")
+    shown, statuses = SAYS[says]
+    dialect = Dialect(statuses, shown)
+    command = serve(dialect)
+    typed = (typed,) if isinstance(typed, str) else typed
+
+    rehearsed = command("status", "set", "L-1", *typed, "--dry-run")
+    asked = len(dialect.asked)
+    done = command("status", "set", "L-1", *typed, "--yes")
+
+    assert 0 == done.code, done.out
+    assert f"Lead L-1 is {dialect.label} now" in done.lines
+    assert 1 == len(dialect.bodies("PUT", "/leads/L-1/status"))
+    assert f"lead L-1: status {dialect.label}" in rehearsed.lines
+    assert 1 <= asked <= 6
+
+
+def test_a_status_of_a_platforms_own_is_not_taken_for_the_guides(serve):
+    """Where *relancé* and *à relancer* are two statuses, the one that is typed is set."""
+    both = [*NAMES, {"identifier": 15, "libelle": "Devis relancé"}]
+    dialect = Dialect(("Devis relancé",), {("GET", "/v1/settings/statuses"): (200, both)})
+
+    assert 0 == serve(dialect)("status", "set", "L-1", "devis relancé", "--yes").code
+    assert "Devis relancé" == dialect.label
+
+
+def test_a_status_that_leads_show_as_a_code_is_known_to_be_set(serve):
+    """By what the platform's settings call that code: it is not set again."""
+    dialect = Dialect(("EN COURS",), {("GET", "/v1/settings/statuses"): (200, NAMES)})
+    dialect.codes = {"EN COURS": 11}
+
+    done = serve(dialect)("status", "set", "L-1", "En cours", "--yes")
+
+    assert (0, 1) == (done.code, len(dialect.bodies("PUT", "/leads/L-1/status")))
+
+
+def test_a_file_of_statuses_is_checked_before_anything_is_asked(serve, tmp_path):
+    """Then each goes out as the platform spells it, asked for once."""
+    dialect = Dialect(*SAYS["its settings"][::-1])
+    command, file = serve(dialect), tmp_path / "s.csv"
+
+    file.write_text("id;status\nL-1;vendu\n", encoding="utf-8")
+    refused = command("status", "set", "--csv", str(file), "--yes")
+    assert (2, []) == (refused.code, dialect.asked)
+
+    file.write_text("id;status\nL-1;devis relancé\nL-1;Devis relancer\n", encoding="utf-8")
+    assert 0 == command("status", "set", "--csv", str(file), "--yes").code
+    assert [{"status": "Devis à relancer"}] == dialect.bodies("PUT", "/leads/L-1/status")
+    assert 1 == len([path for _, path, _ in dialect.asked if "settings" in path])

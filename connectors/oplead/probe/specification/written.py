@@ -55,9 +55,7 @@ def specified_write_settings(specification: Specification, options: OpleadOption
     create = _best_matching_operation(
         api, ("POST",), lambda path: path_segments(path) == path_segments(prefix + paths.leads_path)
     )
-    status = _best_matching_operation(
-        api, _WRITE_VERBS, lambda path: any(is_single_lead_path(path, prefix, [name]) for name in _STATUS)
-    )
+    status = _status_operation(specification)
     document = next(filter(None, (_document(api, prefix, rest) for rest in _DOCUMENTS)), None)
     note("create", create)
     note("update", _best_matching_operation(api, _WRITE_VERBS, lambda path: is_single_lead_path(path, prefix, [])))
@@ -78,6 +76,15 @@ def specified_write_settings(specification: Specification, options: OpleadOption
     return {**said, **dict(_written_fields(api, create, options))}
 
 
+def settable_statuses(specification: Specification) -> tuple[str, ...]:
+    """Return the statuses that are listed for the request that sets one, as they are spelled there."""
+    api, operation = specification.api, _status_operation(specification)
+    field = _status_field(api, operation) if operation else None
+    if operation is None or operation.body is None or field is None:
+        return ()
+    return example_of(api, operation.body.schema).enums.get(field, ())
+
+
 def specified_subscription_settings(specification: Specification) -> dict[str, str]:
     """Return what is said of `webhooks.subscriptions`."""
     api, paths = specification.api, specification.paths
@@ -93,6 +100,15 @@ def specified_subscription_settings(specification: Specification) -> dict[str, s
             said["event_field"] = path
             said |= _events(example.enums.get(path, ()))
     return said
+
+
+def _status_operation(specification: Specification) -> ApiOperation | None:
+    prefix = specification.paths.path_prefix
+    return _best_matching_operation(
+        specification.api,
+        _WRITE_VERBS,
+        lambda path: any(is_single_lead_path(path, prefix, [name]) for name in _STATUS),
+    )
 
 
 def _subscription(api: ApiDescription) -> ApiOperation | None:
