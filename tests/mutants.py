@@ -3750,6 +3750,13 @@ FAULTS = (
         "tests/e2e/test_feedback.py",
     ),
     Fault(
+        "of two clicks before the change the latest led to it",
+        "jobs/rules/eligibility.py",
+        "            return max(longest, key=",
+        "            return min(longest, key=",
+        "tests/unit/rules/test_routing.py",
+    ),
+    Fault(
         "a click after the change did not lead to it",
         "jobs/rules/eligibility.py",
         "click.value.startswith(ERASED) == erased and click.clicked_at <= at]",
