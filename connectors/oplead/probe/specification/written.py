@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-from connectors.oplead.options import OpleadOptions, Paths
+from connectors.oplead.options import LIST, OpleadOptions, Paths
 from connectors.oplead.parsing.field_tree import (
     NAMES,
     common_lead_field_paths,
@@ -82,7 +82,7 @@ def settable_statuses(specification: Specification) -> tuple[str, ...]:
     field = _status_field(api, operation) if operation else None
     if operation is None or operation.body is None or field is None:
         return ()
-    return example_of(api, operation.body.schema).enums.get(field, ())
+    return example_of(api, operation.body.schema).enums.get(field.removesuffix(LIST), ())
 
 
 def specified_subscription_settings(specification: Specification) -> dict[str, str]:
@@ -98,7 +98,7 @@ def specified_subscription_settings(specification: Specification) -> dict[str, s
             said.setdefault("url_field", path)
         elif last_path_part(path) in _EVENTS and "event_field" not in said:
             said["event_field"] = path
-            said |= _events(example.enums.get(path, ()))
+            said |= _events(example.enums.get(path.removesuffix(LIST), ()))
     return said
 
 
@@ -190,8 +190,12 @@ def lead_creation_path_settings(matches: Iterable[FieldMatch], options: OpleadOp
 
 
 def _leaves(value: object) -> Iterator[str]:
-    """Yield the paths of a made-up body's texts and numbers."""
-    nodes = common_lead_field_paths([value])
-    yield from (
-        path for path, node in nodes.items() if not any(isinstance(one, Mapping) for one in node.all_lead_values())
-    )
+    """Yield the paths of a made-up body's texts and numbers, and of lists of them as they are written."""
+    for path, node in common_lead_field_paths([value]).items():
+        match next(node.all_lead_values(), None):
+            case Mapping():
+                pass
+            case list():
+                yield path + LIST
+            case _:
+                yield path
