@@ -24,8 +24,8 @@ class LeadToWrite:
     provider_name: str | None = None
     provider_url: str | None = field(default=None, repr=False)
     """Where the CRM reports what becomes of this lead."""
-    fields: Mapping[str, str] = field(default_factory=dict, repr=False)
-    """Other values, such as custom fields, by dotted path."""
+    fields: Mapping[str, str | Sequence[str]] = field(default_factory=dict, repr=False)
+    """Other values, such as custom fields, by dotted path; several go out as a list."""
 
 
 @dataclass(frozen=True, slots=True)

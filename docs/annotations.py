@@ -73,6 +73,7 @@ EXAMPLES: Mapping[str, Mapping[str, str]] = {
         "channels": "/settings/channels",
         "custom_fields": "/settings/fields",
         "fields": "{ phone: contact.mobile }",
+        "types": "{ leadData.budget: number }",
         "form": '{ token: "${OPLEAD_IMPORT_TOKEN}", form: site-web }',
     },
     "WrittenFields": {
@@ -140,6 +141,7 @@ EXAMPLES: Mapping[str, Mapping[str, str]] = {
         "path": "/subscriptions",
         "event_field": "type",
         "url_field": "endpoint",
+        "id_field": "subscription.uid",
         "new_lead": "NEW_LEAD",
         "status_change": "STATUS_UPDATED",
         "appointment": "APPOINTMENT_UPDATED",

@@ -171,6 +171,12 @@ PUT_THE_KEY = N_(
 
 # ── writing ──────────────────────────────────────────────────────────────────────────────────────
 
+LIST = "[]"
+"""The end of a path at which a list is written."""
+ValueType = Literal["text", "number", "boolean"]
+ValueTypes = Mapping[str, ValueType]
+"""How the value at a path goes out, by path; others are texts."""
+
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
@@ -203,6 +209,8 @@ class SubscriptionOptions:
     path: str = "/subscriptions"
     event_field: str = "event"
     url_field: str = "url"
+    id_field: str | None = None
+    """Where a subscription's id is; a few names are tried after it."""
     new_lead: str = "lead.created"
     status_change: str = "lead.status_changed"
     appointment: str = "lead.appointment_updated"
@@ -232,6 +240,7 @@ class OpleadWriteOptions:
     custom_fields: str = "/settings/custom-fields"
     paths: Mapping[str, str | None] = field(default_factory=dict)
     """Where each field is written in a lead, by name; without one, the first path it is read from."""
+    types: ValueTypes = field(default_factory=dict)
     subscriptions: SubscriptionOptions = SubscriptionOptions()
     answers: CreationAnswers = CreationAnswers()
     form: FormImportServiceOptions | None = None

@@ -23,7 +23,7 @@ from jobs.exit_codes import UsageError
 from jobs.reporting.console import say
 from jobs.reporting.presentation import pasteable_command_line, print_json
 from jobs.settings.load import PartialSettings
-from jobs.wiring.oplead import oplead_source, oplead_writer
+from jobs.wiring.oplead import oplead_source, oplead_statuses, oplead_writer
 from jobs.wiring.texts import parse_lead_id
 
 ATTEMPTS = 5
@@ -69,6 +69,10 @@ class OpleadContext:
     def source(self, wanted_fields: frozenset[str] = frozenset()) -> AbstractContextManager[LeadSource]:
         """Open a reader, which copies the values at `wanted_fields` too."""
         return oplead_source(self.known, self.clock, wanted_fields=wanted_fields, cancel_token=self.cancel_token)
+
+    def official_statuses(self) -> Mapping[str, str]:
+        """Return what Oplead itself calls its statuses, by their codes; empty if it does not say so."""
+        return oplead_statuses(self.known, self.clock, cancel_token=self.cancel_token)
 
     def account_command_line(self, words: str) -> str:
         """Return a command line for this account: `leads list` becomes a whole command."""

@@ -19,24 +19,30 @@ from jobs.reporting.presentation import print_json
 from jobs.rules.labels import normalise_label
 from jobs.wiring.texts import parse_lead_id
 
-SETTABLE = ("En cours", "Nurserie", "Devis à relancer", "Devis relancer")
+SETTABLE = ("En cours", "Nurserie", "Devis à relancer", "devis relancer")
 """The statuses that Oplead's guide says an integration may set, the last one in either of its spellings."""
-_BY_NORMAL = {normalise_label(label): label for label in SETTABLE}
-_QUOTE = {normalise_label(label) for label in SETTABLE if label.startswith("Devis")}
+_GUIDE = {normalise_label(label): label for label in SETTABLE}
+_QUOTE = ("devis relancer", "devis a relancer")
+"""One status: as the guide's answer has it, and as its question does."""
+_AS_TYPED = "devis relance"
+"""What people write for it; where an Oplead has a status of just this name, that is another one."""
+Statuses = Mapping[str, str]
+"""What this Oplead itself calls its statuses, by their codes; empty where it does not say so."""
+_NOT_SAID: Statuses = {}
 _ID_COLUMNS = ("id", "lead", "lead_id")
 _STATUS_COLUMNS = ("status", "statut")
 _LARGEST_FILE = 16 * 1024**2  # bytes
 _SHOWN = 20
 
 
-def official_status_spelling(text: str, *, force: bool) -> str:
-    """Return a status as the guide spells it, or with `force` any other as it is.
+def official_status_spelling(text: str, *, force: bool, statuses: Statuses = _NOT_SAID) -> str:
+    """Return a status as this Oplead spells it, else as the guide does, or with `force` any other as it is.
 
     Raises:
         ValueError: the guide does not name it.
     """
-    known = _BY_NORMAL.get(normalise_label(text))
-    if known is None and not force:
+    wanted = normalise_label(text)
+    if wanted not in {*_GUIDE, _AS_TYPED} and not force:
         raise ValueError(
             _(
                 "an integration may set {statuses}; for another write --force",
@@ -45,22 +51,26 @@ def official_status_spelling(text: str, *, force: bool) -> str:
         )
     if not text.strip() or not text.isprintable():
         raise ValueError(_("write a status, as Oplead spells it"))
-    return known or text.strip()
+    alike = (wanted, *_QUOTE) if wanted in {*_QUOTE, _AS_TYPED} and not force else (wanted,)
+    own = {normalise_label(one): one for one in (*statuses, *statuses.values())}
+    return next((names[one] for names in (own, _GUIDE) for one in alike if one in names), text.strip())
 
 
 def set_lead_status(context: OpleadContext, lead_id: str, text: str, *, force: bool) -> int:
     """Show the change, ask, set one lead's status, and say what became of it."""
     named = parse_lead_id_argument(lead_id)
     try:
-        label = official_status_spelling(text, force=force)
+        official_status_spelling(text, force=force)
     except ValueError as error:
         raise UsageError(_("STATUS: {error}", error=error)) from None
+    statuses = context.official_statuses()
+    label = official_status_spelling(text, force=force, statuses=statuses)
     question = _("Set the status of lead {lead} to {label}?", lead=named, label=label)
     shown = _("lead {lead}: status {label}", lead=named, label=label)
     if not context.is_write_confirmed(question, rehearsed={"labels": {label: 1}}, show=partial(say, shown)):
         return Exit.DONE
     with context.writer() as writer, context.source() as source:
-        receipt = set_and_confirm_status(context, writer, source, named, label)
+        receipt = set_and_confirm_status(context, writer, source, named, label, statuses=statuses)
     look = _(
         "Look at it: `{command}`; setting the same status again does no harm.",
         command=context.account_command_line(f"leads get {named}"),
@@ -77,7 +87,8 @@ def set_lead_status(context: OpleadContext, lead_id: str, text: str, *, force: b
 
 def set_statuses_from_file(context: OpleadContext, file: Path, *, force: bool) -> int:
     """Validate a file whole, show what it holds, ask, set each status, and say what was refused and why."""
-    wanted = read_lead_status_file(file, force=force)
+    typed, statuses = read_lead_status_file(file, force=force), context.official_statuses()
+    wanted = {lead: official_status_spelling(text, force=force, statuses=statuses) for lead, text in typed.items()}
     tally = Counter(wanted.values())
     shown = _n(
         "{count} lead: {labels}",
@@ -94,7 +105,7 @@ def set_statuses_from_file(context: OpleadContext, file: Path, *, force: bool) -
     lost_in_a_row = 0
     with context.writer() as writer, context.source() as source:
         for lead_id, label in wanted.items():
-            receipt = set_and_confirm_status(context, writer, source, lead_id, label)
+            receipt = set_and_confirm_status(context, writer, source, lead_id, label, statuses=statuses)
             codes.append(exit_code_of_write(receipt))
             lost_in_a_row = lost_in_a_row + 1 if isinstance(receipt, AnswerLost) else 0
             if codes[-1] not in _ENDS and not isinstance(receipt, AnswerLost):
@@ -129,7 +140,13 @@ _MOST_LOST = 10
 
 
 def set_and_confirm_status(
-    context: OpleadContext, writer: LeadWriter, source: LeadSource, lead_id: LeadId, label: str
+    context: OpleadContext,
+    writer: LeadWriter,
+    source: LeadSource,
+    lead_id: LeadId,
+    label: str,
+    *,
+    statuses: Statuses = _NOT_SAID,
 ) -> WriteReceipt:
     """Set a status and read it back; after a lost answer, set it again only if nobody has changed it since."""
     before = _label_now(source, lead_id)
@@ -140,7 +157,7 @@ def set_and_confirm_status(
         has = _label_now(source, lead_id)
         if has is None:
             break
-        if _is_same_label(has, label):
+        if _is_same_label(statuses.get(has, has), statuses.get(label, label)):
             return WriteAccepted()
         if isinstance(receipt, WriteAccepted):
             return AnswerLost(_("Oplead called it done, and the lead has another status"))
@@ -151,8 +168,9 @@ def set_and_confirm_status(
 
 
 def _is_same_label(one: str, other: str) -> bool:
-    """Whether two labels are one status, in any spelling that the guide has of it."""
-    return normalise_label(one) == normalise_label(other) or {normalise_label(one), normalise_label(other)} == _QUOTE
+    """Whether two labels are one status; the guide's own word for a quote's may be either of two."""
+    pair = {normalise_label(one), normalise_label(other)}
+    return len(pair) == 1 or (_QUOTE[0] in pair and pair <= {*_QUOTE, _AS_TYPED})
 
 
 def _label_now(source: LeadSource, lead_id: LeadId) -> str | None:
@@ -168,7 +186,7 @@ def _label_now(source: LeadSource, lead_id: LeadId) -> str | None:
 
 
 def read_lead_status_file(file: Path, *, force: bool) -> Mapping[LeadId, str]:
-    """Return each lead's status, in the file's order.
+    """Return each lead's status as it is typed, in the file's order.
 
     Raises:
         UsageError: it cannot be used as it is; it names every line and why.
@@ -182,11 +200,11 @@ def read_lead_status_file(file: Path, *, force: bool) -> Mapping[LeadId, str]:
         id_column, status_column = _columns(rows.fieldnames or ())
         for row in rows:
             try:
-                lead_id, label = _row(row[id_column], row[status_column], wanted, force=force)
+                lead_id, text = _row(row[id_column], row[status_column], wanted, force=force)
             except ValueError as error:
                 problems.append(_("{file}:{line}: {error}", file=file, line=rows.line_num, error=error))
             else:
-                wanted[lead_id] = label
+                wanted[lead_id] = text
     except _NoColumnError as error:
         problems.append(_("{file}:{line}: {error}", file=file, line=1, error=error))
     except csv.Error as error:
@@ -226,10 +244,11 @@ def _row(lead_id: str | None, status: str | None, wanted: Mapping[LeadId, str], 
     known_as = parse_lead_id(lead_id or "")
     if known_as is None:
         raise ValueError(_("the lead's id is missing or cannot be used"))
-    label = official_status_spelling(status or "", force=force)
-    if wanted.get(known_as, label) != label:
+    text = status or ""
+    label = official_status_spelling(text, force=force)
+    if official_status_spelling(wanted.get(known_as, text), force=force) != label:
         raise ValueError(_("lead {lead} has two statuses", lead=known_as))
-    return known_as, label
+    return known_as, text
 
 
 def _first(lines: Sequence[str]) -> list[str]:

@@ -19,7 +19,7 @@ from pydantic import (
 
 from connectors.language import N_, _
 from jobs.settings.references import Address, SecretReferenceResolver
-from jobs.settings.types import Path_, Paths, PatternConstraint, Secret, Span, Strict, Text, YesNo
+from jobs.settings.types import Path_, Paths, PatternConstraint, Secret, Span, Strict, Text, WrittenPath, YesNo
 
 HEADER_NAME = r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}"
 HeaderName = Annotated[
@@ -171,35 +171,38 @@ Endpoint = Annotated[
 
 
 class WrittenFields(Strict):
-    """Where each thing is written in a lead; unset ones go to the first place they are read from."""
+    """Where each thing is written in a lead; unset ones go to the first place they are read from.
 
-    click_id: Path_ | None = None
+    A place that ends in `[]`, as `contact.phones[]`, takes a list of the one value.
+    """
+
+    click_id: WrittenPath | None = None
     """The click ids, as `gclid=…&fbclid=…`."""
-    utm_source: Path_ | None = None
+    utm_source: WrittenPath | None = None
     """UTM source."""
-    utm_medium: Path_ | None = None
+    utm_medium: WrittenPath | None = None
     """UTM medium."""
-    utm_campaign: Path_ | None = None
+    utm_campaign: WrittenPath | None = None
     """UTM campaign."""
-    email: Path_ | None = None
+    email: WrittenPath | None = None
     """E-mail address."""
-    phone: Path_ | None = None
+    phone: WrittenPath | None = None
     """Phone number."""
-    first_name: Path_ | None = None
+    first_name: WrittenPath | None = None
     """First name."""
-    last_name: Path_ | None = None
+    last_name: WrittenPath | None = None
     """Last name."""
-    postcode: Path_ | None = None
+    postcode: WrittenPath | None = None
     """Postcode."""
-    city: Path_ | None = None
+    city: WrittenPath | None = None
     """City."""
-    country: Path_ | None = None
+    country: WrittenPath | None = None
     """Country."""
-    provider_name: Path_ = "provider.name"
+    provider_name: WrittenPath = "provider.name"
     """The supplier's name."""
-    provider_url: Path_ = "provider.url"
+    provider_url: WrittenPath = "provider.url"
     """Where Oplead reports what becomes of the lead."""
-    reference: Path_ | None = None
+    reference: WrittenPath | None = None
     """Your own reference of the lead, such as a custom field; leads whose answer was lost are looked up by it."""
 
 
@@ -227,7 +230,7 @@ class WriteSettings(Strict):
     """Changes a lead; assumed."""
     status: Endpoint = "PUT /leads/{id}/status"
     """Sets a lead's status; the verb is assumed."""
-    status_field: Path_ = "status"
+    status_field: WrittenPath = "status"
     """Where the label goes in that request; assumed."""
     document: Endpoint = "POST /leads/{id}/document/add"
     """Adds a document; Oplead's guide also names /leads/{id}/attachments. The verb is assumed."""
@@ -245,6 +248,8 @@ class WriteSettings(Strict):
     """The path of the custom fields; assumed."""
     fields: WrittenFields = WrittenFields()
     """Where things go in a lead."""
+    types: dict[WrittenPath, Literal["text", "number", "boolean"]] = Field(default_factory=dict)
+    """What is not a text, by its place as it is written: a number, or a boolean from yes or no, oui or non."""
     created_without_id: bool = False
     """Whether a success that names no id means that a lead, document or subscription was made; an error never does."""
     refuses_early: bool = False
@@ -263,10 +268,12 @@ class SubscriptionSettings(Strict):
         "/subscriptions"
     )
     """The path of the subscriptions."""
-    event_field: Path_ = "event"
+    event_field: WrittenPath = "event"
     """Where the event's name goes in a subscription; assumed."""
-    url_field: Path_ = "url"
+    url_field: WrittenPath = "url"
     """Where the receiver's address goes; assumed."""
+    id_field: Path_ | None = None
+    """Where a subscription's id is in an answer; tried before the usual names (`id`, `subscriptionId`, `uuid` …)."""
     new_lead: Text = "lead.created"
     """The name of the event of a new lead; assumed."""
     status_change: Text = "lead.status_changed"

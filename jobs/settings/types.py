@@ -210,14 +210,12 @@ EmailDomain = Annotated[
     PatternConstraint(r"[^\s@,;/]+\.[^\s@,;/.]+", N_("write what stands after the @ of an address, as example.com")),
 ]
 Phone = Annotated[Text, AfterValidator(_a_persons_phone)]
-Path_ = Annotated[
-    str,
-    PatternConstraint(
-        r"[^\s.\[\]]+( [^\s.\[\]]+)*(\.[^\s.\[\]]+( [^\s.\[\]]+)*)*",
-        N_("write the field's place in a lead, with dots, as leadData.consent"),
-    ),
-]
+_PATH = r"[^\s.\[\]]+( [^\s.\[\]]+)*(\.[^\s.\[\]]+( [^\s.\[\]]+)*)*"
+_PLACE = N_("write the field's place in a lead, with dots, as leadData.consent")
+Path_ = Annotated[str, PatternConstraint(_PATH, _PLACE)]
 """A dotted path into a lead, such as `leadData.consent`."""
+WrittenPath = Annotated[str, PatternConstraint(rf"{_PATH}(\[\])?", _PLACE)]
+"""A path at which something is written: a list, if it ends in `[]`."""
 Several = BeforeValidator(wrap_single_item, json_schema_input_type=str | list[str])
 OneOrMore = Annotated[tuple[Text, ...], Several, Field(min_length=1)]
 Paths = Annotated[tuple[Path_, ...], Several, Field(min_length=1)]

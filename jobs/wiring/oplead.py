@@ -112,6 +112,14 @@ def oplead_writer(
     return closing(OpleadWriter(_partial_client(known, clock, cancel_token, listener), options, form))
 
 
+def oplead_statuses(known: PartialSettings, clock: Clock, *, cancel_token: CancelToken) -> Mapping[str, str]:
+    """Return what the Oplead that partial settings name calls its statuses, by their codes, as far as it says so."""
+    from connectors.oplead.probe.status_names import official_statuses  # noqa: PLC0415
+
+    with closing(_partial_client(known, clock, cancel_token)) as client:
+        return official_statuses(client)
+
+
 def _partial_client(
     known: PartialSettings,
     clock: Clock,
@@ -185,6 +193,7 @@ def build_lead_writing_options(write: WriteSettings, webhooks: WebhookSettings |
         channels=write.channels,
         custom_fields=write.custom_fields,
         paths=write.fields.model_dump(exclude={"reference"}),
+        types=write.types,
         subscriptions=options.SubscriptionOptions(**subscriptions),
         answers=options.CreationAnswers(write.refuses_early, write.created_without_id),
         form=form,

@@ -500,7 +500,8 @@ def test_a_document_is_not_sent_twice_to_a_platform_that_is_busy(oplead, capsys)
         ("en cours", "En cours"),
         ("NURSERIE", "Nurserie"),
         ("Devis à relancer", "Devis à relancer"),
-        ("devis relancer", "Devis relancer"),
+        ("Devis Relancer", "devis relancer"),
+        ("devis relancé", "devis relancer"),
         ("devis a relancer", "Devis à relancer"),
     ],
 )
@@ -588,7 +589,7 @@ def test_a_file_of_statuses_stops_after_ten_lost_answers_and_names_what_is_left(
     """Those that are set are not named: running them again might undo what was done since."""
     lines = "".join(f"L-{number},Nurserie\n" for number in range(13))
     receipts = iter([WriteAccepted(), *[AnswerLost("no answer")] * 12])
-    monkeypatch.setattr(statuses, "set_and_confirm_status", lambda *_: next(receipts))
+    monkeypatch.setattr(statuses, "set_and_confirm_status", lambda *_, **__: next(receipts))
 
     code = oplead.run(
         statuses.set_statuses_from_file, quote(oplead.folder, "s.csv", f"id,status\n{lines}".encode()), force=False

@@ -436,7 +436,7 @@ NO_SENTENCES = {
     "jobs/ledger/leads/lead_writes.py": {"without id: "},
     "jobs/ledger/storage/state_file.py": {"disk is full", "no such", "unable to open"},
     "jobs/oplead_commands/importing/columns.py": set(columns.NAMES.values()),
-    "jobs/oplead_commands/statuses.py": set(statuses.SETTABLE),
+    "jobs/oplead_commands/statuses.py": {*statuses.SETTABLE, *statuses._QUOTE, statuses._AS_TYPED},
     "jobs/oplead_commands/subscriptions.py": {"old secret"},
     "jobs/plan/volume_guard.py": {" since the last night"},
     "jobs/reporting/page/charts.py": {"Liberation Sans"},

@@ -9,6 +9,7 @@ from decimal import Decimal, DecimalException
 from functools import lru_cache
 
 from connectors.language import _, _n
+from connectors.oplead.options import LIST
 from connectors.oplead.parsing.synonyms import with_french
 
 _LONGEST_NUMBER = 100  # characters; no amount or id is longer
@@ -71,14 +72,14 @@ class PathReader:
 
     A name matches exactly, or else ignoring case, accents, `_` and `-` (`externalID` = `external_id`). A list along
     the path is read as name/value pairs if it holds any (`[{"name": "externalID", "value": …}]`), otherwise element by
-    element.
+    element. A path that ends in `[]`, at which a list is written, is read there too.
     """
 
     def __init__(self, paths: Iterable[str]) -> None:
         """Compile dotted paths."""
         self._root = _Name("")
         for path in paths:
-            self._root.add(path, path.split("."))
+            self._root.add(path, path.removesuffix(LIST).split("."))
 
     def read(self, container: object) -> "PathValues":
         """Return what an object, or a list of name/value pairs or objects, holds at the paths."""

@@ -1,16 +1,27 @@
 """Encode a lead for Oplead: the API's JSON at the configured paths, or the form import's flat variables. Pure."""
 
 import json
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from decimal import Decimal
+from typing import assert_never
 from zoneinfo import ZoneInfo
 
 from connectors.crm import LeadToWrite
 from connectors.language import N_, _, format_list
-from connectors.oplead.options import FieldPaths, FormImportServiceOptions, UnlabelledClickIdRules
+from connectors.oplead.options import (
+    LIST,
+    FieldPaths,
+    FormImportServiceOptions,
+    UnlabelledClickIdRules,
+    ValueType,
+    ValueTypes,
+)
 from connectors.oplead.parsing.click_ids import format_labelled_click_ids, read_click_ids
 from connectors.records import ClickId
 
 Tree = dict[str, object]
+Value = str | Sequence[str]
 _LABELS_ONLY = UnlabelledClickIdRules(bare="reject")
 
 
@@ -18,21 +29,20 @@ class UnwritableLead(ValueError):
     """The lead cannot be written as it is; the message says what to change, without a value."""
 
 
-def lead_body(lead: LeadToWrite, paths: Mapping[str, str | None], read_from: FieldPaths) -> Tree:
+def lead_body(lead: LeadToWrite, paths: Mapping[str, str | None], read_from: FieldPaths, types: ValueTypes) -> Tree:
     """Return a lead as the API takes it; a path that is not set is the first one it is read from.
 
     Raises:
-        UnwritableLead: two values have one place, a click id would not be read back, or there is nothing to write.
+        UnwritableLead: two values have one place, one does not have its type, a click id would not be read back, or
+            there is nothing to write.
     """
-    body: Tree = {}
-    for path, value in (*_lead_values_with_paths(lead, _places(paths, read_from)), *lead.fields.items()):
-        put_value_at_path(body, path, value)
+    body = json_body((*_lead_values_with_paths(lead, _places(paths, read_from)), *lead.fields.items()), types)
     if not body:
         raise UnwritableLead(_("there is nothing to write"))
     return body
 
 
-def form_import_body(lead: LeadToWrite, form: FormImportServiceOptions) -> Tree:
+def form_import_body(lead: LeadToWrite, form: FormImportServiceOptions, types: ValueTypes) -> Tree:
     """Return a lead as the form import takes it, with its token and form.
 
     The variables that https://aide.eldo.com/fr/knowledge/comment-utiliser-lapi-import-de-leads-oplead names are
@@ -40,14 +50,16 @@ def form_import_body(lead: LeadToWrite, form: FormImportServiceOptions) -> Tree:
     assumed.
 
     Raises:
-        UnwritableLead: a mandatory variable is missing, or the form import has no place for a value.
+        UnwritableLead: a mandatory variable is missing, or the form import has no place for a value, or one does not
+            have its type.
     """
     body: Tree = {"form": form.form, "token": form.token}
     places = _FORM_PLACES if form.click_id is None else {**_FORM_PLACES, "click_id": form.click_id}
-    for name, value in (*_lead_values_with_paths(lead, places), *lead.fields.items()):
+    for place, value in (*_lead_values_with_paths(lead, places), *lead.fields.items()):
+        name = place.removesuffix(LIST)
         if name in body:
             raise UnwritableLead(_("two values go to {name}: write one", name=name))
-        body[name] = value
+        body[name] = _as_json(place, value, types)
     if missing := [_(what) for name, what in _MANDATORY.items() if name not in body]:
         raise UnwritableLead(_("the form import needs {values}", values=format_list(missing)))
     return body
@@ -58,13 +70,21 @@ def json_bytes(body: Tree) -> bytes:
     return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
 
 
-def put_value_at_path(body: Tree, path: str, value: object) -> None:
-    """Put a value at a dotted path, making the objects on its way.
+def json_body(values: Iterable[tuple[str, Value]], types: ValueTypes) -> Tree:
+    """Return a body with each value at its dotted path, as its type says; a path that ends in `[]` takes a list.
 
     Raises:
-        UnwritableLead: something is there already, or stands in its way.
+        UnwritableLead: something is at a path already or stands in its way, or a value does not have its type.
     """
-    *parents, name = path.split(".")
+    body: Tree = {}
+    for path, value in values:
+        _put_value_at_path(body, path, _as_json(path, value, types))
+    return body
+
+
+def _put_value_at_path(body: Tree, path: str, value: object) -> None:
+    """Put a value at a dotted path, making the objects on its way."""
+    *parents, name = path.removesuffix(LIST).split(".")
     inside = body
     for parent in parents:
         below = inside.setdefault(parent, {})
@@ -80,15 +100,67 @@ def _no_room_at(path: str) -> UnwritableLead:
     return UnwritableLead(_("two values go to {path}, or one inside the other: write one", path=path))
 
 
-def values_by_path(body: Tree, parent: str = "") -> dict[str, str]:
-    """Return every value in a body by its dotted path."""
-    found: dict[str, str] = {}
-    for name, value in body.items():
-        found |= (
-            values_by_path(value, f"{parent}{name}.") if isinstance(value, dict) else {f"{parent}{name}": str(value)}
-        )
-    return found
+def values_by_path(body: object, path: str = "") -> dict[str, str]:
+    """Return every value in a body by its dotted path, those in lists by their number."""
+    match body:
+        case dict():
+            inside = [(f"{path}.{name}" if path else name, value) for name, value in body.items()]
+        case list():
+            inside = [(f"{path}[{number}]", value) for number, value in enumerate(body)]
+        case _:
+            return {path: body if isinstance(body, str) else json.dumps(body)}
+    return {place: text for below, value in inside for place, text in values_by_path(value, below).items()}
 
+
+# ── types ────────────────────────────────────────────────────────────────────────────────────────
+
+_NUMBER = re.compile(r"-?(?:0|[1-9]\d*|[1-9]\d{0,2}(?:[ \u00a0\u2009\u202f]\d{3})+)(?:[.,]\d+)?", re.ASCII)
+"""As the French write it too; one with a zero before it is a postcode, a phone number or the like."""
+_READ_IN_TWO_WAYS = re.compile(r"-?[1-9]\d{0,2}[.,]\d{3}", re.ASCII)
+_SPACES = re.compile(r"\s")
+_ANSWERS = {
+    **dict.fromkeys(("true", "yes", "oui", "vrai", "1"), True),
+    **dict.fromkeys(("false", "no", "non", "faux", "0"), False),
+}
+
+
+def _as_json(path: str, value: Value, types: ValueTypes) -> object:
+    kind = types.get(path) or types.get(path.removesuffix(LIST), "text")
+    if isinstance(value, str):
+        one = _typed(path, value, kind)
+        return [one] if path.endswith(LIST) else one
+    return [_typed(path, each, kind) for each in value]
+
+
+def _typed(path: str, text: str, kind: ValueType) -> str | int | float | bool:
+    match kind:
+        case "text":
+            return text
+        case "number":
+            number = _number(text)
+            if number is None:
+                wrong = N_("{path}: this is no number, or can be read in two ways: write digits, as 12500.50")
+                raise UnwritableLead(_(wrong, path=path))
+            return number
+        case "boolean":
+            answer = _ANSWERS.get(text.strip().casefold())
+            if answer is None:
+                raise UnwritableLead(_("{path}: write yes or no", path=path))
+            return answer
+    assert_never(kind)
+
+
+def _number(text: str) -> int | float | None:
+    """Return a number; None if it is none, may be another one, or has more digits than JSON's readers keep."""
+    if not _NUMBER.fullmatch(text.strip()) or _READ_IN_TWO_WAYS.fullmatch(text.strip()):
+        return None
+    number = Decimal(_SPACES.sub("", text).replace(",", "."))
+    if number == number.to_integral_value():
+        return int(number)
+    return float(number) if Decimal(repr(float(number))) == number else None
+
+
+# ── places ───────────────────────────────────────────────────────────────────────────────────────
 
 _FORM_PLACES: Mapping[str, str] = {
     "email": "ctc_email",

@@ -8,12 +8,12 @@ from connectors.errors import Misconfigured
 from connectors.language import _, _n
 from connectors.oplead.answers import OpleadRefused
 from connectors.oplead.client import OpleadClient
-from connectors.oplead.options import OpleadWriteOptions, SubscriptionOptions
+from connectors.oplead.options import OpleadWriteOptions, Paths, SubscriptionOptions
 from connectors.oplead.pagination import PageWalk, hash_entry_without_id
 from connectors.oplead.parsing.fields import first_value_at_paths, text_of
 from connectors.oplead.parsing.lead_parser import as_lead_id
 
-SUBSCRIPTION_IDS = ("id", "subscriptionId", "subscription_id", "identifier", "uuid")
+_IDS = ("id", "subscriptionId", "subscription_id", "identifier", "uuid")
 _MOST_PAGES = 100
 _COUNTED_HERE = frozenset({"page", "offset", "last_id"})
 """The styles in which the answer announces no next page: a list that refuses the one we ask for has ended."""
@@ -37,11 +37,11 @@ class OpleadLists:
     def subscriptions(self) -> CrmListEntries[Subscription]:
         """Return the subscriptions on record."""
         options = self._options.subscriptions
-        found = self._entries(options.path, "webhooks.subscriptions.path")
+        found = self._entries(options.path, "webhooks.subscriptions.path", subscription_ids(options))
         read = [_subscription(entry, options) for entry in found.entries]
         if None in read:
             raise Misconfigured(
-                _("a subscription at {path} has no id: see webhooks.subscriptions.path", path=options.path)
+                _("a subscription at {path} has no id: see webhooks.subscriptions.id_field", path=options.path)
             )
         return CrmListEntries([one for one in read if one is not None], found.gap)
 
@@ -53,7 +53,7 @@ class OpleadLists:
         """Return the custom fields, as Oplead shows them."""
         return self._entries(self._options.custom_fields, "oplead.write.custom_fields")
 
-    def _entries(self, path: str, setting: str) -> CrmListEntries[Mapping[str, object]]:
+    def _entries(self, path: str, setting: str, ids: Paths = _IDS) -> CrmListEntries[Mapping[str, object]]:
         """Return the objects of a list, whose pages are assumed to follow each other as the leads' do."""
         client, address = self._client, self._client.root + path
         # The first page is asked for plainly, and so has the list's own size: it may be the only one.
@@ -63,7 +63,7 @@ class OpleadLists:
         found: dict[str, Mapping[str, object]] = {}
         entries = _objects(answer.body, path, setting)
         try:
-            while not found.keys() >= (page := {_mark(entry): entry for entry in entries}).keys():
+            while not found.keys() >= (page := {_mark(entry, ids): entry for entry in entries}).keys():
                 found |= page
                 following = walk.position_after(position, answer, tuple(page))
                 if following is None:
@@ -91,12 +91,17 @@ def _objects(body: object, path: str, setting: str) -> Sequence[Mapping[str, obj
     return lists[0]
 
 
-def _mark(entry: Mapping[str, object]) -> str:
-    return as_lead_id(first_value_at_paths(entry, SUBSCRIPTION_IDS)) or hash_entry_without_id(entry)
+def subscription_ids(options: SubscriptionOptions) -> Paths:
+    """Return where a subscription's id may be: as the settings say, else by the usual names."""
+    return (options.id_field, *_IDS) if options.id_field else _IDS
+
+
+def _mark(entry: Mapping[str, object], ids: Paths) -> str:
+    return as_lead_id(first_value_at_paths(entry, ids)) or hash_entry_without_id(entry)
 
 
 def _subscription(entry: Mapping[str, object], options: SubscriptionOptions) -> Subscription | None:
-    subscription_id = as_lead_id(first_value_at_paths(entry, SUBSCRIPTION_IDS))
+    subscription_id = as_lead_id(first_value_at_paths(entry, subscription_ids(options)))
     if subscription_id is None:
         return None
     event = text_of(first_value_at_paths(entry, (options.event_field, *_SUBSCRIPTION_EVENTS)))

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from functools import partial
 from typing import assert_never
 from urllib.parse import urlsplit
 
@@ -25,12 +26,12 @@ from connectors.oplead.writing.encode import (
     Tree,
     UnwritableLead,
     form_import_body,
+    json_body,
     json_bytes,
     lead_body,
-    put_value_at_path,
     values_by_path,
 )
-from connectors.oplead.writing.lists import SUBSCRIPTION_IDS, OpleadLists
+from connectors.oplead.writing.lists import OpleadLists, subscription_ids
 from connectors.oplead.writing.receipts import receipt_of
 from connectors.records import LeadId
 from connectors.text import masked_address
@@ -58,21 +59,15 @@ class OpleadWriter(OpleadLists):
 
     def create(self, lead: LeadToWrite, *, leaving: Callable[[], None] = lambda: None) -> WriteReceipt:
         """Create a lead, by the API or the form import; `leaving` is called right before the request leaves."""
-        ids = self._client.options.fields.id
-        try:
-            if self._form is not None and self._options.form is not None:
-                body = form_import_body(lead, self._options.form)
-                return self._exchange(self._form, _form_endpoint(self._options.form), body, ids=ids, leaving=leaving)
-            return self._exchange(self._client, self._options.create, self._body(lead), ids=ids, leaving=leaving)
-        except UnwritableLead as error:
-            return _unsent_refusal(str(error))
+        ids, form = self._client.options.fields.id, self._options.form
+        if self._form is not None and form is not None:
+            build = partial(form_import_body, lead, form, self._options.types)
+            return self._write(self._form, _form_endpoint(form), build, ids=ids, leaving=leaving)
+        return self._write(self._client, self._options.create, partial(self._body, lead), ids=ids, leaving=leaving)
 
     def update(self, lead_id: LeadId, lead: LeadToWrite) -> WriteReceipt:
         """Change a lead; what `lead` leaves out is not sent."""
-        try:
-            return self._exchange(self._client, self._options.update, self._body(lead), lead_id)
-        except UnwritableLead as error:
-            return _unsent_refusal(str(error))
+        return self._write(self._client, self._options.update, partial(self._body, lead), lead_id)
 
     def preview_write(self, lead: LeadToWrite, lead_id: LeadId | None = None) -> WritePreview:
         """Return what `create`, or with an id `update`, would write; what may be secret in an address is masked.
@@ -84,7 +79,7 @@ class OpleadWriter(OpleadLists):
             lead = replace(lead, provider_url=masked_address(lead.provider_url))
         form = self._options.form
         if lead_id is None and self._form is not None and form is not None:
-            body = form_import_body(lead, form)
+            body = form_import_body(lead, form, self._options.types)
             return WritePreview(f"POST {form.url}", values_by_path({**body, "token": "…"}))
         endpoint = self._options.create if lead_id is None else self._options.update
         path = _path(self._client, endpoint, lead_id)
@@ -92,9 +87,8 @@ class OpleadWriter(OpleadLists):
 
     def set_status(self, lead_id: LeadId, label: str) -> WriteReceipt:
         """Set a lead's status."""
-        body: Tree = {}
-        put_value_at_path(body, self._options.status_field, label)
-        return self._exchange(self._client, self._options.status, body, lead_id)
+        build = partial(json_body, [(self._options.status_field, label)], self._options.types)
+        return self._write(self._client, self._options.status, build, lead_id)
 
     def attach_document(self, lead_id: LeadId, document: DocumentToAttach) -> WriteReceipt:
         """Add a document to a lead, read from disk in pieces as it is sent."""
@@ -113,10 +107,9 @@ class OpleadWriter(OpleadLists):
     def subscribe(self, event: CrmEventKind, url: str) -> WriteReceipt:
         """Have events of one kind reported to an address."""
         options = self._options.subscriptions
-        body: Tree = {}
-        put_value_at_path(body, options.event_field, self.oplead_event_name(event))
-        put_value_at_path(body, options.url_field, url)
-        return self._exchange(self._client, Endpoint("POST", options.path), body, ids=SUBSCRIPTION_IDS)
+        values = [(options.event_field, self.oplead_event_name(event)), (options.url_field, url)]
+        build = partial(json_body, values, self._options.types)
+        return self._write(self._client, Endpoint("POST", options.path), build, ids=subscription_ids(options))
 
     def unsubscribe(self, subscription_id: str) -> WriteReceipt:
         """End a subscription."""
@@ -138,7 +131,24 @@ class OpleadWriter(OpleadLists):
     # ── one request ──────────────────────────────────────────────────────────────────────────────
 
     def _body(self, lead: LeadToWrite) -> Tree:
-        return lead_body(lead, self._options.paths, self._client.options.fields)
+        return lead_body(lead, self._options.paths, self._client.options.fields, self._options.types)
+
+    def _write(
+        self,
+        client: OpleadClient,
+        endpoint: Endpoint,
+        build: Callable[[], Tree],
+        about: str | None = None,
+        *,
+        ids: Paths = (),
+        leaving: Callable[[], None] = lambda: None,
+    ) -> WriteReceipt:
+        """Make one request with the body that `build` returns, unless that is not possible."""
+        try:
+            body = build()
+        except UnwritableLead as error:
+            return _unsent_refusal(str(error))
+        return self._exchange(client, endpoint, body, about, ids=ids, leaving=leaving)
 
     def _exchange(
         self,

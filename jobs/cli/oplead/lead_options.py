@@ -8,7 +8,7 @@ import typer
 
 from jobs.oplead_commands.creation.value_names import VALUES
 
-_FIELD = "Another value by its place, such as a custom field; may be repeated."
+_FIELD = "Another value by its place, such as a custom field; may be repeated. A place that ends in [] takes a list."
 
 
 def with_lead_value_options(command: Callable[..., int]) -> Callable[..., int]:

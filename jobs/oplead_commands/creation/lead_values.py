@@ -1,6 +1,6 @@
 """The values with which a lead is created or changed: from options to a record."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
@@ -10,7 +10,7 @@ from connectors.language import _, format_integer
 from connectors.records import ClickId, ClickIdKind, Contact, Utm
 from jobs.exit_codes import UsageError
 from jobs.oplead_commands.creation.value_names import CLICK_ID_KINDS
-from jobs.settings.types import Path_, parse_as_type
+from jobs.settings.types import WrittenPath, parse_as_type
 
 _LONGEST = 2_000
 _CLICK_IDS = {name: ClickIdKind(kind) for name, kind in CLICK_ID_KINDS.items()}
@@ -25,13 +25,15 @@ def lead_from_options(values: Mapping[str, str | None], fields: Iterable[str], z
     """
     if not fields and all(text is None for text in values.values()):
         raise UsageError(_("write at least one value, as --email or --field"))
-    return lead_from_values(
-        values, dict(map(_parse_field_option, fields)), zone, called=lambda name: f"--{name.replace('_', '-')}"
-    )
+    return lead_from_values(values, _values_by_path(fields), zone, called=lambda name: f"--{name.replace('_', '-')}")
 
 
 def lead_from_values(
-    values: Mapping[str, str | None], fields: Mapping[str, str], zone: ZoneInfo, *, called: Callable[[str], str]
+    values: Mapping[str, str | None],
+    fields: Mapping[str, str | Sequence[str]],
+    zone: ZoneInfo,
+    *,
+    called: Callable[[str], str],
 ) -> LeadToWrite:
     """Return a lead with these values by name, and with these by path.
 
@@ -92,12 +94,22 @@ def _value_as_tuple(given: Mapping[str, str], name: str) -> tuple[str, ...]:
     return (given[name],) if name in given else ()
 
 
+def _values_by_path(options: Iterable[str]) -> Mapping[str, str | Sequence[str]]:
+    """Return the values of these options by path, several of one path together."""
+    found: dict[str, tuple[str, ...]] = {}
+    for path, value in map(_parse_field_option, options):
+        found[path] = (*found.get(path, ()), value)
+    if twice := [path for path, values in found.items() if len(values) > 1 and not path.endswith("[]")]:
+        raise UsageError(_("--field: two values go to {path}: write one, or a list as {path}[]=…", path=twice[0]))
+    return {path: values[0] if len(values) == 1 else values for path, values in found.items()}
+
+
 def _parse_field_option(text: str) -> tuple[str, str]:
     path, sign, value = text.partition("=")
     if not sign:
         raise UsageError(_("--field: write PATH=VALUE, as leadData.budget=12000"))
     try:
-        return parse_as_type(Path_, path), _require_short_line("--field", value)
+        return parse_as_type(WrittenPath, path), _require_short_line("--field", value)
     except ValueError as error:
         raise UsageError(_("--field: {error}", error=error)) from None
 

@@ -11,7 +11,7 @@ from connectors.text import one_line
 from jobs.exit_codes import UsageError
 from jobs.oplead_commands.creation.value_names import VALUES
 from jobs.settings.document import did_you_mean, read_file
-from jobs.settings.types import Path_, parse_as_type
+from jobs.settings.types import WrittenPath, parse_as_type
 from jobs.wiring.texts import normalised_title, usual_column_titles
 
 REFERENCE = "reference"
@@ -112,7 +112,7 @@ def _column(number: int, title: str, mapping: Mapping[str, str], known: Mapping[
     if name is not None:
         return Column(number, title, name)
     if "." in title:
-        return Column(number, title, None, parse_as_type(Path_, title))
+        return Column(number, title, None, parse_as_type(WrittenPath, title))
     hint = did_you_mean(title, known, loosely=normalised_title)
     raise ValueError(
         _(
@@ -171,9 +171,9 @@ def _parse_column_meaning(means: object) -> str:
         case str() if means in NAMES or means == IGNORED:
             return means
         case str() if "." in means:
-            return parse_as_type(Path_, means)
+            return parse_as_type(WrittenPath, means)
         case {"field": str(path)}:
-            return parse_as_type(Path_, path)
+            return parse_as_type(WrittenPath, path)
         case str():
             hint = did_you_mean(means, NAMES)
             raise ValueError(

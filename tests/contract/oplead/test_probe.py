@@ -209,7 +209,7 @@ def seconds(text):
 def test_a_code_has_the_words_of_the_platforms_settings(probe, platform, path):
     """Leads show only numbers; the settings say what they mean, under any of the usual names."""
     coded = [{**one, "status": number % 2 + 14} for number, one in enumerate(leads(30))]
-    listed = ({"identifier": 14, "name": "Rendez-vous"}, {"id": "15", "libelle": "Gagné"}, {"id": 16})
+    listed = ({"identifier": 14, "name": "Rendez-vous"}, {"cle": "15", "titre": "Gagné"}, {"id": 16})
     found = probe(List(coded, statuses=listed, statuses_path=path)).labels
 
     assert {"14": "Rendez-vous", "15": "Gagné"} == {one.label: one.words for one in found}

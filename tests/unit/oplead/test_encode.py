@@ -8,7 +8,14 @@ import pytest
 
 from connectors.crm import LeadToWrite
 from connectors.oplead.options import FieldPaths, FormImportServiceOptions
-from connectors.oplead.writing.encode import UnwritableLead, form_import_body, json_bytes, lead_body
+from connectors.oplead.writing.encode import (
+    UnwritableLead,
+    form_import_body,
+    json_body,
+    json_bytes,
+    lead_body,
+    values_by_path,
+)
 from connectors.records import ClickId, ClickIdKind, Contact, Utm
 
 GOLDEN = Path(__file__).with_name("golden_writes")
@@ -37,9 +44,9 @@ PROVIDER = {"provider_name": "provider.name", "provider_url": "provider.url"}
 FORM = FormImportServiceOptions("form-token", "site-web", "https://leadimport.example/addlead/", click_id="external_id")
 
 
-def write(lead, paths=None, read_from=READ_FROM):
+def write(lead, paths=None, read_from=READ_FROM, types=None):
     """Return the API's body."""
-    return lead_body(lead, PROVIDER | (paths or {}), read_from)
+    return lead_body(lead, PROVIDER | (paths or {}), read_from, types or {})
 
 
 def test_a_whole_lead_is_written_where_it_is_read():
@@ -51,7 +58,7 @@ def test_a_whole_lead_is_written_as_a_form():
     """The form import takes flat variables, its own token and the form's name."""
     lead = LeadToWrite(JEANNE, WHOLE.click_ids, utm=WHOLE.utm, fields={"projet": "Véranda"})
 
-    assert (GOLDEN / "form.json").read_bytes().rstrip(b"\n") == json_bytes(form_import_body(lead, FORM))
+    assert (GOLDEN / "form.json").read_bytes().rstrip(b"\n") == json_bytes(form_import_body(lead, FORM, {}))
 
 
 def test_a_written_path_wins_over_the_one_that_is_read():
@@ -91,6 +98,97 @@ def test_two_values_for_one_place_are_refused(fields):
         write(LeadToWrite(JEANNE, fields=fields))
 
 
+def test_a_place_that_ends_in_brackets_takes_a_list():
+    """Of the one value, or of all that are given."""
+    lead = LeadToWrite(
+        Contact(phones=("06 12 34 56 78",)), fields={"leadData.products[]": "Véranda", "rooms[]": ("salon", "cuisine")}
+    )
+
+    assert {
+        "contact": {"phones": ["06 12 34 56 78"]},
+        "leadData": {"products": ["Véranda"]},
+        "rooms": ["salon", "cuisine"],
+    } == write(lead, {"phone": "contact.phones[]"})
+
+
+@pytest.mark.parametrize("fields", [{"rooms": "salon", "rooms[]": "cuisine"}, {"rooms[]": "salon", "rooms.first": "x"}])
+def test_a_list_and_something_else_in_its_place_are_refused(fields):
+    """One would overwrite the other."""
+    with pytest.raises(UnwritableLead, match="two values go to rooms"):
+        write(LeadToWrite(fields=fields))
+
+
+def test_the_values_of_lists_are_found_one_by_one():
+    """What is shown before a write, and what no answer may repeat; numbers and answers as JSON has them."""
+    body = {"a": {"rooms": ["salon", {"name": "cuisine"}]}, "budget": 12000.5, "owner": True, "city": "Lyon"}
+
+    assert {
+        "a.rooms[0]": "salon",
+        "a.rooms[1].name": "cuisine",
+        "budget": "12000.5",
+        "owner": "true",
+        "city": "Lyon",
+    } == values_by_path(body)
+
+
+NUMBERS = {
+    "12000": "12000",
+    " 12000 ": "12000",
+    "12 500,50": "12500.5",
+    "1\N{NARROW NO-BREAK SPACE}250\N{NO-BREAK SPACE}000": "1250000",
+    "-3.5": "-3.5",
+    "0,125": "0.125",
+    "48.85661": "48.85661",
+    "0": "0",
+    "12345678901234567890": "12345678901234567890",
+}
+
+
+@pytest.mark.parametrize("typed", NUMBERS)
+def test_a_value_whose_type_is_number_goes_out_as_one(typed):
+    """Also as the French write it, and in a list."""
+    lead = LeadToWrite(fields={"leadData.budget": typed, "amounts[]": (typed, "1")})
+
+    body = json_bytes(write(lead, types={"leadData.budget": "number", "amounts": "number"})).decode()
+
+    assert f'{{"leadData":{{"budget":{NUMBERS[typed]}}},"amounts":[{NUMBERS[typed]},1]}}' == body
+
+
+@pytest.mark.parametrize(("typed", "sent"), [("oui", "true"), ("TRUE", "true"), ("vrai", "true"), ("Non", "false")])
+def test_a_value_whose_type_is_boolean_goes_out_as_one(typed, sent):
+    """In French or English."""
+    body = write(LeadToWrite(fields={"leadData.consent": typed}), types={"leadData.consent": "boolean"})
+
+    assert f'{{"leadData":{{"consent":{sent}}}}}'.encode() == json_bytes(body)
+
+
+@pytest.mark.parametrize(
+    ("kind", "typed"),
+    [
+        *(
+            ("number", text)
+            for text in ("environ 12000", "1.250", "1,250", "12 50", "069003", "1e5", "0612345678", "½")
+        ),
+        ("number", "0.1234567890123456789"),
+        *(("boolean", text) for text in ("peut-être", "2", "ouais")),
+    ],
+)
+def test_a_value_that_does_not_have_its_type_is_refused_with_its_place(kind, typed):
+    """Also a number that can be read in two ways, or whose first zero would be lost; the value is not repeated."""
+    with pytest.raises(UnwritableLead, match=r"^leadData\.budget: ") as caught:
+        write(LeadToWrite(fields={"leadData.budget": typed}), types={"leadData.budget": kind})
+
+    assert typed not in str(caught.value)
+
+
+def test_each_body_knows_the_types():
+    """A status by its number, and a variable of the form import."""
+    form = form_import_body(LeadToWrite(JEANNE, fields={"budget": "12 000"}), FORM, {"budget": "number"})
+
+    assert 12000 == form["budget"]
+    assert {"status": 14} == json_body([("status", "14")], {"status": "number"})
+
+
 def test_a_second_phone_number_is_refused_rather_than_dropped():
     """There is one place for it; another needs a path of its own."""
     with pytest.raises(UnwritableLead, match="one phone number can be written"):
@@ -127,7 +225,7 @@ def test_the_form_import_refuses_click_ids_without_a_variable_for_them():
     form = FormImportServiceOptions("form-token", "site-web", FORM.url)
 
     with pytest.raises(UnwritableLead, match=r"write oplead\.write\.form\.click_id"):
-        form_import_body(LeadToWrite(JEANNE, (GCLID,)), form)
+        form_import_body(LeadToWrite(JEANNE, (GCLID,)), form, {})
 
 
 @pytest.mark.parametrize(
@@ -140,19 +238,19 @@ def test_the_form_import_refuses_click_ids_without_a_variable_for_them():
 def test_the_form_import_refuses_a_lead_without_its_mandatory_variables(contact, missing):
     """Oplead's page names them: last name, postcode, country and e-mail address."""
     with pytest.raises(UnwritableLead, match=f"the form import needs {missing}"):
-        form_import_body(LeadToWrite(contact), FORM)
+        form_import_body(LeadToWrite(contact), FORM, {})
 
 
 def test_the_form_import_refuses_a_supplier_for_which_it_has_no_place():
     """The feedback that the lead's supplier waits for would never come."""
     with pytest.raises(UnwritableLead, match="no place for the supplier"):
-        form_import_body(LeadToWrite(JEANNE, provider_url="https://fournisseur.example"), FORM)
+        form_import_body(LeadToWrite(JEANNE, provider_url="https://fournisseur.example"), FORM, {})
 
 
 def test_the_form_imports_own_variables_cannot_be_overwritten():
     """A custom variable called token would send the lead elsewhere."""
     with pytest.raises(UnwritableLead, match="two values go to token"):
-        form_import_body(LeadToWrite(JEANNE, fields={"token": "another"}), FORM)
+        form_import_body(LeadToWrite(JEANNE, fields={"token": "another"}), FORM, {})
 
 
 def test_golden_files_are_json_as_written_by_hand():

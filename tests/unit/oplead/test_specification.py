@@ -492,6 +492,21 @@ def test_what_is_said_of_subscriptions():
     } == specified_subscription_settings(read({"/leads": {"get": listing()}, "/subscriptions": {"post": taking(body)}}))
 
 
+def test_a_list_in_a_body_is_written_as_one():
+    """The names of its entries are those of the events."""
+    events = {"type": "array", "items": {"type": "string", "enum": ["lead.created", "status.updated"]}}
+    body = {"properties": {"events": events, "callback": {"type": "string", "format": "uri"}}}
+    said = read({"/leads": {"get": listing()}, "/subscriptions": {"post": taking(body)}})
+
+    assert {
+        "path": "/subscriptions",
+        "event_field": "events[]",
+        "url_field": "callback",
+        "new_lead": "lead.created",
+        "status_change": "status.updated",
+    } == specified_subscription_settings(said)
+
+
 def test_swagger_2_says_the_same():
     """Definitions, basePath, body and form parameters."""
     told = read_specification(

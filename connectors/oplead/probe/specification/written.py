@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-from connectors.oplead.options import OpleadOptions, Paths
+from connectors.oplead.options import LIST, OpleadOptions, Paths
 from connectors.oplead.parsing.field_tree import (
     NAMES,
     common_lead_field_paths,
@@ -55,9 +55,7 @@ def specified_write_settings(specification: Specification, options: OpleadOption
     create = _best_matching_operation(
         api, ("POST",), lambda path: path_segments(path) == path_segments(prefix + paths.leads_path)
     )
-    status = _best_matching_operation(
-        api, _WRITE_VERBS, lambda path: any(is_single_lead_path(path, prefix, [name]) for name in _STATUS)
-    )
+    status = _status_operation(specification)
     document = next(filter(None, (_document(api, prefix, rest) for rest in _DOCUMENTS)), None)
     note("create", create)
     note("update", _best_matching_operation(api, _WRITE_VERBS, lambda path: is_single_lead_path(path, prefix, [])))
@@ -78,6 +76,15 @@ def specified_write_settings(specification: Specification, options: OpleadOption
     return {**said, **dict(_written_fields(api, create, options))}
 
 
+def settable_statuses(specification: Specification) -> tuple[str, ...]:
+    """Return the statuses that are listed for the request that sets one, as they are spelled there."""
+    api, operation = specification.api, _status_operation(specification)
+    field = _status_field(api, operation) if operation else None
+    if operation is None or operation.body is None or field is None:
+        return ()
+    return example_of(api, operation.body.schema).enums.get(field.removesuffix(LIST), ())
+
+
 def specified_subscription_settings(specification: Specification) -> dict[str, str]:
     """Return what is said of `webhooks.subscriptions`."""
     api, paths = specification.api, specification.paths
@@ -91,8 +98,17 @@ def specified_subscription_settings(specification: Specification) -> dict[str, s
             said.setdefault("url_field", path)
         elif last_path_part(path) in _EVENTS and "event_field" not in said:
             said["event_field"] = path
-            said |= _events(example.enums.get(path, ()))
+            said |= _events(example.enums.get(path.removesuffix(LIST), ()))
     return said
+
+
+def _status_operation(specification: Specification) -> ApiOperation | None:
+    prefix = specification.paths.path_prefix
+    return _best_matching_operation(
+        specification.api,
+        _WRITE_VERBS,
+        lambda path: any(is_single_lead_path(path, prefix, [name]) for name in _STATUS),
+    )
 
 
 def _subscription(api: ApiDescription) -> ApiOperation | None:
@@ -174,8 +190,12 @@ def lead_creation_path_settings(matches: Iterable[FieldMatch], options: OpleadOp
 
 
 def _leaves(value: object) -> Iterator[str]:
-    """Yield the paths of a made-up body's texts and numbers."""
-    nodes = common_lead_field_paths([value])
-    yield from (
-        path for path, node in nodes.items() if not any(isinstance(one, Mapping) for one in node.all_lead_values())
-    )
+    """Yield the paths of a made-up body's texts and numbers, and of lists of them as they are written."""
+    for path, node in common_lead_field_paths([value]).items():
+        match next(node.all_lead_values(), None):
+            case Mapping():
+                pass
+            case list():
+                yield path + LIST
+            case _:
+                yield path
