@@ -45,9 +45,9 @@ oplead.refusals           ru
 """
 """What changes if everything may be written: all six answer 404 to whatever is not GET.
 
-So a lead is not created with `POST /leads`, nor a subscription made with `POST /subscriptions`; nothing is learnt of what
-would have happened to that lead (click ids, status, document, deletion). A sandbox answers 405 where a page exists and
-lacks a method, which may be held against them.
+So a lead is not created with `POST /leads`, nor a subscription made with `POST /subscriptions`; nothing is learnt of
+what would have happened to that lead (click ids, status, document, deletion). A sandbox answers 405 where a page exists
+and lacks a method, which may be held against them.
 """
 
 
@@ -73,64 +73,87 @@ def right_of(dialect, claim, *, agreed=False):
 
 # ── the sandbox, whose every position is known ──────────────────────────────────────────────────────
 
-_WRITING = """
-                                  key_header list_shape documentation lead_data status_dates lists create_and_change click_ids_return status document subscriptions refusals specification
--                                 u          u          R             C         u            cu    C                 C                C      u        C             u        u
-filters=true                      u          C          R             C         u            cu    C                 C                C      u        C             u        u
-update_verb=PATCH                 u          u          R             C         u            cu    R                 C                C      u        C             u        u
-status_verb=POST                  u          u          R             C         u            cu    C                 C                R      u        C             u        u
-document_path=attachments         u          u          R             C         u            cu    C                 C                C      u        C             u        u
-document_mb=1                     u          u          R             C         u            cu    C                 C                C      ru       C             u        u
-errors_quote=true                 u          u          R             C         u            cu    C                 C                C      u        C             u        u
-unknown_fields=ignored            u          u          R             C         u            cu    C                 C                C      u        C             R        u
-settable_statuses=documented      u          u          R             C         u            cu    C                 C                C      u        C             u        u
-form_external_id=external_id      u          u          R             C         u            cu    C                 C                C      u        C             u        u
-supplier_reads=own                u          u          R             C         u            cu    C                 C                C      u        C             u        u
-documentation=openapi3_json       u          cu         C             C         u            cu    C                 C                C      u        C             u        cu
+_SANDBOX = """
+                          any
+oplead.documentation      R
+oplead.lead_data          C
+oplead.lists              cu
+oplead.create_and_change  C
+oplead.click_ids_return   C
+oplead.status             C
+oplead.subscriptions      C
 """
-"""What is right after a yes to everything, by the switch that was turned, on a list of three pages.
+"""What is right at the sandbox after a yes to everything, its list having three pages; all else must be unclear.
 
-- document: one of 20 MB is what proves "at most 20 MB"; whoever sends a small one sees that `POST` and `file` are right,
-  and no more, as with `document_mb=1`. If one that large went out it may be confirmed, see `proves_size`. Another path is
-  not against the claim, which names none.
+- key_header, list_shape and status_dates: as at Bravo, Charlie and Charlie.
+- document: one of 20 MB is what proves "at most 20 MB"; whoever sends a small one sees that `POST` and `file` are
+  right, and no more: with `document_mb=1` the same is seen. See `MEGABYTES`.
 - refusals: without a supplier's key nobody sees whether it reads leads, as with `supplier_reads=own`, which breaks the
-  claim; a wrong field that is taken in silence refutes it.
-- status: two of the statuses are those that the guide names; to them it can be set wherever it can be set at all.
-- specification: only `documentation=…` has one, and after a yes to all it may be found true.
+  claim.
+- status: two of the statuses are those that the guide names; to them it is set wherever one can be set at all.
 """
-_DOCUMENTATION = """
-               documentation
-none           R
-openapi3_json  C
-openapi3_yaml  C
-swagger2_json  C
-swagger2_yaml  C
-with_key       C
-login          u
-external_ref   cu
-bare_page      ru
-elsewhere      R
+_SWITCHED = """
+                              claim                     right
+filters=True                  oplead.list_shape         C
+update_verb=PATCH             oplead.create_and_change  R
+status_verb=POST              oplead.status             R
+status_verb=PATCH             oplead.status             R
+document_path=attachments     oplead.document           u
+document_mb=1                 oplead.document           ru
+errors_quote=True             oplead.refusals           u
+unknown_fields=ignored        oplead.refusals           R
+settable_statuses=documented  oplead.status             C
+form_external_id=external_id  oplead.form               u
+supplier_reads=own            oplead.refusals           u
+documentation=openapi3_json   oplead.documentation      C
+documentation=openapi3_json   oplead.specification      cu
+documentation=openapi3_json   oplead.list_shape         cu
 """
-"""By the position of `documentation`: a page behind a login may be anything; a page that names no specification may load
-one in a way that nobody saw; one that loads it from another host does not load it from that host."""
-_DATES = """
-                                status_dates  lead_data
-status_dates=none               R             C
-names=snake                     R             R
-names=french                    R             R
-dates=iso                       cu            C
-dates=epoch_ms                  cu            C
-status_dates=status_date        u             C
-list_has_details=false          u             C
-list_has_details=ids            u             C
-lead_data=name_value            u             C
+"""What one switch changes of that: a wrong field taken in silence refutes the codes of refusals; another path of
+documents is not against the claim, which names none; only a specification can be found to be true."""
+_READ = """
+                              claim                 right
+documentation=openapi3_json   oplead.documentation  C
+documentation=openapi3_yaml   oplead.documentation  C
+documentation=swagger2_json   oplead.documentation  C
+documentation=swagger2_yaml   oplead.documentation  C
+documentation=with_key        oplead.documentation  C
+documentation=login           oplead.documentation  u
+documentation=external_ref    oplead.documentation  cu
+documentation=bare_page       oplead.documentation  ru
+documentation=elsewhere       oplead.documentation  R
+status_dates=none             oplead.status_dates   R
+status_dates=status_date      oplead.status_dates   u
+names=snake                   oplead.status_dates   R
+names=snake                   oplead.lead_data      R
+names=french                  oplead.status_dates   R
+names=french                  oplead.lead_data      C
+dates=iso                     oplead.status_dates   cu
+dates=epoch_ms                oplead.status_dates   cu
+list_has_details=False        oplead.lead_data      C
+list_has_details=ids          oplead.lead_data      C
+lead_data=name_value          oplead.lead_data      C
+auth=x_api_key                oplead.key_header     R
+path_prefix=                  oplead.key_header     R
 """
-"""By another switch, from reading: exact names, and an instant in every time or not."""
+"""What is right from reading alone: exact names; a zone told or not; a page behind a login may be anything, one that
+names no specification may load it in a way that nobody saw, and one that loads it from another host does not load it
+from that host."""
+MEGABYTES = 20_000_000
+"""As large must a body be that proves what the document's claim says of sizes."""
 
-WRITING, DOCUMENTATION, DATES = (_table(each) for each in (_WRITING, _DOCUMENTATION, _DATES))
-MEGABYTE = 1_000_000
+
+def _switched(text):
+    """Return a table's rows as (switch, position, claim, right)."""
+    rows = [line.split() for line in text.strip().splitlines()[1:]]
+    return [(*switch.split("="), claim, frozenset(_SETS[right].split())) for switch, claim, right in rows]
 
 
-def proves_size(sent):
-    """Whether the bodies that were sent, by their lengths, show that a document may have 20 MB."""
-    return any(length >= 20 * MEGABYTE for length in sent)
+BY_SWITCH, READ_BY_SWITCH = _switched(_SWITCHED), _switched(_READ)
+_AT_SANDBOX = _table(_SANDBOX)
+
+
+def right_at_sandbox(claim, switched=()):
+    """Return the verdicts that are right of a claim at the sandbox with one switch (name, position) turned."""
+    of_switch = [right for name, position, of, right in BY_SWITCH if (name, position) == switched and of == claim]
+    return of_switch[0] if of_switch else _AT_SANDBOX.get(claim, {}).get("any", UNCLEAR)
