@@ -12,24 +12,12 @@ from typing import NamedTuple
 
 import pytest
 
-from tests.e2e.strangers.alpha import Alpha
-from tests.e2e.strangers.bravo import Bravo
-from tests.e2e.strangers.charlie import Charlie
-from tests.e2e.strangers.delta import Delta
-from tests.e2e.strangers.echo import Echo
-from tests.e2e.strangers.foxtrot import Foxtrot
-from tests.e2e.strangers.marketer import Marketer, NoWayOn
-from tests.e2e.strangers.people import population
+from tests.e2e.strangers.account import DIALECTS, by_init
 from tests.e2e.strangers.score import Sheet
 from tests.e2e.support.typed import type_in
 from tests.e2e.support.webhook_receiver import SECRET, ReceiverProcess
 
-ACTIONS = {"appointment": "987654321", "won": "987654322", "quote_sent": "987654323"}
-SERVERS = {"clock": "clock", "endpoint": "data_manager", "ads-api-endpoint": "google_ads", "graph-url": "meta"}
 NIGHT_IS_DONE = (0, 1)
-
-
-DIALECTS = {each.__name__: each for each in (Alpha, Bravo, Charlie, Delta, Echo, Foxtrot)}
 pytestmark = [pytest.mark.exhaustive, pytest.mark.timeout(300)]
 
 
@@ -54,30 +42,11 @@ class Played(NamedTuple):
 
 def first_night(company, dialect):
     """Play a dialect from `init` to the first night."""
-    name = dialect.__name__
-    oplead = dialect(population(name, both=dialect is not Bravo), company.clock.now)
-    sheet = Sheet(name)
-    clicks = {
-        life.gclid: {"clicked_at": life.clicked.isoformat(), "customer": company.CUSTOMER} for life in oplead.lives
-    }
-    company.platform.register_clicks({gclid: click for gclid, click in clicks.items() if gclid})
-    company.environ["OPLEAD_TOKEN"] = oplead.KEY
-    with oplead.serving():
-        marketer = Marketer(oplead, google="123-456-7890", meta="1234567890", actions=ACTIONS)
-        urls = company.sandbox.sandbox_server_urls
-        options = [part for option, server in SERVERS.items() for part in (f"--{option}", urls[server])]
-        folder = company.directory / "mine"
-        try:
-            code = marketer.sit_down(
-                "init", "--dir", str(folder), "--base-url", oplead.url, *options, environ=company.environ
-            )
-            sheet.stuck = "" if code == 0 else f"init ended with {code}"
-        except NoWayOn as error:
-            sheet.stuck = str(error)
-        sheet.typed = marketer.typed
-        (company.directory / "screen.txt").write_text(marketer.screen, encoding="utf-8")
+    sheet = Sheet(dialect.__name__)
+    with by_init(company, dialect) as account:
+        oplead, settings, sheet.stuck = account.oplead, account.settings, account.stuck
+        sheet.typed = account.marketer.typed
         if not sheet.stuck:
-            settings = folder / "pipeline.yaml"
             night = type_in(company, "run", "--first-run", file=settings)
             if night.code in NIGHT_IS_DONE:
                 # Google tells later what has become of a click id.
@@ -89,8 +58,8 @@ def first_night(company, dialect):
                 )
             else:
                 sheet.stuck = f"the night ended with {night.code}: {night.lines[:300]}"
-    print(sheet, *marketer.remarks, sep="\n         ")  # noqa: T201 - the score is what this is for
-    return Played(sheet, oplead, folder / "pipeline.yaml", company.environ)
+    print(sheet, *account.marketer.remarks, sep="\n         ")  # noqa: T201 - the score is what this is for
+    return Played(sheet, oplead, settings, company.environ)
 
 
 @pytest.mark.parametrize("name", EACH)

@@ -13,6 +13,7 @@ from pathlib import Path
 COMMAND = Path(sys.executable).with_name("oplead-sync")
 PATIENCE = 20  # seconds for each question, and for the end
 _PART = 65_536
+_ANY_QUESTION = re.compile(r"[^\n]+: \Z")
 
 
 class Terminal:
@@ -30,6 +31,17 @@ class Terminal:
                 raise AssertionError(f"“{question}” was never asked:\n{self.screen[self._seen :]}")
         self._seen = found.end()
         os.write(self._leader, f"{typed}\n".encode())
+
+    def answer_all(self, typed):
+        """Type the same line to each question until the command ends; return its exit code and what was asked."""
+        asked, until = [], time.monotonic() + PATIENCE
+        while self._read(until - time.monotonic()):
+            if found := _ANY_QUESTION.search(self.screen, self._seen):
+                asked.append(self.screen[self._seen :].strip())
+                self._seen = found.end()
+                os.write(self._leader, f"{typed}\n".encode())
+                until = time.monotonic() + PATIENCE
+        return self._process.wait(timeout=PATIENCE), asked
 
     def end(self):
         """Read on until the command ends, and return its exit code."""

@@ -1,0 +1,48 @@
+"""Folders of evidence, as they lie on the disk."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from jobs.privacy.leaks import Planted
+
+
+@dataclass(frozen=True)
+class Folder:
+    """One folder that `evidence` has written."""
+
+    path: Path
+
+    @property
+    def evidence(self):
+        """The contents of `evidence.json`."""
+        return json.loads((self.path / "evidence.json").read_text(encoding="utf-8"))
+
+    @property
+    def verdicts(self):
+        """What is said of each claim."""
+        return {one["claim"]: one["verdict"] for one in self.evidence["verdicts"]}
+
+    @property
+    def exchanges(self):
+        """Every exchange, by its number."""
+        files = sorted((self.path / "exchanges").glob("*.json"))
+        return {int(file.stem): json.loads(file.read_text(encoding="utf-8")) for file in files}
+
+    @property
+    def contents(self):
+        """Every byte, and the name of every file, by file."""
+        files = (each for each in self.path.rglob("*") if each.is_file())
+        return {str(each.relative_to(self.path)): each.name.encode() + b"\n" + each.read_bytes() for each in files}
+
+    def found(self, planted: Planted):
+        """What of what was planted is found, by file."""
+        found = {name: planted.found_in(data) for name, data in self.contents.items()}
+        return {name: each for name, each in found.items() if each}
+
+    def wrong(self, right):
+        """The claims whose verdict is not among those that `right` says are: what is said, and what would be."""
+        said = self.verdicts
+        return {
+            claim: (verdict, sorted(right(claim))) for claim, verdict in said.items() if verdict not in right(claim)
+        }
