@@ -3,7 +3,7 @@
 import json
 import re
 import unicodedata
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, Literal, TypeVar
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
@@ -20,9 +20,12 @@ PAIRS: Final = "‹pairs›"
 """The key of an object that was a list of names and values: what the two are called."""
 OTHER: Final = "‹other›"
 """A name that was not written down, as it might be somebody's."""
+NAME_WORDS: Final = ("name", "nom", "key", "cle", "code", "label", "libelle", "intitule")
+VALUE_WORDS: Final = ("value", "valeur")
+"""What the two parts of a pair are called, loosely spelt."""
 KINDS: Final = frozenset(
     {"null", "boolean", "integer", "decimal", "empty", "text", "number in text", "UUID", "URL", "e-mail"}
-    | {"epoch s", "epoch ms"}
+    | {"epoch s", "epoch ms", "deeper", ""}
 )
 _DATE: Final = re.compile(r"date [^|]*0[^|]*")
 
@@ -54,12 +57,14 @@ class RecordedDialect:
 
     settings: dict[str, Any]
     """What differs from the defaults, under `oplead:`."""
+    fields: dict[str, str]
+    """Where each field was found, by its name under `oplead.fields`."""
     list: Tree
     """The body of the list."""
     lead: Tree
     """A lead as the list shows it."""
     detail: Tree
-    """A lead's own page; None if nobody read it."""
+    """A lead's own page, which may wrap the lead; None if nobody read one."""
     page_size: int | None
     status: StatusForm
     consent: Sequence[ConsentAnswers]
@@ -181,7 +186,7 @@ def _wrong_places(tree: Tree, name: str) -> Iterator[str]:
     """Yield the dotted name of each part of a tree that is none."""
     match tree:
         case dict():
-            pairs = tree.get(PAIRS, ["", ""])
+            pairs = tree.get(PAIRS, ["name", "value"])
             if not (isinstance(pairs, list) and len(pairs) == len(["name", "value"])):
                 yield f"{name}.{PAIRS}"
             for key, inner in names_in(tree).items():
@@ -194,6 +199,35 @@ def _wrong_places(tree: Tree, name: str) -> Iterator[str]:
             return
         case _:
             yield name
+
+
+def with_pairs(tree: Tree, paths: Iterable[str]) -> Tree:
+    """Return a tree in which lists of names, values and more hold what these dotted paths say that they do."""
+    for parent, _, name in (path.rpartition(".") for path in paths):
+        place = find(tree, parent) if parent and not find(tree, f"{parent}.{name}") else None
+        entries = at(tree, place) if place else None
+        entry = entries[0] if isinstance(entries, list) and entries else entries
+        if place and isinstance(entry, dict) and (keys := entry.get(PAIRS) or _pair_keys(entry)):
+            value = entry[keys[1]] if PAIRS not in entry else "text"
+            inside = entry if PAIRS in entry else {PAIRS: keys}
+            tree = _replaced(tree, place, {**inside, name: value})
+    return tree
+
+
+def _pair_keys(entry: Mapping[str, Tree]) -> list[str] | None:
+    found = [
+        next((spelt for known in words for spelt in entry if loosely(spelt) == known), None)
+        for words in (NAME_WORDS, VALUE_WORDS)
+    ]
+    return [key for key in found if key] if all(found) else None
+
+
+def _replaced(tree: Tree, path: Path, by: Tree) -> Tree:
+    if not path:
+        return by
+    if isinstance(tree, list):
+        return [_replaced(tree[0], path, by)]
+    return {**tree, path[0]: _replaced(tree[path[0]], path[1:], by)}
 
 
 def find(tree: Tree, dotted: str) -> Path | None:

@@ -12,15 +12,18 @@ from connectors.sandbox.oplead.leads.rendering import (
     wire_amount,
     wire_date,
 )
-from connectors.sandbox.oplead.recorded.dialect import ConsentAnswers, Tree, kinds_of
+from connectors.sandbox.oplead.recorded.dialect import ConsentAnswers, Tree, kinds_of, names_in
 from connectors.sandbox.oplead.shape import ApiShape
 
 OMITTED: Final = object()
 """In place of a value that has no place: its name is left out."""
+SOME_TIME: Final = "2026-01-01 00:00:00"
 _TIME: Final = ("date ", "epoch ")
 _PHP: Final = {"date", "timezone_type", "timezone"}
 _CLOCK: Final = re.compile(r"(?P<clock>.*:.*?)(?P<zone>Z|[+-]00:?(?:00)?)")
 _INVENTED: Final = {
+    "": None,
+    "deeper": None,
     "null": None,
     "boolean": False,
     "integer": 3,
@@ -39,6 +42,16 @@ def invented(leaf: str, moment: str) -> object:
     """Return some value of the commonest kind; a time is this one."""
     kind = kinds_of(leaf)[0]
     return written_date(moment, leaf) if kind.startswith(_TIME) else _INVENTED[kind]
+
+
+def enveloped(tree: Tree) -> object:
+    """Return what stands around a lead on its page: nothing went wrong."""
+    match tree:
+        case dict():
+            return {name: enveloped(inner) for name, inner in names_in(tree).items()}
+        case list():
+            return []
+    return True if kinds_of(tree)[0] == "boolean" else invented(tree, SOME_TIME)
 
 
 def absent(tree: Tree) -> object:

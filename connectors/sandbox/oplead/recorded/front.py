@@ -20,8 +20,9 @@ from connectors.sandbox.oplead.recorded.dialect import (
     Tree,
     kinds_of,
     loosely,
+    names_in,
 )
-from connectors.sandbox.oplead.recorded.forms import absent, invented
+from connectors.sandbox.oplead.recorded.forms import SOME_TIME, absent, invented
 from connectors.sandbox.oplead.recorded.leads import RecordedLeads
 from connectors.sandbox.oplead.shape import ApiShape
 from connectors.sandbox.server import WireRequest, WireResponse, json_response
@@ -39,7 +40,6 @@ _PAGED: Final[Mapping[str, tuple[_Style, str]]] = {
 _CURSOR: Final[tuple[_Style, str]] = ("cursor", "cursor")
 _LONGEST_PAGE: Final = 100
 _ERROR: Final = 400
-_SOME_TIME: Final = "2026-01-01 00:00:00"
 _TOTALS: Final = ("total", "totalcount", "totalelements", "totalitems", "totalresults", "totalrecords", "nombretotal")
 _PAGES: Final = ("totalpages", "pages", "pagecount", "lastpage", "nombrepages")
 _NUMBERS: Final = ("page", "currentpage", "pagenumber", "pageindex", "number", "numero")
@@ -95,7 +95,7 @@ class RecordedOplead:
         if answer.status >= _ERROR:
             return self._refusal(answer)
         is_lead = re.fullmatch(r"/v1/leads(/[^/]+(/status)?)?", path)
-        return _with_body(answer, self._page_of_lead(_body(answer))) if is_lead else answer
+        return _with_body(answer, self.leads.page_of(_body(answer))) if is_lead else answer
 
     # ── requests ────────────────────────────────────────────────────────────────────────────────
 
@@ -222,7 +222,10 @@ class RecordedOplead:
                 return self._beside_leads(tree, path, page)
             case list():
                 return [self._around(inner, path, page) for inner in tree]
-        return {name: self._around(inner, f"{path}.{name}" if path else name, page) for name, inner in tree.items()}
+        return {
+            name: self._around(inner, f"{path}.{name}" if path else name, page)
+            for name, inner in names_in(tree).items()
+        }
 
     def _beside_leads(self, leaf: str, path: str, page: _ListPage) -> object:
         """Return what a value beside the leads says of them, by its name."""
@@ -245,7 +248,7 @@ class RecordedOplead:
         if path == pages.next or (name not in _MORE and _NEXT.search(name)):
             return self._next(leaf, path, page)
         known = next((value for names, value in facts.items() if name in names), None)
-        return known if known is not None and _may_be(known, leaf) else invented(leaf, _SOME_TIME)
+        return known if known is not None and _may_be(known, leaf) else invented(leaf, SOME_TIME)
 
     def _next(self, leaf: str, path: str, page: _ListPage) -> object:
         """Return how to go on, as an address or a cursor."""
@@ -259,9 +262,6 @@ class RecordedOplead:
 
     # ── answers ─────────────────────────────────────────────────────────────────────────────────
 
-    def _page_of_lead(self, lead: object) -> object:
-        return self.leads.as_page(lead)
-
     def _refusal(self, answer: WireResponse) -> WireResponse:
         """Return a refusal with the body that the account had for its status, if it was seen."""
         tree = self.dialect.refusals.get(str(answer.status))
@@ -273,13 +273,13 @@ class RecordedOplead:
 def _refused(tree: Tree, name: str, status: int, message: str) -> object:
     match tree:
         case dict():
-            return {inner: _refused(each, inner, status, message) for inner, each in tree.items()}
+            return {inner: _refused(each, inner, status, message) for inner, each in names_in(tree).items()}
         case list():
             return [_refused(each, name, status, message) for each in tree]
     kinds = kinds_of(tree)
     if kinds[0] == "integer":
         return status
-    return message if kinds[0] == "text" else invented(tree, _SOME_TIME)
+    return message if kinds[0] == "text" else invented(tree, SOME_TIME)
 
 
 def _may_be(value: object, leaf: str) -> bool:

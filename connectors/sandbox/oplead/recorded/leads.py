@@ -7,6 +7,7 @@ from typing import Final, Literal, assert_never
 from connectors.sandbox.oplead.leads.rendering import CODES, Fields, wire_lead_id
 from connectors.sandbox.oplead.recorded.dialect import (
     PAIRS,
+    VALUE_WORDS,
     ConsentAnswers,
     Path,
     RecordedDialect,
@@ -16,10 +17,12 @@ from connectors.sandbox.oplead.recorded.dialect import (
     kinds_of,
     loosely,
     names_in,
+    with_pairs,
 )
 from connectors.sandbox.oplead.recorded.forms import (
     OMITTED,
     absent,
+    enveloped,
     invented,
     is_php_date,
     plain_consent,
@@ -60,13 +63,10 @@ _CODES: Final = ("code", "id", "identifier", "identifiant", "key", "cle", "numer
 """What the words of a status are called in an object, and its code."""
 _HOLDERS: Final = ("value", "valeur", "email", "number", "numero", "phone", "telephone", *_LABELS, *_CODES)
 """What may hold a value that is an object where most have a text."""
-_STATUS: Final = ("status", "statut", "newStatus", "nouveauStatut", "toStatus", "statusLabel", "libelleStatut")
-_AFTER: Final = ("to", "new", "nouveau", *_STATUS)
+_WRAPPERS: Final = ("data", "lead")
 _BEFORE: Final = ("from", "old", "ancien", "oldStatus", "ancienStatut", "fromStatus", "previousStatus")
-_ENTRY_LABELS: Final = (*_STATUS, *_LABELS, "to", "new", "nouveau", "state", "etat", "stage", "etape")
-_TIMES: Final = ("date", "at", "le", "since", "depuis", "createdAt", "changedAt", "modifieLe", "updatedAt", "timestamp")
 _KINDS: Final = ("type", "kind", "event", "action", "field")
-"""What an entry of a history calls the status after and before, its time and its kind."""
+"""What an entry of a history calls the status before, and its own kind."""
 _OF_STATUS: Final = "status_changed"
 
 
@@ -105,9 +105,16 @@ class RecordedLeads:
     writable: Mapping[Path, _Place] = field(init=False)
     """What may be written, by loosely spelt path."""
 
+    wrapper: tuple[str, Tree] | None = field(init=False)
+    """What wraps the lead on its own page: its name there, and the page."""
+
     def __post_init__(self) -> None:
-        self.listed = self._form(self.dialect.lead)
-        self.own_page = self._form(self.dialect.detail or self.dialect.lead)
+        page = self.dialect.detail or self.dialect.lead
+        name = next(
+            (each for each in _WRAPPERS if not self._place(page, "id") and isinstance(page.get(each), dict)), None
+        )
+        self.wrapper = (name, page) if name else None
+        self.listed, self.own_page = self._form(self.dialect.lead), self._form(page[name] if name else page)
         self.ids = self._id_form()
         self.writable = {
             path: place
@@ -122,8 +129,16 @@ class RecordedLeads:
         return self._rendered(lead, self.listed)
 
     def as_page(self, lead: object) -> object:
-        """Return a lead as its own page shows it."""
+        """Return a lead as its own page shows it, without what wraps it there."""
         return self._rendered(lead, self.own_page)
+
+    def page_of(self, lead: object) -> object:
+        """Return a lead's own page."""
+        shown = self.as_page(lead)
+        if self.wrapper is None:
+            return shown
+        name, page = self.wrapper
+        return {each: shown if each == name else enveloped(inner) for each, inner in names_in(page).items()}
 
     def shown_status(self, label: str) -> str:
         """Return what settings call a status."""
@@ -133,11 +148,19 @@ class RecordedLeads:
 
     def place_of(self, name: str) -> Path | None:
         """Return where the list shows a field."""
-        return next((path for each in self.fields[name] if (path := find(self.listed.tree, each))), None)
+        return self._place(self.listed.tree, name)
+
+    def _place(self, tree: Tree, name: str) -> Path | None:
+        return next((path for each in self._paths(name) if (path := find(tree, each))), None)
+
+    def _paths(self, name: str) -> Sequence[str]:
+        """Return where a field may be, the place at which it was found first."""
+        found = self.dialect.fields.get(name)
+        return (*([found] if found else ()), *self.fields[name])
 
     def own_path(self, name: str) -> Path:
         """Return where a lead's own page shows a field; nowhere, if it does not."""
-        return next((path for each in self.fields[name] if (path := find(self.own_page.tree, each))), ())
+        return self._place(self.own_page.tree, name) or ()
 
     @property
     def _is_code(self) -> bool:
@@ -165,7 +188,7 @@ class RecordedLeads:
         kept = {name: value for name, value in shown.items() if value is not OMITTED}
         if PAIRS not in tree:
             return kept
-        called, holds = tree[PAIRS]
+        called, holds = sorted(tree[PAIRS], key=lambda key: loosely(key) in VALUE_WORDS)
         return [{called: name, holds: value} for name, value in kept.items()]
 
     def _placed(self, place: _Place, tree: Tree, path: Path, lead: Fields, form: _Form) -> object:
@@ -221,13 +244,14 @@ class RecordedLeads:
 
     # ── what is where ───────────────────────────────────────────────────────────────────────────
 
-    def _form(self, tree: Tree) -> _Form:
+    def _form(self, bare: Tree) -> _Form:
+        known = (*(each.path for each in self.dialect.consent), *self.dialect.amounts, *self.dialect.fields.values())
+        tree = with_pairs(bare, known)
         places: dict[Path, _Place] = {}
         for name, (role, own) in _OWN.items():
-            path = next((path for each in self.fields[name] if (path := find(tree, each))), None)
-            if path is not None:
+            if path := self._place(tree, name):
                 places.setdefault(path, _Place(role, own))
-        phones = [path for each in self.fields["phone"] if (path := find(tree, each))]
+        phones = [*dict.fromkeys(path for each in self._paths("phone") if (path := find(tree, each)))]
         alone = _PHONES[1] if len(phones) == 1 else ()
         places |= {path: _Place("text", own, otherwise=alone) for path, own in zip(phones, _PHONES, strict=False)}
         for answers in self.dialect.consent:
@@ -242,21 +266,12 @@ class RecordedLeads:
         entry = tree[0] if isinstance(tree, list) and tree else {}
         if not isinstance(entry, dict):
             return None
-        before = _first(entry, _BEFORE)
-        after = _first(entry, _AFTER if before else _ENTRY_LABELS)
-        named = {
-            name: next((path for each in self.fields[name] if (path := find(entry, each))), None) for name in _KEYS
-        }
-        status, time = named["history_status"], named["history_at"]
-        if status is None and after is not None:
-            status = (after,)
-        if time is None and (called := _first(entry, _TIMES)):
-            time = (called,)
-        places: dict[Path, _Place] = {(before,): _Place("status", ("before",))} if before else {}
-        places |= {status: _Place("status", ("status",))} if status else {}
+        status, time = (self._place(entry, name) for name in ("history_status", "history_at"))
+        places: dict[Path, _Place] = {status: _Place("status", ("status",))} if status else {}
         places |= {time: _Place("date", ("date",))} if time else {}
-        if (kind := _first(entry, _KINDS)) and (kind,) not in places:
-            places[(kind,)] = _Place("text", ("kind",))
+        for words, own in ((_BEFORE, _Place("status", ("before",))), (_KINDS, _Place("text", ("kind",)))):
+            if called := _first(entry, words):
+                places.setdefault((called,), own)
         return _Form(entry, places)
 
     def _id_form(self) -> Literal["prefixed", "int", "uuid"]:
@@ -300,9 +315,6 @@ class RecordedLeads:
     def shown_id(self, lead_id: str) -> object:
         """Return the id that a lead is shown under."""
         return wire_lead_id(lead_id, self.ids)
-
-
-_KEYS: Final = ("history_status", "history_at")
 
 
 def is_about_personalization(answers: ConsentAnswers) -> bool:
