@@ -21,7 +21,7 @@ from pydantic.fields import FieldInfo
 
 from connectors.language import Language, _, _n, current_language, format_integer, using_language
 from connectors.oplead.options import CANDIDATES
-from jobs.evidence.claims import all_claims, count_confirmed
+from jobs.claims import all_claims, count_confirmed
 from jobs.reporting.page.tables import TABLES
 from jobs.reporting.wording.incidents import INCIDENTS
 from jobs.reporting.wording.messages import ANOMALY_TITLES, FINDING_TITLES, MESSAGES, NEW_LINE, MessagePart

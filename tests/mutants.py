@@ -163,7 +163,7 @@ FAULTS = (
     ),
     Fault(
         "two claims about the live platforms never have one id",
-        "jobs/evidence/claims.py",
+        "jobs/claims.py",
         "if len(claims) < len(parsed):",
         "if False:",
         "tests/unit/evidence/test_claims.py",

@@ -60,6 +60,21 @@ class OpleadAnswer:
 
 
 @dataclass(frozen=True, slots=True)
+class HeardExchange:
+    """One request and what came back, for whoever listens to a client."""
+
+    method: str
+    target: str
+    """Path and query, without the parameter that carries the token."""
+    asked: bytes | None = field(repr=False)
+    """The body of a write; None for a read, and for a document."""
+    status: int
+    headers: tuple[str, ...]
+    """The names of the response's headers."""
+    answered: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class RawOpleadResponse:
     """A response of any status and kind, as it came."""
 

@@ -30,6 +30,7 @@ from connectors.http import (
 )
 from connectors.language import _
 from connectors.oplead.answers import (
+    HeardExchange,
     OpleadAnswer,
     RawOpleadResponse,
     RawWriteResponse,
@@ -87,6 +88,8 @@ class OpleadClient:
     """Polled while waiting for a response; raising ends the wait."""
     clocks_within: timedelta | None = None
     """The allowed difference between Oplead's clock and ours; None disables the check."""
+    listener: Callable[[HeardExchange], None] | None = None
+    """Hears every request that was answered, whatever the status; called by several threads."""
     requests: int = field(default=0, init=False)
     """Requests made so far, retries included."""
 
@@ -279,6 +282,7 @@ class OpleadClient:
             self._check_clock(response)
         except WrongClock as error:
             self._wrong_clock = error
+        self._tell_listener(verb, path, body if isinstance(body, bytes) else None, response, content)
         delay = retry_after(response, self.clock.now())
         return RawWriteResponse(response.status_code, content, response.headers.get("Location"), delay)
 
@@ -386,9 +390,17 @@ class OpleadClient:
         connection, began = self._connection(), time.monotonic()
         request = partial(connection.get, self._address(read.target), read.most)
         try:
-            return self._run_with_deadline(connection, request, read.seconds)
+            response, content = self._run_with_deadline(connection, request, read.seconds)
         finally:
             read.seconds -= time.monotonic() - began
+        self._tell_listener("GET", read.target, None, response, content)
+        return response, content
+
+    def _tell_listener(
+        self, method: str, target: str, asked: bytes | None, response: httpx.Response, content: bytes
+    ) -> None:
+        if self.listener is not None:
+            self.listener(HeardExchange(method, target, asked, response.status_code, (*response.headers,), content))
 
     def _connection(self) -> AbortableClient:
         try:

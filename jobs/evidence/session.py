@@ -4,8 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal
 
+from connectors.evidence import ExchangeRecorder
 from connectors.ports import Clock
-from jobs.evidence.recorder import ExchangeRecorder
 from jobs.settings.load import PartialSettings
 from jobs.settings.schema import Settings
 

@@ -6,7 +6,7 @@ from datetime import date
 from enum import StrEnum
 
 from connectors.language import Language, using_language
-from jobs.evidence.claims import ClaimId
+from jobs.claims import ClaimId
 
 Said = Mapping[Language, str]
 """One sentence, in each language."""

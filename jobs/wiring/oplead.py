@@ -28,6 +28,7 @@ from jobs.wiring.account import Look, open_clock
 from jobs.wiring.inbox import shared_database
 
 if TYPE_CHECKING:
+    from connectors.oplead.answers import HeardExchange
     from connectors.oplead.client import OpleadClient
     from connectors.oplead.files import ExportFileOptions
     from connectors.oplead.options import OpleadOptions, OpleadWriteOptions
@@ -44,11 +45,12 @@ def oplead_source(
     *,
     wanted_fields: frozenset[str] = frozenset(),
     cancel_token: CancelToken = never_cancelled,
+    listener: "Callable[[HeardExchange], None] | None" = None,
 ) -> "closing[OpleadSource]":
     """Return a reader of the Oplead that partial settings name, at the pace of all commands with its token."""
     from connectors.oplead.source import OpleadSource  # noqa: PLC0415
 
-    return closing(OpleadSource(_partial_client(known, clock, cancel_token), wanted_fields=wanted_fields))
+    return closing(OpleadSource(_partial_client(known, clock, cancel_token, listener), wanted_fields=wanted_fields))
 
 
 def account_source(
@@ -70,9 +72,15 @@ def oplead_lists(settings: Settings, clock: Clock) -> "closing[OpleadLists]":
 
 
 def oplead_writer(
-    known: PartialSettings, clock: Clock, *, cancel_token: CancelToken = never_cancelled
+    known: PartialSettings,
+    clock: Clock,
+    *,
+    cancel_token: CancelToken = never_cancelled,
+    listener: "Callable[[HeardExchange], None] | None" = None,
 ) -> "closing[OpleadWriter]":
     """Return a writer to the Oplead that partial settings name, at the pace of all commands with its token.
+
+    `listener` hears every request to Oplead itself.
 
     Only commands under `oplead` may use it: a night reads and nothing else.
     """
@@ -102,12 +110,22 @@ def oplead_writer(
             cancel_token=cancel_token,
             clocks_within=MAX_CLOCK_SKEW,
         )
-    return closing(OpleadWriter(_partial_client(known, clock, cancel_token), options, form))
+    return closing(OpleadWriter(_partial_client(known, clock, cancel_token, listener), options, form))
 
 
-def _partial_client(known: PartialSettings, clock: Clock, cancel_token: CancelToken) -> "OpleadClient":
+def _partial_client(
+    known: PartialSettings,
+    clock: Clock,
+    cancel_token: CancelToken,
+    listener: "Callable[[HeardExchange], None] | None" = None,
+) -> "OpleadClient":
     return oplead_client(
-        known.settings, clock, state=known.state, cancel_token=cancel_token, clocks_within=MAX_CLOCK_SKEW
+        known.settings,
+        clock,
+        state=known.state,
+        cancel_token=cancel_token,
+        clocks_within=MAX_CLOCK_SKEW,
+        listener=listener,
     )
 
 
@@ -118,6 +136,7 @@ def oplead_client(
     state: StateFile | StateDatabaseAddress | None,
     cancel_token: CancelToken = never_cancelled,
     clocks_within: timedelta | None = None,
+    listener: "Callable[[HeardExchange], None] | None" = None,
     database_at: "Callable[[SecretStr], SharedDatabase]" = shared_database,
 ) -> "OpleadClient":
     """Return a client of the Oplead that settings name, at the pace that is shared through a state, or beside it."""
@@ -136,6 +155,7 @@ def oplead_client(
         ),
         cancel_token=cancel_token,
         clocks_within=clocks_within,
+        listener=listener,
     )
 
 

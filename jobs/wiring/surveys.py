@@ -1,6 +1,7 @@
 """Surveys an Oplead or its exported files, with our rules for reading amounts and labels."""
 
 from decimal import Decimal
+from typing import TYPE_CHECKING
 
 from connectors.ports import Clock
 from connectors.survey import Survey
@@ -11,6 +12,10 @@ from jobs.settings.load import OpleadSection
 from jobs.settings.oplead_schema import ExportFileSettings
 from jobs.settings.types import StateDatabaseAddress, StateFile
 from jobs.wiring.oplead import build_export_file_options, build_oplead_options, oplead_client
+
+if TYPE_CHECKING:
+    from connectors.oplead.client import OpleadClient
+    from connectors.oplead.probe import OpleadProbe
 
 
 def survey_oplead(
@@ -32,9 +37,20 @@ def survey_oplead(
         Misconfigured: Oplead refuses access, however the token is presented, or `specification` is none.
         Transient: it keeps failing after bounded retries.
     """
+    client = oplead_client(look, clock, state=state)
+    return oplead_probe(look, client, named=named, specification=specification).survey(leads=leads)
+
+
+def oplead_probe(
+    look: OpleadSection,
+    client: "OpleadClient",
+    *,
+    named: frozenset[str] = frozenset(),
+    specification: bytes | None = None,
+) -> "OpleadProbe":
+    """Return what finds out how Oplead answers; it has looked for a specification, unless one is given."""
     from connectors.oplead.probe import OpleadProbe, find_specification, parse_downloaded_specification  # noqa: PLC0415
 
-    client = oplead_client(look, clock, state=state)
     documentation = (
         find_specification(client) if specification is None else parse_downloaded_specification(specification)
     )
@@ -45,7 +61,7 @@ def survey_oplead(
         named=named,
         readable=_is_readable,
         fold=normalise_label,
-    ).survey(leads=leads)
+    )
 
 
 def survey_files(

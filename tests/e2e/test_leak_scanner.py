@@ -14,7 +14,7 @@ from urllib.parse import quote, quote_plus
 
 import pytest
 
-from tests.e2e.support.leaks import Planted, email_forms, normal_forms, phone_forms
+from jobs.privacy.leaks import Planted, email_forms, normal_forms, phone_forms
 
 NAME, EMAIL, PHONE = "Zéphyxine Quoïrvannec", "F.Talvuxo+devis@Marqueur-Prive.example", "01 99 00 58 23"
 PLANTED = Planted(

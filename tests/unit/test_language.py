@@ -375,10 +375,12 @@ def test_lists_end_as_is_usual(texts, either, english, french):
 # ── sentences in the code ────────────────────────────────────────────────────────────────────────
 
 FOR_PROGRAMS = (
+    "connectors/oplead/evidence/redaction.py",  # the words of a file
     "connectors/sandbox",  # another program, in English
     "jobs/ledger/storage/migrations",
     "jobs/fleet/metrics.py",
     "jobs/metrics.py",
+    "jobs/privacy/leaks.py",
     "jobs/oplead_commands/creation/value_names.py",  # for `--help`
     "jobs/webhooks/receiver.py",
 )

@@ -74,6 +74,8 @@ class OpleadProbe:
     """What came of looking for the platform's specification; None if nobody looked."""
     named: frozenset[str] = frozenset()
     """Paths named in the settings, whose filled leads are counted."""
+    found: OpleadOptions | None = field(default=None, init=False)
+    """The options with which the leads of the latest survey were read."""
     _clients: list[OpleadClient] = field(default_factory=list, init=False)
 
     def survey(self, *, leads: int | None = None) -> Survey:
@@ -219,6 +221,7 @@ class OpleadProbe:
             is_most = len(read.unreadable) > _MOST_UNREADABLE * len(read.leads)
             (notes.undecided if is_most else notes.suspicions).append(read.problem)
         options, pull = verify_found_options(found, notes, self._open)
+        self.found = options
         notes.suspicions.extend(read.suspicions(places, self.client.options.fields))
         empty = [
             path

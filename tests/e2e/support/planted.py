@@ -23,8 +23,8 @@ from connectors.oplead import client
 from connectors.sandbox.google.ads_api.state import CallRefusal, RowError
 from connectors.sandbox.meta.wire import TOKENS
 from jobs.cli.output import start_logging
+from jobs.privacy.leaks import Planted, email_forms, normal_forms, phone_forms
 from tests.e2e.support.company import fbclid, gclid
-from tests.e2e.support.leaks import Planted, email_forms, normal_forms, phone_forms
 from tests.e2e.support.traffic import INGEST, UPLOAD
 from tests.e2e.support.typed import type_in
 from tests.e2e.support.webhook_receiver import SECRET

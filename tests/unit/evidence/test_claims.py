@@ -7,7 +7,7 @@ import pytest
 
 from connectors.language import Language, using_language
 from connectors.sandbox.rules import RULES
-from jobs.evidence.claims import all_claims, parse_claims
+from jobs.claims import all_claims, parse_claims
 
 ROOT = Path(__file__).parents[3]
 OF_THE_SANDBOX = "sandbox"

@@ -11,6 +11,7 @@ import quopri
 import re
 import unicodedata
 import zlib
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import product
@@ -30,7 +31,7 @@ _BETWEEN_DIGITS = b" \t\r\n.()/_+-"
 # ── what is written in some bytes ──────────────────────────────────────────────────────────────────
 
 
-def views(data, depth=0):
+def views(data: bytes, depth: int = 0) -> Iterator[bytes]:
     """Yield the bytes as they are, and as what they may encode."""
     yield data
     escaped = _ESCAPE.sub(lambda found: chr(int(found[1], 16)).encode("utf-8", "replace"), data)
@@ -47,7 +48,7 @@ def views(data, depth=0):
         yield from views(inside, depth + 1)
 
 
-def _inside(data):
+def _inside(data: bytes) -> Iterator[bytes]:
     """Yield what bytes hold in base64, hex, gzip or zlib."""
     for found in _BASE64.findall(data):
         run = found.translate(bytes.maketrans(b"-_", b"+/"))
@@ -74,26 +75,26 @@ def _inside(data):
 class Planted:
     """What was planted, by name."""
 
-    words: dict = field(default_factory=dict)
+    words: Mapping[str, str] = field(default_factory=dict)
     """Texts, each found without regard to case, accents and encoding."""
-    numbers: dict = field(default_factory=dict)
+    numbers: Mapping[str, str] = field(default_factory=dict)
     """Digits, found whatever separates them."""
-    codes: dict = field(default_factory=dict)
-    """Short numbers, found where they stand alone."""
-    hashed: dict = field(default_factory=dict)
+    codes: Mapping[str, str] = field(default_factory=dict)
+    """Short numbers and words in lower case, found where they stand alone."""
+    hashed: Mapping[str, Collection[str]] = field(default_factory=dict)
     """Every spelling of a text of which no SHA-256 may be found."""
 
     @cached_property
-    def _words(self):
+    def _words(self) -> Mapping[str, set[bytes]]:
         return {name: _spellings(text) for name, text in self.words.items()}
 
     @cached_property
-    def _hashes(self):
+    def _hashes(self) -> Mapping[str, Sequence[bytes]]:
         return {name: [hashlib.sha256(text.encode()).digest() for text in texts] for name, texts in self.hashed.items()}
 
-    def found_in(self, data):
+    def found_in(self, data: bytes) -> set[str]:
         """Return the names of what is in some bytes; of hashes, with `hash of` before it."""
-        found = set()
+        found: set[str] = set()
         for view in views(data):
             low = view.lower()
             found |= {name for name, forms in self._words.items() if any(form in low for form in forms)}
@@ -105,11 +106,11 @@ class Planted:
         return found
 
 
-def _alone(code, low):
-    return code.encode() in low and re.search(rf"(?<![0-9a-z]){code}(?![0-9a-z])".encode(), low) is not None
+def _alone(code: str, low: bytes) -> bool:
+    return code.encode() in low and re.search(rf"(?<![0-9a-z]){re.escape(code)}(?![0-9a-z])".encode(), low) is not None
 
 
-def _spellings(text):
+def _spellings(text: str) -> set[bytes]:
     """Return the lower-case byte forms of a text."""
     composed, apart = (unicodedata.normalize(form, text) for form in ("NFC", "NFD"))
     plain = "".join(letter for letter in apart if not unicodedata.combining(letter))
@@ -117,7 +118,7 @@ def _spellings(text):
     return {form.encode(how, "ignore").lower() for form, how in product(forms, ("utf-8", "latin-1"))}
 
 
-def normal_forms(text):
+def normal_forms(text: str) -> set[str]:
     """Return a text as platforms normalise it before hashing: trimmed, in lower case, without accents or separators."""
     low = text.strip().lower()
     plain = "".join(each for each in unicodedata.normalize("NFD", low) if not unicodedata.combining(each))
@@ -125,14 +126,14 @@ def normal_forms(text):
     return {text, low, plain, *letters, unicodedata.normalize("NFD", low)}
 
 
-def phone_forms(national):
+def phone_forms(national: str) -> set[str]:
     """Return a French number, given with its leading zero, as platforms write it."""
     digits = "".join(filter(str.isdecimal, national))
     rest = digits[1:]
     return {national, digits, rest, f"+33{rest}", f"33{rest}", f"0033{rest}", f"+330{rest}"}
 
 
-def email_forms(address):
+def email_forms(address: str) -> set[str]:
     """Return an address as platforms normalise it, with and without its tag and the dots of its name."""
     low = address.strip().lower()
     name, _, domain = low.partition("@")

@@ -89,7 +89,7 @@ def _parse_claim(written: Mapping[str, Any]) -> Claim:
 @cache
 def all_claims() -> Mapping[ClaimId, Claim]:
     """Return every assumption about the live platforms, by id."""
-    return parse_claims(tomllib.loads(resources.files("jobs.evidence").joinpath("claims.toml").read_text("utf-8")))
+    return parse_claims(tomllib.loads(resources.files("jobs").joinpath("claims.toml").read_text("utf-8")))
 
 
 def count_confirmed(claims: Iterable[Claim]) -> tuple[int, date | None]:

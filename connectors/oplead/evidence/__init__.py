@@ -1,0 +1,1 @@
+"""What an Oplead's answers look like, without what they say."""

@@ -1,0 +1,235 @@
+"""Reads from what was heard of an Oplead how it answers. Pure."""
+
+import re
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from connectors.errors import Misconfigured
+from connectors.evidence import Dialect, Shown, Tree
+from connectors.oplead.answers import HeardExchange
+from connectors.oplead.evidence.redaction import LEADS, is_shown_name, kind_of, shown_names, tree_of
+from connectors.oplead.options import OpleadOptions, OpleadWriteOptions
+from connectors.oplead.parsing.field_tree import (
+    NAMES,
+    common_lead_field_paths,
+    is_readable_time,
+    last_path_part,
+    normalise,
+)
+from connectors.oplead.parsing.fields import is_empty, raw_values_at_path, read_json, text_of
+from connectors.oplead.parsing.items import find_lead_array
+from connectors.oplead.parsing.lead_parser import candidate_lead_objects
+from connectors.oplead.probe.specification.documentation import PAGE
+from connectors.survey import Survey
+
+_OK = 200
+_CONTACT = frozenset(name for field in ("email", "phone", "first_name", "last_name") for name in NAMES[field])
+_REFUSALS = (400, 401, 403, 404, 409, 415, 422, 429)
+_ZONED = re.compile(r"(?:Z|[+-]00:?00)$")
+_ENTRY_STATUSES = (
+    "statut",
+    "status",
+    "to",
+    "new",
+    "nouveau",
+    "label",
+    "libelle",
+    "name",
+    "nom",
+    "value",
+    "valeur",
+    "type",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class HeardLeads:
+    """The leads in what was heard."""
+
+    bodies: Sequence[object]
+    """Of list pages."""
+    pages: Sequence[object]
+    """The bodies of leads' own pages."""
+    listed: Sequence[Mapping[str, object]]
+    details: Sequence[Mapping[str, object]]
+    """From leads' own pages."""
+
+    @property
+    def all(self) -> Sequence[Mapping[str, object]]:
+        """Every lead, wherever it stood."""
+        return (*self.listed, *self.details)
+
+
+def heard_leads(heard: Collection[HeardExchange], options: OpleadOptions) -> HeardLeads:
+    """Return the leads that were read with these options."""
+    list_path = options.path_prefix + options.leads_path
+    before, _, after = (options.path_prefix + options.lead_path).partition("{id}")
+    bodies, pages, listed, details = [], [], list[Mapping[str, object]](), list[Mapping[str, object]]()
+    for one in heard:
+        path = one.target.partition("?")[0]
+        if one.method != "GET" or one.status != _OK:
+            continue
+        if path.endswith(list_path):
+            body = read_json(one.answered)
+            try:
+                found = find_lead_array(body, options.pagination.items)
+            except Misconfigured:
+                continue
+            bodies.append(body)
+            listed += [lead for lead in found if isinstance(lead, Mapping)]
+        elif before in path and path.endswith(after):
+            page = read_json(one.answered)
+            pages.append(page)
+            details += candidate_lead_objects(page)[-1:]
+    return HeardLeads(bodies, pages, listed, details)
+
+
+def shown_of(leads: HeardLeads, survey: Survey, options: OpleadOptions, write: OpleadWriteOptions) -> Shown:
+    """Return what may be shown of this platform."""
+    paging = options.pagination
+    parameters = (paging.page_param, paging.size_param, paging.offset_param, paging.cursor_param)
+    since = options.since_filter
+    known = [
+        *(match.path for match in survey.fields if match.path),
+        *(few.path for few in survey.few_values if few.consent),
+        *(amount.path for amount in survey.amounts),
+        *filter(None, (paging.items, paging.next, paging.total, *parameters)),
+        *((since.param, *filter(None, [since.until_param])) if since else ()),
+    ]
+    endpoints = (write.create, write.update, write.status, write.document)
+    paths = [
+        *(options.path_prefix, options.leads_path, options.lead_path, PAGE),
+        *(write.channels, write.custom_fields, write.subscriptions.path, *(one.path for one in endpoints)),
+    ]
+    return shown_names(leads.all, known, paths)
+
+
+def contact_values(leads: Sequence[object], survey: Survey, shown: Shown) -> frozenset[str]:
+    """Return the texts that leads hold where names, addresses and numbers of people are.
+
+    Those that are also the name of a field or of a status are left out: a Mme Contact would hide all of them.
+    """
+    ours = {normalise(part) for one in survey.labels for part in one.label.split()}
+    return frozenset(
+        text
+        for path, node in common_lead_field_paths(leads).items()
+        if last_path_part(path) in _CONTACT
+        for value in node.all_lead_values()
+        if (text := text_of(value)) and normalise(text) not in ours and not is_shown_name(text, shown)
+    )
+
+
+def exact_names(leads: Sequence[object], names: Collection[str]) -> Mapping[str, int]:
+    """Count the leads in which each of these names stands exactly so, with something in it."""
+    found = [set(_filled_names(lead)) for lead in leads]
+    return {name: sum(name in one for one in found) for name in names}
+
+
+def _filled_names(value: object) -> Iterator[str]:
+    match value:
+        case Mapping():
+            for name, inside in value.items():
+                if not is_empty(inside):
+                    yield name
+                yield from _filled_names(inside)
+        case list():
+            for one in value:
+                yield from _filled_names(one)
+
+
+def status_dates_say_zone(leads: Sequence[object], survey: Survey) -> bool | None:
+    """Return whether the times of statuses all say their zone; None if there are none."""
+    fields = {match.field: match.path for match in survey.fields if match.path}
+    values = [value for lead in leads for value in _at(lead, fields.get("status_at"))]
+    values += [
+        value for lead in leads for entry in _entries_at(lead, fields.get("history")) for value in entry.values()
+    ]
+    kinds = {kind for value in values for kind in (kind_of(value),) if kind.startswith(("date ", "epoch "))}
+    return all(kind.startswith("epoch") or _ZONED.search(kind) for kind in kinds) if kinds else None
+
+
+# ── how to answer likewise ────────────────────────────────────────────────────────────────────────
+
+
+def dialect_of(
+    heard: Collection[HeardExchange], leads: HeardLeads, survey: Survey, options: OpleadOptions, shown: Shown
+) -> Dialect:
+    """Return how this platform answers, for a stand-in to answer likewise."""
+    fields = {match.field: match.path for match in survey.fields if match.path}
+    lead = tree_of(leads.listed, shown)
+    detail = tree_of(leads.pages, shown) if leads.pages else None
+    history = [entry for one in leads.all for entry in _entries_at(one, fields.get("history"))]
+    return Dialect(
+        settings=survey.suggestion,
+        fields=fields | _entry_fields(history, options),
+        list=tree_of([_without_leads(body, options.pagination.items) for body in leads.bodies], shown),
+        lead=lead,
+        detail=detail,
+        page_size=_page_size(leads.bodies, options.pagination.items),
+        status={
+            "form": _status_form(leads.all, fields.get("status"), survey),
+            "values": tuple(one.label for one in survey.labels if not one.masked),
+        },
+        consent=tuple(
+            {"path": few.path, "granted": few.granted, "refused": few.refused}
+            for few in survey.few_values
+            if few.consent
+        ),
+        amounts=tuple(amount.path for amount in survey.amounts),
+        refusals=_refusals(heard, shown),
+    )
+
+
+def _without_leads(body: object, items: str | None) -> object:
+    array = find_lead_array(body, items)
+
+    def replaced(value: object) -> object:
+        if value is array:
+            return LEADS
+        return {name: replaced(one) for name, one in value.items()} if isinstance(value, Mapping) else value
+
+    return replaced(body)
+
+
+def _page_size(bodies: Sequence[object], items: str | None) -> int | None:
+    sizes = [len(find_lead_array(body, items)) for body in bodies]
+    return sizes[0] if len({id(body) for body in bodies}) > 1 and sizes else None
+
+
+def _at(lead: object, path: str | None) -> Sequence[object]:
+    return raw_values_at_path(lead, path) if path else ()
+
+
+def _entries_at(lead: object, path: str | None) -> Iterator[Mapping[str, object]]:
+    for value in _at(lead, path):
+        yield from (entry for entry in (value if isinstance(value, list) else ()) if isinstance(entry, Mapping))
+
+
+def _entry_fields(entries: Sequence[Mapping[str, object]], options: OpleadOptions) -> dict[str, str]:
+    """Return where the entries of histories hold their status and their time."""
+    names = dict.fromkeys(name for entry in entries for name in entry)
+    times = [name for name in names if any(is_readable_time(entry.get(name), options.zone) for entry in entries)]
+    statuses = [name for word in _ENTRY_STATUSES for name in names if word == normalise(name) and name not in times]
+    found = {
+        "history_status": (*options.fields.history_status, *statuses),
+        "history_at": (*options.fields.history_at, *times),
+    }
+    return {field: places[0] for field, places in found.items() if places}
+
+
+def _status_form(leads: Sequence[object], path: str | None, survey: Survey) -> str:
+    values = [value for lead in leads for value in _at(lead, path)]
+    if any(isinstance(value, Mapping) for value in values):
+        return "object"
+    return "code" if survey.labels and all(one.is_code for one in survey.labels) else "label"
+
+
+def _refusals(heard: Collection[HeardExchange], shown: Shown) -> Mapping[str, Tree]:
+    found: dict[str, list[object]] = {}
+    for one in heard:
+        if one.status in _REFUSALS and one.target.partition("?")[0] != PAGE and one.answered:
+            try:
+                found.setdefault(str(one.status), []).append(read_json(one.answered))
+            except ValueError:
+                continue
+    return {status: tree_of(bodies, shown) for status, bodies in sorted(found.items())}

@@ -1,0 +1,169 @@
+"""The folder of a walk: verdicts, redacted exchanges and how the account answers; readable, and scanned before use."""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import date
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from connectors.evidence import Dialect, Exchange
+from connectors.language import Language, _
+from jobs.claims import ClaimId, all_claims
+from jobs.evidence.session import LeftBehind
+from jobs.evidence.verdicts import ClaimVerdict, Verdict
+from jobs.exit_codes import UsageError
+from jobs.privacy.leaks import Planted
+
+FORMAT = 1
+EVIDENCE_FILE, EXCHANGES = "evidence.json", "exchanges"
+_TELLING_DIGITS = 9
+"""The last digits of a telephone number that stay the same however it is written."""
+_SHORTEST_TEXT = 4
+_INDENT = 1
+
+
+@dataclass(slots=True)
+class Evidence:
+    """Everything that the folder keeps beside the exchanges."""
+
+    day: date
+    program: str
+    verdicts: dict[ClaimId, ClaimVerdict] = field(default_factory=dict)
+    left_behind: list[LeftBehind] = field(default_factory=list)
+    dialect: Mapping[str, Any] | None = None
+
+
+@dataclass(eq=False)
+class EvidenceFolder:
+    """One folder on disk; every file is whole or absent."""
+
+    path: Path
+    personal: frozenset[str] = field(default=frozenset(), repr=False)
+    """What no file may hold: contact data that was read, and keys."""
+    withheld: int = 0
+    """How many exchanges were left out because they held some of it."""
+
+    def load(self, today: date, program: str) -> Evidence:
+        """Return what an earlier walk has left here, or nothing yet.
+
+        Raises:
+            UsageError: the folder holds something else, or a walk's evidence that cannot be read.
+        """
+        file = self.path / EVIDENCE_FILE
+        if not file.exists():
+            if self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
+                raise UsageError(
+                    _("{folder} holds something else: name a new folder, or one of an earlier walk", folder=self.path)
+                )
+            return Evidence(today, program)
+        try:
+            return _parsed(json.loads(file.read_text(encoding="utf-8")), today, program)
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise UsageError(
+                _("{file} cannot be read ({name}): name a new folder", file=file, name=type(error).__name__)
+            ) from None
+
+    def save(self, evidence: Evidence, summaries: Mapping[str, str]) -> None:
+        """Write the verdicts, and the summaries by file name.
+
+        Raises:
+            UsageError: a file would hold personal data or a key; nothing is written.
+        """
+        known = all_claims()
+        content = {
+            "version": FORMAT,
+            "program": evidence.program,
+            "day": evidence.day.isoformat(),
+            "verdicts": [_verdict_json(evidence.verdicts[one]) for one in known if one in evidence.verdicts],
+            "left_behind": [asdict(one) for one in evidence.left_behind],
+            "dialect": evidence.dialect,
+        }
+        # All else is in words of ours.
+        if self._holds_personal_data(_json([content["left_behind"], content["dialect"]])):
+            raise UsageError(
+                _("{name} would hold personal data, and is not written: please report this", name=EVIDENCE_FILE)
+            )
+        for name, text in {EVIDENCE_FILE: _json(content), **summaries}.items():
+            self._write(name, text)
+
+    def add(self, exchanges: Iterable[Exchange]) -> tuple[int, ...]:
+        """Write exchanges that are not there yet; return their numbers, leaving out those that hold personal data."""
+        numbers = []
+        for exchange in exchanges:
+            text = _json(asdict(exchange))
+            if text not in self._known:
+                if self._holds_personal_data(text):
+                    self.withheld += 1
+                    continue
+                self._known[text] = len(self._known) + 1
+                self._write(f"{EXCHANGES}/{self._known[text]:03}.json", text)
+            numbers.append(self._known[text])
+        return tuple(dict.fromkeys(numbers))
+
+    @cached_property
+    def _known(self) -> dict[str, int]:
+        """The numbers of the exchanges on disk, by their text."""
+        files = sorted((self.path / EXCHANGES).glob("[0-9]*.json"))
+        return {file.read_text(encoding="utf-8"): int(file.stem) for file in files}
+
+    @cached_property
+    def _planted(self) -> Planted:
+        digits = {text: "".join(filter(str.isdecimal, text))[-_TELLING_DIGITS:] for text in self.personal}
+        numbers = {text: one for text, one in digits.items() if len(one) == _TELLING_DIGITS}
+        rest = [text for text in self.personal if text not in numbers and len(text.strip()) >= _SHORTEST_TEXT]
+        # A single word may be part of one of ours: a Mme Court, and "courtier".
+        codes = {text: text.strip().lower() for text in rest if text.strip().isalpha()}
+        return Planted(words={text: text for text in rest if text not in codes}, numbers=numbers, codes=codes)
+
+    def _holds_personal_data(self, text: str) -> bool:
+        return bool(self._planted.found_in(text.encode()))
+
+    def _write(self, name: str, text: str) -> None:
+        file = self.path / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        fresh = file.with_name(f".{file.name}.new")
+        fresh.write_text(text, encoding="utf-8")
+        fresh.replace(file)
+
+
+def dialect_json(dialect: Dialect) -> Mapping[str, Any]:
+    """Return how an account answers, as the folder keeps it."""
+    return json.loads(json.dumps(asdict(dialect)))  # type: ignore[no-any-return]  # an object
+
+
+def _verdict_json(one: ClaimVerdict) -> Mapping[str, object]:
+    return {
+        "claim": one.claim,
+        "verdict": one.verdict,
+        "why": dict(one.why),
+        "day": one.day.isoformat(),
+        "exchanges": list(one.exchanges),
+    }
+
+
+def _parsed(content: Mapping[str, Any], today: date, program: str) -> Evidence:
+    if content["version"] != FORMAT:
+        raise ValueError("written by another version")
+    verdicts = [
+        ClaimVerdict(
+            ClaimId(one["claim"]),
+            Verdict(one["verdict"]),
+            {Language(name): text for name, text in one["why"].items()},
+            date.fromisoformat(one["day"]),
+            tuple(one["exchanges"]),
+        )
+        for one in content["verdicts"]
+    ]
+    return Evidence(
+        today,
+        program,
+        {one.claim: one for one in verdicts},
+        [LeftBehind(**one) for one in content["left_behind"]],
+        content["dialect"],
+    )
+
+
+def _json(content: object) -> str:
+    return json.dumps(content, ensure_ascii=False, indent=_INDENT) + "\n"

@@ -1,0 +1,98 @@
+"""What reading alone says of the assumptions about Oplead. Pure: judges one look.
+
+A claim is confirmed only if what was seen could not be so otherwise, and refuted only if it could not be so if the
+claim held.
+"""
+
+from collections.abc import Callable, Mapping
+from http import HTTPStatus
+
+from connectors.evidence import OpleadLook
+from connectors.language import _, _n
+from jobs.claims import ClaimId
+from jobs.evidence.verdicts import Finding, confirmed, refuted, unclear
+
+Judgement = Callable[[OpleadLook], Finding]
+ENOUGH_LEADS = 20
+"""How many leads it takes before something that none of them has counts as absent."""
+_REFUSED = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
+_ABSENT = frozenset({HTTPStatus.NOT_FOUND, HTTPStatus.GONE})
+_STATUS_DATES = ("statusDate", "statusHistory")
+
+
+def _key_header(look: OpleadLook) -> Finding:
+    match look.usual_way:
+        case HTTPStatus.OK if look.is_usual_host:
+            return confirmed(lambda: _("the key was taken this way"))
+        case HTTPStatus.OK:
+            return unclear(lambda: _("the key was taken this way, but at another address than api.oplead.com"))
+        case HTTPStatus.UNAUTHORIZED | HTTPStatus.FORBIDDEN | HTTPStatus.NOT_FOUND | HTTPStatus.GONE if look.leads:
+            return refuted(lambda: _("leads could be read, but not this way"))
+    return unclear(lambda: _("this way was neither taken nor refused for good"))
+
+
+def _list_shape(look: OpleadLook) -> Finding:
+    survey = look.survey
+    if any("oplead.pagination" in one for one in survey.undecided):
+        return refuted(lambda: _("the list's shape or its pages were not understood"))
+    if look.pages > 1 and survey.are_leads_readable and survey.suggestion.get("since_filter"):
+        return confirmed(lambda: _n("{count} page was read", "{count} pages were read", look.pages))
+    if look.pages > 1 and survey.are_leads_readable:
+        return unclear(lambda: _("the list and its pages were read; no filter for changes was found"))
+    return unclear(lambda: _("the list has too few leads to tell how its pages go on"))
+
+
+def _field_names(look: OpleadLook) -> Finding:
+    lacking = [one for one in look.survey.undecided if one.startswith("oplead.fields.")]
+    if look.leads >= ENOUGH_LEADS and lacking:
+        return refuted(
+            lambda: _n("{count} field was not recognised", "{count} fields were not recognised", len(lacking))
+        )
+    return unclear(lambda: _("nothing speaks against it; whether each field means what it seems to is for you to say"))
+
+
+def _documentation(look: OpleadLook) -> Finding:
+    if look.is_specified:
+        return confirmed(lambda: _("it was found there, and read"))
+    if look.documentation in _ABSENT:
+        return refuted(lambda: _("there is no page at that address"))
+    return unclear(lambda: _("the page could not be read, or names no specification that could"))
+
+
+def _lead_data(look: OpleadLook) -> Finding:
+    if look.exact_names["leadData"]:
+        return confirmed(lambda: _("leads have it"))
+    if look.leads >= ENOUGH_LEADS:
+        return refuted(lambda: _n("{count} lead has none", "none of {count} leads has it", look.leads))
+    return unclear(lambda: _("too few leads were seen"))
+
+
+def _status_dates(look: OpleadLook) -> Finding:
+    if not any(look.exact_names[name] for name in _STATUS_DATES):
+        if look.leads >= ENOUGH_LEADS:
+            return refuted(lambda: _n("{count} lead has none", "none of {count} leads has it", look.leads))
+        return unclear(lambda: _("too few leads were seen"))
+    if look.are_status_dates_zoned:
+        return confirmed(lambda: _("leads have them, with their zone"))
+    return unclear(lambda: _("leads have them, without a zone: compare one with the time that Oplead shows you"))
+
+
+def _lists(look: OpleadLook) -> Finding:
+    if any(one.status == HTTPStatus.OK and one.entries is None for one in look.lists.values()):
+        return refuted(lambda: _("one of the lists could not be read to its end"))
+    if all(one.status == HTTPStatus.OK for one in look.lists.values()) and any(
+        one.pages > 1 for one in look.lists.values()
+    ):
+        return confirmed(lambda: _("all were read, one of them page by page"))
+    return unclear(lambda: _("none of the lists that could be read has more than a page"))
+
+
+JUDGEMENTS: Mapping[ClaimId, Judgement] = {
+    ClaimId("oplead.key_header"): _key_header,
+    ClaimId("oplead.list_shape"): _list_shape,
+    ClaimId("oplead.field_names"): _field_names,
+    ClaimId("oplead.documentation"): _documentation,
+    ClaimId("oplead.lead_data"): _lead_data,
+    ClaimId("oplead.status_dates"): _status_dates,
+    ClaimId("oplead.lists"): _lists,
+}

@@ -1,0 +1,132 @@
+"""Looks at an Oplead with somebody listening, so that what is assumed of it can be judged."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import replace
+from functools import partial
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+
+from connectors.errors import ConnectorError, Misconfigured, Transient
+from connectors.evidence import ExchangeRecorder, ListAnswer, OpleadLook
+from connectors.ports import Clock
+from jobs.settings.load import PartialSettings
+from jobs.wiring.oplead import build_lead_writing_options, oplead_client
+from jobs.wiring.surveys import oplead_probe
+
+if TYPE_CHECKING:
+    from connectors.oplead.answers import HeardExchange
+    from connectors.oplead.client import OpleadClient
+    from connectors.oplead.options import OpleadOptions
+
+LEADS = 300
+"""How many leads to look at."""
+_NAMES = ("leadData", "statusDate", "statusHistory")
+_NO_SUCH_LEAD = "0"
+
+
+def listener_for(recorder: ExchangeRecorder) -> "Callable[[HeardExchange], None]":
+    """Return what an Oplead client tells of each exchange, so that the recorder keeps its structure."""
+    from connectors.oplead.evidence.redaction import redacted_exchange  # noqa: PLC0415
+
+    return lambda heard: recorder.add(partial(redacted_exchange, heard))
+
+
+def look_at_oplead(known: PartialSettings, clock: Clock, recorder: ExchangeRecorder) -> OpleadLook:
+    """Survey the Oplead that settings name, and ask it a few things more, by reading alone.
+
+    Raises:
+        Misconfigured: it refuses access, however the token is presented.
+        Transient: it keeps failing after bounded retries.
+    """
+    from connectors.oplead.evidence.looking import (  # noqa: PLC0415
+        contact_values,
+        dialect_of,
+        exact_names,
+        heard_leads,
+        shown_of,
+        status_dates_say_zone,
+    )
+    from connectors.oplead.options import ApiAuthScheme, OpleadOptions  # noqa: PLC0415
+    from connectors.oplead.probe.specification.documentation import PAGE  # noqa: PLC0415
+
+    look, heard = known.settings, list["HeardExchange"]()
+    keep = listener_for(recorder)
+
+    def listen(one: "HeardExchange") -> None:
+        heard.append(one)
+        keep(one)
+
+    client = oplead_client(look, clock, state=known.state, listener=listen)
+    write = build_lead_writing_options(look.oplead.write, look.webhooks)
+    configured = client.options
+    usual = OpleadOptions(token=configured.token, zone=configured.zone, base_url=configured.base_url)
+    usual_way = _status_of(replace(client, options=usual), usual.path_prefix + usual.leads_path)
+    asked = len(heard)
+    probe = oplead_probe(look, client)
+    documentation = next((one.status for one in heard[asked:] if one.target.startswith(PAGE)), None)
+    survey = probe.survey(leads=LEADS)
+    options = probe.found or configured
+    _status_of(replace(client, options=options), client.lead_path(_NO_SUCH_LEAD))
+    _status_of(
+        replace(client, options=replace(options, auth=ApiAuthScheme(style="none"), extra_headers={})),
+        options.path_prefix + options.leads_path,
+    )
+    leads = heard_leads(heard, options)
+    shown = shown_of(leads, survey, options, write)
+    return OpleadLook(
+        survey=survey,
+        is_usual_host=client.host == "api.oplead.com",
+        usual_way=usual_way,
+        pages=len({one.target for one in heard if one.answered and _is_page(one, options)}),
+        documentation=documentation,
+        is_specified=bool(probe.documentation and probe.documentation.specification),
+        exact_names=exact_names(leads.all, _NAMES),
+        leads=len(leads.all),
+        are_status_dates_zoned=status_dates_say_zone(leads.all, survey),
+        lists=dict(_lists(replace(client, options=options), known, heard)),
+        dialect=dialect_of(heard, leads, survey, options, shown) if leads.listed else None,
+        shown=shown,
+        contact=contact_values(leads.all, survey, shown),
+    )
+
+
+def _is_page(one: "HeardExchange", options: "OpleadOptions") -> bool:
+    return one.status == HTTPStatus.OK and one.target.partition("?")[0].endswith(
+        options.path_prefix + options.leads_path
+    )
+
+
+def _status_of(client: "OpleadClient", target: str) -> int | None:
+    """Return the status of one request, None if nobody answered."""
+    with closing(client):
+        try:
+            return client.get_raw_response(target, client.largest_page).status
+        except (Misconfigured, Transient):
+            return None
+
+
+def _lists(
+    client: "OpleadClient", known: PartialSettings, heard: "Sequence[HeardExchange]"
+) -> Iterator[tuple[str, ListAnswer]]:
+    """Yield how each of Oplead's other lists was answered."""
+    from connectors.oplead.writing.lists import OpleadLists  # noqa: PLC0415
+
+    look = known.settings
+    with closing(OpleadLists(client, build_lead_writing_options(look.oplead.write, look.webhooks))) as lists:
+        reads: dict[str, Callable[[], object]] = {
+            "subscriptions": lists.subscriptions,
+            "channels": lists.crm_marketing_channels,
+            "custom_fields": lists.custom_field_definitions,
+        }
+        for name, read in reads.items():
+            before = len(heard)
+            entries = None
+            try:
+                found = read()
+            except ConnectorError:
+                pass
+            else:
+                entries = None if getattr(found, "gap", None) else len(getattr(found, "entries", ()))
+            answered = heard[before:]
+            yield name, ListAnswer(answered[0].status if answered else 0, entries, len(answered))

@@ -1,0 +1,69 @@
+"""The folder of a walk is read again as it was written, holds nothing personal, and takes nobody else's place."""
+
+from datetime import date
+
+import pytest
+
+from connectors.evidence import Exchange
+from jobs.claims import ClaimId
+from jobs.evidence.folder import Evidence, EvidenceFolder
+from jobs.evidence.session import LeftBehind
+from jobs.evidence.summary import summaries
+from jobs.evidence.verdicts import ClaimVerdict, Verdict, in_both_languages
+from jobs.exit_codes import UsageError
+
+TODAY = date(2026, 12, 2)
+CLAIM = ClaimId("oplead.lead_data")
+
+
+def evidence(name="Test oplead-sync"):
+    """A walk's evidence."""
+    verdict = ClaimVerdict(CLAIM, Verdict.CONFIRMED, in_both_languages(lambda: "seen"), TODAY, (1, 2))
+    return Evidence(TODAY, "1.0", {CLAIM: verdict}, [LeftBehind("lead", "L-1", name)], {"lead": {"id": "integer"}})
+
+
+def test_a_walk_goes_on_from_what_was_written(tmp_path):
+    """Verdicts, what is left behind and the dialect."""
+    folder = EvidenceFolder(tmp_path / "out")
+    folder.save(evidence(), summaries(evidence()))
+
+    assert evidence() == EvidenceFolder(tmp_path / "out").load(TODAY, "1.0")
+    assert {"evidence.json", "summary.md", "resume.md"} == {each.name for each in (tmp_path / "out").iterdir()}
+
+
+def test_alike_exchanges_are_written_once_also_by_the_next_walk(tmp_path):
+    """Under one number."""
+    first, other = Exchange("oplead", "GET", "/v1/leads"), Exchange("oplead", "GET", "/v1/leads/{id}")
+
+    assert (1, 2) == EvidenceFolder(tmp_path).add([first, other, first])
+    assert (2,) == EvidenceFolder(tmp_path).add([other])
+
+
+def test_what_holds_personal_data_is_never_written(tmp_path):
+    """An exchange is left out and counted; evidence is refused whole."""
+    folder = EvidenceFolder(tmp_path / "out", frozenset({"Durand-Lemaire", "Court", "06 12 34 56 78"}))
+    paths = ("/v1/Durand-Lemaire", "/v1/COURT", "/v1/+33612345678", "/v1/courtiers")
+
+    assert (1,) == folder.add(Exchange("oplead", "GET", path) for path in paths)
+    assert 3 == folder.withheld
+    with pytest.raises(UsageError, match="personal data"):
+        folder.save(evidence("Chez DURAND-LEMAIRE"), {})
+    assert ["001.json"] == [each.name for each in (tmp_path / "out").rglob("*.*")]
+
+
+@pytest.mark.parametrize("content", ["{", "[]", '{"version": 2}', '{"version": 1, "verdicts": 3}'])
+def test_evidence_that_cannot_be_read_is_refused(tmp_path, content):
+    """It may be somebody's; it is left as it is."""
+    (tmp_path / "evidence.json").write_text(content)
+
+    with pytest.raises(UsageError, match="new folder"):
+        EvidenceFolder(tmp_path).load(TODAY, "1.0")
+    assert content == (tmp_path / "evidence.json").read_text()
+
+
+def test_a_folder_with_something_else_is_refused(tmp_path):
+    """Nothing is mixed with it."""
+    (tmp_path / "notes.txt").write_text("mine")
+
+    with pytest.raises(UsageError, match="something else"):
+        EvidenceFolder(tmp_path).load(TODAY, "1.0")
