@@ -6,6 +6,7 @@ from typing import Final, Literal, assert_never
 
 from connectors.sandbox.oplead.leads.rendering import CODES, Fields, wire_lead_id
 from connectors.sandbox.oplead.recorded.dialect import (
+    OTHER,
     PAIRS,
     VALUE_WORDS,
     ConsentAnswers,
@@ -63,6 +64,8 @@ _CODES: Final = ("code", "id", "identifier", "identifiant", "key", "cle", "numer
 """What the words of a status are called in an object, and its code."""
 _HOLDERS: Final = ("value", "valeur", "email", "number", "numero", "phone", "telephone", *_LABELS, *_CODES)
 """What may hold a value that is an object where most have a text."""
+_PROVIDER: Final = "provider"
+"""What is written of a lead's supplier, whom no lead shows, by the names of the settings' defaults."""
 _WRAPPERS: Final = ("data", "lead")
 _BEFORE: Final = ("from", "old", "ancien", "oldStatus", "ancienStatut", "fromStatus", "previousStatus")
 _KINDS: Final = ("type", "kind", "event", "action", "field")
@@ -266,7 +269,11 @@ class RecordedLeads:
         entry = tree[0] if isinstance(tree, list) and tree else {}
         if not isinstance(entry, dict):
             return None
-        status, time = (self._place(entry, name) for name in ("history_status", "history_at"))
+        keys = ("history_status", "history_at")
+        # What is read there is there, even where its name was not shown.
+        hidden = {name: entry[OTHER] for key in keys if OTHER in entry and (name := self.dialect.fields.get(key))}
+        entry = {**hidden, **entry}
+        status, time = (self._place(entry, name) for name in keys)
         places: dict[Path, _Place] = {status: _Place("status", ("status",))} if status else {}
         places |= {time: _Place("date", ("date",))} if time else {}
         for words, own in ((_BEFORE, _Place("status", ("before",))), (_KINDS, _Place("text", ("kind",)))):
@@ -296,7 +303,7 @@ class RecordedLeads:
         parts: dict[str, object] = {}
         for path, value in _values(body):
             place = self.writable.get(_loose(path))
-            own = place.own if place else (".".join(path),)
+            own = place.own if place else path if path[0] == _PROVIDER else (".".join(path),)
             target = parts
             for name in own[:-1]:
                 target = target.setdefault(name, {})  # type: ignore[assignment]  # folders are dicts by construction
