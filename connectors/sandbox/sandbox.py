@@ -25,6 +25,7 @@ from connectors.sandbox.meta.server import SandboxMetaApi
 from connectors.sandbox.oplead import server as oplead_server
 from connectors.sandbox.oplead.form import SandboxFormImport
 from connectors.sandbox.oplead.leads.accidents import SimulatedLeadAccident
+from connectors.sandbox.oplead.recorded.settings import settings_of_account
 from connectors.sandbox.oplead.server import OpleadPlatform
 from connectors.sandbox.oplead.shape import AXES
 from connectors.sandbox.oplead.webhooks import PATIENCE_SECONDS
@@ -164,9 +165,10 @@ class Sandbox:
         """Return the demo settings for this sandbox; `google_transport` is data_manager or google_ads_api."""
         template = Template(_SETTINGS.read_text(encoding="utf-8"))
         write = _WRITE if self.oplead.shows_shape and self.oplead.shape.contact == "nested" else ""
-        return template.substitute(
+        text = template.substitute(
             self.sandbox_server_urls, dataset=DATASET, google_transport=google_transport, write=write
         )
+        return settings_of_account(text, self.oplead.recorded) if self.oplead.recorded else text
 
     def write_settings(self, directory: Path | None = None, *, google_transport: str = "data_manager") -> Path:
         """Write `pipeline.yaml` and `sandbox.env`, by default next to the state; return the path of `pipeline.yaml`."""

@@ -610,13 +610,22 @@ def sandbox(
             "says, an axis a line (--rules names them).",
         ),
     ] = None,
+    evidence: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", help="Have Oplead answer as the account did of which `evidence` wrote this."),
+    ] = None,
     google_transport: GoogleTransport = "data_manager",
 ) -> int:
     """Simulate Oplead, Google and Meta on this machine.
 
     A strict stand-in for each, to rehearse with no account anywhere; it serves until Ctrl-C.
     """
-    from jobs.cli.demo.sandbox import print_sandbox_rules, read_invented_leads_spec, serve  # noqa: PLC0415
+    from jobs.cli.demo.sandbox import (  # noqa: PLC0415
+        as_in_evidence,
+        print_sandbox_rules,
+        read_invented_leads_spec,
+        serve,
+    )
 
     if rules:
         return print_sandbox_rules()
@@ -626,7 +635,9 @@ def sandbox(
         cast = read_invented_leads_spec(seed, leads, shape)
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--shape") from None
-    return serve(out, cast, google_transport)
+    if evidence is not None and shape is not None:
+        raise typer.BadParameter(_("--evidence says how Oplead answers: leave out --shape"), param_hint="--shape")
+    return serve(out, cast if evidence is None else as_in_evidence(cast, evidence, out), google_transport)
 
 
 @command(app)

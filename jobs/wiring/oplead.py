@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
+from dataclasses import asdict
 from datetime import timedelta
 from itertools import chain
 from pathlib import Path
@@ -240,6 +241,14 @@ def build_oplead_options(look: Look) -> "OpleadOptions":
         labels=frozenset(chain(look.ignored_statuses, *look.stages.values())),
         click_ids=options.UnlabelledClickIdRules(**look.click_ids.model_dump()),
     )
+
+
+def how_to_ask(oplead: OpleadSettings) -> Mapping[str, object]:
+    """Return how an Oplead with these settings is asked, with the defaults, as plain values."""
+    options = asdict(build_oplead_options(OpleadSection(oplead=oplead)))
+    names = ("path_prefix", "leads_path", "lead_path", "auth", "pagination", "since_filter")
+    fields = {name: list(paths) for name, paths in options["fields"].items()}
+    return {**{name: options[name] for name in names}, "fields": fields}
 
 
 def webhook_body_parser(look: OpleadSection, webhooks: WebhookSettings) -> Callable[[bytes], Sequence[ReceivedEvent]]:

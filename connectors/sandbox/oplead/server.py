@@ -27,6 +27,7 @@ from connectors.sandbox.oplead.leads.book import LeadsAt, SandboxLeadStore
 from connectors.sandbox.oplead.leads.rendering import Fields, render_lead, render_lead_in_list, wire_lead_id
 from connectors.sandbox.oplead.options import OPTIONS, UndocumentedBehaviour
 from connectors.sandbox.oplead.pages import Page, known_parameters, page_body_and_headers, page_of, parameters
+from connectors.sandbox.oplead.recorded.front import RecordedOplead
 from connectors.sandbox.oplead.settings import SETTINGS
 from connectors.sandbox.oplead.shape import AXES, ApiShape, Position, shape_from_axis_positions
 from connectors.sandbox.oplead.subscriptions import Subscriptions
@@ -73,6 +74,8 @@ class OpleadPlatform:
         self.options = UndocumentedBehaviour()
         self.shape = ApiShape()
         """The shape of its API; may be replaced at any time."""
+        self.recorded: RecordedOplead | None = None
+        """The account as which it answers, in place of a shape."""
         self.shows_shape = True
         """Whether the control server may show the shape."""
         self.accidents: list[SimulatedLeadAccident] = []
@@ -81,7 +84,7 @@ class OpleadPlatform:
     @property
     def switches(self) -> dict[str, Position]:
         """The position of each switch."""
-        return {**asdict(self.shape), **self.options.option_positions}
+        return {**({} if self.recorded else asdict(self.shape)), **self.options.option_positions}
 
     def set_switch(self, name: str, value: object) -> None:
         """Set one switch; raise ValueError if it has no such position."""
@@ -116,9 +119,16 @@ class OpleadPlatform:
             lead_id: apply_accidents(self.accidents, lead, now) for lead_id, lead in self._all_stored_leads().items()
         }
 
+    def play(self, recorded: RecordedOplead) -> None:
+        """Answer as an account was seen to from now on."""
+        self.recorded, self.shape = recorded, recorded.shape
+
     def handle(self, request: WireRequest) -> WireResponse:
         """Answer one API request."""
-        shape, options = self.shape, self.options
+        return self.recorded.answer(request, self._answer) if self.recorded else self._answer(request, self.shape)
+
+    def _answer(self, request: WireRequest, shape: ApiShape) -> WireResponse:
+        options = self.options
         caller = caller_of(request, shape)
         if caller is None and not request.path.startswith(DOCUMENTATION):
             return refusal(401, "unknown key", {"WWW-Authenticate": "Bearer"} if shape.auth == "bearer" else {})
@@ -143,7 +153,7 @@ class OpleadPlatform:
                 waiting, options = self.subscriptions.waiting, self.options
                 due = {number: each for number, each in waiting.items() if webhooks.is_due(each, now, options)}
             for number, each in sorted(due.items(), key=lambda item: (item[1].at, item[0])):
-                lead = render_lead(apply_accidents(self.accidents, each.lead, now), self.shape)
+                lead = self._rendered(apply_accidents(self.accidents, each.lead, now))
                 body = webhooks.wire_body(each, lead, self.shape, options)
                 again, happened = webhooks.attempt(each, body, now, options)
                 with self._lock:  # what is interrupted here waits, and is delivered again
@@ -297,6 +307,11 @@ class OpleadPlatform:
         return _page(asked, page_of(listed, asked.query, asked.shape))
 
     # ── leads ────────────────────────────────────────────────────────────────────────────────────
+
+    def _rendered(self, lead: object) -> object:
+        """Return a lead as a webhook shows it."""
+        shown = render_lead(lead, self.shape)
+        return self.recorded.leads.as_page(shown) if self.recorded else shown
 
     def _find_editable_lead(self, asked: AdmittedRequest) -> tuple[str, Fields]:
         """Return the id on record and the lead that a path names, if it can be changed."""

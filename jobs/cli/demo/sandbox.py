@@ -7,9 +7,10 @@ import signal
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from rich.markup import escape
 from ruamel.yaml import YAML
@@ -21,6 +22,7 @@ from connectors.sandbox.population.company import FIRST_NIGHT, InventedLeads
 from connectors.sandbox.rules import RULES
 from connectors.sandbox.sandbox import STATE_FILE, Sandbox
 from jobs.cancellation import StoppedBySignal
+from jobs.cli.demo.evidence import read_dialect, recorded_oplead
 from jobs.exit_codes import Exit, UsageError
 from jobs.ledger.storage.lock import LeaseHeldError, hold_lock
 from jobs.reporting.console import console_table, results_console, say
@@ -37,6 +39,8 @@ class InventedLeadsSpec:
     leads: int = 1500
     shape: int | Mapping[str, str | int | bool] | None = None
     """How Oplead answers: the seed of a random, secret shape, or a shape by axis; None means the usual one."""
+    dialect: Mapping[str, Any] | None = None
+    """How an account was seen to answer, in place of a shape."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +81,8 @@ def serve_sandbox_for_block(
         if cast.shape is not None and is_new:
             shape = drawn_shape(cast.shape) if isinstance(cast.shape, int) else shape_from_axis_positions(cast.shape)
             sandbox.oplead.shape = shape
+        if cast.dialect is not None:
+            sandbox.oplead.play(recorded_oplead(cast.dialect, folder / LEADS_FILE))
         settings = _settings(sandbox, google_transport)
         lines = (folder / ENVIRONMENT_FILE).read_text().splitlines()
         yield RunningSandbox(sandbox, population, settings, dict(line.split("=", 1) for line in lines if "=" in line))
@@ -143,12 +149,21 @@ def read_invented_leads_spec(seed: int, leads: int, shape: str | None) -> Invent
     )
 
 
+def as_in_evidence(cast: InventedLeadsSpec, evidence: Path, folder: Path) -> InventedLeadsSpec:
+    """Return a cast whose Oplead answers as the account of an evidence folder did; a used folder has its own.
+
+    Raises:
+        UsageError: there is no evidence that can be used.
+    """
+    return cast if (folder / STATE_FILE).exists() else replace(cast, dialect=read_dialect(evidence))
+
+
 def _print_addresses(stage: RunningSandbox) -> None:
     """Print the sandbox's addresses and the next commands."""
     sandbox, addresses = stage.sandbox, stage.sandbox.sandbox_server_urls
     first = "probe"
-    if sandbox.oplead.shows_shape and sandbox.oplead.shape == ApiShape():
-        # The sandbox's own settings fit this shape; a folder used before already has the account's state.
+    if sandbox.oplead.recorded or (sandbox.oplead.shows_shape and sandbox.oplead.shape == ApiShape()):
+        # The sandbox's own settings fit; a folder used before already has the account's state.
         first = "run" if any(stage.settings.parent.glob("*.db")) else "run --first-run"
     say(_("The sandbox is open, on this machine only. Everything in it is invented."))
     say(*(f"  {name:<13} {addresses[name]}" for name in sorted(addresses)))
@@ -156,6 +171,8 @@ def _print_addresses(stage: RunningSandbox) -> None:
     say(_("Watch it and plant faults at {address}", address=page))
     if not sandbox.oplead.shows_shape:
         say(_("How its Oplead answers is kept secret: the settings' oplead section is yours to find out."))
+    if sandbox.oplead.recorded:
+        say(_("Its Oplead answers as the account of the evidence did; its leads are invented."))
     say(
         _("In another terminal:"),
         f"  {next_command(stage.settings, first)}",

@@ -76,7 +76,7 @@ def render_lead(lead: object, shape: ApiShape) -> object:
     if isinstance(placed.get("id"), str):
         placed["id"] = wire_lead_id(str(placed["id"]), shape.ids)
     if "amount" in placed:
-        placed["amount"] = _amount(placed["amount"], shape)
+        placed["amount"] = wire_amount(placed["amount"], shape)
     renamed = {wire_name(name, shape): _renamed(value, shape) for name, value in placed.items()}
     container = wire_name("leadData", shape)
     data = renamed.get(container)
@@ -164,7 +164,7 @@ def _status_and_date(fields: Fields, date: str, shape: ApiShape) -> dict[str, ob
 def _status(label: object, shape: ApiShape) -> object:
     if not isinstance(label, str):
         return label
-    code, number = CODES.get(label) or _derive_status_code(label)
+    code, number = status_code_and_number(label)
     forms = {
         "label": label,
         "code": code,
@@ -174,8 +174,10 @@ def _status(label: object, shape: ApiShape) -> object:
     return forms[shape.status]
 
 
-def _derive_status_code(label: str) -> tuple[str, int]:
-    """Derive a code and a number for a label that `CODES` lacks."""
+def status_code_and_number(label: str) -> tuple[str, int]:
+    """Return a label's code and number, derived from it if `CODES` lacks it."""
+    if label in CODES:
+        return CODES[label]
     letters = unicodedata.normalize("NFKD", label).encode("ascii", "ignore").decode().upper()
     return re.sub(r"[^A-Z0-9]+", "_", letters), 100 + int(sha256(label.encode()).hexdigest()[:4], 16)
 
@@ -202,7 +204,7 @@ def _with_contact(lead: Fields, shape: ApiShape) -> dict[str, object]:
     return rest | (contact | address if shape.contact == "flat" else {"customer": customer} if customer else {})
 
 
-def _amount(value: object, shape: ApiShape) -> object:
+def wire_amount(value: object, shape: ApiShape) -> object:
     """Return an amount as typed, or as a number; None if its meaning is ambiguous."""
     if shape.amounts == "typed" or not isinstance(value, str):
         return value

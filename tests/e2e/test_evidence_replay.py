@@ -1,0 +1,127 @@
+"""Each folder of evidence is an Oplead to rehearse with: `sandbox --evidence` answers as that account did.
+
+The folders under `tests/evidence/` are what `oplead-sync evidence` wrote of the Opleads in `strangers/`; one that
+somebody sends is put beside them. The leads are the sandbox's own, so the night must be that of any other sandbox with
+the same leads, whatever the account calls things.
+"""
+
+import functools
+import json
+import shutil
+import sqlite3
+from contextlib import ExitStack, closing
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from ruamel.yaml import YAML
+
+from connectors.sandbox.oplead.leads.rendering import wire_lead_id
+from jobs.cli.demo.evidence import EVIDENCE_FILE
+from jobs.cli.demo.sandbox import InventedLeadsSpec, as_in_evidence, serve_sandbox_for_block
+from jobs.settings.schema import Settings
+from tests.e2e.support.typed import type_in
+from tests.e2e.support.webhook_receiver import SECRET, ReceiverProcess
+
+EVIDENCE = Path(__file__).parents[1] / "evidence"
+FOLDERS = sorted(folder.name for folder in EVIDENCE.iterdir() if folder.is_dir())
+LEADS = 137
+SENT = """SELECT lead, conversion, destination, occurrence, at, value, click_id_kind FROM delivery
+WHERE event_sha256 IS NOT NULL"""
+SERVERS = {"clock": "clock", "endpoint": "data_manager", "ads-api-endpoint": "google_ads", "graph-url": "meta"}
+DONE = (0, 1)
+pytestmark = pytest.mark.timeout(300)
+EACH = [pytest.param(name, marks=pytest.mark.xdist_group(f"evidence {name}")) for name in FOLDERS]
+"""What is asked of one folder is asked by one worker, which plays its night once."""
+
+
+class Replay:
+    """A sandbox in a folder, and commands on it with the settings that it wrote."""
+
+    def __init__(self, stage):
+        self.stage = stage
+        self.settings = stage.settings
+        self.sandbox = stage.sandbox
+        self.environ = {**stage.environ, "HOOK": SECRET}
+
+    @property
+    def dialect(self):
+        """How the account answered."""
+        return self.sandbox.oplead.recorded.dialect
+
+    def write(self, **more):
+        """Change the settings."""
+        yaml = YAML()
+        settings = yaml.load(self.settings)
+        settings |= more
+        for conversion in settings["conversions"]:
+            conversion["since"] = "2026-08-01"
+        for platform in ("google_ads", "meta"):
+            settings[platform]["max_per_run"] = 10 * LEADS
+        yaml.dump(settings, self.settings)
+
+    def type(self, *arguments):
+        """Run a command; return how it ended."""
+        return type_in(self, *arguments, file=self.settings)
+
+    def sent(self):
+        """What the first night sent: (number of the lead, conversion, destination) to (time, value, click id)."""
+        with closing(sqlite3.connect(self.settings.with_name("maison-demo.db"))) as ledger:
+            return {(lead, *which): tuple(what) for lead, *rest in ledger.execute(SENT) for which, what in [(rest[:3], rest[3:])]}
+
+
+@pytest.fixture(scope="module")
+def replay(tmp_path_factory):
+    """Replay a folder, once: `replay(name)`; without a name, an ordinary sandbox with the same leads."""
+    with ExitStack() as stack:
+
+        def play(name):
+            folder = tmp_path_factory.mktemp("replay")
+            cast = InventedLeadsSpec(leads=LEADS)
+            if name:
+                gone = shutil.copytree(EVIDENCE / name, folder / "evidence")
+                cast = as_in_evidence(cast, gone, folder / "sandbox")
+                shutil.rmtree(gone)
+            return Replay(stack.enter_context(serve_sandbox_for_block(folder / "sandbox", cast)))
+
+        yield functools.cache(play)
+
+
+@pytest.fixture(scope="module")
+def night(replay):
+    """Replay a folder's first night, once; the settings are those that the sandbox wrote, and a start."""
+
+    def played(name):
+        one = replay(name)
+        one.write()
+        code = one.type("run", "--first-run").code
+        assert code in DONE
+        return one
+
+    return functools.cache(played)
+
+
+@pytest.mark.parametrize("name", EACH)
+def test_probe_suggests_what_was_found_at_the_account(replay, name):
+    """Nothing that the stand-in answers speaks against the settings by which the account was read."""
+    one = replay(name)
+    looked = one.type("probe", "--json")
+
+    assert looked.code == 0, looked.out + looked.err
+    survey = looked.objects[-1]["survey"]
+    assert [] == survey["undecided"]
+    assert one.dialect.settings == survey["suggestion"]
+    assert {**one.dialect.fields} == {**one.dialect.fields} | {
+        each["field"]: each["path"] for each in survey["fields"] if each["filled"]
+    }
+
+
+@pytest.mark.parametrize("name", EACH)
+def test_the_first_night_sends_what_any_sandbox_with_these_leads_sends(night, name):
+    """The same leads, conversions, times, values and kinds of click ids."""
+    one, usual = night(name), night(None)
+    ids = one.sandbox.oplead.shape.ids
+
+    expected = {(str(wire_lead_id(lead, ids)), *which): what for (lead, *which), what in usual.sent().items()}
+    assert len(expected) > 30
+    assert expected == one.sent()
