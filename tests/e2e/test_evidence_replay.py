@@ -6,22 +6,18 @@ the same leads, whatever the account calls things.
 """
 
 import functools
-import json
 import shutil
 import sqlite3
 from contextlib import ExitStack, closing
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 from ruamel.yaml import YAML
 
 from connectors.sandbox.oplead.leads.rendering import wire_lead_id
-from jobs.cli.demo.evidence import EVIDENCE_FILE
 from jobs.cli.demo.sandbox import InventedLeadsSpec, as_in_evidence, serve_sandbox_for_block
-from jobs.settings.schema import Settings
 from tests.e2e.support.typed import type_in
-from tests.e2e.support.webhook_receiver import SECRET, ReceiverProcess
+from tests.e2e.support.webhook_receiver import SECRET
 
 EVIDENCE = Path(__file__).parents[1] / "evidence"
 FOLDERS = sorted(folder.name for folder in EVIDENCE.iterdir() if folder.is_dir())
@@ -67,7 +63,11 @@ class Replay:
     def sent(self):
         """What the first night sent: (number of the lead, conversion, destination) to (time, value, click id)."""
         with closing(sqlite3.connect(self.settings.with_name("maison-demo.db"))) as ledger:
-            return {(lead, *which): tuple(what) for lead, *rest in ledger.execute(SENT) for which, what in [(rest[:3], rest[3:])]}
+            return {
+                (lead, *which): tuple(what)
+                for lead, *rest in ledger.execute(SENT)
+                for which, what in [(rest[:3], rest[3:])]
+            }
 
 
 @pytest.fixture(scope="module")
