@@ -265,7 +265,10 @@ def _conclude(run: RunContext, summary: RunSummary) -> RunSummary:
     with run.ledger.write_transaction() as session:
         is_pass = summary.reading is RunReadingScope.WEBHOOKS
         planned = None if is_pass else summary.planned
-        summary.review = review_run(session, run.ledger, run.book, planned, now=summary.started_at)
+        since = summary.pulled.all_shown_since
+        summary.review = review_run(
+            session, run.ledger, run.book, planned, now=summary.started_at, all_shown_since=since
+        )
         taken = summary.pulled.webhooks
         if taken.read_to is not None:
             # Only now: whatever ends a run before it reports, the next one meets the same events.

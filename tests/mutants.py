@@ -36,6 +36,41 @@ class Fault:
 
 FAULTS = (
     Fault(
+        "leads that cannot be read are new only on the night that first tells of them",
+        "jobs/ledger/report/leads.py",
+        "select(func.min(UnreadableLeadRow.reported_in))",
+        "select(func.max(UnreadableLeadRow.reported_in) + 1)",
+        "tests/e2e/test_what_is_told.py",
+    ),
+    Fault(
+        "leads without an id that cannot be read count one by one",
+        "jobs/ledger/leads/lead_writes.py",
+        "without id {met[one.reason]}: {reason}",
+        "without id 1: {reason}",
+        "tests/e2e/test_what_is_told.py",
+    ),
+    Fault(
+        "a lead that could not be read and is no longer listed is told no longer",
+        "jobs/ledger/leads/leads.py",
+        "col(UnreadableLeadRow.seen_at) < all_shown_since",
+        "col(UnreadableLeadRow.seen_at).is_(None)",
+        "tests/e2e/test_what_is_told.py",
+    ),
+    Fault(
+        "a night that reads the list twice counts a lead that it cannot read once",
+        "jobs/pull/sync.py",
+        "done.suspicious, done.unreadable = 0, []",
+        "done.suspicious = 0",
+        "tests/unit/plan/test_status_rename.py",
+    ),
+    Fault(
+        "a lead that cannot be read is not taken for gone by a reading that need not show it",
+        "jobs/pull/ingest.py",
+        "return self.shown_since if self.shows_all and self.complete",
+        "return self.shown_since if self.complete",
+        "tests/unit/jobs/test_nightly.py",
+    ),
+    Fault(
         "the amount that mostly sales have is proposed before a budget",
         "jobs/cli/setup/init/interview.py",
         "    return sorted(amounts, key=is_of_others)",

@@ -179,6 +179,11 @@ class PullResult:
         return not (self.fewer or self.suspicious or self.no_detail_pages)
 
     @property
+    def all_shown_since(self) -> datetime | None:
+        """Since when every lead that there is was shown; None if some may not have been."""
+        return self.shown_since if self.shows_all and self.complete and self.is_absence_believed else None
+
+    @property
     def missing_leads(self) -> Message | None:
         """What too many missing leads are said to be; None if there are not too many."""
         if self.fewer is not None:
@@ -198,14 +203,13 @@ class PullResult:
             *self.webhooks.attention,
         ]
 
-    def count_page(self, page: LeadPage, new: int, *, is_first: bool) -> None:
+    def count_page(self, page: LeadPage, new: int) -> None:
         """Count a list page, of whose readable leads so many are `new`: the previous page did not show them."""
         self.pages += 1
         self.total = page.total
         self.undated |= page.served_at is None
         self.seen += new
-        repeats = not is_first and (page.leads or page.unchanged) and not new
-        self._count(replace(page, unreadable=()) if repeats else page)
+        self._count(page)
 
     def count_details(self, page: LeadPage) -> None:
         """Count leads read by their own pages."""
@@ -304,7 +308,7 @@ def store_lead_page(session: Session, run: RunContext, page: LeadPage, when: Rea
     created = {LeadId(one.id): one.created_at for one in page.unreadable if one.id and one.created_at}
     gone = retention.possibly_erased_leads(session, account, created)
     unreadable = [one for one in page.unreadable if one.id not in gone]
-    lead_writes.store_unreadable_leads(session, account, unreadable, seen_at=when.served)
+    lead_writes.store_unreadable_leads(session, account, unreadable, before=done.unreadable, seen_at=when.served)
     if ids or page.unchanged:
         reading_progress.record_reading(session, account, at=when.served)
     if latest:

@@ -399,8 +399,9 @@ def _rejected(summary: RunSummary, rejected: int) -> str:
 
 def _unreadable(summary: RunSummary) -> list[str]:
     """Return unreadable leads by name if any is new: a night only tried leaves nothing for `status` to list."""
-    # A night that reads the list twice meets each of them twice.
-    found = list(dict.fromkeys(summary.pulled.unreadable)) if summary.review.unreadable else []
+    # The list may show one twice, and a webhook name it once more.
+    met = {one.id or place: one for place, one in enumerate(summary.pulled.unreadable)}
+    found = list(met.values()) if summary.review.unreadable else []
     text = [
         _("lead {lead} could not be read: {reason}", lead=lead.id, reason=lead.reason)
         if lead.id

@@ -1,0 +1,43 @@
+"""What a night tells stays true on the nights after it, alike on every screen."""
+
+from datetime import timedelta
+
+import pytest
+
+from tests.e2e.support.typed import type_in
+
+DAY = timedelta(days=1)
+LANGUAGES = {"en": ("new Soon", "since Thu"), "fr": ("nouveau Bientôt", "depuis le")}
+
+
+def unreadable(company, number, **more):
+    """Have Oplead list a lead that cannot be read."""
+    listed = company.lead(number) | more
+    company.sandbox.oplead.book.put(f"L-{number}", {name: value for name, value in listed.items() if value is not None})
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_unreadable_leads_are_counted_alike_and_new_only_once(company, language):
+    """Two without an id are two; what Oplead no longer lists is told no longer."""
+    company.settings["language"] = language
+    new, since = LANGUAGES[language]
+    company.serve(company.lead(1))
+    unreadable(company, 2, createdAt="gestern")
+    unreadable(company, 3, id=None)
+    unreadable(company, 4, id=None)
+    first = type_in(company, "run")
+    (status,) = type_in(company, "status", "--json").objects
+    company.clock.advance(company.clock.now() + DAY)
+    second = type_in(company, "run")
+    company.sandbox.oplead.delete_lead("L-3")
+    company.clock.advance(company.clock.now() + DAY)
+    (third,) = type_in(company, "run", "--json").objects
+    (later,) = type_in(company, "status", "--json").objects
+
+    assert (1, 0) == (first.code, second.code)
+    assert all("3 leads" in each.lines for each in (first, second))
+    assert (new in first.lines, new in second.lines) == (True, False)
+    assert since in second.lines
+    assert 3 == len(status["unreadable"])
+    assert 2 == len(later["unreadable"]) == len(third["pulled"]["unreadable"]) == third["review"]["unreadable_before"]
