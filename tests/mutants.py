@@ -36,6 +36,13 @@ class Fault:
 
 FAULTS = (
     Fault(
+        "a night that was only tried and does not end with 0 says why",
+        "jobs/reporting/run_report.py",
+        "found += (by_name or {}).get(each.id) or [message_in_words(each)]",
+        "found += by_name.get(each.id, []) if by_name else [message_in_words(each)]",
+        "tests/unit/reporting/test_validation.py tests/e2e/test_what_is_told.py",
+    ),
+    Fault(
         "leads that cannot be read are new only on the night that first tells of them",
         "jobs/ledger/report/leads.py",
         "select(func.min(UnreadableLeadRow.reported_in))",

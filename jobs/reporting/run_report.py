@@ -39,7 +39,7 @@ from jobs.reporting.status_report import print_states
 from jobs.reporting.wording.reasons import STATES
 from jobs.rules.delivery_state import DeliveryState
 from jobs.rules.incident import OpenIncident
-from jobs.rules.reasons import Cause, Reason
+from jobs.rules.reasons import Cause, MessageKind, Reason
 from jobs.run_context import RunReadingScope
 from jobs.run_summary import RunSummary
 
@@ -412,9 +412,11 @@ def _unreadable(summary: RunSummary) -> list[str]:
     return text + ([_n("and {count} lead more", "and {count} leads more", more)] if more > 0 else [])
 
 
-def what_needs_a_human(summary: RunSummary) -> list[str]:
-    """Return what needs a human, one sentence each, starting with what stopped."""
-    found = [*stop_lines(summary.source_stopped, summary.stopped_scopes), *map(message_in_words, summary.attention)]
+def what_needs_a_human(summary: RunSummary, by_name: Mapping[MessageKind, list[str]] | None = None) -> list[str]:
+    """Return what needs a human, one sentence each, starting with what stopped; `by_name` says some of it by name."""
+    found = stop_lines(summary.source_stopped, summary.stopped_scopes)
+    for each in summary.attention:
+        found += (by_name or {}).get(each.id) or [message_in_words(each)]
     return found or [incident_notice(each).title for each in summary.opened]
 
 
@@ -427,29 +429,23 @@ def print_what_needs_humans(console: Console, lines: Sequence[str]) -> None:
 
 
 def _findings_of_trial(summary: RunSummary) -> list[str]:
-    """Return what needs a human after a night that was only tried, plus unknown statuses."""
-    review = summary.review
-    messages = (
-        *summary.rejection_messages,
-        *summary.excess_volumes,
-        *review.renames,
-        *(each.message for each in review.anomalies),
-    )
-    stopped = stop_lines(summary.source_stopped, summary.stopped_scopes)
-    lines = [*stopped, *map(message_in_words, messages), *_unreadable(summary)]
-    if lines:
-        lines += [
-            _n(
-                "status '{label}': {count} lead, {with_click} of them with a click id",
-                "status '{label}': {count} leads, {with_click} of them with a click id",
-                leads,
-                label=label,
-                with_click=format_integer(with_click),
-            )
-            for label, leads, with_click in review.labels
-            if with_click
-        ]
-    return lines
+    """Return what needs a human after a night that was only tried, which leaves nothing for `status` to list."""
+    by_name = {MessageKind.UNREADABLE: _unreadable(summary), MessageKind.UNKNOWN_STATUSES: _unknown_statuses(summary)}
+    return what_needs_a_human(summary, by_name)
+
+
+def _unknown_statuses(summary: RunSummary) -> list[str]:
+    return [
+        _n(
+            "status '{label}', in neither `stages` nor `ignored_statuses`: {count} lead, {with_click} with a click id",
+            "status '{label}', in neither `stages` nor `ignored_statuses`: {count} leads, {with_click} with a click id",
+            leads,
+            label=label,
+            with_click=format_integer(with_click),
+        )
+        for label, leads, with_click in summary.review.labels
+        if with_click
+    ]
 
 
 _COUNTS = (N_("Read"), N_("Changed"), N_("Sent"), N_("Accepted"), N_("Rejected"), N_("Expired"))

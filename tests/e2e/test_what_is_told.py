@@ -41,3 +41,15 @@ def test_unreadable_leads_are_counted_alike_and_new_only_once(company, language)
     assert since in second.lines
     assert 3 == len(status["unreadable"])
     assert 2 == len(later["unreadable"]) == len(third["pulled"]["unreadable"]) == third["review"]["unreadable_before"]
+
+
+def test_a_trial_that_ends_with_1_says_why(company):
+    """A status that no setting names, on a lead with a click, is all there is."""
+    company.serve(company.lead(1))
+    type_in(company, "run")
+    company.serve(company.lead(2, ("Vendu !", company.START)))
+    company.clock.advance(company.clock.now() + DAY)
+    trial = type_in(company, "run", "--dry-run")
+
+    assert 1 == trial.code
+    assert "A human is needed • status 'Vendu !', in neither `stages` nor `ignored_statuses`: 1 lead" in trial.lines
