@@ -38,7 +38,7 @@ from jobs.pull.originals import ask_for_originals
 from jobs.pull.sync import check_clock_plausible, pull
 from jobs.rules.delivery_state import DeliveryState
 from jobs.rules.extraction import id_to_show
-from jobs.rules.reasons import DestinationScope, StopCause, StopKind
+from jobs.rules.reasons import DestinationScope, Message, MessageKind, StopCause, StopKind
 from jobs.run_context import NightStep, RunContext, RunReadingScope, SyncMode
 from jobs.run_summary import RunSummary
 from jobs.settings.compile import Rulebook
@@ -283,11 +283,12 @@ def _conclude(run: RunContext, summary: RunSummary) -> RunSummary:
 
 def count_states(session: Session, run: RunContext, summary: RunSummary) -> None:
     """Add current state counts, and the deliveries that this run saw end up other than expected."""
-    in_doubt = outbox.count_in_doubt(session, run.ledger.account)
-    summary.in_doubt = in_doubt.total()
-    summary.waiting_for_a_human = sum(
-        count for scope, count in in_doubt.items() if scope.destination in run.book.ask_when_lost
-    )
+    for scope, each in outbox.count_in_doubt(session, run.ledger.account).items():
+        asks = scope.destination in run.book.ask_when_lost
+        summary.in_doubt += each.count
+        summary.waiting_for_a_human += asks * each.count
+        kind = MessageKind.IN_DOUBT_ASKS if asks else MessageKind.IN_DOUBT
+        summary.doubtful.append(Message(kind, {"scope": scope, **each.in_message(run.book.zone)}))
     summary.unconfirmed = outbox.count_moves_to_state(session, run.ledger, DeliveryState.UNCONFIRMED)
     if not summary.only_validated:
         summary.put_off = outbox.leads_deferred_again(session, run.ledger)

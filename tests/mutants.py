@@ -36,6 +36,20 @@ class Fault:
 
 FAULTS = (
     Fault(
+        "the alarm about lost answers says when, and which lead shows more",
+        "jobs/ledger/outbox/outbox.py",
+        'return {"count": self.count, **first}',
+        'return {"count": self.count}',
+        "tests/e2e/test_what_is_told.py",
+    ),
+    Fault(
+        "`status` says of each thing to do what happened and what to type",
+        "jobs/reporting/status_report.py",
+        "bulleted(map(task_with_text, brief.tasks))",
+        "bulleted(task.title for task in brief.tasks)",
+        "tests/e2e/test_what_is_told.py",
+    ),
+    Fault(
         "a night that was only tried and does not end with 0 says why",
         "jobs/reporting/run_report.py",
         "found += (by_name or {}).get(each.id) or [message_in_words(each)]",

@@ -24,7 +24,7 @@ from jobs.exit_codes import Exit
 from jobs.ledger.report.queries import StateCount
 from jobs.pull.ingest import PullResult, WebhooksTaken
 from jobs.reporting.console import bulleted, console_table, day_and_time, duration, facts_grid, print_section
-from jobs.reporting.page.brief import Brief, print_brief, task_line
+from jobs.reporting.page.brief import Brief, print_brief, task_with_text
 from jobs.reporting.page.facts import ActionItem
 from jobs.reporting.presentation import AccountPresentation, fields_as_dict
 from jobs.reporting.sentences import (
@@ -176,7 +176,7 @@ def what_needs_somebody(night: Night, zone: ZoneInfo) -> list[tuple[str, str]]:
         return bulleted(_findings_of_trial(night.summary))
     if night.brief is None or (night.summary.exit_code != Exit.DONE and not night.brief.tasks):
         return bulleted(what_needs_a_human(night.summary))
-    return [(_since_when(task, night.summary, zone), f"{task_line(task)}\n{task.text}") for task in night.brief.tasks]
+    return [(_since_when(task, night.summary, zone), task_with_text(task)) for task in night.brief.tasks]
 
 
 def _since_when(task: ActionItem, summary: RunSummary, zone: ZoneInfo) -> str:
@@ -248,7 +248,7 @@ def night_json(night: Night, currency: str) -> dict[str, object]:
     """Return the whole summary, to be printed as one JSON object."""
     summary = night.summary
     fields = fields_as_dict(summary)
-    for told_elsewhere in ("to_correct", "doubtful_ids", "opened", "created_leads_unusable"):
+    for told_elsewhere in ("to_correct", "doubtful", "doubtful_ids", "opened", "created_leads_unusable"):
         del fields[told_elsewhere]
     return fields | {
         "mode": night.mode,

@@ -1,5 +1,6 @@
 """What a night tells stays true on the nights after it, alike on every screen."""
 
+import re
 from datetime import timedelta
 
 import pytest
@@ -53,3 +54,35 @@ def test_a_trial_that_ends_with_1_says_why(company):
 
     assert 1 == trial.code
     assert "A human is needed • status 'Vendu !', in neither `stages` nor `ignored_statuses`: 1 lead" in trial.lines
+
+
+EXPLAINED = {
+    "en": "sent on Thu 10 Sep 2026; `oplead-sync explain L-1` shows",
+    "fr": "le jeu. 10 sept. 2026 ; `oplead-sync explain L-1`",
+}
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_alarm_about_lost_answers_says_when_and_where_to_look(company, language):
+    """Alike after the run, in `status`, on the page and to machines, for as long as it lasts."""
+    company.use_meta_alone(in_doubt="ask")
+    company.settings |= {"language": language, "report": {"folder": "reports"}}
+    yesterday = company.START - DAY
+    company.serve(
+        *(
+            company.lead(each, ("Gagné", yesterday), created=yesterday - DAY, clicks=f"fbclid={company.fbclid(each)}")
+            for each in (1, 2)
+        )
+    )
+    company.fail("meta", "cut_after")
+    ran = type_in(company, "run")
+    company.clock.advance(company.clock.now() + DAY)
+    machine = type_in(company, "run", "--json").objects[0]
+    later, trial = type_in(company, "status"), type_in(company, "run", "--dry-run")
+    (page,) = company.config.parent.glob("reports/*.html")
+
+    shown = re.sub("</?code>", "`", page.read_text(encoding="utf-8"))
+    for told in (ran.out, later.out, trial.out, shown):
+        assert EXPLAINED[language] in " ".join(told.split())
+    for told in (machine["notices"][0]["text"], machine["attention"][0]):
+        assert EXPLAINED["en"] in told
