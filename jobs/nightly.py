@@ -275,7 +275,8 @@ def _conclude(run: RunContext, summary: RunSummary) -> RunSummary:
             reading_progress.record_last_read_event(session, run.ledger.account, taken.inbox, taken.read_to)
             reported_leads.forget_read_leads(session, run.ledger.account)
         if not is_pass:
-            taken.missing = list(map(id_to_show, reported_leads.untold_missing_leads(session, run.ledger.account)))
+            for lead, is_told in reported_leads.missing_leads(session, run.ledger.account).items():
+                (taken.missing_before if is_told else taken.missing).append(id_to_show(lead))
         summary.unknown_labels = unknown_labels(session, run.ledger.account, run.book.meanings.keys())
         count_states(session, run, summary)
     return summary

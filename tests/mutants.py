@@ -36,6 +36,13 @@ class Fault:
 
 FAULTS = (
     Fault(
+        "reported leads that do not exist are told for as long as they are remembered",
+        "jobs/ledger/leads/reported_leads.py",
+        "col(ReportedLeadRow.state).in_(NOT_FOUND))",
+        "col(ReportedLeadRow.state) == LookupState.MISSING)",
+        "tests/e2e/test_inbox.py::test_a_reported_lead_that_does_not_exist_is_told_until_it_is_forgotten",
+    ),
+    Fault(
         "the alarm about lost answers says when, and which lead shows more",
         "jobs/ledger/outbox/outbox.py",
         'return {"count": self.count, **first}',
@@ -1785,7 +1792,7 @@ FAULTS = (
     Fault(
         "a human is told of reported leads that do not exist",
         "jobs/nightly.py",
-        "taken.missing = list(map(id_to_show, reported_leads.untold_missing_leads(session, run.ledger.account)))",
+        "(taken.missing_before if is_told else taken.missing).append(id_to_show(lead))",
         "pass",
         "tests/unit/pull/test_inbox.py::test_a_flood_of_ids_that_do_not_exist_costs_a_night_a_few_requests",
     ),

@@ -267,7 +267,10 @@ def test_usual_rates_do_not_apply_to_corrections(tonight):
 
 def test_in_doubt_notice_says_how_a_human_decides():
     """This is `in_doubt: ask`."""
-    assert "`in_doubt: resend`" in found(**at(in_doubt={"count": 2}, asks_a_human=True))[IncidentKind.IN_DOUBT, GOOGLE].text
+    assert (
+        "`in_doubt: resend`"
+        in found(**at(in_doubt={"count": 2}, asks_a_human=True))[IncidentKind.IN_DOUBT, GOOGLE].text
+    )
 
 
 # ── silence ──────────────────────────────────────────────────────────────────────────────────────
