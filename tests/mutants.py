@@ -36,6 +36,20 @@ class Fault:
 
 FAULTS = (
     Fault(
+        "`retry --code` takes every code that bears the name",
+        "jobs/cli/night/approved_send.py",
+        "if typed_name(name) in code_names(code)]",
+        "if name == code]",
+        "tests/e2e/test_what_is_told.py::test_a_code_has_one_name_whichever_interface_spells_it",
+    ),
+    Fault(
+        "a platform's code is shown by its short name",
+        "jobs/reporting/sentences.py",
+        "    return code.removeprefix(DATA_MANAGER)",
+        "    return code.removeprefix(DATA_MANAGER[:0])",
+        "tests/e2e/test_what_is_told.py::test_a_code_has_one_name_whichever_interface_spells_it",
+    ),
+    Fault(
         "reported leads that do not exist are told for as long as they are remembered",
         "jobs/ledger/leads/reported_leads.py",
         "col(ReportedLeadRow.state).in_(NOT_FOUND))",

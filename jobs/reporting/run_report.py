@@ -32,6 +32,7 @@ from jobs.reporting.sentences import (
     incident_notice,
     message_in_words,
     scope_in_words,
+    short_code,
     stop_lines,
     stop_sentence,
 )
@@ -92,7 +93,7 @@ def _verdict(state: DeliveryState, code: Cause) -> str:
     words = explain_state(state, code)
     if words.short in code:
         return _("{state}: {reason}", state=STATES[state].short, reason=words.short)
-    return _("{state}: {reason} ({code})", state=STATES[state].short, reason=words.short, code=code)
+    return _("{state}: {reason} ({code})", state=STATES[state].short, reason=words.short, code=short_code(code))
 
 
 class Mode(StrEnum):

@@ -86,3 +86,33 @@ def test_the_alarm_about_lost_answers_says_when_and_where_to_look(company, langu
         assert EXPLAINED[language] in " ".join(told.split())
     for told in (machine["notices"][0]["text"], machine["attention"][0]):
         assert EXPLAINED["en"] in told
+
+
+def test_a_code_has_one_name_whichever_interface_spells_it(company):
+    """`retry` and `status` show it once, and take it as either API writes it, in any case."""
+    company.night()
+    for number in range(2):
+        lead = company.lead(number, ("RDV pris", company.clock.now()))
+        if number == 0:
+            company.sandbox.oplead.put(f"L-{number}", lead)  # the platform knows nothing of its click
+        else:
+            company.use_ads_api()
+            company.serve(lead)
+            company.sandbox.google_ads.plant_event_rulings({company.gclid(number): {"reason": "CLICK_NOT_FOUND"}})
+        company.later(DAY)
+        company.later()
+    codes = {row.code for row in company.deliveries().values()}
+
+    assert {"CLICK_NOT_FOUND", "PROCESSING_ERROR_REASON_CLICK_NOT_FOUND"} == codes
+    for name in (*codes, "click_not_found"):
+        shown = [
+            type_in(company, "retry", "--dry-run", "--code", name).out,
+            type_in(company, "status", "--reason", name).out.partition("\n")[2],  # below what was typed
+        ]
+        (found,) = type_in(company, "retry", "--dry-run", "--json", "--code", name).objects
+        assert "PROCESSING_ERROR" not in "".join(shown)
+        assert ["L-0", "L-1"] == sorted(set(re.findall(r"L-\d", shown[1])))
+        assert codes == {each["code"] for each in found["rejected"]}
+    assert "the codes there are: CLICK_NOT_FOUND" in " ".join(
+        type_in(company, "retry", "--yes", "--code", "X").err.replace("│", " ").split()
+    )
