@@ -38,7 +38,7 @@ from jobs.pull.originals import ask_for_originals
 from jobs.pull.sync import check_clock_plausible, pull
 from jobs.rules.delivery_state import DeliveryState
 from jobs.rules.extraction import id_to_show
-from jobs.rules.reasons import DestinationScope, StopCause, StopKind
+from jobs.rules.reasons import DestinationScope, Message, MessageKind, StopCause, StopKind
 from jobs.run_context import NightStep, RunContext, RunReadingScope, SyncMode
 from jobs.run_summary import RunSummary
 from jobs.settings.compile import Rulebook
@@ -265,14 +265,18 @@ def _conclude(run: RunContext, summary: RunSummary) -> RunSummary:
     with run.ledger.write_transaction() as session:
         is_pass = summary.reading is RunReadingScope.WEBHOOKS
         planned = None if is_pass else summary.planned
-        summary.review = review_run(session, run.ledger, run.book, planned, now=summary.started_at)
+        since = summary.pulled.all_shown_since
+        summary.review = review_run(
+            session, run.ledger, run.book, planned, now=summary.started_at, all_shown_since=since
+        )
         taken = summary.pulled.webhooks
         if taken.read_to is not None:
             # Only now: whatever ends a run before it reports, the next one meets the same events.
             reading_progress.record_last_read_event(session, run.ledger.account, taken.inbox, taken.read_to)
             reported_leads.forget_read_leads(session, run.ledger.account)
         if not is_pass:
-            taken.missing = list(map(id_to_show, reported_leads.untold_missing_leads(session, run.ledger.account)))
+            for lead, is_told in reported_leads.missing_leads(session, run.ledger.account).items():
+                (taken.missing_before if is_told else taken.missing).append(id_to_show(lead))
         summary.unknown_labels = unknown_labels(session, run.ledger.account, run.book.meanings.keys())
         count_states(session, run, summary)
     return summary
@@ -280,11 +284,12 @@ def _conclude(run: RunContext, summary: RunSummary) -> RunSummary:
 
 def count_states(session: Session, run: RunContext, summary: RunSummary) -> None:
     """Add current state counts, and the deliveries that this run saw end up other than expected."""
-    in_doubt = outbox.count_in_doubt(session, run.ledger.account)
-    summary.in_doubt = in_doubt.total()
-    summary.waiting_for_a_human = sum(
-        count for scope, count in in_doubt.items() if scope.destination in run.book.ask_when_lost
-    )
+    for scope, each in outbox.count_in_doubt(session, run.ledger.account).items():
+        asks = scope.destination in run.book.ask_when_lost
+        summary.in_doubt += each.count
+        summary.waiting_for_a_human += asks * each.count
+        kind = MessageKind.IN_DOUBT_ASKS if asks else MessageKind.IN_DOUBT
+        summary.doubtful.append(Message(kind, {"scope": scope, **each.in_message(run.book.zone)}))
     summary.unconfirmed = outbox.count_moves_to_state(session, run.ledger, DeliveryState.UNCONFIRMED)
     if not summary.only_validated:
         summary.put_off = outbox.leads_deferred_again(session, run.ledger)

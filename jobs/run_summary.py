@@ -43,6 +43,8 @@ class RunSummary:
     in_doubt: int = 0
     waiting_for_a_human: int = 0
     """How many of those are not replayed until a human decides (`in_doubt: ask`)."""
+    doubtful: list[Message] = field(default_factory=list)
+    """What is said of them, by where they were sent."""
     held_after_restore: int = 0
     """How many may have been sent before the state was restored, and wait for a human (`in_doubt: ask`)."""
     undecided_leads: int = 0
@@ -156,7 +158,6 @@ class RunSummary:
             )
             for one in self.resolved.unconfirmed
         )
-        asked = self.waiting_for_a_human
         return [
             *self.rejection_messages,
             *self.excess_volumes,
@@ -166,9 +167,8 @@ class RunSummary:
                 Message(MessageKind.STATUS_MISSING, {"scope": scope, **known})
                 for scope, known in self.missing_statuses.items()
             ),
-            *count_message(MessageKind.IN_DOUBT, self.in_doubt - asked),
+            *self.doubtful,
             *self._put_off,
-            *count_message(MessageKind.IN_DOUBT_ASKS, asked),
             *self._held_after_restore,
             *self._created_leads_unusable,
             *self.pulled.attention,

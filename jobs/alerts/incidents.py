@@ -43,7 +43,8 @@ class DestinationHistory:
     before: tuple[NightNumbers, ...] = ()
     that_weekday: tuple[NightNumbers, ...] = ()
     """Those of them on the same day of the week."""
-    in_doubt: int = 0
+    in_doubt: Mapping[str, object] = field(default_factory=dict)
+    """What is known of deliveries in doubt; empty if there are none."""
     asks_a_human: bool = False
     """Whether a human decides what happens after a lost answer."""
     rejected_leads: tuple[str, ...] = ()
@@ -158,7 +159,7 @@ def _is_excess(held: ExcessVolume | ChangedIds | ReusedIds | None) -> bool:
 def _find_outcome_incidents(found: DestinationHistory, when: NotificationThresholds) -> Iterator[Incident]:
     tonight = found.tonight
     if found.in_doubt:
-        values: Mapping[str, object] = {"count": found.in_doubt, "asks": found.asks_a_human}
+        values: Mapping[str, object] = {**found.in_doubt, "asks": found.asks_a_human}
         yield Incident(IncidentId(IncidentKind.IN_DOUBT, found.scope), values)
     if tonight.unconfirmed:
         yield Incident(IncidentId(IncidentKind.UNCONFIRMED, found.scope), {"count": tonight.unconfirmed})

@@ -168,7 +168,7 @@ def _destinations(
             now,
             before,
             that_weekday,
-            in_doubt=in_doubt[scope],
+            in_doubt=in_doubt[scope].in_message(book.zone) if scope in in_doubt else {},
             asks_a_human=scope.destination in book.ask_when_lost,
             rejected_leads=tuple(dict.fromkeys(lead for lead, _ in rejected)),
             is_to_correct=scope in summary.to_correct,

@@ -54,13 +54,21 @@ _MAY_BE_RIGHT = frozenset({Reason.NO_CLICK_ID, Reason.NO_IDENTIFIER, Reason.CONS
 
 
 def review_run(
-    session: Session, ledger: Ledger, book: Rulebook, planned: PlanningResult | None, *, now: datetime
+    session: Session,
+    ledger: Ledger,
+    book: Rulebook,
+    planned: PlanningResult | None,
+    *,
+    now: datetime,
+    all_shown_since: datetime | None = None,
 ) -> RunFindings:
     """Return what this run reports; record what is reported only once, so that the next run doesn't repeat it.
 
     Without `planned`, between nights, it looks for no anomaly: the next night judges what has qualified since the last.
     """
-    unreadable, unreadable_before = leads.take_unreported_unreadable(session, ledger.account, run=ledger.run)
+    unreadable, unreadable_before = leads.take_unreported_unreadable(
+        session, ledger.account, run=ledger.run, all_shown_since=all_shown_since
+    )
     found = status_labels.renames_found(session, ledger.account)
     unknown = _unknown(session, ledger.account, book.meanings.keys(), found)
     tonight = [row for row in found if row.run == ledger.run]

@@ -438,9 +438,8 @@ def retry(
     from jobs.cli.accounts import load_account  # noqa: PLC0415
     from jobs.cli.night.approval import ApprovalOptions  # noqa: PLC0415
     from jobs.cli.night.approved_send import RetryRejected, send_approved  # noqa: PLC0415
-    from jobs.ledger.outbox.backfill_and_retry import RejectionFilter  # noqa: PLC0415
 
-    refused = partial(RetryRejected, refusals=RejectionFilter(code, destination, conversion))
+    refused = partial(RetryRejected, code=code, conversion=conversion, destination=destination)
     return send_approved(partial(load_account, config), ApprovalOptions(yes, dry_run, json), refused)
 
 

@@ -73,6 +73,8 @@ class WebhooksTaken:
 
     Whoever reaches the receiver may put anything in place of an id: each is fit to be shown.
     """
+    missing_before: list[str] = field(default_factory=list)
+    """Those that somebody was told of on an earlier night, and that are not there still."""
     unknown: dict[str, int] = field(default_factory=dict)
     """Structures not understood and new, and how many events have each."""
     known_unknown: int = 0
@@ -93,8 +95,7 @@ class WebhooksTaken:
         if self.stopped is not None:
             found.append(Message(MessageKind.REPORTED_UNREAD, {"count": self.left, "why": self.stopped}))
         if self.missing:
-            names = tuple(dict.fromkeys(self.missing[:NAMED]))
-            found.append(Message(MessageKind.REPORTED_MISSING, {"count": len(self.missing), "leads": names}))
+            found.append(_not_there(self.missing))
         if self.damaged:
             found.append(Message(MessageKind.INBOX_DAMAGED, {"count": self.damaged}))
         if self.unknown:
@@ -103,15 +104,23 @@ class WebhooksTaken:
 
     @property
     def standing(self) -> list[Message]:
-        """Messages about what was reported on an earlier night and came again."""
+        """Messages about what was reported on an earlier night and came again, or is so still."""
+        found = [_not_there([*self.missing, *self.missing_before])] if self.missing_before else []
         count = sum(self.unknown.values()) + self.known_unknown
-        return [_not_understood(count, (*self.unknown, *self.known_structures))] if self.known_unknown else []
+        if self.known_unknown:
+            found.append(_not_understood(count, (*self.unknown, *self.known_structures)))
+        return found
 
     @property
     def is_all_understood(self) -> bool:
         """Whether webhooks were taken and all understood, or there is no inbox; a quiet one shows nothing."""
         has_no_inbox = not (self.inbox or self.left or self.problem)
         return has_no_inbox or (self.leads > 0 and not self.unknown and not self.known_unknown)
+
+
+def _not_there(leads: Sequence[str]) -> Message:
+    named = tuple(dict.fromkeys(leads[:NAMED]))
+    return Message(MessageKind.REPORTED_MISSING, {"count": len(leads), "leads": named})
 
 
 def _not_understood(count: int, structures: tuple[str, ...]) -> Message:
@@ -179,6 +188,11 @@ class PullResult:
         return not (self.fewer or self.suspicious or self.no_detail_pages)
 
     @property
+    def all_shown_since(self) -> datetime | None:
+        """Since when every lead that there is was shown; None if some may not have been."""
+        return self.shown_since if self.shows_all and self.complete and self.is_absence_believed else None
+
+    @property
     def missing_leads(self) -> Message | None:
         """What too many missing leads are said to be; None if there are not too many."""
         if self.fewer is not None:
@@ -198,14 +212,13 @@ class PullResult:
             *self.webhooks.attention,
         ]
 
-    def count_page(self, page: LeadPage, new: int, *, is_first: bool) -> None:
+    def count_page(self, page: LeadPage, new: int) -> None:
         """Count a list page, of whose readable leads so many are `new`: the previous page did not show them."""
         self.pages += 1
         self.total = page.total
         self.undated |= page.served_at is None
         self.seen += new
-        repeats = not is_first and (page.leads or page.unchanged) and not new
-        self._count(replace(page, unreadable=()) if repeats else page)
+        self._count(page)
 
     def count_details(self, page: LeadPage) -> None:
         """Count leads read by their own pages."""
@@ -304,7 +317,7 @@ def store_lead_page(session: Session, run: RunContext, page: LeadPage, when: Rea
     created = {LeadId(one.id): one.created_at for one in page.unreadable if one.id and one.created_at}
     gone = retention.possibly_erased_leads(session, account, created)
     unreadable = [one for one in page.unreadable if one.id not in gone]
-    lead_writes.store_unreadable_leads(session, account, unreadable, seen_at=when.served)
+    lead_writes.store_unreadable_leads(session, account, unreadable, before=done.unreadable, seen_at=when.served)
     if ids or page.unchanged:
         reading_progress.record_reading(session, account, at=when.served)
     if latest:

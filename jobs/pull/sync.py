@@ -56,7 +56,7 @@ def pull(run: RunContext, *, until: datetime, done: PullResult) -> None:
         Misconfigured: the source refuses us. What was read so far is kept; the next pull starts over.
         Transient: the source kept failing. What was read so far is kept; the next pull resumes there.
     """
-    done.suspicious = 0  # of a night's two readings the second one decides
+    done.suspicious, done.unreadable = 0, []  # of a night's two readings the second one decides
     reading = _NightReading(run, done, until, started=run.now())
     reading.events = NewEvents.arrived_since_last_run(run, done)
     try:
@@ -220,11 +220,14 @@ class _ListReading(DetailFetcher, ABC):
         kept_page = replace(kept_page, unchanged=tuple(one for one in kept_page.unchanged if one not in self.too_old))
         self.done.too_old += len(self.too_old)
         new_leads = count_new_leads(page, before)
+        if before and (page.leads or page.unchanged) and not new_leads and page.unreadable == before.unreadable:
+            # A list may repeat its last page.
+            page, kept_page = replace(page, unreadable=()), replace(kept_page, unreadable=())
         with self.run.ledger.write_transaction() as session:
             self._save_page_cursor(session, page, new_leads + len(page.unreadable))
             when = ReadTimes(started, page.served_at or started, self.run.now(), heard)
             store_lead_page(session, self.run, kept_page, when, self.done)
-        self.done.count_page(page, new_leads, is_first=before is None)
+        self.done.count_page(page, new_leads)
         return True
 
 

@@ -21,7 +21,7 @@ from jobs.reporting.run_report import (
     requests_sent_sentence,
     what_needs_a_human,
 )
-from jobs.reporting.sentences import explain_state, value_in_words
+from jobs.reporting.sentences import explain_state, short_code, value_in_words
 from jobs.reporting.status_report import counted_reasons_table, print_states
 from jobs.rules.delivery_state import DeliveryState
 from jobs.rules.reasons import PlatformCode
@@ -175,7 +175,7 @@ def print_rejections_to_retry(console: Console, account: AccountPresentation, ch
         late = format_integer(each.too_late) if each.too_late else ""
         conversion = account.conversion(each.conversion)
         name = _("{conversion} (corrections)", conversion=conversion) if each.corrections else conversion
-        made.add_row(name, each.destination, each.code, why, format_integer(each.count), late)
+        made.add_row(name, each.destination, short_code(each.code), why, format_integer(each.count), late)
     console.print(made)
     if chosen.left:
         console.print(

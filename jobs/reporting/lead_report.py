@@ -16,7 +16,7 @@ from jobs.ledger.outbox.requests import RequestState
 from jobs.ledger.report.queries import RequestOfDelivery
 from jobs.reporting.console import console_table, day_and_time, facts_grid, money, shown_value
 from jobs.reporting.presentation import AccountPresentation
-from jobs.reporting.sentences import reused_sentences, rough_age
+from jobs.reporting.sentences import reused_sentences, rough_age, short_code
 from jobs.reporting.standings import (
     CorrectionStateReport,
     DeliveryStateReport,
@@ -366,6 +366,6 @@ def _state_change_text(move: StateChange) -> str:
 
 def _request(request: RequestOfDelivery, zone: ZoneInfo) -> str:
     ticket = f" {request.ticket}" if request.ticket else ""
-    code = f" ({request.code})" if request.code else ""
+    code = f" ({short_code(request.code)})" if request.code else ""
     state = _(_REQUESTS[RequestState(request.state)])
     return f"{day_and_time(request.sent_at, zone)}  {state}{ticket}{code}"

@@ -24,7 +24,7 @@ from jobs.exit_codes import Exit
 from jobs.ledger.report.queries import StateCount
 from jobs.pull.ingest import PullResult, WebhooksTaken
 from jobs.reporting.console import bulleted, console_table, day_and_time, duration, facts_grid, print_section
-from jobs.reporting.page.brief import Brief, print_brief, task_line
+from jobs.reporting.page.brief import Brief, print_brief, task_with_text
 from jobs.reporting.page.facts import ActionItem
 from jobs.reporting.presentation import AccountPresentation, fields_as_dict
 from jobs.reporting.sentences import (
@@ -32,6 +32,7 @@ from jobs.reporting.sentences import (
     incident_notice,
     message_in_words,
     scope_in_words,
+    short_code,
     stop_lines,
     stop_sentence,
 )
@@ -39,7 +40,7 @@ from jobs.reporting.status_report import print_states
 from jobs.reporting.wording.reasons import STATES
 from jobs.rules.delivery_state import DeliveryState
 from jobs.rules.incident import OpenIncident
-from jobs.rules.reasons import Cause, Reason
+from jobs.rules.reasons import Cause, MessageKind, Reason
 from jobs.run_context import RunReadingScope
 from jobs.run_summary import RunSummary
 
@@ -92,7 +93,7 @@ def _verdict(state: DeliveryState, code: Cause) -> str:
     words = explain_state(state, code)
     if words.short in code:
         return _("{state}: {reason}", state=STATES[state].short, reason=words.short)
-    return _("{state}: {reason} ({code})", state=STATES[state].short, reason=words.short, code=code)
+    return _("{state}: {reason} ({code})", state=STATES[state].short, reason=words.short, code=short_code(code))
 
 
 class Mode(StrEnum):
@@ -176,7 +177,7 @@ def what_needs_somebody(night: Night, zone: ZoneInfo) -> list[tuple[str, str]]:
         return bulleted(_findings_of_trial(night.summary))
     if night.brief is None or (night.summary.exit_code != Exit.DONE and not night.brief.tasks):
         return bulleted(what_needs_a_human(night.summary))
-    return [(_since_when(task, night.summary, zone), f"{task_line(task)}\n{task.text}") for task in night.brief.tasks]
+    return [(_since_when(task, night.summary, zone), task_with_text(task)) for task in night.brief.tasks]
 
 
 def _since_when(task: ActionItem, summary: RunSummary, zone: ZoneInfo) -> str:
@@ -248,7 +249,7 @@ def night_json(night: Night, currency: str) -> dict[str, object]:
     """Return the whole summary, to be printed as one JSON object."""
     summary = night.summary
     fields = fields_as_dict(summary)
-    for told_elsewhere in ("to_correct", "doubtful_ids", "opened", "created_leads_unusable"):
+    for told_elsewhere in ("to_correct", "doubtful", "doubtful_ids", "opened", "created_leads_unusable"):
         del fields[told_elsewhere]
     return fields | {
         "mode": night.mode,
@@ -399,8 +400,9 @@ def _rejected(summary: RunSummary, rejected: int) -> str:
 
 def _unreadable(summary: RunSummary) -> list[str]:
     """Return unreadable leads by name if any is new: a night only tried leaves nothing for `status` to list."""
-    # A night that reads the list twice meets each of them twice.
-    found = list(dict.fromkeys(summary.pulled.unreadable)) if summary.review.unreadable else []
+    # The list may show one twice, and a webhook name it once more.
+    met = {one.id or place: one for place, one in enumerate(summary.pulled.unreadable)}
+    found = list(met.values()) if summary.review.unreadable else []
     text = [
         _("lead {lead} could not be read: {reason}", lead=lead.id, reason=lead.reason)
         if lead.id
@@ -411,9 +413,11 @@ def _unreadable(summary: RunSummary) -> list[str]:
     return text + ([_n("and {count} lead more", "and {count} leads more", more)] if more > 0 else [])
 
 
-def what_needs_a_human(summary: RunSummary) -> list[str]:
-    """Return what needs a human, one sentence each, starting with what stopped."""
-    found = [*stop_lines(summary.source_stopped, summary.stopped_scopes), *map(message_in_words, summary.attention)]
+def what_needs_a_human(summary: RunSummary, by_name: Mapping[MessageKind, list[str]] | None = None) -> list[str]:
+    """Return what needs a human, one sentence each, starting with what stopped; `by_name` says some of it by name."""
+    found = stop_lines(summary.source_stopped, summary.stopped_scopes)
+    for each in summary.attention:
+        found += (by_name or {}).get(each.id) or [message_in_words(each)]
     return found or [incident_notice(each).title for each in summary.opened]
 
 
@@ -426,29 +430,23 @@ def print_what_needs_humans(console: Console, lines: Sequence[str]) -> None:
 
 
 def _findings_of_trial(summary: RunSummary) -> list[str]:
-    """Return what needs a human after a night that was only tried, plus unknown statuses."""
-    review = summary.review
-    messages = (
-        *summary.rejection_messages,
-        *summary.excess_volumes,
-        *review.renames,
-        *(each.message for each in review.anomalies),
-    )
-    stopped = stop_lines(summary.source_stopped, summary.stopped_scopes)
-    lines = [*stopped, *map(message_in_words, messages), *_unreadable(summary)]
-    if lines:
-        lines += [
-            _n(
-                "status '{label}': {count} lead, {with_click} of them with a click id",
-                "status '{label}': {count} leads, {with_click} of them with a click id",
-                leads,
-                label=label,
-                with_click=format_integer(with_click),
-            )
-            for label, leads, with_click in review.labels
-            if with_click
-        ]
-    return lines
+    """Return what needs a human after a night that was only tried, which leaves nothing for `status` to list."""
+    by_name = {MessageKind.UNREADABLE: _unreadable(summary), MessageKind.UNKNOWN_STATUSES: _unknown_statuses(summary)}
+    return what_needs_a_human(summary, by_name)
+
+
+def _unknown_statuses(summary: RunSummary) -> list[str]:
+    return [
+        _n(
+            "status '{label}', in neither `stages` nor `ignored_statuses`: {count} lead, {with_click} with a click id",
+            "status '{label}', in neither `stages` nor `ignored_statuses`: {count} leads, {with_click} with a click id",
+            leads,
+            label=label,
+            with_click=format_integer(with_click),
+        )
+        for label, leads, with_click in summary.review.labels
+        if with_click
+    ]
 
 
 _COUNTS = (N_("Read"), N_("Changed"), N_("Sent"), N_("Accepted"), N_("Rejected"), N_("Expired"))

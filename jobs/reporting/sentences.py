@@ -25,12 +25,29 @@ from jobs.reporting.wording.platform_codes import DATA_MANAGER, LOCAL, PLATFORM_
 from jobs.reporting.wording.reasons import NOTHING, REASONS, STATES, StateAndReasonTexts
 from jobs.rules.delivery_state import DeliveryState
 from jobs.rules.incident import Incident, IncidentKind, Notice
-from jobs.rules.reasons import Cause, DestinationScope, Message, MessageKind, Reason, StopCause
+from jobs.rules.reasons import Cause, DestinationScope, Message, MessageKind, PlatformCode, Reason, StopCause
 
 if TYPE_CHECKING:
     from jobs.ledger.schema import IncidentRow
 
 _BY_CODE = {code: codes for codes in PLATFORM_CODES for code in codes}
+
+
+def short_code(code: str) -> str:
+    """Return a platform's code as people read and type it: the Google APIs spell the same ones in two ways."""
+    return code.removeprefix(DATA_MANAGER)
+
+
+def typed_name(name: str) -> str:
+    """Return a name that someone typed as `state_and_reason_names` and `code_names` spell it."""
+    return short_code(name.strip().upper()).casefold()
+
+
+def code_names(code: str) -> frozenset[str]:
+    """Return every name for a code that something was rejected with, in lowercase."""
+    return frozenset(
+        {short_code(code).casefold(), explain_state(DeliveryState.REJECTED, PlatformCode(code)).short.casefold()}
+    )
 
 
 def state_and_reason_names(state: DeliveryState, reason: Cause, held_for: Reason | None = None) -> frozenset[str]:
@@ -39,7 +56,7 @@ def state_and_reason_names(state: DeliveryState, reason: Cause, held_for: Reason
     What expired also goes by what it was held for.
     """
     words = explain_state(state, reason)
-    names = {state, STATES[state].short, reason, reason.removeprefix(DATA_MANAGER), words.short}
+    names = {state, STATES[state].short, short_code(reason), words.short}
     if held_for is not None:
         names |= {held_for, REASONS[held_for].short}
     return frozenset(name.casefold() for name in names if name)
@@ -47,7 +64,7 @@ def state_and_reason_names(state: DeliveryState, reason: Cause, held_for: Reason
 
 def reason_or_state_code(state: DeliveryState, reason: Cause) -> str:
     """Return the shortest name that identifies both: the reason's code, or the state if there is no reason."""
-    return reason.removeprefix(DATA_MANAGER) or state
+    return short_code(reason) or state
 
 
 def explain_state(state: DeliveryState, reason: Cause, detail: str | None = None) -> StateAndReasonTexts:
@@ -59,7 +76,7 @@ def explain_state(state: DeliveryState, reason: Cause, detail: str | None = None
     if state is DeliveryState.PENDING:
         if reason in SETTINGS_CODES:
             return SETTINGS_CODES[reason]
-        means = _("The last attempt did not get through ({code}).", code=reason)
+        means = _("The last attempt did not get through ({code}).", code=short_code(reason))
         return StateAndReasonTexts(REASONS[Reason.NOT_SENT].short, means, _(NOTHING))
     return _platform_reason_texts(state, reason)
 
@@ -97,12 +114,12 @@ def _platform_reason_texts(state: DeliveryState, code: str) -> StateAndReasonTex
             _("It was not sent: the platform is known to refuse such an event, and others with it."),
             _("Correct the lead in Oplead; it goes out with the next run."),
         )
-    known = _BY_CODE.get(code) or _BY_CODE.get(code.removeprefix(DATA_MANAGER))
+    known = _BY_CODE.get(code) or _BY_CODE.get(short_code(code))
     if known is not None:
         return PLATFORM_CODES[known]
     todo = STATES[state].todo or _("Look the code up in the platform's documentation; `explain` shows the lead.")
     means = _("{meaning} It says: {code}.", meaning=STATES[state].means, code=code)
-    return StateAndReasonTexts(code.removeprefix(DATA_MANAGER), means, todo)
+    return StateAndReasonTexts(short_code(code), means, todo)
 
 
 # ── messages, stops and incidents ────────────────────────────────────────────────────────────────
@@ -235,6 +252,8 @@ def _notice(incident: Incident, texts: IncidentTexts) -> Notice:
         leads = {name: incident.values[name] for name in ("leads",) if name in incident.values}
         text = message_in_words(Message(finding.id, {**finding.values, **leads}))
         values |= {"title": _(FINDING_TITLES[finding.id]), "finding": f"{text[0].upper()}{text[1:]}"}
+    if isinstance(codes := incident.values.get("codes"), tuple):
+        values |= {"codes": tuple(dict.fromkeys(map(short_code, codes)))}
     if isinstance(about, DestinationScope):
         values |= {"where": about.destination, "corrections": about.corrections}
     return Notice(_fill(texts.title, values), _fill(texts.text, values))

@@ -22,7 +22,7 @@ from jobs.reporting.console import (
     never_wrap_column,
     print_section,
 )
-from jobs.reporting.page.brief import Brief, print_brief, task_line
+from jobs.reporting.page.brief import Brief, print_brief, task_with_text
 from jobs.reporting.presentation import AccountPresentation
 from jobs.reporting.sentences import (
     explain_state,
@@ -157,9 +157,7 @@ def print_status(
     console.print(f"[bold]{account.name}[/bold] · {now} ({account.zone.key})")
     if brief is not None:
         print_brief(console, account, brief)
-        print_section(console, _("[bold]What needs doing[/bold]"), bulleted(map(task_line, brief.tasks)))
-        if status.refused is not None:
-            console.print(status.refused, markup=False, soft_wrap=True)
+        print_section(console, _("[bold]What needs doing[/bold]"), bulleted(map(task_with_text, brief.tasks)))
         console.print()
     lines = [(_("last run"), _run(account, status.run)), (_("next"), _next_actions_text(account, status))]
     if status.awaited.requests:

@@ -144,6 +144,22 @@ def test_ten_thousand_forged_ids_cost_the_night_minutes_and_not_hours(company, r
     assert [1, 0] == codes  # told once, by the first that records incidents
 
 
+def test_a_reported_lead_that_does_not_exist_is_told_until_it_is_forgotten(company, receiver):
+    """The first night calls for a human; the others, which end with 0, and `status` between them do not fall silent."""
+    event = {"event": "lead.status_changed", "eventId": "1", "leadId": "L-99", "status": "Gagné"}
+    told = httpx.post(f"http://127.0.0.1:{receiver.port}/hooks/{SECRET}", json=event, timeout=10)
+    assert 204 == told.status_code
+    ended = []
+    for days in (1, 2, 3, 9, 10):
+        company.clock.advance(company.START + days * DAY)
+        code, out, _ = company.command("run")
+        _, status, _ = company.command("status")
+        ended.append((code, "1 lead that webhooks reported" in out, "1 lead that webhooks reported" in status))
+
+    assert [(1, True, True), (0, True, True), (0, True, True)] == ended[:3]
+    assert (0, False, False) == ended[-1]
+
+
 FORGED = {
     "a sale": ("Gagné", "2026-09-10T07:00:00Z"),
     "another label": ("Nonsense", "2026-09-10T07:00:00Z"),

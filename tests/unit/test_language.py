@@ -433,7 +433,7 @@ NO_SENTENCES = {
     "jobs/cli/usage_errors.py": {"Value error, ", "Invalid value"},
     "jobs/webhooks/file_inbox.py": {*astuple(FileInbox._dialect)},
     "jobs/webhooks/postgresql_inbox.py": {*astuple(PostgresqlInbox._dialect), postgresql_inbox._ACCOUNT.text},
-    "jobs/ledger/leads/lead_writes.py": {"without id: "},
+    "jobs/ledger/leads/lead_writes.py": {"without id "},
     "jobs/ledger/storage/state_file.py": {"disk is full", "no such", "unable to open"},
     "jobs/oplead_commands/importing/columns.py": set(columns.NAMES.values()),
     "jobs/oplead_commands/statuses.py": {*statuses.SETTABLE, *statuses._QUOTE, statuses._AS_TYPED},

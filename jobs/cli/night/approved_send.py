@@ -42,6 +42,7 @@ from jobs.reporting.backfill_report import (
 from jobs.reporting.console import facts_grid, results_console
 from jobs.reporting.presentation import AccountPresentation, print_json
 from jobs.reporting.run_report import print_what_needs_humans, what_needs_a_human
+from jobs.reporting.sentences import code_names, short_code, typed_name
 from jobs.run_context import Deps, NightStep, ProgressDisplay, RunContext, no_progress_display
 from jobs.run_summary import RunSummary
 from jobs.settings import Settings
@@ -179,16 +180,19 @@ def send_approved(
 class RetryRejected(_ApprovedSend):
     """Shows what was rejected, asks, and sends it again, for one account."""
 
-    refusals: RejectionFilter
+    code: str | None
+    """One of the code's names; None for all."""
+    conversion: str | None
+    destination: str | None
     command = "retry"
 
     def preview_and_send(self, ledger: Ledger) -> int:
         """Look, ask, read each lead again and send."""
-        refusals, run = self.refusals, self.run_context(ledger)
-        self.expect_names(refusals.conversion, refusals.destination)
+        run = self.run_context(ledger)
+        self.expect_names(self.conversion, self.destination)
         summary = begin_run(run)
-        _expect_code(ledger, refusals.code)
-        chosen = backfill_and_retry.find_rejected(run, refusals)
+        codes = None if self.code is None else _codes_named(ledger, self.code)
+        chosen = backfill_and_retry.find_rejected(run, RejectionFilter(codes, self.destination, self.conversion))
         document = {"rejected": chosen.alike, "left": chosen.left, "requeued": Requeued()}
         print_rejections_to_retry(self.console, self.heading, chosen)
         if self.approval.dry_run:
@@ -226,16 +230,20 @@ class RetryRejected(_ApprovedSend):
         return code
 
 
-def _expect_code(ledger: Ledger, code: str | None) -> None:
+def _codes_named(ledger: Ledger, name: str) -> list[str]:
+    """Return the codes of rejected deliveries that bear a name."""
     with ledger.read_transaction() as session:
         known = in_ledger.rejection_codes(session, ledger.account)
-    if code is not None and code not in known:
+    found = [code for code in known if typed_name(name) in code_names(code)]
+    if not found:
+        shown = ", ".join(sorted({*map(short_code, known)}))
         what = (
-            _("nothing was rejected with it; the codes there are: {known}", known=", ".join(known))
+            _("nothing was rejected with it; the codes there are: {known}", known=shown)
             if known
             else _("nothing was rejected at all")
         )
-        raise UsageError(f"--code {code}: {what}")
+        raise UsageError(f"--code {name}: {what}")
+    return found
 
 
 # ── backfill ─────────────────────────────────────────────────────────────────────────────────────

@@ -18,7 +18,7 @@ from jobs.ledger.report import queries
 from jobs.ledger.retention import retention
 from jobs.privacy.retention import lead_retention_period
 from jobs.reporting.presentation import print_json
-from jobs.reporting.sentences import reason_or_state_code, state_and_reason_names
+from jobs.reporting.sentences import reason_or_state_code, state_and_reason_names, typed_name
 from jobs.reporting.standings import DetectedRename, HeldReportCount, LastRun, MatchingDeliveries, StatusReport
 from jobs.reporting.wording.reasons import REASONS, STATES
 from jobs.rules.delivery_state import DeliveryState
@@ -109,7 +109,7 @@ def show_leads_in_state(file: Path, name: str, *, json_wanted: bool) -> int:
     with reading_settings(file, json_wanted=json_wanted) as settings:
         with open_view(settings) as view:
             kinds = _current_states_and_reasons(settings, view)
-            meant = {kind for kind in kinds if name.strip().casefold() in state_and_reason_names(*kind)}
+            meant = {kind for kind in kinds if typed_name(name) in state_and_reason_names(*kind)}
             if not meant and not _is_state_or_reason(name):
                 found_codes = {
                     code
@@ -155,6 +155,6 @@ def _current_states_and_reasons(settings: Settings, view: StateView) -> set[_Kin
 def _is_state_or_reason(name: str) -> bool:
     """Whether a name is a possible state or reason, even if nothing has it now."""
     return any(
-        name.strip().casefold() in names
+        typed_name(name) in names
         for names in (*(state_and_reason_names(state, PlatformCode("")) for state in STATES), REASONS)
     )

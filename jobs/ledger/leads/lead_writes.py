@@ -1,6 +1,7 @@
 """Write the leads of a page to the ledger, by a fixed number of statements."""
 
 import json
+from collections import Counter
 from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
@@ -121,14 +122,25 @@ def _amount_text(amount: Amount) -> str:
 
 
 def store_unreadable_leads(
-    session: Session, account: str, unreadable: Sequence[UnreadableLead], *, seen_at: datetime
+    session: Session,
+    account: str,
+    unreadable: Sequence[UnreadableLead],
+    *,
+    before: Sequence[UnreadableLead],
+    seen_at: datetime,
 ) -> None:
-    """Record unreadable leads without changing their stored data; those without an id are told apart by the reason."""
-    rows = [
-        {"account": account, "id": one.id or f"without id: {reason}", "reason": reason, "seen_at": seen_at}
-        for one in unreadable
-        for reason in [in_english(one.reason)]
-    ]
+    """Record unreadable leads without changing their stored data.
+
+    Those without an id are numbered by reason, on from those met `before` in this reading: nothing else tells them
+    apart that is not about a person.
+    """
+    met = Counter(one.reason for one in before if not one.id) if any(not one.id for one in unreadable) else Counter()
+    rows = []
+    for one in unreadable:
+        reason = in_english(one.reason)
+        met[one.reason] += not one.id
+        lead = one.id or f"without id {met[one.reason]}: {reason}"
+        rows.append({"account": account, "id": lead, "reason": reason, "seen_at": seen_at})
     bulk.write_rows(session, bulk.upsert_into(UnreadableLeadRow, "reason", "seen_at"), rows)
 
 

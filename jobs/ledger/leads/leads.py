@@ -98,11 +98,21 @@ _MERGED_INTO = (
 # ── storing ──────────────────────────────────────────────────────────────────────────────────────
 
 
-def take_unreported_unreadable(session: Session, account: str, *, run: int) -> tuple[int, int]:
-    """Return how many unreadable leads no earlier run reported, and how many others; mark the former as reported."""
+def take_unreported_unreadable(
+    session: Session, account: str, *, run: int, all_shown_since: datetime | None = None
+) -> tuple[int, int]:
+    """Return how many unreadable leads no earlier run reported, and how many others; mark the former as reported.
+
+    Where every lead was shown since `all_shown_since`, those that were not are gone.
+    """
     mine, reported_in = col(UnreadableLeadRow.account) == account, col(UnreadableLeadRow.reported_in)
     unreported = (mine, or_(reported_in.is_(None), reported_in == run))
     everything = session.exec(select(func.count()).select_from(UnreadableLeadRow).where(mine)).one()
+    if not everything:
+        return 0, 0
+    if all_shown_since is not None:
+        gone = delete(UnreadableLeadRow).where(mine, col(UnreadableLeadRow.seen_at) < all_shown_since)
+        everything -= session.exec(gone).rowcount
     new = session.exec(update(UnreadableLeadRow).where(*unreported).values(reported_in=run)).rowcount
     return new, everything - new
 

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import ColumnElement, bindparam, delete, select, update
+from sqlalchemy import bindparam, delete, select, update
 from sqlmodel import Session, col
 
 from connectors.records import LeadId
@@ -66,22 +66,22 @@ def forget_read_leads(session: Session, account: str) -> None:
     session.connection().execute(delete(_ROWS).where(*of_account))
 
 
-def untold_missing_leads(session: Session, account: str) -> list[LeadId]:
-    """Return the leads that do not exist that nobody was told of yet; those that came on record are none of them."""
-    rows = select(col(ReportedLeadRow.lead)).where(*_is_untold(account))
-    missing = [LeadId(lead) for lead in session.connection().scalars(rows)]
+def missing_leads(session: Session, account: str) -> dict[LeadId, bool]:
+    """Return the leads that do not exist, and whether somebody was told; those that came on record are none of them."""
+    of_account = (col(ReportedLeadRow.account) == account, col(ReportedLeadRow.state).in_(NOT_FOUND))
+    rows = session.connection().execute(
+        select(col(ReportedLeadRow.lead), col(ReportedLeadRow.state)).where(*of_account)
+    )
+    missing = {LeadId(lead): state == LookupState.TOLD for lead, state in rows}
     found = leads_on_record(session, account, missing)
     delete_lookups(session, account, found)
-    return [lead for lead in missing if lead not in found]
+    return {lead: is_told for lead, is_told in missing.items() if lead not in found}
 
 
 def mark_missing_leads_told(session: Session, account: str) -> None:
     """Record that somebody was told of every lead that does not exist."""
-    session.connection().execute(update(_ROWS).where(*_is_untold(account)).values(state=LookupState.TOLD.value))
-
-
-def _is_untold(account: str) -> tuple[ColumnElement[bool], ...]:
-    return col(ReportedLeadRow.account) == account, col(ReportedLeadRow.state) == LookupState.MISSING
+    untold = (col(ReportedLeadRow.account) == account, col(ReportedLeadRow.state) == LookupState.MISSING)
+    session.connection().execute(update(_ROWS).where(*untold).values(state=LookupState.TOLD.value))
 
 
 def leads_looked_up_before(session: Session, account: str, before: datetime) -> list[LeadId]:

@@ -22,7 +22,7 @@ from jobs.rules.reasons import Reason
 class RejectionFilter:
     """A filter for rejected deliveries; None matches any value."""
 
-    code: str | None = None
+    codes: Collection[str] | None = None
     destination: str | None = None
     conversion: str | None = None
 
@@ -78,7 +78,9 @@ def _rejected_conditions(
     yield col(Delivery.account) == account
     yield col(Delivery.state) == DeliveryState.REJECTED
     yield tuple_(col(Delivery.conversion), col(Delivery.destination)).in_(list(places))
-    yield from _column_value_conditions(code=wanted.code, destination=wanted.destination, conversion=wanted.conversion)
+    if wanted.codes is not None:
+        yield col(Delivery.code).in_(wanted.codes)
+    yield from _column_value_conditions(destination=wanted.destination, conversion=wanted.conversion)
     # A later correction says everything that an earlier one said.
     later = aliased(Delivery)
     yield ~exists().where(

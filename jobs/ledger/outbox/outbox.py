@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
+from zoneinfo import ZoneInfo
 
 import sqlalchemy
 from sqlalchemy import ColumnElement, and_, bindparam, case, exists, func, or_, tuple_, update
@@ -295,17 +296,31 @@ def is_any_due(session: Session, account: str, *, now: datetime) -> bool:
     return session.exec(due.limit(1)).first() is not None
 
 
-def count_in_doubt(session: Session, account: str) -> Counter[DestinationScope]:
+@dataclass(frozen=True, slots=True)
+class InDoubt:
+    """Deliveries whose answer was lost: how many, when the first of them was sent, and one of their leads."""
+
+    count: int
+    since: datetime | None
+    """None only in a damaged record."""
+    lead: str
+
+    def in_message(self, zone: ZoneInfo) -> dict[str, object]:
+        """Return what a message says of them."""
+        first = {"day": self.since.astimezone(zone).date(), "leads": (self.lead,)} if self.since else {}
+        return {"count": self.count, **first}
+
+
+def count_in_doubt(session: Session, account: str) -> dict[DestinationScope, InDoubt]:
     """Count the deliveries in doubt, by destination and kind."""
     place = (col(Delivery.destination), is_correction())
-    doubtful = (Delivery.account == account, Delivery.state == DeliveryState.IN_DOUBT)
-    counts = select(*place, func.count()).where(*doubtful).group_by(*place)
-    return Counter(
-        {
-            DestinationScope(DestinationId(where), corrections): count
-            for where, corrections, count in session.exec(counts)
-        }
-    )
+    what = (func.count(), func.min(col(Delivery.in_doubt_since)), func.min(col(Delivery.lead)))
+    doubtful = (col(Delivery.account) == account, col(Delivery.state) == DeliveryState.IN_DOUBT)
+    counts = sqlalchemy.select(*what, *place).where(*doubtful).group_by(*place)
+    return {
+        DestinationScope(DestinationId(where), corrections): InDoubt(count, since, lead)
+        for count, since, lead, where, corrections in session.connection().execute(counts)
+    }
 
 
 def count_unfinished_deliveries(session: Session, account: str, *, corrections: bool = True) -> int:

@@ -371,14 +371,22 @@ def leads_with_label(session: Session, account: str, label: str, *, limit: int) 
     return list(session.exec(wanted.order_by(col(LeadRow.created_at).desc(), col(LeadRow.id)).limit(limit)))
 
 
-def unreadable_leads(session: Session, account: str) -> dict[str, list[tuple[str, datetime]]]:
-    """Return the leads that cannot be read, by the problem: each id and when it was last seen, the latest first."""
+def unreadable_leads(session: Session, account: str) -> dict[str, list[str]]:
+    """Return the ids of the leads that cannot be read, by the problem, the last seen first."""
     rows = session.exec(
-        select(UnreadableLeadRow.reason, UnreadableLeadRow.id, UnreadableLeadRow.seen_at)
+        select(UnreadableLeadRow.reason, UnreadableLeadRow.id)
         .where(UnreadableLeadRow.account == account)
         .order_by(col(UnreadableLeadRow.seen_at).desc(), col(UnreadableLeadRow.id))
     )
-    found: dict[str, list[tuple[str, datetime]]] = {}
-    for reason, lead, seen_at in rows:
-        found.setdefault(reason, []).append((lead, seen_at))
+    found: dict[str, list[str]] = {}
+    for reason, lead in rows:
+        found.setdefault(reason, []).append(lead)
     return found
+
+
+def first_told_of_unreadable(session: Session, account: str) -> datetime | None:
+    """Return when the run began that first told of a lead that cannot be read still; of runs erased, the next one."""
+    first = select(func.min(UnreadableLeadRow.reported_in)).where(UnreadableLeadRow.account == account)
+    return session.exec(
+        select(func.min(Run.started_at)).where(Run.account == account, col(Run.id) >= first.scalar_subquery())
+    ).one()

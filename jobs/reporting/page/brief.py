@@ -178,6 +178,11 @@ def task_line(task: ActionItem) -> str:
     return f"{_(URGENCY[task.level])} · {_(RESPONSIBLE[task.who])} · {task.title}"
 
 
+def task_with_text(task: ActionItem) -> str:
+    """Return the same, and below it what happened and what to do."""
+    return f"{task_line(task)}\n{task.text}"
+
+
 _STYLES = {Level.GREEN: "bold green", Level.AMBER: "bold yellow", Level.RED: "bold red"}
 
 

@@ -343,7 +343,7 @@ def _coverage(session: Session, rules: ReportCountingRules, held: _Held) -> Iter
     unreadable = defaultdict[str, list[str]](list)
     for problem, unread in report_leads.unreadable_leads(session, account).items():
         # A lead without an id is on record under its problem.
-        unreadable[strip_shape_from_detail(problem)] += ["" if lead.endswith(problem) else lead for lead, _ in unread]
+        unreadable[strip_shape_from_detail(problem)] += ["" if lead.endswith(problem) else lead for lead in unread]
     for problem, leads in unreadable.items():
         shown = tuple(filter(None, leads))[:SHOWN_IDS]
         yield CoverageGap(SendingObstacle.UNREADABLE_LEAD, problem, len(leads), 0, Decimal(), shown)

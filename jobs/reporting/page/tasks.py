@@ -208,5 +208,5 @@ def _leads(session: Session, book: Rulebook, now: datetime) -> Iterator[ActionIt
             _n("{count} lead could not be read.", "{count} leads could not be read.", count)
             + " "
             + _("Correct them in Oplead; the report says which ones and why, under “Coverage”."),
-            min(seen_at for leads in unreadable.values() for _id, seen_at in leads),
+            report_leads.first_told_of_unreadable(session, book.account) or now,
         )

@@ -120,6 +120,13 @@ INCIDENTS: Mapping[IncidentKind, IncidentTexts] = {
             ),
             MessagePart(
                 N_(
+                    "It was sent on {day}; `oplead-sync explain {leads}` shows it.",
+                    "The first was sent on {day}; `oplead-sync explain {leads}` shows one of them.",
+                ),
+                given="leads",
+            ),
+            MessagePart(
+                N_(
                     "`in_doubt: ask` leaves them to you: look one up in the platform's diagnostics; to send them "
                     "again, which may count twice, write `in_doubt: resend` within 48 h."
                 ),

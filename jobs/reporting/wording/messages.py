@@ -35,6 +35,13 @@ STOPS: Mapping[StopKind, str] = {
     StopKind.FAULT: N_("this was not foreseen: {answers}; please report it with the lines of the log"),
 }
 
+_FIRST_IN_DOUBT = MessagePart(
+    N_(
+        "(sent on {day}; `oplead-sync explain {leads}` shows it)",
+        "(the first sent on {day}; `oplead-sync explain {leads}` shows one of them)",
+    ),
+    given="leads",
+)
 MESSAGES: Mapping[MessageKind, tuple[MessagePart, ...]] = {
     MessageKind.NONE_CAN_BE_SENT: (
         MessagePart(N_("conversions qualify tonight and none of them can be sent: {reason} ({there})")),
@@ -333,20 +340,22 @@ MESSAGES: Mapping[MessageKind, tuple[MessagePart, ...]] = {
     MessageKind.IN_DOUBT: (
         MessagePart(
             N_(
-                "{count} in doubt: an answer was lost; the next night sends the same bytes again",
-                "{count} in doubt: an answer was lost; the next night sends the same bytes again",
+                "{scope}: {count} in doubt: an answer was lost; the next night sends the same bytes again",
+                "{scope}: {count} in doubt: an answer was lost; the next night sends the same bytes again",
             )
         ),
+        _FIRST_IN_DOUBT,
     ),
     MessageKind.IN_DOUBT_ASKS: (
         MessagePart(
             N_(
-                "{count} in doubt: an answer was lost, and `in_doubt: ask` leaves it to you. To send it again, which "
-                "may count twice, write `in_doubt: resend` within 48 h; otherwise it becomes unconfirmed",
-                "{count} in doubt: an answer was lost, and `in_doubt: ask` leaves it to you. To send them again, "
-                "which may count twice, write `in_doubt: resend` within 48 h; otherwise they become unconfirmed",
+                "{scope}: {count} in doubt: an answer was lost, and `in_doubt: ask` leaves it to you. To send it "
+                "again, which may count twice, write `in_doubt: resend` within 48 h; otherwise it becomes unconfirmed",
+                "{scope}: {count} in doubt: an answer was lost, and `in_doubt: ask` leaves it to you. To send them "
+                "again, which may count twice, write `in_doubt: resend` within 48 h; otherwise they become unconfirmed",
             )
         ),
+        _FIRST_IN_DOUBT,
     ),
     MessageKind.HELD_AFTER_RESTORE: (
         MessagePart(

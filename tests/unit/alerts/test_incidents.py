@@ -219,7 +219,7 @@ def test_nights_without_settled_conversions_do_not_define_the_usual():
     assert (IncidentKind.ACCEPTANCE, GOOGLE) in found(**at(tonight=NightNumbers(9, 7, 3), before=before))
 
 
-@pytest.mark.parametrize(("doubtful", "unconfirmed"), [(0, 0), (1, 0), (0, 1)])
+@pytest.mark.parametrize(("doubtful", "unconfirmed"), [({}, 0), ({"count": 1}, 0), ({}, 1)])
 def test_one_lost_answer_raises_a_notice(doubtful, unconfirmed):
     """The delivery may be in_doubt or unconfirmed."""
     told = found(**at(in_doubt=doubtful, tonight=NightNumbers(unconfirmed=unconfirmed)))
@@ -239,7 +239,7 @@ def corrections(**over):
 def test_corrections_have_notices_of_their_own():
     """A separate cause keeps corrections and conversions from clearing each other."""
     told = corrections(
-        in_doubt=2, tonight=NightNumbers(9, 4, 5, 1), rejected_leads=("L-1",), rejected_codes=("TOO_MANY",)
+        in_doubt={"count": 2}, tonight=NightNumbers(9, 4, 5, 1), rejected_leads=("L-1",), rejected_codes=("TOO_MANY",)
     )
     titles = {kind: each.title for (kind, _), each in told.items()}
     texts = {kind: each.text for (kind, _), each in told.items()}
@@ -267,7 +267,10 @@ def test_usual_rates_do_not_apply_to_corrections(tonight):
 
 def test_in_doubt_notice_says_how_a_human_decides():
     """This is `in_doubt: ask`."""
-    assert "`in_doubt: resend`" in found(**at(in_doubt=2, asks_a_human=True))[IncidentKind.IN_DOUBT, GOOGLE].text
+    assert (
+        "`in_doubt: resend`"
+        in found(**at(in_doubt={"count": 2}, asks_a_human=True))[IncidentKind.IN_DOUBT, GOOGLE].text
+    )
 
 
 # ── silence ──────────────────────────────────────────────────────────────────────────────────────

@@ -13,9 +13,9 @@ from jobs.nightly import rehearse, run_night
 from jobs.plan.new_settings import RenamedIdError
 from jobs.reporting.sentences import message_in_words
 from jobs.rules.model import DedupRule, DedupScope
-from jobs.run_context import RunReadingScope
+from jobs.run_context import RunReadingScope, SyncMode
 from tests import fakes
-from tests.builders import CREATED, GOOGLE, attention, changed, from_field, lead, route, rulebook
+from tests.builders import CREATED, GOOGLE, REACH, attention, changed, from_field, lead, route, rulebook
 from tests.fakes import DONE, NIGHT, Crash, FakeSink
 
 DAY = timedelta(days=1)
@@ -137,6 +137,19 @@ def test_unreadable_lead_raises_an_alarm_once_and_then_stands(account):
     assert ["2 leads still cannot be read: `status` lists them"] == list(
         map(message_in_words, summary.review.still_valid_messages)
     )
+
+
+@pytest.mark.parametrize(("style", "left"), [(SyncMode.LIST, 0), (SyncMode.DETAILS, 1)])
+def test_unreadable_lead_is_gone_once_a_reading_that_shows_all_does_not_show_it(account, style, left):
+    """In details mode, its own page need not have been looked at."""
+    account.sync_window = replace(REACH, style=style)
+    account.source.unreadable = (UnreadableLead("L-9", "no createdAt"),)
+    account.put(lead())
+    account.night()
+    account.source.unreadable = ()
+    account.clock.time += DAY
+
+    assert left == account.night().review.unreadable_before
 
 
 def test_lead_that_becomes_unreadable_again_raises_a_new_alarm(account):

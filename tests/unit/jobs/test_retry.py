@@ -138,7 +138,7 @@ def test_retry_filters_by_code_conversion_and_destination(account):
     account.night()
 
     assert 2 == len(look(account).rows)
-    assert ["A"] == [group.code for group in look(account, RejectionFilter(code="A")).alike]
+    assert ["A"] == [group.code for group in look(account, RejectionFilter(codes=["A"])).alike]
     assert ["lead"] == [group.conversion for group in look(account, RejectionFilter(conversion="lead")).alike]
     assert RowsToResend() == look(account, RejectionFilter(destination="meta"))
 
@@ -243,7 +243,7 @@ def test_rejected_correction_is_retried_by_the_next_night(not_taken_back):
 
     assert [("retraction", "rejected")] == corrections(not_taken_back)
 
-    (group,) = look(not_taken_back, RejectionFilter(code="CONVERSION_NOT_FOUND")).alike
+    (group,) = look(not_taken_back, RejectionFilter(codes=["CONVERSION_NOT_FOUND"])).alike
     again(not_taken_back)
 
     assert (True, 1) == (group.corrections, group.count)

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from connectors.errors import Transient
-from connectors.records import Moment, StatusEntry
+from connectors.records import Moment, StatusEntry, UnreadableLead
 from jobs.ledger.schema import LabelMove, StatusChange
 from jobs.reporting.sentences import message_in_words
 from jobs.rules.labels import normalise_label
@@ -187,7 +187,7 @@ def test_rename_during_a_reading_is_reported_and_floods_nothing(account):
 
 @pytest.mark.parametrize("style", suite.mostly_exhaustive(ALL, StatusDated))
 def test_new_label_in_a_filtered_reading_causes_a_full_one(account, style):
-    """A filter shows only edited leads, here two of six."""
+    """A filter shows only edited leads, here two of six; a lead that both readings cannot read is one."""
     account.book = book("gagne", "signe")
     account.source.filters = True
     account.sync_window = PullOptions(SyncMode.SINCE, overlap=3 * DAY, budget=timedelta(hours=4))
@@ -195,9 +195,11 @@ def test_new_label_in_a_filtered_reading_causes_a_full_one(account, style):
     account.night()
     renamed = leads_in(style, "Signé", when=WON - 2 * DAY)
     account.put(*[changed(one, updated_at=account.clock.time) for one in renamed[:2]], *renamed[2:])
+    account.source.unreadable = (UnreadableLead(None, "no id"),)
     summary = next_night(account)
 
     assert ({}, 1) == (account.states, len(summary.review.renames))
+    assert 1 == len(summary.pulled.unreadable) == summary.review.unreadable
     assert [False, True] == [since is None for since, _ in account.source.calls[1:]]
 
 

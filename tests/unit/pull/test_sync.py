@@ -188,8 +188,8 @@ def test_unreadable_lead_is_recorded_until_it_can_be_read(account):
     pull(account)
 
     assert (2, 2) == (done.seen, len(done.unreadable))
-    assert {"L-3", "without id: no id"} == before
-    assert {"without id: no id"} == {row.id for row in account.rows(UnreadableLeadRow)}
+    assert {"L-3", "without id 1: no id"} == before
+    assert {"without id 1: no id"} == {row.id for row in account.rows(UnreadableLeadRow)}
 
 
 def test_entry_without_an_id_is_recorded_once_whatever_the_language(account):
@@ -200,7 +200,7 @@ def test_entry_without_an_id_is_recorded_once_whatever_the_language(account):
             account.source.unreadable = (UnreadableLead(None, problem),)
             pull(account)
 
-    assert ["without id: row 7: no id"] == [row.id for row in account.rows(UnreadableLeadRow)]
+    assert ["without id 1: row 7: no id"] == [row.id for row in account.rows(UnreadableLeadRow)]
 
 
 def test_time_budget_ends_a_pull_after_a_page(account):

@@ -71,7 +71,9 @@ def ledger(tmp_path):
     label = {"account": ACCOUNT, "settled": True}
     made.rows += [
         StatusLabel(**label, label="mystere", written="Mystère", seen_at=on("11-14")),
-        UnreadableLeadRow(account=ACCOUNT, id="X-9", reason="no creation date", seen_at=on("11-28T05:00")),
+        UnreadableLeadRow(
+            account=ACCOUNT, id="X-9", reason="no creation date", seen_at=on("11-28T05:00"), reported_in=2
+        ),
         _incident(STOPPED, {"why": StopCause(StopKind.REFUSED, ("token revoked",))}, "11-26"),
         _incident(REJECTED, {"rejected": 3, "settled": 4, "share": Fraction(3, 4)}, "11-27"),
         _incident(HELD, {}, "11-20", cleared_at=on("11-21")),
@@ -295,8 +297,8 @@ def test_the_tasks(facts):
         (Level.RED, ResponsibleParty.MARKETING, "meta stopped", on("11-26")),
         (Level.AMBER, ResponsibleParty.OPLEAD_USERS, "About to be lost: no amount", on("11-22")),
         (Level.AMBER, ResponsibleParty.MARKETING, "Statuses that the settings do not name", on("11-14")),
+        (Level.AMBER, ResponsibleParty.OPLEAD_USERS, "Leads that cannot be read", on("11-27T04:30")),
         (Level.AMBER, ResponsibleParty.MARKETING, "meta rejects 75 % of what it settles", on("11-27")),
-        (Level.AMBER, ResponsibleParty.OPLEAD_USERS, "Leads that cannot be read", on("11-28T05:00")),
     ] == found
     assert Level.RED is facts.level
     assert isinstance(facts.tasks[0], ActionItem)

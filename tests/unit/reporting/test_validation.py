@@ -10,10 +10,25 @@ from zoneinfo import ZoneInfo
 import pytest
 from rich.console import Console
 
-from connectors.records import UnreadableLead
+from connectors.records import DestinationId, UnreadableLead
+from jobs.deliver.transactions import SendingResult
+from jobs.exit_codes import Exit
+from jobs.plan.twin_guard import DoubtfulIds
+from jobs.plan.volume_guard import ExcessVolume
+from jobs.pull.ingest import FewerLeads, PullResult, WebhooksTaken
 from jobs.reporting.presentation import AccountPresentation
-from jobs.reporting.run_report import MOVED, Mode, Night, night_json, print_conversion_verdicts, print_night
+from jobs.reporting.run_report import (
+    MOVED,
+    Mode,
+    Night,
+    night_json,
+    print_conversion_verdicts,
+    print_night,
+    what_needs_somebody,
+)
 from jobs.rules.delivery_state import DeliveryState
+from jobs.rules.reasons import DestinationScope, Message, MessageKind, StopCause, StopKind
+from jobs.run_findings import LabelCount, RunFindings
 from jobs.run_summary import RunSummary
 
 NOW = datetime(2026, 9, 1, 3, 30, tzinfo=UTC)
@@ -111,6 +126,42 @@ def test_validation_and_rehearsal_name_unreadable_leads(mode):
     assert "lead without an id could not be read: no id" in text
     assert "and 2 leads more" in text
     assert "L-10" not in text
+
+
+META = DestinationScope(DestinationId("meta"))
+RENAMED = {"before": "Gagné", "after": "Signé", "leads": 6}
+TROUBLES = {
+    "source stopped": {"source_stopped": StopCause(StopKind.UNAVAILABLE, ("no answer",))},
+    "rejected": {"to_correct": {META: ["L-1"]}, "delivered": SendingResult(unexpected=1)},
+    "volume held": {"held": {META: ExcessVolume(60, 50, 10)}},
+    "reused ids": {"doubtful_ids": DoubtfulIds(told=(Message(MessageKind.UNDECIDED_LEADS, {"count": 1}),))},
+    "unconfirmed": {"unconfirmed": 1},
+    "in doubt": {"doubtful": [Message(MessageKind.IN_DOUBT, {"scope": META, "count": 1})]},
+    "put off": {"put_off": ["L-1"]},
+    "held after a restore": {"held_after_restore": 1},
+    "no record of created leads": {"created_leads_unusable": Message(MessageKind.UNDECIDED_LEADS, {"count": 1})},
+    "leads missing from the list": {"pulled": PullResult(fewer=FewerLeads(1, 9))},
+    "leads unread": {"pulled": PullResult(unread=3)},
+    "no pages of leads": {"pulled": PullResult(no_detail_pages=True)},
+    "webhooks of no lead": {"pulled": PullResult(webhooks=WebhooksTaken(missing=["L-1"]))},
+    "webhooks not understood": {"pulled": PullResult(webhooks=WebhooksTaken(unknown={"{a}": 1}))},
+    "webhooks damaged": {"pulled": PullResult(webhooks=WebhooksTaken(damaged=1))},
+    "a status renamed": {"review": RunFindings(renames=[Message(MessageKind.RENAMED_TO_UNKNOWN, RENAMED)])},
+    "a status unknown": {"review": RunFindings(labels=[LabelCount("Vendu !", 2, 1)])},
+    "unreadable, seen by a run that died": {"review": RunFindings(unreadable=1)},
+    "a fault": {"other_faults": ["KeyError"]},
+}
+
+
+@pytest.mark.parametrize("mode", [Mode.VALIDATION, Mode.REHEARSAL])
+@pytest.mark.parametrize("trouble", TROUBLES)
+def test_a_trial_that_does_not_end_with_0_says_why(trouble, mode):
+    """Whatever a run calls for a human for."""
+    summary = RunSummary("maison-test", 3, NOW, only_validated=mode is Mode.VALIDATION, **TROUBLES[trouble])
+    lines = what_needs_somebody(Night(summary, NOW, (), mode), ACCOUNT.zone)
+
+    assert summary.exit_code != Exit.DONE
+    assert max(1, len(summary.attention)) <= len(lines)
 
 
 @pytest.mark.parametrize(("mode", "rehearsed"), [(Mode.RUN, False), (Mode.REHEARSAL, True), (Mode.VALIDATION, True)])
