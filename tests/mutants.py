@@ -36,6 +36,13 @@ class Fault:
 
 FAULTS = (
     Fault(
+        "a list of past statuses that is not read is said by `check --live`",
+        "jobs/cli/setup/check_live.py",
+        "        findings += unread_place_findings(deps.source.seen.unread, unmatched)",
+        "",
+        "tests/e2e/test_check_live.py",
+    ),
+    Fault(
         "the amount that mostly sales have is proposed before a budget",
         "jobs/cli/setup/init/interview.py",
         "    return sorted(amounts, key=is_of_others)",
@@ -87,7 +94,7 @@ FAULTS = (
     Fault(
         "a named path that yields nothing on all leads looks wrong",
         "connectors/oplead/survey/summary.py",
-        "            yield from _paths_with_nothing(self.leads, places, configured)",
+        "            yield UnreadPlace(one.name, nothing, is_named=True)",
         "            pass",
         "tests/unit/oplead/test_probe_reading.py",
     ),

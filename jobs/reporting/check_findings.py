@@ -13,6 +13,7 @@ from rich.table import Table
 from connectors.language import N_, _, _n, format_integer, join_with_semicolons, translated
 from connectors.records import CheckFinding, CheckVerdict, Lead
 from connectors.stage_words import stage_in_words
+from connectors.survey import UnreadPlace
 from jobs.forecast import LabelUsage, SampleRehearsal
 from jobs.reporting.console import console_table, never_wrap_column
 from jobs.reporting.presentation import AccountPresentation
@@ -133,6 +134,27 @@ def unmatched_setting_findings(found: Sequence[UnmatchedReference]) -> Iterator[
         place = f"{one.problem.file}:{one.problem.line}: {one.problem.path}"
         verdict = CheckVerdict.FAILED if one.stops else CheckVerdict.DOUBTFUL
         yield CheckFinding(place, verdict, one.problem.message, one.advice)
+
+
+def unread_place_findings(
+    places: Sequence[UnreadPlace], unmatched: Sequence[UnmatchedReference]
+) -> Iterator[CheckFinding]:
+    """Yield where leads hold something that is not read, except where it is said already that they hold nothing."""
+    said = {".".join(one.problem.path.split(".")[:3]) for one in unmatched}
+    for place in places:
+        subject = f"oplead.fields.{place.field}"
+        if subject not in said:
+            # Without a history, changes get a wrong time.
+            verdict = CheckVerdict.FAILED if place.field == "history" else CheckVerdict.DOUBTFUL
+            advice = (
+                _("`oplead-sync probe` shows what leads have.")
+                if place.is_named
+                else _(
+                    "Name it there, as `oplead-sync probe` proposes it: without it, a change may have the time of the "
+                    "night that sees it."
+                )
+            )
+            yield CheckFinding(subject, verdict, place.found, advice)
 
 
 def print_forecast(console: Console, account: AccountPresentation, made: SampleRehearsal) -> None:

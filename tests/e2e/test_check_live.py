@@ -644,6 +644,38 @@ def test_reports_configured_names_that_no_lead_has(company):
     assert ("look at", 'no lead has the status "Perdu" (2 looked at)') in told.values()
 
 
+LOOKS_LIKE_ONE = "jalons looks like a list of past statuses with their times"
+
+
+@pytest.mark.parametrize(
+    ("named", "dated", "said"),
+    [
+        ({}, True, LOOKS_LIKE_ONE),
+        ({"history": "jalons"}, True, LOOKS_LIKE_ONE),
+        ({"history": "jalons"}, False, "nothing is read at jalons on any of 20 leads"),
+        ({"history": "etapes"}, True, None),  # said with its line, as of any path that no lead has
+    ],
+)
+def test_a_list_of_past_statuses_that_is_not_read_fails(companies, named, dated, said):
+    """Changes would have the time of the night that sees them, and nobody would know."""
+    company = companies()
+    company.settings["oplead"] = {"fields": named}
+    company.serve(*(_with_unusual_history(number, dated=dated) for number in range(20)))
+    done = type_in(company, "check", "--live", "--json")
+    (told,) = done.objects
+    found = {each["subject"]: (each["verdict"], each["found"]) for each in told["oplead"]["findings"]}
+
+    assert found.get("oplead.fields.history") == (("failed", said) if said else None)
+    assert 1 == sum("oplead.fields.history" in subject for subject in found)
+    assert (1 if said else 0) == done.code
+
+
+def _with_unusual_history(number, *, dated):
+    one = lead(number, (("Gagné", "Perdu")[number % 2], WON))
+    past = [{"mot": each["status"], "quand": each["date"] if dated else "hier"} for each in one.pop("statusHistory")]
+    return {**one, "jalons": past}
+
+
 def test_missing_amount_or_status_date_field_fails_with_advice(company):
     """The sale would be sent with the `otherwise` value, dated by when the run saw it."""
     company.conversion("sale")["value"]["field"] = "montant"

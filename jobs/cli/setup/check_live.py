@@ -21,6 +21,7 @@ from jobs.reporting.check_findings import (
     print_forecast,
     print_labels,
     unmatched_setting_findings,
+    unread_place_findings,
 )
 from jobs.reporting.console import results_console
 from jobs.reporting.presentation import AccountPresentation
@@ -122,7 +123,9 @@ def _forecast_latest_leads(settings: Settings, file: Path, book: Rulebook, deps:
     findings += consent_spelling_findings(book, leads)
     findings += amounts_elsewhere_findings(book, leads)
     if isinstance(deps.source, ExposesLatestLeads):
-        findings += unmatched_setting_findings(unmatched_settings_references(file, deps.source.seen))
+        unmatched = unmatched_settings_references(file, deps.source.seen)
+        findings += unmatched_setting_findings(unmatched)
+        findings += unread_place_findings(deps.source.seen.unread, unmatched)
     return OpleadCheck(findings, made, label_usages(settings, leads)), KeyAccess.GRANTED if leads else KeyAccess.UNKNOWN
 
 
