@@ -36,6 +36,13 @@ class Fault:
 
 FAULTS = (
     Fault(
+        "a status field that no lead has is refused by `init`",
+        "jobs/cli/setup/init/command.py",
+        "        _require_status_field(survey, status_field)",
+        "        pass",
+        "tests/e2e/test_probe.py",
+    ),
+    Fault(
         "a list of past statuses that is not read is said by `check --live`",
         "jobs/cli/setup/check_live.py",
         "        findings += unread_place_findings(deps.source.seen.unread, unmatched)",
