@@ -36,6 +36,20 @@ class Fault:
 
 FAULTS = (
     Fault(
+        "a long past of undated statuses is doubted by `check --live`",
+        "jobs/reporting/check_findings.py",
+        "    early = [since for since in starts if since < now - _LONG_BEFORE]",
+        "    early = [since for since in starts if since > now]",
+        "tests/e2e/test_check_live.py",
+    ),
+    Fault(
+        "a long past of undated statuses is doubted by `init`",
+        "jobs/cli/setup/init/interview.py",
+        "            if day is None or not is_undated:",
+        "            if day is None or is_undated:",
+        "tests/unit/cli/test_interview.py",
+    ),
+    Fault(
         "a status field that no lead has is refused by `init`",
         "jobs/cli/setup/init/command.py",
         "        _require_status_field(survey, status_field)",

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
 from fractions import Fraction
 from itertools import groupby
 from typing import assert_never
@@ -25,7 +26,7 @@ from jobs.rules.labels import describe_text_shape, normalise_label
 from jobs.rules.model import ConsentAnswer
 from jobs.settings import Settings
 from jobs.settings.compile import IGNORED, Rulebook
-from jobs.settings.unmatched import UnmatchedReference
+from jobs.settings.unmatched import UnmatchedReference, undated_start_in_words
 
 _STYLES = {
     CheckVerdict.FAILED: "bold red",
@@ -103,6 +104,9 @@ _UNLISTED = Fraction(1, 5)
 _STAGES = {None: N_("in no stage"), IGNORED: N_("ignored")}
 _FEWEST = 5
 """Fewer leads than this may have amounts, or none, by chance."""
+_TELLING = 10
+"""Fewer leads than this may all lack something by chance."""
+_LONG_BEFORE = timedelta(days=7)
 _NAMED = 3
 """Maximum number of reasons, leads or answers named in a sentence."""
 
@@ -155,6 +159,16 @@ def unread_place_findings(
                 )
             )
             yield CheckFinding(subject, verdict, place.found, advice)
+
+
+def undated_start_findings(
+    starts: Sequence[datetime], leads: Sequence[Lead], now: datetime
+) -> Iterator[CheckFinding]:
+    """Yield that a first night sends what has no time of its own, where conversions count from long before it."""
+    early = [since for since in starts if since < now - _LONG_BEFORE]
+    if early and len(leads) >= _TELLING and not any(lead.history for lead in leads):
+        advice = _("To leave it out, write the day of the first night as `since`, or take it out.")
+        yield CheckFinding(_("times"), CheckVerdict.DOUBTFUL, undated_start_in_words(min(early).date()), advice)
 
 
 def print_forecast(console: Console, account: AccountPresentation, made: SampleRehearsal) -> None:

@@ -676,6 +676,33 @@ def _with_unusual_history(number, *, dated):
     return {**one, "jalons": past}
 
 
+@pytest.mark.parametrize(
+    ("since", "dated", "has_run", "is_said"),
+    [
+        ("2026-08-20", False, False, True),
+        ("2026-08-20", True, False, False),
+        ("2026-09-09", False, False, False),
+        ("2026-08-20", False, True, False),
+    ],
+)
+def test_undated_statuses_that_count_from_long_before_the_first_night_are_doubted(
+    companies, since, dated, has_run, is_said
+):
+    """The first night dates what they show, and sends it; later ones know what was there before."""
+    company = companies()
+    for conversion in company.settings["conversions"]:
+        conversion["since"] = since
+    undated = {} if dated else {"statusDate": None, "statusHistory": []}
+    company.serve(*(lead(number, ("Gagné", WON), **undated) for number in range(10)))
+    if has_run:
+        company.night()
+    _, found, _ = looked(company)
+
+    assert is_said == ("times" in found)
+    if is_said:
+        assert ("look at", True) == (found["times"][0], "created since Thu 20 Aug 2026" in found["times"][1])
+
+
 def test_missing_amount_or_status_date_field_fails_with_advice(company):
     """The sale would be sent with the `otherwise` value, dated by when the run saw it."""
     company.conversion("sale")["value"]["field"] = "montant"

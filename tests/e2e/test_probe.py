@@ -190,6 +190,18 @@ def test_init_reads_statuses_from_the_field_it_is_told(account, tmp_path, field,
         assert ("suivi.phase", ["Gagné"]) == (told["oplead"]["fields"]["status"], told["stages"]["won"])
 
 
+@pytest.mark.parametrize(("dates", "is_said"), [("none", True), ("status_date", False)])
+def test_init_doubts_a_long_past_of_undated_statuses(account, tmp_path, dates, is_said):
+    """Whatever leads show on the first night would be sent as of that night."""
+    account.sandbox.oplead.set_switch("status_dates", dates)
+    options = (*account.where, "--account", "maison", "--meta-dataset-id", "77", "--dir", str(tmp_path / "mine"))
+    _, out, _ = account.type("init", *options, "--imported-until", "2026-07-31")
+    _, none, _ = account.type("init", *options, "--force")
+
+    assert is_said == ("no lead says since when it has its status" in out), out
+    assert "since when it has its status" not in none
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
