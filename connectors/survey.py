@@ -23,6 +23,18 @@ SUGGESTED = (
 
 
 @dataclass(frozen=True, slots=True)
+class UnreadPlace:
+    """Where leads hold something that is not read."""
+
+    field: str
+    """Name under `oplead.fields`."""
+    found: str
+    """What is there, in words."""
+    is_named: bool
+    """Whether settings name it; if not, it looks like a list of past statuses with their times."""
+
+
+@dataclass(frozen=True, slots=True)
 class SeenInLeads:
     """The paths and labels found in the leads that were read."""
 
@@ -35,6 +47,8 @@ class SeenInLeads:
     """Counts the leads with a value at a path, matching paths as the reader does."""
     owners: int | None = None
     """How many users, agencies or the like those leads belong to; None if they do not say."""
+    unread: tuple[UnreadPlace, ...] = ()
+    """Where those leads hold something that is not read, but should be."""
 
 
 @dataclass(frozen=True, slots=True)

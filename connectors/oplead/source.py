@@ -14,6 +14,7 @@ from connectors.oplead.answers import OpleadAnswer, OpleadRefused, TooLarge
 from connectors.oplead.client import OpleadClient
 from connectors.oplead.latest import newest, newest_first
 from connectors.oplead.lead_pages import collect_lead_page, collect_seen_in_leads
+from connectors.oplead.options import OpleadOptions
 from connectors.oplead.pagination import ListedPage, Pages, PageWalk, hash_entry_without_id, lacks_id, lazy_page_reader
 from connectors.oplead.parsing.dates import first_instant_at_paths, since_query
 from connectors.oplead.parsing.field_tree import count_distinct_lead_owners
@@ -30,7 +31,7 @@ from connectors.oplead.parsing.lead_parser import (
 from connectors.oplead.read_ahead import Page
 from connectors.ports import FindKnown
 from connectors.records import Found, Lead, LeadId, LeadPage, ListedLead, SubstituteLead, UnreadableLead
-from connectors.survey import SeenInLeads
+from connectors.survey import SeenInLeads, UnreadPlace
 
 _NOT_FOUND = frozenset({404, 410})
 _TOO_MANY_NOT_FOUND = 5
@@ -126,7 +127,11 @@ class OpleadSource:
         shown: list[Mapping[str, object]] = []
         self._shown = shown
         page = self._page(items)
-        self.seen = replace(collect_seen_in_leads(shown, page.leads), owners=count_distinct_lead_owners(shown))
+        self.seen = replace(
+            collect_seen_in_leads(shown, page.leads),
+            owners=count_distinct_lead_owners(shown),
+            unread=tuple(_unread_places(shown, self._options)),
+        )
         return newest_first(page)
 
     def _newer_end(self, head: list[object], tail: list[object]) -> list[object]:
@@ -313,6 +318,13 @@ class OpleadSource:
             return self._parser.parse(item, lead_id, digest or digest_of(item))
         except UnreadableLeadError as error:
             return UnreadableLead(lead_id, str(error))
+
+
+def _unread_places(leads: Sequence[object], options: OpleadOptions) -> Iterator[UnreadPlace]:
+    from connectors.oplead.survey.places import locate_configured_fields  # noqa: PLC0415 - no night surveys
+    from connectors.oplead.survey.summary import find_unread_places  # noqa: PLC0415
+
+    return find_unread_places(leads, locate_configured_fields(leads, options), options.fields)
 
 
 def _is_platform_wide_failure(failure: Exception) -> bool:

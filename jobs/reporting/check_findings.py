@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
 from fractions import Fraction
 from itertools import groupby
 from typing import assert_never
@@ -13,6 +14,7 @@ from rich.table import Table
 from connectors.language import N_, _, _n, format_integer, join_with_semicolons, translated
 from connectors.records import CheckFinding, CheckVerdict, Lead
 from connectors.stage_words import stage_in_words
+from connectors.survey import UnreadPlace
 from jobs.forecast import LabelUsage, SampleRehearsal
 from jobs.reporting.console import console_table, never_wrap_column
 from jobs.reporting.presentation import AccountPresentation
@@ -24,7 +26,7 @@ from jobs.rules.labels import describe_text_shape, normalise_label
 from jobs.rules.model import ConsentAnswer
 from jobs.settings import Settings
 from jobs.settings.compile import IGNORED, Rulebook
-from jobs.settings.unmatched import UnmatchedReference
+from jobs.settings.unmatched import UnmatchedReference, undated_start_in_words
 
 _STYLES = {
     CheckVerdict.FAILED: "bold red",
@@ -102,6 +104,9 @@ _UNLISTED = Fraction(1, 5)
 _STAGES = {None: N_("in no stage"), IGNORED: N_("ignored")}
 _FEWEST = 5
 """Fewer leads than this may have amounts, or none, by chance."""
+_TELLING = 10
+"""Fewer leads than this may all lack something by chance."""
+_LONG_BEFORE = timedelta(days=7)
 _NAMED = 3
 """Maximum number of reasons, leads or answers named in a sentence."""
 
@@ -133,6 +138,37 @@ def unmatched_setting_findings(found: Sequence[UnmatchedReference]) -> Iterator[
         place = f"{one.problem.file}:{one.problem.line}: {one.problem.path}"
         verdict = CheckVerdict.FAILED if one.stops else CheckVerdict.DOUBTFUL
         yield CheckFinding(place, verdict, one.problem.message, one.advice)
+
+
+def unread_place_findings(
+    places: Sequence[UnreadPlace], unmatched: Sequence[UnmatchedReference]
+) -> Iterator[CheckFinding]:
+    """Yield where leads hold something that is not read, except where it is said already that they hold nothing."""
+    said = {".".join(one.problem.path.split(".")[:3]) for one in unmatched}
+    for place in places:
+        subject = f"oplead.fields.{place.field}"
+        if subject not in said:
+            # Without a history, changes get a wrong time.
+            verdict = CheckVerdict.FAILED if place.field == "history" else CheckVerdict.DOUBTFUL
+            advice = (
+                _("`oplead-sync probe` shows what leads have.")
+                if place.is_named
+                else _(
+                    "Name it there, as `oplead-sync probe` proposes it: without it, a change may have the time of the "
+                    "night that sees it."
+                )
+            )
+            yield CheckFinding(subject, verdict, place.found, advice)
+
+
+def undated_start_findings(
+    starts: Sequence[datetime], leads: Sequence[Lead], now: datetime
+) -> Iterator[CheckFinding]:
+    """Yield that a first night sends what has no time of its own, where conversions count from long before it."""
+    early = [since for since in starts if since < now - _LONG_BEFORE]
+    if early and len(leads) >= _TELLING and not any(lead.history for lead in leads):
+        advice = _("To leave it out, write the day of the first night as `since`, or take it out.")
+        yield CheckFinding(_("times"), CheckVerdict.DOUBTFUL, undated_start_in_words(min(early).date()), advice)
 
 
 def print_forecast(console: Console, account: AccountPresentation, made: SampleRehearsal) -> None:

@@ -394,6 +394,7 @@ def partial_settings_without_file(
     path_prefix: str | None = None,
     clock: str | None = None,
     auth: Mapping[str, str] | None = None,
+    status_field: str | None = None,
 ) -> PartialSettings:
     """Build partial settings without a file.
 
@@ -404,6 +405,7 @@ def partial_settings_without_file(
         path_prefix: the start of Oplead's paths; None takes it from the address.
         clock: the address of a sandbox's clock.
         auth: how the key is passed, as in `oplead.auth`.
+        status_field: where a lead's status is.
 
     Raises:
         ValueError: a value is invalid, or a clock is given for a platform that is not on this machine.
@@ -415,6 +417,8 @@ def partial_settings_without_file(
     section = {name: value for name, value in section.items() if value is not None}
     if auth:
         section["auth"] = dict(auth)
+    if status_field is not None:
+        section["fields"] = {"status": status_field}
     rest: dict[str, Tree] = {} if clock is None else {"clock": clock}
     for finding in settings_inconsistency_findings(
         {**rest, "oplead": {"token": reference, **section}}, SecretReferenceResolver({}, Path())

@@ -2,11 +2,11 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path as FilePath
 from typing import TYPE_CHECKING
 
-from connectors.language import N_, _, _n, join_with_semicolons
+from connectors.language import N_, _, _n, format_day, join_with_semicolons
 from jobs.rules.labels import APPOINTMENT_SET, normalise_label, normalise_listed_label
 from jobs.settings.document import (
     KeyPath,
@@ -169,6 +169,15 @@ def configured_start_dates(settings: Settings) -> list[tuple[KeyPath, datetime]]
         path: KeyPath = ("meta",) if len(settings.meta) == 1 else ("meta", position)
         starts.append(((*path, "funnel_since"), meta.funnel_since))
     return [(path, since) for path, since in starts if since is not None]
+
+
+def undated_start_in_words(since: date) -> str:
+    """Return what the first night makes of statuses without a time, where a conversion counts from a day before it."""
+    return _(
+        "no lead says since when it has its status: whatever leads created since {day} have reached by the first night "
+        "is sent, with the time of the lead's last change or of that night",
+        day=format_day(since),
+    )
 
 
 def notes_on_future_starts(file: FilePath, settings: Settings, now: datetime) -> tuple[SettingsProblem, ...]:

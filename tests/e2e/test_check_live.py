@@ -644,6 +644,65 @@ def test_reports_configured_names_that_no_lead_has(company):
     assert ("look at", 'no lead has the status "Perdu" (2 looked at)') in told.values()
 
 
+LOOKS_LIKE_ONE = "jalons looks like a list of past statuses with their times"
+
+
+@pytest.mark.parametrize(
+    ("named", "dated", "said"),
+    [
+        ({}, True, LOOKS_LIKE_ONE),
+        ({"history": "jalons"}, True, LOOKS_LIKE_ONE),
+        ({"history": "jalons"}, False, "nothing is read at jalons on any of 20 leads"),
+        ({"history": "etapes"}, True, None),  # said with its line, as of any path that no lead has
+    ],
+)
+def test_a_list_of_past_statuses_that_is_not_read_fails(companies, named, dated, said):
+    """Changes would have the time of the night that sees them, and nobody would know."""
+    company = companies()
+    company.settings["oplead"] = {"fields": named}
+    company.serve(*(_with_unusual_history(number, dated=dated) for number in range(20)))
+    done = type_in(company, "check", "--live", "--json")
+    (told,) = done.objects
+    found = {each["subject"]: (each["verdict"], each["found"]) for each in told["oplead"]["findings"]}
+
+    assert found.get("oplead.fields.history") == (("failed", said) if said else None)
+    assert 1 == sum("oplead.fields.history" in subject for subject in found)
+    assert (1 if said else 0) == done.code
+
+
+def _with_unusual_history(number, *, dated):
+    one = lead(number, (("Gagné", "Perdu")[number % 2], WON))
+    past = [{"mot": each["status"], "quand": each["date"] if dated else "hier"} for each in one.pop("statusHistory")]
+    return {**one, "jalons": past}
+
+
+@pytest.mark.parametrize(
+    ("since", "dated", "has_run", "is_said"),
+    [
+        ("2026-08-20", False, False, True),
+        ("2026-08-20", True, False, False),
+        ("2026-09-09", False, False, False),
+        ("2026-08-20", False, True, False),
+    ],
+)
+def test_undated_statuses_that_count_from_long_before_the_first_night_are_doubted(
+    companies, since, dated, has_run, is_said
+):
+    """The first night dates what they show, and sends it; later ones know what was there before."""
+    company = companies()
+    for conversion in company.settings["conversions"]:
+        conversion["since"] = since
+    undated = {} if dated else {"statusDate": None, "statusHistory": []}
+    company.serve(*(lead(number, ("Gagné", WON), **undated) for number in range(10)))
+    if has_run:
+        company.night()
+    _, found, _ = looked(company)
+
+    assert is_said == ("times" in found)
+    if is_said:
+        assert ("look at", True) == (found["times"][0], "created since Thu 20 Aug 2026" in found["times"][1])
+
+
 def test_missing_amount_or_status_date_field_fails_with_advice(company):
     """The sale would be sent with the `otherwise` value, dated by when the run saw it."""
     company.conversion("sale")["value"]["field"] = "montant"

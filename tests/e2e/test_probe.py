@@ -3,6 +3,7 @@
 import re
 
 import pytest
+from ruamel.yaml import YAML
 from typer.testing import CliRunner
 
 from connectors.sandbox.oplead.server import ADMIN_KEY
@@ -160,6 +161,45 @@ def test_init_merges_spellings_typed_by_hand(account, tmp_path):
     assert re.search(r"^  quote_sent: \[Devis à relancer\]$", text, re.MULTILINE)
     assert re.search(r'^    granted: \[oui, ("true", "1"|"1", "true")\]$', text, re.MULTILINE | re.IGNORECASE)
     assert 0 == account.type("check", "--config", str(tmp_path / "mine" / "pipeline.yaml"))[0]
+
+
+@pytest.mark.parametrize(
+    ("field", "code", "said"),
+    [
+        ("suivi.phase", 0, "check: nothing is wrong with the file"),
+        ("Suivi.Phases", 2, "has Suivi.Phases; most like it: suivi.phase, "),
+    ],
+)
+def test_init_reads_statuses_from_the_field_it_is_told(account, tmp_path, field, code, said):
+    """Its statuses are surveyed and the file names it; a field that no lead has is refused with the nearest ones."""
+    for lead_id, lead in account.sandbox.oplead.leads().items():
+        if isinstance(lead, dict) and "status" in lead:
+            account.sandbox.oplead.put(
+                lead_id, {**lead, "status": "ouvert", "statusHistory": [], "suivi": {"phase": lead["status"]}}
+            )
+    options = (*account.where, "--account", "maison", "--meta-dataset-id", "77", "--dir", str(tmp_path / "mine"))
+    done, out, err = account.type(
+        "init", *options, "--status-field", field, "--graph-url", account.sandbox.sandbox_server_urls["meta"]
+    )
+    file = tmp_path / "mine" / "pipeline.yaml"
+
+    assert (code, True) == (done, said in out + err), out + err
+    assert (0 == code) == file.exists()
+    if file.exists():
+        told = YAML(typ="safe", pure=True).load(file.read_text())
+        assert ("suivi.phase", ["Gagné"]) == (told["oplead"]["fields"]["status"], told["stages"]["won"])
+
+
+@pytest.mark.parametrize(("dates", "is_said"), [("none", True), ("status_date", False)])
+def test_init_doubts_a_long_past_of_undated_statuses(account, tmp_path, dates, is_said):
+    """Whatever leads show on the first night would be sent as of that night."""
+    account.sandbox.oplead.set_switch("status_dates", dates)
+    options = (*account.where, "--account", "maison", "--meta-dataset-id", "77", "--dir", str(tmp_path / "mine"))
+    _, out, _ = account.type("init", *options, "--imported-until", "2026-07-31")
+    _, none, _ = account.type("init", *options, "--force")
+
+    assert is_said == ("no lead says since when it has its status" in out), out
+    assert "since when it has its status" not in none
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,7 @@ from connectors.oplead.survey.values import (
     surveyed_labels,
 )
 from connectors.records import Lead
-from connectors.survey import Survey
+from connectors.survey import Survey, UnreadPlace
 
 ENOUGH_TO_SAY_EMPTY = 10
 """Leads among which a field that settings name must be filled once."""
@@ -72,33 +72,42 @@ class ReadLeads:
 
     def suspicions(self, places: FieldLocations, configured: FieldPaths) -> Iterator[str]:
         """Yield a sentence for each sign that values are damaged, or are not where settings say."""
-        if len(self.leads) >= ENOUGH_TO_SAY_EMPTY:
-            yield from _paths_with_nothing(self.leads, places, configured)
-        if path := places.guessed_history:
-            yield _(
-                "{path} looks like a list of past statuses with their times, and is read only if "
-                "oplead.fields.history names it: without it, a change has the time of the night that sees it.",
-                path=path,
-            )
+        for place in find_unread_places(self.leads, places, configured):
+            if place.is_named:
+                yield _("oplead.fields.{name}: {found}.", name=place.field, found=place.found)
+            else:
+                yield _(
+                    "{found}, so it is proposed as oplead.fields.history: without it, a change may have the time of "
+                    "the night that sees it.",
+                    found=place.found,
+                )
         yield from click_id_damage_signs(self.records, self.leads, places.fields.click_id)
         if lost := summarise_unusable_phones([record.contact for record in self.records]):
             yield f"{lost}."
 
 
-def _paths_with_nothing(leads: Sequence[object], places: FieldLocations, configured: FieldPaths) -> Iterator[str]:
-    """Yield a sentence for each field of which settings name places where nothing can be read on any of the leads."""
+def find_unread_places(
+    leads: Sequence[object], places: FieldLocations, configured: FieldPaths
+) -> Iterator[UnreadPlace]:
+    """Yield each field that settings name where nothing is read on any lead, and a list of statuses that they do not.
+
+    Where leads are few, a field may well be empty.
+    """
     read_at = {match.field: normalise_field_path(match.path or "") for match in places.matches}
-    for one in fields(FieldPaths):
+    for one in fields(FieldPaths) if len(leads) >= ENOUGH_TO_SAY_EMPTY else ():
         paths: Paths = getattr(configured, one.name)
         is_named = one.name in read_at and paths != getattr(CANDIDATES, one.name)
         if is_named and read_at[one.name] not in map(normalise_field_path, paths):
-            yield _n(
-                "oplead.fields.{name}: nothing is read at {path} on {count} lead.",
-                "oplead.fields.{name}: nothing is read at {path} on any of {count} leads.",
+            nothing = _n(
+                "nothing is read at {path} on {count} lead",
+                "nothing is read at {path} on any of {count} leads",
                 len(leads),
-                name=one.name,
                 path=", ".join(paths),
             )
+            yield UnreadPlace(one.name, nothing, is_named=True)
+    if path := places.guessed_history:
+        looks = _("{path} looks like a list of past statuses with their times", path=path)
+        yield UnreadPlace("history", looks, is_named=False)
 
 
 def summarise_leads(

@@ -209,7 +209,7 @@ def check_account(file: Path, loaded: ValidSettings, *, live: bool) -> RunnableF
     faults: list[str] = []
     checked = replace(checked, platforms=compare_settings_with_platforms(settings, faults), faults=faults)
     with ContainedFault(faults, _("Oplead could not be looked at")):
-        return replace(checked, oplead=check_oplead(settings, file))
+        return replace(checked, oplead=check_oplead(settings, file, has_run=bool(begun)))
     return checked
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 
 from connectors.contact import summarise_unusable_phones
@@ -20,14 +21,16 @@ from jobs.reporting.check_findings import (
     print_findings,
     print_forecast,
     print_labels,
+    undated_start_findings,
     unmatched_setting_findings,
+    unread_place_findings,
 )
 from jobs.reporting.console import results_console
 from jobs.reporting.presentation import AccountPresentation
 from jobs.run_context import Deps
 from jobs.settings import Settings
 from jobs.settings.compile import Rulebook, target_assumptions
-from jobs.settings.unmatched import unmatched_settings_references
+from jobs.settings.unmatched import configured_start_dates, unmatched_settings_references
 from jobs.wiring.account import compile_rules_only
 from jobs.wiring.night import open_connectors, platform_inspector_factories
 from jobs.wiring.oplead import oplead_lists
@@ -65,14 +68,15 @@ def compare_settings_with_platforms(settings: Settings, faults: list[str]) -> di
     return found
 
 
-def check_oplead(settings: Settings, file: Path) -> OpleadCheck:
+def check_oplead(settings: Settings, file: Path, *, has_run: bool) -> OpleadCheck:
     """Read the latest leads and forecast what the settings would do with them; sends and stores nothing."""
+    starts = [] if has_run else [since.astimezone(settings.zone) for _path, since in configured_start_dates(settings)]
     try:
         with (
             open_clock_showing_waits(settings) as clock,
             open_connectors(settings, clock, validate_only=True) as (book, deps),
         ):
-            looked, reads_leads = _forecast_latest_leads(settings, file, book, deps)
+            looked, reads_leads = _forecast_latest_leads(settings, file, book, deps, starts)
             if settings.source is not None:
                 return looked  # files were read, and nothing by the key
             seen = deps.source.seen if isinstance(deps.source, ExposesLatestLeads) else None
@@ -97,7 +101,9 @@ def _check_read_access(read: Callable[[], object]) -> KeyAccess:
     return KeyAccess.GRANTED
 
 
-def _forecast_latest_leads(settings: Settings, file: Path, book: Rulebook, deps: Deps) -> tuple[OpleadCheck, KeyAccess]:
+def _forecast_latest_leads(
+    settings: Settings, file: Path, book: Rulebook, deps: Deps, starts: Sequence[datetime]
+) -> tuple[OpleadCheck, KeyAccess]:
     """Return what was found in the latest leads, and whether the key may read leads."""
     verdict = CheckVerdict.FAILED
     try:
@@ -121,8 +127,11 @@ def _forecast_latest_leads(settings: Settings, file: Path, book: Rulebook, deps:
         findings.append(CheckFinding(_("phones"), CheckVerdict.DOUBTFUL, lost, _(_PHONES)))
     findings += consent_spelling_findings(book, leads)
     findings += amounts_elsewhere_findings(book, leads)
+    findings += undated_start_findings(starts, leads, deps.clock.now())
     if isinstance(deps.source, ExposesLatestLeads):
-        findings += unmatched_setting_findings(unmatched_settings_references(file, deps.source.seen))
+        unmatched = unmatched_settings_references(file, deps.source.seen)
+        findings += unmatched_setting_findings(unmatched)
+        findings += unread_place_findings(deps.source.seen.unread, unmatched)
     return OpleadCheck(findings, made, label_usages(settings, leads)), KeyAccess.GRANTED if leads else KeyAccess.UNKNOWN
 
 

@@ -5,7 +5,7 @@ from datetime import date
 
 import pytest
 
-from connectors.survey import AmountPath, PathWithFewValues, SurveyedLabel, SurveyedPath
+from connectors.survey import AmountPath, FieldMatch, PathWithFewValues, SurveyedLabel, SurveyedPath
 from tests.unit.cli.test_init import APART_TOO, ENOUGH, META, SURVEY
 
 CODES = replace(
@@ -424,3 +424,14 @@ def test_warns_when_no_status_means_a_sale(type_in, survey):
 
     assert said in " ".join(without.output.split())
     assert said not in " ".join(whole.output.split())
+
+
+def test_a_day_after_which_undated_statuses_would_be_sent_can_be_taken_back(type_in):
+    """Enter takes it back, and a day nearer to the first night may be kept."""
+    places = (FieldMatch("history", None, 0), FieldMatch("status_at", None, 0))
+    undated = replace(SURVEY, fields=places, few_values=(MANY,))
+    typed = lines("", "", "", "", "", "maison-x", *END[:-1], "2026-08-31", "", "2026-11-30", "yes")
+    result, told = type_in(survey=undated, typed=typed)
+
+    assert {date(2026, 12, 1)} == {each["since"] for each in told["conversions"]}, result.output
+    assert 2 == result.output.count("no lead says since when it has its status")

@@ -4,6 +4,7 @@ import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
+from difflib import get_close_matches
 from glob import escape
 from pathlib import Path
 from typing import Literal
@@ -26,9 +27,10 @@ from jobs.settings.document import INDENT, TO_BE_FILLED_IN, read_file, to_inline
 from jobs.settings.load import OpleadSection, likely_slips, partial_settings_without_file
 from jobs.settings.oplead_schema import ExportFileSettings
 from jobs.settings.specified import new_subscription_settings, new_write_settings
+from jobs.settings.unmatched import loose_field_path
 from jobs.wiring.surveys import survey_files, survey_oplead
 
-_SAMPLE = 300
+_SAMPLE, _NEAREST = 300, 4
 _SCHEMA = "pipeline.schema.json"
 _AUTH = {"style": "auth", "name": "auth_name", "prefix": "auth_prefix"}
 """The keys of `oplead.auth`, and the question for each."""
@@ -45,11 +47,16 @@ def write_first_settings(
     standing = [file for file in (settings, environment) if file.exists()]
     if standing and not force:
         raise UsageError(_("{file} exists already: name another folder with --dir, or write --force", file=standing[0]))
+    status_field = given.get("status_field")
+    if export is not None and status_field:
+        raise UsageError(_("--status-field is for Oplead's API: with --export, the settings name the column"))
     if "auth" not in given and ("auth_name" in given or "auth_prefix" in given):
         given = {**given, "auth": "header"}
     look = _oplead_section_from_options(given)
     source = None if export is None else _export_file_settings(export, folder)
     survey = _survey(look, read_specification(spec)) if export is None else _survey_of(export, look)
+    if survey and status_field:
+        _require_status_field(survey, status_field)
     address = str(look.oplead.base_url).rstrip("/")
     answers = Interview(given, survey, Dialogue(ask=is_interactive() and not yes)).answers() | {
         "base_url": None if address == PUBLIC_ADDRESS else address,
@@ -67,8 +74,8 @@ def write_first_settings(
     }
     if source is not None:
         answers |= dict.fromkeys(("base_url", "path_prefix", *_AUTH.values()))
-    elif survey:  # its suggestion includes the path prefix and the auth keys
-        answers |= dict.fromkeys(("path_prefix", *_AUTH.values()))
+    elif survey:  # its suggestion includes them
+        answers |= dict.fromkeys(("path_prefix", "status_field", *_AUTH.values()))
     make_private_folder(folder)
     for file, text in ((settings, settings_text(answers)), (environment, env_example_text(answers))):
         with open_privately(file, "w") as written:
@@ -129,6 +136,24 @@ def _survey(look: OpleadSection, specification: bytes | None) -> Survey | None:
     return survey
 
 
+def _require_status_field(survey: Survey, path: str) -> None:
+    """Refuse a field that no lead has, naming those that are called most like it."""
+    if any(
+        one.field == "status" and loose_field_path(one.path or "") == loose_field_path(path) for one in survey.fields
+    ):
+        return
+    nearest = get_close_matches(path, [one.path for one in survey.paths], n=_NEAREST, cutoff=0)
+    raise UsageError(
+        _n(
+            "--status-field: {count} lead was looked at, and has no {path}; most like it: {nearest}",
+            "--status-field: {count} leads were looked at, and none has {path}; most like it: {nearest}",
+            survey.leads,
+            path=path,
+            nearest=", ".join(nearest) or _("none"),
+        )
+    )
+
+
 def _survey_of(export: Path, look: OpleadSection) -> Survey:
     """Survey an exported file."""
     kind = _kind_of(export)
@@ -182,6 +207,7 @@ def _oplead_section_from_options(given: Answers) -> OpleadSection:
             path_prefix=(given["path_prefix"] or "") if "path_prefix" in given else None,
             clock=given.get("clock"),
             auth={key: given[name] for key, name in _AUTH.items() if name in given},
+            status_field=given.get("status_field"),
         ).settings
     except ValueError as error:
         raise UsageError(f"init: {error}") from None
@@ -277,6 +303,7 @@ clock: {clock}   # a sandbox's: take it out before anything real is told
     prefix: {auth_prefix}
 [found]  # found by `oplead-sync probe`:
   {found}
+  fields: { status: {status_field} }
 [no files][no found]  # run `oplead-sync probe --config <this file>` and put here what it suggests
 
 # Your word: [Oplead's labels]. Accents, capitals and hyphens do not matter; `created` is built in.

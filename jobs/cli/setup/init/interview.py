@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import date, timedelta
 from functools import partial
 from typing import Any, Generic, TypeVar
 
@@ -26,7 +27,7 @@ from jobs.reporting.console import say, value_with_count
 from jobs.rules.labels import normalise_label
 from jobs.settings.document import did_you_mean
 from jobs.settings.lint import lint_warnings
-from jobs.settings.unmatched import loose_field_path
+from jobs.settings.unmatched import loose_field_path, undated_start_in_words
 
 BACK = "<"
 """The input that returns to the previous question."""
@@ -191,6 +192,8 @@ class Interview:
                 return {question.name: self._ask_for_each_stage(question, stages)}
             case "google_customer_id":
                 self._platforms_from = self.dialogue.place
+            case "imported_until":
+                return {question.name: self._ask_last_imported_day(question)}
         answer = self._ask_lead_path(question, answers) if question.field_of else self._ask_with_explanation(question)
         if question.name == "meta_dataset_id" and not answer and not answers["google_customer_id"]:
             self._ask_for_a_platform_again()
@@ -204,6 +207,20 @@ class Interview:
         if self.dialogue.asks:
             self.dialogue.say(*_(question.explanation).splitlines())
         return self._ask(question, question.proposal)
+
+    def _ask_last_imported_day(self, question: SetupQuestion) -> date | None:
+        """Return the day, asking again for one after which undated statuses are sent unless the person keeps it."""
+        places = self.survey.fields if self.survey else ()
+        is_undated = bool(places) and not any(one.path for one in places if one.field in {"history", "status_at"})
+        while True:
+            day: date | None = self._ask_with_explanation(question)
+            if day is None or not is_undated:
+                return day
+            doubt = undated_start_in_words(day + timedelta(days=1))
+            advice = _("to leave it out, answer the day before the first night")
+            self.dialogue.say(f"  {join_with_semicolons((doubt, advice))}")
+            if question.name in self.given or self.dialogue.ask_yes_no(_("Keep it all the same?"), default=False):
+                return day
 
     def _ask(self, question: SetupQuestion, proposal: str | None, menu: Menu | None = None) -> Any:
         choose = (menu or _NO_MENU).choose_one

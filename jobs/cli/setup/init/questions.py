@@ -289,6 +289,14 @@ QUESTIONS = (
         choices=("bearer", "header", "query", "none"),
     ),
     SetupQuestion("auth_name", "The header's or query parameter's name, as X-API-KEY", is_asked=False, metavar="NAME"),
+    SetupQuestion(
+        "status_field",
+        "The field with a lead's status, as data.etape; a usual one is found by itself",
+        _parser_for_type("Path_"),
+        is_asked=False,
+        without="no field",
+        metavar="PATH",
+    ),
     SetupQuestion("auth_prefix", "What comes before the key in a header, as 'Token '", is_asked=False, metavar="TEXT"),
     SetupQuestion(
         "stage",
