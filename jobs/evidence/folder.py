@@ -11,7 +11,6 @@ from typing import Any
 from connectors.evidence import Dialect, Exchange
 from connectors.language import Language, _
 from jobs.claims import ClaimId, all_claims
-from jobs.evidence.session import LeftBehind
 from jobs.evidence.verdicts import ClaimVerdict, Verdict
 from jobs.exit_codes import UsageError
 from jobs.privacy.leaks import Planted
@@ -31,7 +30,6 @@ class Evidence:
     day: date
     program: str
     verdicts: dict[ClaimId, ClaimVerdict] = field(default_factory=dict)
-    left_behind: list[LeftBehind] = field(default_factory=list)
     dialect: Mapping[str, Any] | None = None
 
 
@@ -77,11 +75,10 @@ class EvidenceFolder:
             "program": evidence.program,
             "day": evidence.day.isoformat(),
             "verdicts": [_verdict_json(evidence.verdicts[one]) for one in known if one in evidence.verdicts],
-            "left_behind": [asdict(one) for one in evidence.left_behind],
             "dialect": evidence.dialect,
         }
         # All else is in words of ours.
-        if self._holds_personal_data(_json([content["left_behind"], content["dialect"]])):
+        if self._holds_personal_data(_json(content["dialect"])):
             raise UsageError(
                 _("{name} would hold personal data, and is not written: please report this", name=EVIDENCE_FILE)
             )
@@ -160,7 +157,6 @@ def _parsed(content: Mapping[str, Any], today: date, program: str) -> Evidence:
         today,
         program,
         {one.claim: one for one in verdicts},
-        [LeftBehind(**one) for one in content["left_behind"]],
         content["dialect"],
     )
 

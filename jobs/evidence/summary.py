@@ -49,16 +49,6 @@ def headline(evidence: Evidence) -> str:
     )
 
 
-def left_behind_lines(evidence: Evidence) -> Iterator[str]:
-    """Yield what was made and stays in Oplead."""
-    for one in evidence.left_behind:
-        yield _("{name} ({kind} {id})", name=one.name, kind=_kind_word(one.kind), id=one.id)
-
-
-def _kind_word(kind: str) -> str:
-    return {"lead": _("lead"), "subscription": _("subscription"), "document": _("document")}.get(kind, kind)
-
-
 def _lines(evidence: Evidence, language: Language) -> Iterator[str]:
     yield from (_heading(_("What this account says of the assumptions"), 1), "")
     yield f"{headline(evidence)} ({evidence.day.isoformat()}, oplead-sync {evidence.program})"
@@ -68,8 +58,6 @@ def _lines(evidence: Evidence, language: Language) -> Iterator[str]:
         for claim in all_claims().values():
             if claim.platform is platform:
                 yield _row(_cells(claim, evidence.verdicts.get(claim.id), language))
-    yield from ("", _heading(_("What stays in Oplead"), 2), "")
-    yield from [f"- {line}" for line in left_behind_lines(evidence)] or [_("Nothing.")]
 
 
 def _heading(text: str, level: int) -> str:

@@ -45,12 +45,11 @@ def oplead_source(
     *,
     wanted_fields: frozenset[str] = frozenset(),
     cancel_token: CancelToken = never_cancelled,
-    listener: "Callable[[HeardExchange], None] | None" = None,
 ) -> "closing[OpleadSource]":
     """Return a reader of the Oplead that partial settings name, at the pace of all commands with its token."""
     from connectors.oplead.source import OpleadSource  # noqa: PLC0415
 
-    return closing(OpleadSource(_partial_client(known, clock, cancel_token, listener), wanted_fields=wanted_fields))
+    return closing(OpleadSource(_partial_client(known, clock, cancel_token), wanted_fields=wanted_fields))
 
 
 def account_source(
@@ -76,11 +75,8 @@ def oplead_writer(
     clock: Clock,
     *,
     cancel_token: CancelToken = never_cancelled,
-    listener: "Callable[[HeardExchange], None] | None" = None,
 ) -> "closing[OpleadWriter]":
     """Return a writer to the Oplead that partial settings name, at the pace of all commands with its token.
-
-    `listener` hears every request to Oplead itself.
 
     Only commands under `oplead` may use it: a night reads and nothing else.
     """
@@ -110,7 +106,7 @@ def oplead_writer(
             cancel_token=cancel_token,
             clocks_within=MAX_CLOCK_SKEW,
         )
-    return closing(OpleadWriter(_partial_client(known, clock, cancel_token, listener), options, form))
+    return closing(OpleadWriter(_partial_client(known, clock, cancel_token), options, form))
 
 
 def oplead_statuses(known: PartialSettings, clock: Clock, *, cancel_token: CancelToken) -> Mapping[str, str]:
@@ -125,7 +121,6 @@ def _partial_client(
     known: PartialSettings,
     clock: Clock,
     cancel_token: CancelToken,
-    listener: "Callable[[HeardExchange], None] | None" = None,
 ) -> "OpleadClient":
     return oplead_client(
         known.settings,
@@ -133,7 +128,6 @@ def _partial_client(
         state=known.state,
         cancel_token=cancel_token,
         clocks_within=MAX_CLOCK_SKEW,
-        listener=listener,
     )
 
 

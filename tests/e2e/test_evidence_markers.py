@@ -1,12 +1,9 @@
 """Nobody who is on record at an Oplead is in a folder of evidence, wherever an answer has them."""
 
-import json
-
 import pytest
 
 from tests.e2e.strangers.planter import Planter
 from tests.e2e.support.evidence import Folder
-from tests.e2e.support.terminal import terminal
 from tests.e2e.support.typed import type_in
 
 FEWEST = 10_000

@@ -184,14 +184,17 @@ class Planter(Oplead):
             case "PUT", ["v1", "leads", key] if key in self.by_id:
                 self.by_id[key] |= asked.json() or {}
                 return 200, self.by_id[key], {}
-            case ("PUT" | "POST"), ["v1", "leads", key, *_] if key in self.by_id:
+            case (("PUT" | "POST"), ["v1", "leads", key, *_]) if key in self.by_id:
                 return 422, {"error": self.name("refusé par ")}, {}
         return 404, self.unknown(404), {}
 
     def _specification(self):
         lead = schema_of(self._leads[0], {"contact": self.name("la fiche de ")})
         lead["example"] = self._leads[1]
-        listed = {"type": "object", "properties": {"data": {"type": "array", "items": lead}, "next": {"type": "string"}}}
+        listed = {
+            "type": "object",
+            "properties": {"data": {"type": "array", "items": lead}, "next": {"type": "string"}},
+        }
         answer = {"description": self.name(), "content": {"application/json": {"schema": listed}}}
         return {
             "openapi": "3.0.1",

@@ -7,7 +7,6 @@ import pytest
 from connectors.evidence import Exchange
 from jobs.claims import ClaimId
 from jobs.evidence.folder import Evidence, EvidenceFolder
-from jobs.evidence.session import LeftBehind
 from jobs.evidence.summary import summaries
 from jobs.evidence.verdicts import ClaimVerdict, Verdict, in_both_languages
 from jobs.exit_codes import UsageError
@@ -16,14 +15,14 @@ TODAY = date(2026, 12, 2)
 CLAIM = ClaimId("oplead.lead_data")
 
 
-def evidence(name="Test oplead-sync"):
+def evidence(name="id"):
     """A walk's evidence."""
     verdict = ClaimVerdict(CLAIM, Verdict.CONFIRMED, in_both_languages(lambda: "seen"), TODAY, (1, 2))
-    return Evidence(TODAY, "1.0", {CLAIM: verdict}, [LeftBehind("lead", "L-1", name)], {"lead": {"id": "integer"}})
+    return Evidence(TODAY, "1.0", {CLAIM: verdict}, {"lead": {name: "integer"}})
 
 
 def test_a_walk_goes_on_from_what_was_written(tmp_path):
-    """Verdicts, what is left behind and the dialect."""
+    """The verdicts and the dialect."""
     folder = EvidenceFolder(tmp_path / "out")
     folder.save(evidence(), summaries(evidence()))
 
