@@ -36,6 +36,48 @@ class Fault:
 
 FAULTS = (
     Fault(
+        "a stand-in for an account takes its key as that account does, and no other way",
+        "connectors/sandbox/oplead/recorded/front.py",
+        '        return said.removeprefix(prefix) if said.startswith(prefix) else ""',
+        "        return said.removeprefix(prefix)",
+        "tests/unit/sandbox/test_recorded.py",
+    ),
+    Fault(
+        "a stand-in for an account refuses in that account's words",
+        "connectors/sandbox/oplead/recorded/front.py",
+        "        tree = self.dialect.refusals.get(str(answer.status))",
+        "        tree = None",
+        "tests/unit/sandbox/test_recorded.py",
+    ),
+    Fault(
+        "a stand-in for an account writes a time on that account's clock",
+        "connectors/sandbox/oplead/recorded/forms.py",
+        '    local = moment.astimezone(UTC if zone == "Z" else ZONE)',
+        "    local = moment.astimezone(ZONE)",
+        "tests/unit/sandbox/test_recorded.py",
+    ),
+    Fault(
+        "a sandbox that plays an account goes on without the folder of evidence",
+        "jobs/cli/demo/sandbox.py",
+        "    return cast if (folder / STATE_FILE).exists() else replace(",
+        "    return replace(",
+        "tests/unit/sandbox/test_recorded.py",
+    ),
+    Fault(
+        "what is written in an account's names is kept under the sandbox's own",
+        "connectors/sandbox/oplead/recorded/front.py",
+        '        own = self.leads.asked_status(body) if path.endswith("/status") else self.leads.parts(body)',
+        "        own = body",
+        "tests/e2e/test_evidence_replay.py",
+    ),
+    Fault(
+        "a lead of an account answers about consent in that account's words",
+        "connectors/sandbox/oplead/recorded/leads.py",
+        "                return written_consent(value, leaf, place.answers)",
+        "                return value",
+        "tests/e2e/test_evidence_replay.py",
+    ),
+    Fault(
         "the amount that mostly sales have is proposed before a budget",
         "jobs/cli/setup/init/interview.py",
         "    return sorted(amounts, key=is_of_others)",
