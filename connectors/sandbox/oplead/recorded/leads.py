@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal, assert_never
 
-from connectors.sandbox.oplead.leads.rendering import CODES, Fields, wire_lead_id
+from connectors.sandbox.oplead.leads.rendering import CODES, Fields
 from connectors.sandbox.oplead.recorded.dialect import (
     OTHER,
     PAIRS,
@@ -318,10 +318,6 @@ class RecordedLeads:
             "status" if loosely(name) in names else name: _label(value) if loosely(name) in names else value
             for name, value in body.items()
         }
-
-    def shown_id(self, lead_id: str) -> object:
-        """Return the id that a lead is shown under."""
-        return wire_lead_id(lead_id, self.ids)
 
 
 def is_about_personalization(answers: ConsentAnswers) -> bool:

@@ -24,9 +24,8 @@ def settings_of_account(text: str, recorded: RecordedOplead) -> str:
     dialect, leads = recorded.dialect, recorded.leads
     settings["oplead"].update(dialect.settings)
     settings["oplead"]["write"] = _write(recorded)
-    for stage in (settings["stages"], settings):
-        for name in [name for name in stage if stage is not settings or name == "ignored_statuses"]:
-            stage[name][:] = [leads.shown_status(label) for label in stage[name]]
+    for labels in (*settings["stages"].values(), settings["ignored_statuses"]):
+        labels[:] = [leads.shown_status(label) for label in labels]
     if consent := _consent(recorded):
         settings["consent"] = consent
     else:
