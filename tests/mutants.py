@@ -118,6 +118,8 @@ FAULTS = (
         '    if twice := [path for path, values in found.items() if len(values) > 1 and not path.endswith("[]")]:',
         "    if twice := []:",
         "tests/e2e/test_other_bodies.py",
+    ),
+    Fault(
         "`retry --code` takes every code that bears the name",
         "jobs/cli/night/approved_send.py",
         "if typed_name(name) in code_names(code)]",
@@ -193,6 +195,8 @@ FAULTS = (
         "return self.shown_since if self.shows_all and self.complete",
         "return self.shown_since if self.complete",
         "tests/unit/jobs/test_nightly.py",
+    ),
+    Fault(
         "a long past of undated statuses is doubted by `check --live`",
         "jobs/reporting/check_findings.py",
         "    early = [since for since in starts if since < now - _LONG_BEFORE]",
@@ -219,6 +223,8 @@ FAULTS = (
         "        findings += unread_place_findings(deps.source.seen.unread, unmatched)",
         "",
         "tests/e2e/test_check_live.py",
+    ),
+    Fault(
         "a stand-in for an account takes its key as that account does, and no other way",
         "connectors/sandbox/oplead/recorded/front.py",
         '        return said.removeprefix(prefix) if said.startswith(prefix) else ""',

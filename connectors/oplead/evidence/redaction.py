@@ -40,7 +40,7 @@ _PERSONAL = re.compile(r"@|\d{5}")
 _LIST_WORDS = (
     "data items results leads lead list records content fiches resultats donnees included entries elements rows page "
     "pages size limit offset count total meta links link self first last prev previous next paging pagination cursor "
-    "cursors has more suivant suivante precedent debut nombre decalage taille"
+    "cursors has more success succes totalElements totalPages totalCount hasMore hasNext pageSize perPage suivant suivante precedent debut nombre decalage taille"
 )
 _OTHER_WORDS = (
     "error errors message messages code status detail details reason field fields title type path timestamp "
@@ -68,7 +68,9 @@ _CLOSED = frozenset(
             *(name for names in NAMES.values() for name in names),
             *(part for path in (*NEXT_URLS, *CURSORS) for part in path.split(".")),
             *with_french(*_LIST_WORDS.split(), *_OTHER_WORDS.split(), "address", "phone", "number", "state", "stage"),
-            *with_french("newStatus", "oldStatus", "statusLabel", "new", "old", "at", "since", "changedAt"),
+            *with_french(
+                "newStatus", "oldStatus", "statusLabel", "new", "old", "from", "to", "at", "since", "changedAt"
+            ),
             *NAME_KEYS,
             *VALUE_KEYS,
         ),
