@@ -33,6 +33,14 @@ class Asked:
     path: str
     query: dict
     headers: dict
+    body: bytes = b""
+
+    def json(self):
+        """The body, or None if it is none."""
+        try:
+            return json.loads(self.body)
+        except ValueError:
+            return None
 
     def number(self, name, otherwise):
         """A parameter that is a number."""
@@ -113,9 +121,9 @@ class Oplead:
             def _any(self):
                 parts = urlsplit(self.path)
                 query = {name: values[-1] for name, values in parse_qs(parts.query, keep_blank_values=True).items()}
-                self.rfile.read(int(self.headers.get("Content-Length") or 0))
+                sent = self.rfile.read(int(self.headers.get("Content-Length") or 0))
                 headers = {name.lower(): value for name, value in self.headers.items()}
-                code, body, more = oplead.handle(Asked(self.command, parts.path, query, headers))
+                code, body, more = oplead.handle(Asked(self.command, parts.path, query, headers, sent))
                 data = body.encode() if isinstance(body, str) else json.dumps(body, ensure_ascii=False).encode()
                 kind = "text/html" if isinstance(body, str) else "application/json"
                 self.send_response_only(code)
