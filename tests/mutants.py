@@ -169,6 +169,27 @@ FAULTS = (
         "tests/unit/evidence/test_claims.py",
     ),
     Fault(
+        "evidence shows no name that only a few leads have",
+        "connectors/oplead/evidence/redaction.py",
+        "return (normal in _CLOSED or normal in shown.names) and not _PERSONAL.search(name)",
+        "return not _PERSONAL.search(name)",
+        "tests/unit/evidence/test_redaction.py",
+    ),
+    Fault(
+        "evidence that holds personal data is never written",
+        "jobs/evidence/folder.py",
+        "return bool(self._planted.found_in(text.encode()))",
+        "return False",
+        "tests/unit/evidence/test_folder.py",
+    ),
+    Fault(
+        "a documentation page that wants a login refutes nothing",
+        "jobs/evidence/oplead_reads.py",
+        "if look.documentation in _ABSENT:",
+        "if look.documentation in _ABSENT | {401, 403}:",
+        "tests/unit/evidence/test_oplead_reads.py",
+    ),
+    Fault(
         "a sandbox rule that is assumed names its claim",
         "connectors/sandbox/oplead/rules.csv",
         "over the limit the answer is 429,assumed,assumed,oplead.rate",

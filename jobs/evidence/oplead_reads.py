@@ -15,7 +15,6 @@ from jobs.evidence.verdicts import Finding, confirmed, refuted, unclear
 Judgement = Callable[[OpleadLook], Finding]
 ENOUGH_LEADS = 20
 """How many leads it takes before something that none of them has counts as absent."""
-_REFUSED = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
 _ABSENT = frozenset({HTTPStatus.NOT_FOUND, HTTPStatus.GONE})
 _STATUS_DATES = ("statusDate", "statusHistory")
 

@@ -82,7 +82,7 @@ def look_at_oplead(known: PartialSettings, clock: Clock, recorder: ExchangeRecor
         documentation=documentation,
         is_specified=bool(probe.documentation and probe.documentation.specification),
         exact_names=exact_names(leads.all, _NAMES),
-        leads=len(leads.all),
+        leads=leads.different,
         are_status_dates_zoned=status_dates_say_zone(leads.all, survey),
         lists=dict(_lists(replace(client, options=options), known, heard)),
         dialect=dialect_of(heard, leads, survey, options, shown) if leads.listed else None,

@@ -16,7 +16,7 @@ from connectors.oplead.parsing.field_tree import (
     last_path_part,
     normalise,
 )
-from connectors.oplead.parsing.fields import is_empty, raw_values_at_path, read_json, text_of
+from connectors.oplead.parsing.fields import first_value_at_paths, is_empty, raw_values_at_path, read_json, text_of
 from connectors.oplead.parsing.items import find_lead_array
 from connectors.oplead.parsing.lead_parser import candidate_lead_objects
 from connectors.oplead.probe.specification.documentation import PAGE
@@ -54,6 +54,9 @@ class HeardLeads:
     details: Sequence[Mapping[str, object]]
     """From leads' own pages."""
 
+    different: int
+    """How many leads these are; some were read more than once."""
+
     @property
     def all(self) -> Sequence[Mapping[str, object]]:
         """Every lead, wherever it stood."""
@@ -81,7 +84,8 @@ def heard_leads(heard: Collection[HeardExchange], options: OpleadOptions) -> Hea
             page = read_json(one.answered)
             pages.append(page)
             details += candidate_lead_objects(page)[-1:]
-    return HeardLeads(bodies, pages, listed, details)
+    ids = {text_of(first_value_at_paths(lead, options.fields.id)) for lead in (*listed, *details)}
+    return HeardLeads(bodies, pages, listed, details, len(ids))
 
 
 def shown_of(leads: HeardLeads, survey: Survey, options: OpleadOptions, write: OpleadWriteOptions) -> Shown:
