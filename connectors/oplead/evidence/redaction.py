@@ -41,7 +41,8 @@ _LIST_WORDS = (
     "data items results leads lead list records content fiches resultats donnees included entries elements rows page "
     "pages size limit offset count total meta links link self first last prev previous next paging pagination cursor "
     "cursors has more "
-    "success succes totalElements totalPages totalCount hasMore hasNext pageSize perPage suivant suivante precedent debut nombre decalage taille"
+    "success succes totalElements totalPages totalCount hasMore hasNext pageSize perPage "
+    "suivant suivante precedent debut nombre decalage taille"
 )
 _OTHER_WORDS = (
     "error errors message messages code status detail details reason field fields title type path timestamp "
