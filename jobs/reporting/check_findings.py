@@ -161,9 +161,7 @@ def unread_place_findings(
             yield CheckFinding(subject, verdict, place.found, advice)
 
 
-def undated_start_findings(
-    starts: Sequence[datetime], leads: Sequence[Lead], now: datetime
-) -> Iterator[CheckFinding]:
+def undated_start_findings(starts: Sequence[datetime], leads: Sequence[Lead], now: datetime) -> Iterator[CheckFinding]:
     """Yield that a first night sends what has no time of its own, where conversions count from long before it."""
     early = [since for since in starts if since < now - _LONG_BEFORE]
     if early and len(leads) >= _TELLING and not any(lead.history for lead in leads):
