@@ -120,6 +120,9 @@ SAID = {
 }
 
 
+LOOKS_WRONG = {"fr_FR.UTF-8": "Ce qui semble faux", "C.UTF-8": "What looks wrong"}
+
+
 @pytest.mark.parametrize(("locale", "played"), [("fr_FR.UTF-8", IN_FRENCH), ("C.UTF-8", IN_ENGLISH)])
 def test_init_is_played_whole_at_a_terminal(tmp_path, locale, played):
     """Every question takes a typed answer, says of a wrong one what to write, and leads on to the right file."""
@@ -137,6 +140,8 @@ def test_init_is_played_whole_at_a_terminal(tmp_path, locale, played):
     assert 0 == code, shown.screen
     assert [] == [words for words in (*SAID[locale], "maison-durand") if words not in shown.screen], shown.screen
     assert "_Translated" not in shown.screen
+    # It answers no question, so it comes after the last one.
+    assert shown.screen.index(LOOKS_WRONG[locale]) > shown.screen.rindex(played[-1][0])
     assert {
         "appointment": ["RDV pris", "Rendez-vous"],
         "quote_sent": ["Devis à relancer"],

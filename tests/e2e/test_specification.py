@@ -135,6 +135,17 @@ def test_each_server_of_a_specification_is_tried(account, tmp_path):
     assert "found by trying" not in how
 
 
+def test_few_leads_that_were_looked_at_are_said(account):
+    """What three leads show of statuses may mislead; nothing is said where as many were looked at as ever."""
+    account.sandbox.oplead.set_switch("documentation", "openapi3_json")
+    account.sandbox.oplead.set_switch("list_has_details", False)
+    few, many = probed(account), probed(account, "--leads", str(LEADS))
+
+    assert few["survey"]["leads"] < LEADS
+    assert any("`oplead-sync probe --leads 300` looks at more" in one for one in few["survey"]["how"])
+    assert not any("looks at more" in one for one in many["survey"]["how"])
+
+
 def test_settings_for_writing_and_webhooks_are_proposed(account):
     """What differs from the defaults is in the lines to paste; what the file says otherwise is told, and kept."""
     account.sandbox.oplead.set_switch("documentation", "swagger2_yaml")

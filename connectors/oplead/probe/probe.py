@@ -1,13 +1,13 @@
 """Probe an Oplead platform with as few requests as possible and suggest settings for it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from connectors.errors import Misconfigured
 from connectors.http import is_loopback
-from connectors.language import _
+from connectors.language import _, _n
 from connectors.oplead.answers import OpleadAnswer, OpleadRefused
 from connectors.oplead.client import OpleadClient
 from connectors.oplead.options import OpleadOptions
@@ -29,7 +29,7 @@ from connectors.oplead.probe.pagination import PaginationSearch, with_lead_total
 from connectors.oplead.probe.sampling import take_sample
 from connectors.oplead.probe.specification.documentation import SpecificationSearchResult
 from connectors.oplead.probe.specification.loading import NotASpecificationError
-from connectors.oplead.probe.specification.reading import Specification, read_specifications
+from connectors.oplead.probe.specification.reading import Specification, read_specifications, status_list_paths
 from connectors.oplead.probe.specification.written import (
     lead_creation_path_settings,
     specified_subscription_settings,
@@ -149,6 +149,7 @@ class OpleadProbe:
             if found is None:
                 return None
             notes.how.extend(auth_and_path_notes(found.options, self.client.options, specification.auth))
+            notes.how.extend(_few_leads_note(len(found.sample.most_complete_leads), found.paging.total))
             return self._report(found, notes, specification)
 
     def _survey_by_trials(self, specification: Specification | None, leads: int, notes: Notes) -> Survey:
@@ -241,7 +242,7 @@ class OpleadProbe:
         )
         labels = with_labels_from_specification(summary.labels, enums, options.fields.status, self.fold)
         with closing(self._open(options)) as client:
-            labels = with_names_of_codes(labels, client)
+            labels = with_names_of_codes(labels, client, status_list_paths(specification) if specification else ())
         return replace(
             summary,
             total=found.paging.total,
@@ -267,6 +268,19 @@ class OpleadProbe:
             detail_pages=options.detail == "always" or (options.detail == "auto" and found.lacks_click_ids),
             pull=pull,
             per_minute=self.per_minute,
+        )
+
+
+def _few_leads_note(looked_at: int, total: int | None) -> Iterator[str]:
+    """Yield that fewer leads were looked at than without a specification, if there are more."""
+    if looked_at < SAMPLE and looked_at != total:
+        yield _n(
+            "Only {count} lead was looked at, as the specification says the rest: statuses, consent answers and "
+            "histories that it lacks are not shown. `oplead-sync probe --leads {sample}` looks at more.",
+            "Only {count} leads were looked at, as the specification says the rest: statuses, consent answers and "
+            "histories that they lack are not shown. `oplead-sync probe --leads {sample}` looks at more.",
+            looked_at,
+            sample=SAMPLE,
         )
 
 

@@ -1,7 +1,8 @@
 """What Oplead itself calls its statuses: in its own settings, or in its specification."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from itertools import islice
 
 from connectors.errors import ConnectorError, Transient
 from connectors.oplead.client import OpleadClient
@@ -13,16 +14,22 @@ from connectors.oplead.probe.specification.reading import read_specifications
 from connectors.oplead.probe.specification.written import settable_statuses
 from connectors.survey import SurveyedLabel
 
-_PATHS = ("/settings/statuses", "/settings/lead-statuses", "/settings/status")
+_PATHS = ("/settings/statuses", "/settings/lead-statuses", "/settings/status", "/settings/statuts")
 """Where its marketing channels are, for all that is known, with what statuses may be called."""
 _CODES = with_french("identifier", "id", "code", "key", "value")
 _WORDS = with_french("label", "name", "title")
 _LONGEST = 60
+_MOST_PATHS = 4
 
 
-def with_names_of_codes(labels: Sequence[SurveyedLabel], client: OpleadClient) -> tuple[SurveyedLabel, ...]:
-    """Return labels, mere codes with what Oplead's settings call them; asks only if there is one, thrice at most."""
-    names = _status_names(client) if any(one.is_code for one in labels) else {}
+def with_names_of_codes(
+    labels: Sequence[SurveyedLabel], client: OpleadClient, specified: Iterable[str] = ()
+) -> tuple[SurveyedLabel, ...]:
+    """Return labels, mere codes with what Oplead's settings call them.
+
+    Asks only if there is one, a few times at most: first where a specification says, then where it is likely.
+    """
+    names = _status_names(client, specified) if any(one.is_code for one in labels) else {}
     return tuple(replace(one, words=names.get(one.label, "")) if one.is_code else one for one in labels)
 
 
@@ -43,8 +50,8 @@ def _specified_statuses(client: OpleadClient) -> Sequence[str]:
     return next(filter(None, map(settable_statuses, read)), ())
 
 
-def _status_names(client: OpleadClient) -> Mapping[str, str]:
-    for path in _PATHS:
+def _status_names(client: OpleadClient, specified: Iterable[str] = ()) -> Mapping[str, str]:
+    for path in islice(dict.fromkeys((*specified, *_PATHS)), _MOST_PATHS):
         try:
             body = client.get(client.root + path).body
         except Transient:

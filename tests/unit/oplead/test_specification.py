@@ -12,7 +12,11 @@ from connectors.oplead.probe.guided import apply_specification_to_options
 from connectors.oplead.probe.specification.examples import example_of
 from connectors.oplead.probe.specification.loading import NotASpecificationError
 from connectors.oplead.probe.specification.openapi import parse_openapi_document
-from connectors.oplead.probe.specification.reading import read_specification, read_specifications
+from connectors.oplead.probe.specification.reading import (
+    read_specification,
+    read_specifications,
+    status_list_paths,
+)
 from connectors.oplead.probe.specification.written import specified_subscription_settings, specified_write_settings
 
 OPTIONS = OpleadOptions(token="t", zone=ZoneInfo("Europe/Paris"))
@@ -175,6 +179,14 @@ def test_another_products_specification_is_none():
         ([query("after_id")], {}, PaginationOptions("last_id", cursor_param="after_id")),
         ([query("cursor")], {"nextCursor": TEXT}, PaginationOptions()),
         ([query("pageToken")], {"meta": {"properties": {"nextPageToken": TEXT}}}, None),
+        (
+            [query("apres", description="Le curseur reçu")],
+            {
+                "avant": {**TEXT, "description": "Curseur de la page précédente"},
+                "suite": {**TEXT, "description": "Curseur de la page suivante"},
+            },
+            PaginationOptions("cursor", cursor_param="apres", next="suite"),
+        ),
         ([query("page")], {"next": {**TEXT, "example": "https://api.example.org/leads?page=2"}}, PaginationOptions()),
         ([], {"suivant": {**TEXT, "example": "/leads?p=2"}}, PaginationOptions("next_url", next="suivant")),
     ],
@@ -191,6 +203,23 @@ def test_how_pages_are_reached(parameters, around, found):
 def test_a_list_without_pages_is_told_apart():
     """Whether it is whole is then for the answers to show."""
     assert not read({"/leads": {"get": listing(query("sort"))}}).says_pages
+
+
+@pytest.mark.parametrize(
+    ("path", "found"),
+    [
+        ("/parametres/statuts-leads", ["/parametres/statuts-leads"]),
+        ("/settings/lead-statuses", ["/settings/lead-statuses"]),
+        ("/settings/{kind}/statuses", []),
+        ("/leads/{id}/status", []),
+        ("/settings/channels", []),
+    ],
+)
+def test_the_configurations_list_of_statuses_is_looked_for_where_it_is_specified(path, found):
+    """It says what codes mean; what is about one lead does not."""
+    listed = {path: {"get": answering({"type": "array", "items": TEXT})}}
+
+    assert found == list(status_list_paths(read({"/leads": {"get": listing()}, **listed})))
 
 
 # ── the filter ───────────────────────────────────────────────────────────────────────────────────

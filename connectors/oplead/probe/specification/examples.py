@@ -43,18 +43,21 @@ class SchemaExample:
     value: object
     enums: Mapping[str, tuple[str, ...]]
     """The values that the schema lists, by path."""
+    descriptions: Mapping[str, str] = field(default_factory=dict)
+    """What the schema says of single values, by path."""
 
 
 def example_of(api: ApiDescription, schema: Schema) -> SchemaExample:
     """Return a made-up value for a schema; what is too deep, or leads in a circle, is None."""
     maker = _ExampleValueMaker(api)
-    return SchemaExample(maker.value(schema, "", _DEEPEST), maker.enums)
+    return SchemaExample(maker.value(schema, "", _DEEPEST), maker.enums, maker.descriptions)
 
 
 @dataclass(slots=True)
 class _ExampleValueMaker:
     api: ApiDescription
     enums: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    descriptions: dict[str, str] = field(default_factory=dict)
     _made: int = 0
 
     def value(self, schema: object, path: str, depth: int) -> object:
@@ -98,6 +101,7 @@ class _ExampleValueMaker:
         ]
 
     def _scalar(self, kind: str, flat: Schema, path: str) -> object:
+        self.descriptions.setdefault(path, text_or_empty(flat.get("description")))
         listed = flat.get("enum")
         values = [one for one in listed if isinstance(one, str | int | float)] if isinstance(listed, list) else []
         if values:

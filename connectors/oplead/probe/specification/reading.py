@@ -36,6 +36,8 @@ from connectors.oplead.probe.specification.openapi import (
     type_of_schema,
 )
 
+_SETTINGS = frozenset({"settings", "setting", "config", "configuration", "parametres", "parametrage", "reglages"})
+"""What a part of the path of the configuration's lists may be."""
 LEADS = ("leads", "lead", "prospects", "prospect")
 """What the last part of the list's path may be, likeliest first."""
 
@@ -170,6 +172,15 @@ def is_single_lead_path(path: str, prefix: str, rest: Sequence[str]) -> bool:
     return len(parts) == len(rest) + 2 and parts[0] in LEADS and parts[1:] == ["{}", *rest]
 
 
+def status_list_paths(specification: Specification) -> Iterator[str]:
+    """Yield the paths of the configuration's lists of statuses, after the prefix."""
+    for one in specification.api.operations:
+        *parents, name = path_segments(one.path)
+        path = specification.paths.path_after_prefix(one.path)
+        if path and one.verb == "GET" and "statu" in name and not _SETTINGS.isdisjoint(parents) and "{}" not in parents:
+            yield path
+
+
 # ── the key ──────────────────────────────────────────────────────────────────────────────────────
 
 _PREFIXED = re.compile(
@@ -233,12 +244,15 @@ def _pages(operation: ApiOperation, body: SchemaExample) -> PaginationOptions | 
         named = next((query[name] for name in query if name in names), None)
         return named or next((one for one in query.values() if _described_as(one, names)), None)
 
-    following = [(path, value) for path, value in envelope_values(body.value) if is_next_page_path(path)]
+    around = envelope_values(body.value)
+    following = [(path, value) for path, value in around if is_next_page_path(path)] or [
+        (path, value) for path, value in around if _is_described_as_next_cursor(body.descriptions.get(path, ""))
+    ]
     size = query_parameter_named(_SIZES)
     if any(name.casefold() == "link" for name in operation.headers):
         return PaginationOptions()
     for path, value in following:
-        if not _is_cursor(path):
+        if is_next_page_path(path) and not _is_cursor(path):
             is_known = path in NEXT_URLS or not str(value).startswith(("http", "/", "?"))
             return PaginationOptions() if is_known else PaginationOptions(style="next_url", next=path)
     if (cursor := query_parameter_named(_CURSORS)) and following:
@@ -265,8 +279,14 @@ def _described_as(parameter: Parameter, names: frozenset[str]) -> bool:
     return found[:1] == [names]
 
 
-def _is_cursor(path: str) -> bool:
-    return any(word in normalise(path) for word in ("cursor", "curseur", "token", "continuation"))
+def _is_cursor(said: str) -> bool:
+    return any(word in normalise(said) for word in ("cursor", "curseur", "token", "continuation"))
+
+
+def _is_described_as_next_cursor(said: str) -> bool:
+    return _is_cursor(said) and not any(
+        word in normalise(said) for word in ("preced", "previous", "courant", "current")
+    )
 
 
 def _first_page(page: Parameter) -> int:

@@ -89,6 +89,8 @@ def write_first_settings(
                 leads=answers["looked_at"],
             )
         )
+    if survey and survey.suspicions:
+        say(_("What looks wrong in these leads:"), *(f"  {sentence}" for sentence in survey.suspicions))
     unset = [name for name in settings_variables(answers) if not os.environ.get(name, "").strip()]
     code = _check(settings, unset)
     say(_("Next:"), *_next_steps(settings, environment, unset))
@@ -127,12 +129,9 @@ def _survey(look: OpleadSection, specification: bytes | None) -> Survey | None:
     except ConnectorError as error:
         say(_("Oplead could not be read: {error}", error=error))
         return None
+    _say_looked_at(survey, str(look.oplead.base_url).rstrip("/"))
     if survey.how[:1] and in_english(survey.how[0]).startswith("Specification:"):
         say(survey.how[0])
-    say(
-        _looked_at(survey, str(look.oplead.base_url).rstrip("/")),
-        *(f"  {sentence}" for sentence in (*survey.undecided, *survey.suspicions)),
-    )
     return survey
 
 
@@ -163,15 +162,16 @@ def _survey_of(export: Path, look: OpleadSection) -> Survey:
         )
     except ConnectorError as error:
         raise UsageError(f"--export: {error}") from None
-    say(
-        _looked_at(survey, str(export)),
-        *(f"  {sentence}" for sentence in (*survey.undecided, *survey.suspicions)),
-    )
+    _say_looked_at(survey, str(export))
     return survey
 
 
-def _looked_at(survey: Survey, source: str) -> str:
-    return _n("looked at {count} lead of {source}", "looked at {count} leads of {source}", survey.leads, source=source)
+def _say_looked_at(survey: Survey, source: str) -> None:
+    """Say what was looked at, and what the answers to come may be missing; what looks wrong there comes last."""
+    looked_at = _n(
+        "looked at {count} lead of {source}", "looked at {count} leads of {source}", survey.leads, source=source
+    )
+    say(looked_at, *(f"  {sentence}" for sentence in survey.undecided))
 
 
 def _export_file_settings(export: Path, folder: Path) -> dict[str, str]:
