@@ -36,6 +36,13 @@ class Fault:
 
 FAULTS = (
     Fault(
+        "a click id of which nothing tells whose it is has a reason of its own",
+        "jobs/rules/decision.py",
+        "    if lead.click_id_problem == BARE_CLICK_ID:",
+        "    if not lead:",
+        "tests/e2e/test_what_is_told.py::test_a_click_id_without_a_label_has_a_reason_that_says_what_to_write",
+    ),
+    Fault(
         "`retry --code` takes every code that bears the name",
         "jobs/cli/night/approved_send.py",
         "if typed_name(name) in code_names(code)]",
@@ -2178,7 +2185,7 @@ FAULTS = (
     Fault(
         "what nobody can save is not promised to be savable",
         "jobs/reporting/page/gather.py",
-        "who = who_can_unblock_conversion(reason, row.detail)",
+        "who = who_can_unblock_conversion(reason)",
         "who = RESPONSIBLE[reason]",
         "tests/unit/reporting/test_page_rules.py::test_what_expires_soon_is_a_task_where_mending_still_saves_it",
     ),
