@@ -97,6 +97,10 @@ class Utm:
     campaign: str | None = None
 
 
+BARE_CLICK_ID = "a value without a label, of unknown kind: see click_ids.bare"
+"""The problem of a click id of which nothing tells whose it is: as text, so it is on record, and judged by."""
+
+
 @dataclass(frozen=True, slots=True)
 class Lead:
     """One Oplead lead, reduced to what this project needs."""

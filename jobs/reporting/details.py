@@ -6,9 +6,8 @@ from connectors.language import N_
 
 _SHAPE = re.compile(r" \((?:text|a number|a list|an object|true or false|nothing)[^()]*\)")
 _IS_SHAPE = re.compile(r"(?:text|a number), [\d,]+ characters?")
-UNKNOWN_KIND = N_("a value without a label, of unknown kind: see click_ids.bare")
 WITHOUT_SHAPE = (
-    UNKNOWN_KIND,
+    N_("a value without a label, of unknown kind: see click_ids.bare"),
     N_("labelled {kind}, but not in its form"),
     N_("labelled {kind}, but no click id has this form"),
     N_("no click id has this form"),

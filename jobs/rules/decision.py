@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple, assert_never
 
-from connectors.records import ClickId, ConversionEvent, DeliveryKey, Money, OutcomeClass
+from connectors.records import BARE_CLICK_ID, ClickId, ConversionEvent, DeliveryKey, Money, OutcomeClass
 from jobs.rules.adjustment import how_lead_left_stage
 from jobs.rules.delivery_state import DeliveryState
 from jobs.rules.eligibility import (
@@ -91,6 +91,13 @@ def decide(
     return _adjust_for_lost_lead(decision, left.at + route.undo.after, now)
 
 
+def _why_unidentified(route: ConversionRoute, lead: LeadFacts) -> tuple[Reason, str | None]:
+    """Return why there is nothing to identify a lead by, and what was found instead."""
+    if lead.click_id_problem == BARE_CLICK_ID:
+        return Reason.BARE_CLICK_ID, None
+    return Reason.NO_IDENTIFIER if route.contact_only else Reason.NO_CLICK_ID, lead.click_id_problem
+
+
 def _judge(route: ConversionRoute, lead: LeadFacts, key: DeliveryKey, entry: StageEntry, now: datetime) -> Decision:
     click = click_id_to_send(route, lead, entry.at)
     identifiers = contact_hashes_to_send(route, lead, click)
@@ -116,7 +123,7 @@ def _judge(route: ConversionRoute, lead: LeadFacts, key: DeliveryKey, entry: Sta
     if isinstance(consent, Reason):
         return withhold(consent)
     if not (click or identifiers or (is_late and spent)):
-        return withhold(Reason.NO_IDENTIFIER if route.contact_only else Reason.NO_CLICK_ID, lead.click_id_problem)
+        return withhold(*_why_unidentified(route, lead))
     value = value_to_send(route, lead, entry.at, closes_at, now)
     if isinstance(value, NoValueToSend):
         return withhold(value.reason, value.detail) if value.until is None else wait(value.reason, value.until)

@@ -53,6 +53,8 @@ class Reason(StrEnum):
     CONSENT_REFUSED = "consent_refused"
     CONSENT_UNKNOWN = "consent_unknown"
     NO_CLICK_ID = "no_click_id"
+    BARE_CLICK_ID = "bare_click_id"
+    """Nothing tells whose its click id is."""
     NO_IDENTIFIER = "no_identifier"
     VALUE_MISSING = "value_missing"
     VALUE_NEVER_SEEN = "value_never_seen"

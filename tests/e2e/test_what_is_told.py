@@ -116,3 +116,24 @@ def test_a_code_has_one_name_whichever_interface_spells_it(company):
     assert "the codes there are: CLICK_NOT_FOUND" in " ".join(
         type_in(company, "retry", "--yes", "--code", "X").err.replace("│", " ").split()
     )
+
+
+@pytest.mark.parametrize("audience", ["attributed", "all"])
+def test_a_click_id_without_a_label_has_a_reason_that_says_what_to_write(company, audience):
+    """Of a lead that has none at all, the setting says nothing; once it is written, the first goes out."""
+    company.settings["google_ads"] |= {"audience": audience}
+    won = ("RDV pris", company.START - DAY)
+    bare = company.lead(1, won) | {"contact": {}}
+    bare["leadData"] |= {"externalID": company.gclid(1), "utm_source": ""}
+    none = company.lead(2, won, clicks="-") | {"contact": {}}
+    company.serve(bare, none)
+    company.night()
+    listed = [type_in(company, "status", "--reason", name).out for name in ("bare_click_id", "no_click_id")]
+    shown = type_in(company, "explain", "L-1").lines
+    company.settings["click_ids"] = {"bare": "gclid"}
+    company.later(DAY)
+
+    assert ("L-1" in listed[0], "L-2" in listed[0]) == (True, False)
+    assert "L-1" not in listed[1]
+    assert "`click_ids.bare`" in shown
+    assert "submitted" == company.states()["L-1", "appointment"]

@@ -55,6 +55,7 @@ OUR_REASONS = {
         "consent_refused",
         "consent_unknown",
         "no_click_id",
+        "bare_click_id",
         "no_identifier",
         "value_unreadable",
         "value_missing",

@@ -38,7 +38,7 @@ from connectors.language import (
 from connectors.oplead.parsing import webhook_parser
 from connectors.oplead.parsing.lead_parser import UnreadableLeadError, require_object_entry
 from connectors.oplead.probe.specification import documentation
-from connectors.records import UNREADABLE_EVENT, CheckVerdict
+from connectors.records import BARE_CLICK_ID, UNREADABLE_EVENT, CheckVerdict
 from docs.catalogues import FOLDER, SOURCES, messages_in_code, up_to_date
 from jobs.cancellation import run_in_threads
 from jobs.cli import options
@@ -416,7 +416,8 @@ NO_SENTENCES = {
     "connectors/oplead/probe/access.py": {"Authorization: Bearer TOKEN"},
     "connectors/oplead/probe/specification/documentation.py": {documentation._ACCEPT["Accept"]},
     "connectors/oplead/parsing/webhook_parser.py": {"an object without names", webhook_parser._SHOWN},
-    "connectors/records.py": {*CheckVerdict, UNREADABLE_EVENT.outcome.message},  # a bug, and one word for a check
+    # A bug, a word for a check, and what is on record.
+    "connectors/records.py": {*CheckVerdict, UNREADABLE_EVENT.outcome.message, BARE_CLICK_ID},
     "connectors/survey.py": {"str | int | bool | list[str] | Suggestion"},
     "jobs/cli/accounts.py": {"settings read from a file always name their state"},
     "jobs/cli/demo/audit.py": {" sandbox --out ", " demo --keep demo"},

@@ -15,7 +15,7 @@ from connectors.language import _
 from connectors.oplead.options import BareRule, UnlabelledClickIdRules
 from connectors.oplead.parsing.dates import read_moment_or_none
 from connectors.oplead.parsing.fields import NAME_KEYS, VALUE_KEYS, is_empty, loosely_normalised_name, read_json, shape
-from connectors.records import ClickId, ClickIdKind
+from connectors.records import BARE_CLICK_ID, ClickId, ClickIdKind
 
 _GOOGLE = frozenset({ClickIdKind.GCLID, ClickIdKind.GBRAID, ClickIdKind.WBRAID})
 _LABELS: Mapping[str, ClickIdKind] = {
@@ -265,7 +265,7 @@ def _read_unlabelled_click_id(text: str, utm_source: str | None, rules: Unlabell
         return _("no click id has this form ({shape})", shape=shape(text))
     kind = _kind_by_utm(utm_source) if rules.bare == "by_utm" else _BARE_KINDS.get(rules.bare)
     if kind is None:
-        return _("a value without a label, of unknown kind ({shape}): see click_ids.bare", shape=shape(text))
+        return _(BARE_CLICK_ID)
     return ClickId(kind, text)
 
 

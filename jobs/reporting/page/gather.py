@@ -60,6 +60,7 @@ _GAPS = {
     Reason.VALUE_UNREADABLE: SendingObstacle.UNREADABLE_AMOUNT,
     Reason.VALUE_MISSING: SendingObstacle.MISSING_AMOUNT,
     Reason.VALUE_NEVER_SEEN: SendingObstacle.MISSING_AMOUNT,
+    Reason.BARE_CLICK_ID: SendingObstacle.AMBIGUOUS_CLICK_ID,
     Reason.NO_CLICK_ID: SendingObstacle.AMBIGUOUS_CLICK_ID,
     Reason.NO_IDENTIFIER: SendingObstacle.AMBIGUOUS_CLICK_ID,
     Reason.CONSENT_MISSING: SendingObstacle.CONSENT_MISSING,
@@ -314,7 +315,7 @@ def _hold(session: Session, book: Rulebook, now: datetime, *, expiring_only: boo
     for row in report_deliveries.held_conversions(session, book.account, mendable, expiring=expiring):
         reason, value = Reason(row.reason), _worth(book, row.conversion, row.destination, row.facts)
         held.worth[row.conversion, row.destination, reason] += value
-        who = who_can_unblock_conversion(reason, row.detail)
+        who = who_can_unblock_conversion(reason)
         if who is not None and row.expires_at is not None and now <= row.expires_at <= until:
             saved = held.expiring.setdefault(reason, _Saved(who))
             saved.count += 1

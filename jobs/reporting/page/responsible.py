@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from typing import assert_never
 
-from jobs.reporting.details import UNKNOWN_KIND, strip_shape_from_detail
 from jobs.reporting.page.facts import Level, ResponsibleParty
 from jobs.rules.incident import IncidentId, IncidentKind
 from jobs.rules.reasons import AnomalyIdentity, AnomalyKind, MessageKind, Reason
@@ -37,6 +36,7 @@ RESPONSIBLE: Mapping[Reason, ResponsibleParty | None] = {
     Reason.CONSENT_REFUSED: None,
     Reason.CONSENT_UNKNOWN: ResponsibleParty.MARKETING,
     Reason.NO_CLICK_ID: ResponsibleParty.WEBSITE,
+    Reason.BARE_CLICK_ID: ResponsibleParty.MARKETING,
     Reason.NO_IDENTIFIER: ResponsibleParty.WEBSITE,
     Reason.VALUE_MISSING: ResponsibleParty.OPLEAD_USERS,
     Reason.VALUE_NEVER_SEEN: ResponsibleParty.MARKETING,
@@ -69,18 +69,13 @@ RESPONSIBLE: Mapping[Reason, ResponsibleParty | None] = {
 """Who can mend each reason; None where nobody can, or nothing is wrong."""
 
 
-def who_can_unblock_conversion(reason: Reason, detail: str | None) -> ResponsibleParty | None:
+def who_can_unblock_conversion(reason: Reason) -> ResponsibleParty | None:
     """Return who can still get a held conversion sent; None if mending the cause helps later leads only.
 
     No form brings back a click id that it did not keep, nor an answer that it never asked for.
     """
-    match reason:
-        case Reason.NO_CLICK_ID | Reason.NO_IDENTIFIER:
-            # The settings can say what an id without a label is.
-            return ResponsibleParty.MARKETING if strip_shape_from_detail(detail or "") == UNKNOWN_KIND else None
-        case Reason.CONSENT_MISSING:
-            return None
-    return RESPONSIBLE[reason]
+    is_lost = reason in (Reason.NO_CLICK_ID, Reason.NO_IDENTIFIER, Reason.CONSENT_MISSING)
+    return None if is_lost else RESPONSIBLE[reason]
 
 
 _URGENT = (IncidentKind.SOURCE, IncidentKind.STOPPED, IncidentKind.EXPIRING, IncidentKind.NOTHING_SENT)

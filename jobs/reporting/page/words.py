@@ -98,14 +98,7 @@ def explain_outcome(outcome: ConversionOutcome, cause: Cause) -> StateAndReasonT
 
 def why_held_back(reason: Reason) -> StateAndReasonTexts:
     """Return the words for what holds back a conversion that can still be sent."""
-    words = explain_outcome(ConversionOutcome.HELD, reason)
-    if reason not in (Reason.NO_CLICK_ID, Reason.NO_IDENTIFIER):
-        return words
-    return StateAndReasonTexts(
-        _("Google's click id or Meta's?"),
-        _("The lead has a click id without a label, and nothing says which platform's it is."),
-        _("Say under `click_ids.bare` in the settings which platform’s ids these are."),
-    )
+    return explain_outcome(ConversionOutcome.HELD, reason)
 
 
 def explain_exit_code(exit_code: int | None) -> str:

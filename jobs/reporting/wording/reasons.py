@@ -215,6 +215,14 @@ REASONS: Mapping[Reason, StateAndReasonTexts] = TranslatedTexts(
                 "Leads that came without an ad stay here, as they should."
             ),
         ),
+        Reason.BARE_CLICK_ID: StateAndReasonTexts(
+            N_("Google's click or Meta's?"),
+            N_("The lead has a click id without a label, and nothing says which platform's it is."),
+            N_(
+                "Say under `click_ids.bare` in the settings which platform's ids these are: then it goes out. Have the "
+                "website write the label too (`gclid=…`, `fbclid=…`)."
+            ),
+        ),
         Reason.NO_IDENTIFIER: StateAndReasonTexts(
             N_("nothing to identify it by"),
             N_(

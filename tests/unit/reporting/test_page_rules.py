@@ -351,11 +351,7 @@ def test_who_mends_an_anomaly():
     [
         (Reason.NO_CLICK_ID, None, None),
         (Reason.NO_CLICK_ID, "an internal code (UUID)", None),
-        (
-            Reason.NO_CLICK_ID,
-            "a value without a label, of unknown kind (text, 91 characters): see click_ids.bare",
-            ResponsibleParty.MARKETING,
-        ),
+        (Reason.BARE_CLICK_ID, None, ResponsibleParty.MARKETING),
         (Reason.CONSENT_MISSING, None, None),
         (Reason.CONSENT_UNKNOWN, None, ResponsibleParty.MARKETING),
         (Reason.VALUE_MISSING, None, ResponsibleParty.OPLEAD_USERS),

@@ -8,6 +8,8 @@ import pytest
 
 import jobs
 from connectors.language import Language, in_english, using_language
+from connectors.records import BARE_CLICK_ID
+from jobs.reporting.details import WITHOUT_SHAPE
 from jobs.reporting.sentences import explain_state, message_in_words, stop_lines, stop_sentence
 from jobs.reporting.wording.incidents import INCIDENTS
 from jobs.reporting.wording.messages import MESSAGES, STOPS
@@ -52,6 +54,11 @@ def test_words_are_readable_sentences(words):
     assert words.means.endswith(".")
     assert len(words.short) <= 26
     assert "_" not in words.short
+
+
+def test_a_click_id_without_a_label_is_named_in_the_catalogue():
+    """It is on record as text, by which it is judged, too."""
+    assert BARE_CLICK_ID in WITHOUT_SHAPE
 
 
 def test_detail_follows_the_words_of_its_reason():
