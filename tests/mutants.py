@@ -36,6 +36,20 @@ class Fault:
 
 FAULTS = (
     Fault(
+        "a night that was only tried names an unreadable entry without an id once a reason",
+        "jobs/reporting/run_report.py",
+        "    alike = {(lead.id, lead.reason): lead for lead in summary.pulled.unreadable}",
+        "    alike = {lead: lead for lead in summary.pulled.unreadable}",
+        "tests/unit/reporting/test_run_report.py",
+    ),
+    Fault(
+        "a reason is explained by the first night that meets it, and not again",
+        "jobs/reporting/run_report.py",
+        "    return frozenset((standing - moved).keys() if night.mode is Mode.RUN else ())",
+        "    return frozenset()",
+        "tests/e2e/test_first_night.py",
+    ),
+    Fault(
         "`probe` says that a specification made it look at few leads",
         "connectors/oplead/probe/probe.py",
         "    if looked_at < SAMPLE and looked_at != total:",
@@ -45,8 +59,8 @@ FAULTS = (
     Fault(
         "the next page's cursor is known by its description in the answer",
         "connectors/oplead/probe/specification/reading.py",
-        '        (path, value) for path, value in around if _is_described_as_next_cursor(body.descriptions.get(path, ""))',
-        "        (path, value) for path, value in around if False",
+        "if _is_described_as_next_cursor(body",
+        "if not _is_described_as_next_cursor(body",
         "tests/unit/oplead/test_specification.py",
     ),
     Fault(

@@ -1,6 +1,7 @@
 """Reports what one run did, as text and as JSON; several accounts take a line each."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -149,7 +150,8 @@ def print_night(console: Console, account: AccountPresentation, night: Night) ->
     elif night.tallies:
         title = _(MOVED) if night.mode is Mode.RUN else _("What the next run would do")
         console.print(f"[bold]{title}[/bold]")
-        print_states(console, account, night.tallies, on_record=night.mode is Mode.RUN)
+        is_run = night.mode is Mode.RUN
+        print_states(console, account, night.tallies, on_record=is_run, explained=_reasons_told_before(night))
     else:
         console.print(_nothing_moved_sentence(night))
     if night.mode is not Mode.RUN:
@@ -159,6 +161,17 @@ def print_night(console: Console, account: AccountPresentation, night: Night) ->
     if night.brief is not None:
         console.print()
         print_brief(console, account, night.brief)
+
+
+def _reasons_told_before(night: Night) -> Collection[Cause]:
+    """Return the reasons of deliveries that did not move tonight: a former night's report explained them."""
+    moved: Counter[Cause] = Counter()
+    for tally in night.tallies:
+        moved[tally.reason] += tally.count
+    standing: Counter[Cause] = Counter()
+    for standing_as, count in night.summary.standing.items():
+        standing[standing_as[-1]] += count
+    return frozenset((standing - moved).keys() if night.mode is Mode.RUN else ())
 
 
 def _heading_of_needs(night: Night) -> str:
@@ -399,8 +412,9 @@ def _rejected(summary: RunSummary, rejected: int) -> str:
 
 def _unreadable(summary: RunSummary) -> list[str]:
     """Return unreadable leads by name if any is new: a night only tried leaves nothing for `status` to list."""
-    # A night that reads the list twice meets each of them twice.
-    found = list(dict.fromkeys(summary.pulled.unreadable)) if summary.review.unreadable else []
+    # A night that reads the list twice meets each of them twice; of those without an id, the record keeps one a reason.
+    alike = {(lead.id, lead.reason): lead for lead in summary.pulled.unreadable}
+    found = list(alike.values()) if summary.review.unreadable else []
     text = [
         _("lead {lead} could not be read: {reason}", lead=lead.id, reason=lead.reason)
         if lead.id

@@ -136,7 +136,7 @@ def test_each_server_of_a_specification_is_tried(account, tmp_path):
 
 
 def test_few_leads_that_were_looked_at_are_said(account):
-    """What three leads show of statuses and answers may mislead; nothing is said where as many were looked at as ever."""
+    """What three leads show may mislead; nothing is said where as many were looked at as ever."""
     account.sandbox.oplead.set_switch("documentation", "openapi3_json")
     account.sandbox.oplead.set_switch("list_has_details", False)
     few, many = probed(account), probed(account, "--leads", str(LEADS))
