@@ -118,6 +118,8 @@ FAULTS = (
         '    if twice := [path for path, values in found.items() if len(values) > 1 and not path.endswith("[]")]:',
         "    if twice := []:",
         "tests/e2e/test_other_bodies.py",
+    ),
+    Fault(
         "a click id of which nothing tells whose it is has a reason of its own",
         "jobs/rules/decision.py",
         "    if lead.click_id_problem == BARE_CLICK_ID:",
@@ -200,6 +202,13 @@ FAULTS = (
         "return self.shown_since if self.shows_all and self.complete",
         "return self.shown_since if self.complete",
         "tests/unit/jobs/test_nightly.py",
+    ),
+    Fault(
+        "a reason is explained by the first night that meets it, and not again",
+        "jobs/reporting/run_report.py",
+        "    return frozenset((standing - moved).keys() if night.mode is Mode.RUN else ())",
+        "    return frozenset()",
+        "tests/e2e/test_first_night.py",
     ),
     Fault(
         "`probe` says that a specification made it look at few leads",

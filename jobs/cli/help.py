@@ -49,7 +49,7 @@ class _TranslatedHelp(HelpFormatter):
         super().write_usage(prog, args, prefix or usage_prefix())
 
     def write_heading(self, heading: str) -> None:
-        super().write_heading(_(heading))
+        self.write(" " * self.current_indent + _("{heading}:", heading=_(heading)) + "\n")
 
     def write_dl(self, rows: Sequence[tuple[str, str]], *more: Any, **options: Any) -> None:
         said = [(name, _said_of_option(text)) for name, text in rows]

@@ -1,6 +1,7 @@
 """Reports what one run did, as text and as JSON; several accounts take a line each."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -150,7 +151,8 @@ def print_night(console: Console, account: AccountPresentation, night: Night) ->
     elif night.tallies:
         title = _(MOVED) if night.mode is Mode.RUN else _("What the next run would do")
         console.print(f"[bold]{title}[/bold]")
-        print_states(console, account, night.tallies, on_record=night.mode is Mode.RUN)
+        is_run = night.mode is Mode.RUN
+        print_states(console, account, night.tallies, on_record=is_run, explained=_reasons_told_before(night))
     else:
         console.print(_nothing_moved_sentence(night))
     if night.mode is not Mode.RUN:
@@ -160,6 +162,17 @@ def print_night(console: Console, account: AccountPresentation, night: Night) ->
     if night.brief is not None:
         console.print()
         print_brief(console, account, night.brief)
+
+
+def _reasons_told_before(night: Night) -> Collection[Cause]:
+    """Return the reasons of deliveries that did not move tonight: a former night's report explained them."""
+    moved: Counter[Cause] = Counter()
+    for tally in night.tallies:
+        moved[tally.reason] += tally.count
+    standing: Counter[Cause] = Counter()
+    for standing_as, count in night.summary.standing.items():
+        standing[standing_as[-1]] += count
+    return frozenset((standing - moved).keys() if night.mode is Mode.RUN else ())
 
 
 def _heading_of_needs(night: Night) -> str:

@@ -1,7 +1,7 @@
 """Reports where deliveries stand, and why: as a table, as the status between nights, and lead by lead."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from itertools import groupby
@@ -35,7 +35,7 @@ from jobs.reporting.sentences import (
 from jobs.reporting.standings import HeldReportCount, LastRun, MatchingDeliveries, StatusReport
 from jobs.reporting.wording.reasons import NOTHING, REASONS, STATES, StateAndReasonTexts
 from jobs.rules.delivery_state import DeliveryState
-from jobs.rules.reasons import HELD_FOR_A_HUMAN, Reason
+from jobs.rules.reasons import HELD_FOR_A_HUMAN, Cause, Reason
 from jobs.webhooks.inbox import WaitingEvents
 
 
@@ -45,18 +45,25 @@ def _is_plain(words: StateAndReasonTexts) -> bool:
 
 
 def print_states(
-    console: Console, account: AccountPresentation, tallies: Sequence[StateCount], *, on_record: bool = True
+    console: Console,
+    account: AccountPresentation,
+    tallies: Sequence[StateCount],
+    *,
+    on_record: bool = True,
+    explained: Collection[Cause] = (),
 ) -> None:
     """Print the table, then explain the reasons in it that a user may act on or wonder about.
 
-    For deliveries on record, also print how to list the leads behind the numbers.
+    Those that were `explained` before are not explained again. For deliveries on record, also print how to list the
+    leads behind the numbers.
     """
     console.print(_states_table(account, tallies))
     unclear = [tally for tally in tallies if not _is_plain(explain_state(tally.state, tally.reason))]
     if not unclear:
         return
-    console.print()
-    console.print(reasons_table(_reasons_of(unclear)))
+    if new := [tally for tally in unclear if tally.reason not in explained]:
+        console.print()
+        console.print(reasons_table(_reasons_of(new)))
     if on_record:
         names = (
             name for tally in unclear for name in (reason_or_state_code(tally.state, tally.reason), tally.held_for)

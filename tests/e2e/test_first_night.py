@@ -6,6 +6,7 @@ import pytest
 
 from connectors.sandbox.population.company import FIRST_NIGHT, InventedLeads
 from tests.builders import leads_at_time
+from tests.e2e.support import company as invented
 from tests.e2e.support.typed import type_in
 
 NIGHTS = (FIRST_NIGHT, FIRST_NIGHT + timedelta(days=1), FIRST_NIGHT + timedelta(days=12))
@@ -103,3 +104,19 @@ def test_before_any_night_nothing_is_said_to_be_all_right(company):
 
     assert [(False, True)] * 2 == [("all right" in said, "No night has run yet" in said) for said in before]
     assert [(True, False)] * 2 == [("all right" in said, "No night has run yet" in said) for said in screens()]
+
+
+def test_a_reason_is_explained_by_the_first_night_that_meets_it(companies):
+    """Later nights only count it, and explain what is new."""
+    company, said = companies(), []
+    for number, answer in enumerate(("", "", "non")):
+        one = invented.lead(number, ("Rendez-vous", invented.START - timedelta(days=2)))
+        company.serve({**one, "leadData": {**one["leadData"], "consent": answer}})
+        company.clock.advance(invented.START + timedelta(days=number))
+        said.append(type_in(company, "run", width=220).lines)
+
+    meanings = ("The lead's consent field is empty", "The lead refused the use of its data")
+    assert [(True, False), (False, False), (False, True)] == [tuple(each in one for each in meanings) for one in said]
+    assert ["consent_missing", "consent_missing", "consent_refused"] == [
+        one.partition("CODE is one of ")[2].split()[0] for one in said
+    ]

@@ -309,7 +309,7 @@ class Interview:
         dialogue.say(
             _("So this is what your statuses mean:"),
             *(
-                f"  {name:<12} {_names(menu, labels)}"
+                f"  {name:<12}  {_names(menu, labels)}"
                 for name, labels in {
                     **{stage_in_words(stage): labels for stage, labels in chosen.items()},
                     _("ignored"): tuple(left),
