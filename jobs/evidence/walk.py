@@ -35,6 +35,7 @@ def walk(
     session.left_behind = evidence.left_behind
     if look and look.dialect:
         evidence.dialect = dialect_json(look.dialect)
+    folder.save(evidence, summaries(evidence))  # a walk that ends before its first verdict is gone on with, too
     seen = folder.add(session.recorder.taken(shown))
     for claim in sorted(all_claims().values(), key=lambda one: _ORDER.index(one.how)):
         before = evidence.verdicts.get(claim.id)

@@ -64,7 +64,8 @@ def look_at_oplead(known: PartialSettings, clock: Clock, recorder: ExchangeRecor
     usual_way = _status_of(replace(client, options=usual), usual.path_prefix + usual.leads_path)
     asked = len(heard)
     probe = oplead_probe(look, client)
-    documentation = next((one.status for one in heard[asked:] if one.target.startswith(PAGE)), None)
+    # Whoever is asked for a key there is asked again with it: the last answer tells.
+    documentation = next((one.status for one in reversed(heard[asked:]) if one.target.startswith(PAGE)), None)
     survey = probe.survey(leads=LEADS)
     options = probe.found or configured
     _status_of(replace(client, options=options), client.lead_path(_NO_SUCH_LEAD))
