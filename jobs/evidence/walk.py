@@ -21,6 +21,7 @@ def walk(
     """
     if look and look.dialect:
         evidence.dialect = dialect_json(look.dialect)
+    folder.save(evidence, summaries(evidence))  # a walk that ends before its first verdict is gone on with, too
     seen = folder.add(recorder.taken(look.shown if look else Shown()))
     for claim in all_claims().values():
         before = evidence.verdicts.get(claim.id)

@@ -2,18 +2,24 @@
 
 import functools
 from contextlib import ExitStack
+from datetime import timedelta
 
 import pytest
 
 from jobs.claims import ClaimPlatform, all_claims
+from jobs.evidence.walk import CHECKS
 from tests.e2e.strangers.account import DIALECTS, by_init
+from tests.e2e.strangers.base import Refused
 from tests.e2e.strangers.verdicts import right_of
 from tests.e2e.support.evidence import Folder
+from tests.e2e.support.terminal import terminal
 from tests.e2e.support.typed import type_in
 
 EACH = [pytest.param(name, marks=pytest.mark.xdist_group(f"evidence {name}")) for name in DIALECTS]
 """What is asked of one dialect is asked by one worker, which plays `init` once."""
 OF_OPLEAD = [claim.id for claim in all_claims().values() if claim.platform is ClaimPlatform.OPLEAD]
+SETTLED = {"confirmed", "refuted"}
+WHEN_WRITTEN = pytest.mark.skipif(not CHECKS, reason="nothing is asked in writing yet")
 pytestmark = [pytest.mark.exhaustive, pytest.mark.timeout(300)]
 
 
@@ -24,11 +30,30 @@ def account(companies):
         yield functools.cache(lambda name: serving.enter_context(by_init(companies(), DIALECTS[name])))
 
 
-def walked(account, folder, *options):
+def walked(account, folder):
     """Walk without a terminal; return the folder."""
-    done = type_in(account.company, "evidence", "--out", str(folder), *options, file=account.settings)
+    done = type_in(account.company, "evidence", "--out", str(folder), file=account.settings)
     assert 0 == done.code, done.out + done.err
     return Folder(folder)
+
+
+def talked(account, folder, typed, *options):
+    """Walk at a terminal, typing the same to each question; return the folder and what was asked."""
+    told = ("evidence", "--out", str(folder), "--config", str(account.settings), *options)
+    with terminal(*told, environ=account.company.environ) as screen:
+        code, asked = screen.answer_all(typed)
+    assert 0 == code, screen.screen
+    return Folder(folder), asked
+
+
+def judged(name, *, agreed=False):
+    """What is right of each claim on a dialect; of the advertising platforms, nobody's word is known here."""
+    return lambda claim: right_of(name, claim, agreed=agreed) if claim in OF_OPLEAD else {"unclear", *SETTLED}
+
+
+def writes(oplead):
+    """What the Oplead was asked to change."""
+    return [asked for asked, _ in oplead.asked if asked.method != "GET"]
 
 
 @pytest.mark.parametrize("name", EACH)
@@ -36,5 +61,172 @@ def test_what_reading_shows_is_rightly_judged(account, name, tmp_path):
     """What a dialect breaks is refuted, and nothing is confirmed but what was seen."""
     folder = walked(account(name), tmp_path / "folder")
 
-    assert {} == folder.wrong(lambda claim: right_of(name, claim) if claim in OF_OPLEAD else {"unclear"})
+    assert {} == folder.wrong(judged(name))
     assert all_claims().keys() == folder.verdicts.keys()
+
+
+@pytest.mark.parametrize("name", EACH)
+@pytest.mark.parametrize("typed", ["non", ""])
+def test_nothing_is_written_without_a_yes(account, name, typed, tmp_path):
+    """Neither at Oplead, nor at Google beyond a trial, nor at Meta; whatever is not a yes is none."""
+    at = account(name)
+    before = len(writes(at.oplead))
+    folder, _asked = talked(at, tmp_path / "folder", typed)
+
+    assert before == len(writes(at.oplead))
+    assert all(body.get("validateOnly") for body, _status in at.company.ingests)
+    assert [] == [*at.company.calls, *at.company.posts]
+    assert [] == folder.evidence["left_behind"]
+    assert {} == folder.wrong(judged(name))
+
+
+@WHEN_WRITTEN
+@pytest.mark.parametrize("name", EACH)
+def test_an_oplead_that_takes_no_writes_refutes_what_was_tried(account, name, tmp_path):
+    """After a yes, and nothing that was not tried; nothing is said to stay where nothing was taken."""
+    at = account(name)
+    folder, asked = talked(at, tmp_path / "folder", "oui")
+
+    assert asked
+    assert writes(at.oplead)
+    assert {} == folder.wrong(judged(name, agreed=True))
+    assert [] == folder.evidence["left_behind"]
+
+
+# ── an Oplead that only seems to break a claim ──────────────────────────────────────────────────────
+
+
+@pytest.fixture
+def otherwise(account, monkeypatch, tmp_path):
+    """Walk at a dialect of which one method answers otherwise."""
+
+    def play(name, method, instead):
+        at = account(name)
+        was = getattr(at.oplead, method)
+        monkeypatch.setattr(at.oplead, method, lambda *told: instead(was, *told))
+        return walked(at, tmp_path / "folder").verdicts
+
+    return play
+
+
+def refused_at(start, code):
+    """Answer with an error below a path, to whoever has the key."""
+
+    def answer(was, asked):
+        if asked.path.startswith(start):
+            raise Refused(code, {"message": "No"})
+        return was(asked)
+
+    return answer
+
+
+@pytest.mark.parametrize("code", [403, 404, 500])
+def test_what_only_leads_own_pages_have_is_not_missed_where_they_cannot_be_read(otherwise, code):
+    """The list has no `leadData` and no history; whether the pages have is not known."""
+    found = otherwise("Bravo", "answer", refused_at("/v1/leads/", code))
+
+    assert ("unclear", "unclear") == (found["oplead.lead_data"], found["oplead.status_dates"])
+
+
+def test_what_neither_list_nor_pages_have_is_missed(otherwise):
+    """Both were read."""
+    found = otherwise("Alpha", "lead", lambda was, life: {k: v for k, v in was(life).items() if k != "leadData"})
+
+    assert "refuted" == found["oplead.lead_data"]
+
+
+def test_a_documentation_that_is_refused_may_be_there(otherwise):
+    """401 without the key, 403 with it."""
+    assert "unclear" == otherwise("Charlie", "answer", refused_at("/documentation/", 403))["oplead.documentation"]
+
+
+def test_a_documentation_behind_a_login_may_be_there(otherwise):
+    """A page with a form."""
+
+    def login(was, asked):
+        is_page = asked.path == "/documentation/index.html"
+        return '<html><form><input type="password"></form></html>' if is_page else was(asked)
+
+    assert "unclear" == otherwise("Alpha", "open", login)["oplead.documentation"]
+
+
+def test_a_way_in_that_fails_for_now_is_not_refused(otherwise):
+    """503 for a while says nothing of the key."""
+
+    def answer(was, asked):
+        if not asked.headers.get("apikey"):
+            raise Refused(503, {"message": "Unavailable"})
+        return was(asked)
+
+    assert "unclear" == otherwise("Alpha", "has_key", answer)["oplead.key_header"]
+
+
+def test_an_oplead_without_leads_settles_nothing_about_leads(otherwise):
+    """No lead lacks anything."""
+
+    def empty(_was, asked):
+        if asked.path == "/v1/leads":
+            return {"leads": [], "pagination": {"page": 1, "pageSize": 20, "totalCount": 0, "totalPages": 0}}, {}
+        return None
+
+    found = otherwise("Alpha", "answer", empty)
+
+    assert {"unclear"} == {
+        found[f"oplead.{claim}"] for claim in ("lead_data", "status_dates", "field_names", "list_shape", "key_header")
+    }
+
+
+# ── stopped, and gone on ────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("point", ["before a verdict is saved", "verdict saved", "exchanges written"])
+@pytest.mark.parametrize("nth", [1, 3])
+def test_a_walk_that_was_killed_goes_on(company, point, nth, tmp_path):
+    """What was settled is not asked again, and in the end everything is there."""
+    serve(company)
+    told = ("evidence", "--out", str(tmp_path / "folder"))
+    assert -9 == company.killed(point, nth, told, points="killed_evidence")
+    folder = Folder(tmp_path / "folder")
+    before = (
+        {one["claim"]: one for one in folder.evidence["verdicts"]} if (folder.path / "evidence.json").exists() else {}
+    )
+    company.clock.advance(company.clock.now() + timedelta(days=1))
+
+    again = type_in(company, *told)
+
+    assert 0 == again.code, again.out + again.err
+    after = {one["claim"]: one for one in folder.evidence["verdicts"]}
+    settled = {claim: one for claim, one in before.items() if one["verdict"] in SETTLED}
+    assert settled == {claim: after[claim] for claim in settled}
+    assert all_claims().keys() == after.keys()
+    assert {"2026-09-11"} == {one["day"] for claim, one in after.items() if claim not in settled}
+    assert {number for one in after.values() for number in one["exchanges"]} <= folder.exchanges.keys()
+
+
+@WHEN_WRITTEN
+@pytest.mark.parametrize("nth", [2, 3, 4])
+def test_a_walk_that_was_killed_makes_no_second_test_lead(company, nth, tmp_path):
+    """Killed after what it made has been saved, it goes on with that."""
+    serve(company)
+    told = ("evidence", "--out", str(tmp_path / "folder"), "--config", str(company.config))
+    made = []
+
+    def count(request):
+        made.extend([request] * (request.method == "POST"))
+
+    company.before("oplead", "/v1/leads", count)
+    with terminal(*told, environ=company.environ) as screen:
+        screen.answer_all("yes", most=nth)
+        screen.kill()
+    first = len(made)
+    with terminal(*told, environ=company.environ) as screen:
+        assert 0 == screen.answer_all("yes")[0], screen.screen
+
+    assert [one.path for one in made].count("/v1/leads") == 1 or first == 0
+    assert 1 == len([one for one in Folder(tmp_path / "folder").evidence["left_behind"] if one["kind"] == "lead"])
+
+
+def serve(company, many=45):
+    """Have the sandbox serve three pages of leads."""
+    company.serve(*(company.lead(number, ("En cours", company.START)) for number in range(many)))
+    company.sandbox.oplead.set_switch("page_size", 20)

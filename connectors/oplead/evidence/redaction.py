@@ -33,7 +33,7 @@ _DATE = re.compile(r"[0-9/:. TZ+h-]{8,40}")
 _DIGITS = re.compile(r"\d")
 _EPOCH_DIGITS = {10: "epoch s", 13: "epoch ms"}
 _UUID = re.compile(r"[0-9a-f]{8}(?:-?[0-9a-f]{4}){3}-?[0-9a-f]{12}", re.IGNORECASE)
-_EMAIL = re.compile(r"[^\s@]+@[^\s@]+")
+_EMAIL = re.compile(r"[^\s@=&:/?]+@[^\s@=&:/?]+")
 _URL = re.compile(r"https?://\S+", re.IGNORECASE)
 _NUMBER = re.compile(r"[-+]?\d[\d   .,]*(?:\s?(?:€|eur\w*))?(?:\s?(?:ttc|ht))?", re.IGNORECASE)
 _PERSONAL = re.compile(r"@|\d{5}")
@@ -169,8 +169,8 @@ def _kind_of_text(text: str) -> str:
         return f"date {_DIGITS.sub('0', text)}"
     kinds: Sequence[tuple[re.Pattern[str], str]] = (
         (_UUID, "UUID"),
-        (_EMAIL, "e-mail"),
         (_URL, "URL"),
+        (_EMAIL, "e-mail"),
         (_NUMBER, "number in text"),
     )
     return next((kind for pattern, kind in kinds if pattern.fullmatch(text)), "text")

@@ -99,6 +99,12 @@ class Oplead:
 
     def handle(self, asked):
         """Answer one request: (code, body, headers)."""
+        try:
+            return self._answered(asked)
+        except Refused as refused:
+            return refused.code, refused.body, {}
+
+    def _answered(self, asked):
         self.asked.append((asked, self.now()))
         told = self.open(asked)
         if told is not None:

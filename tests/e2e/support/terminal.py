@@ -32,16 +32,27 @@ class Terminal:
         self._seen = found.end()
         os.write(self._leader, f"{typed}\n".encode())
 
-    def answer_all(self, typed):
-        """Type the same line to each question until the command ends; return its exit code and what was asked."""
+    def answer_all(self, typed, *, most=None):
+        """Type the same line to each question, until the command ends or `most` were asked.
+
+        Returns:
+            The exit code, None if it has not ended, and the questions.
+        """
         asked, until = [], time.monotonic() + PATIENCE
         while self._read(until - time.monotonic()):
             if found := _ANY_QUESTION.search(self.screen, self._seen):
                 asked.append(self.screen[self._seen :].strip())
+                if len(asked) == most:
+                    return None, asked
                 self._seen = found.end()
                 os.write(self._leader, f"{typed}\n".encode())
                 until = time.monotonic() + PATIENCE
         return self._process.wait(timeout=PATIENCE), asked
+
+    def kill(self):
+        """End the command at once."""
+        self._process.kill()
+        self._process.wait(timeout=PATIENCE)
 
     def end(self):
         """Read on until the command ends, and return its exit code."""
