@@ -3,11 +3,11 @@
 import functools
 from contextlib import ExitStack
 from datetime import timedelta
+from itertools import product
 
 import pytest
 
 from jobs.claims import ClaimPlatform, all_claims
-from jobs.evidence.walk import CHECKS
 from tests.e2e.strangers.account import DIALECTS, by_init
 from tests.e2e.strangers.base import Refused
 from tests.e2e.strangers.verdicts import right_of
@@ -19,7 +19,6 @@ EACH = [pytest.param(name, marks=pytest.mark.xdist_group(f"evidence {name}")) fo
 """What is asked of one dialect is asked by one worker, which plays `init` once."""
 OF_OPLEAD = [claim.id for claim in all_claims().values() if claim.platform is ClaimPlatform.OPLEAD]
 SETTLED = {"confirmed", "refuted"}
-WHEN_WRITTEN = pytest.mark.skipif(not CHECKS, reason="nothing is asked in writing yet")
 pytestmark = [pytest.mark.exhaustive, pytest.mark.timeout(300)]
 
 
@@ -66,31 +65,17 @@ def test_what_reading_shows_is_rightly_judged(account, name, tmp_path):
 
 
 @pytest.mark.parametrize("name", EACH)
-@pytest.mark.parametrize("typed", ["non", ""])
-def test_nothing_is_written_without_a_yes(account, name, typed, tmp_path):
-    """Neither at Oplead, nor at Google beyond a trial, nor at Meta; whatever is not a yes is none."""
+def test_nothing_is_written(account, name, tmp_path):
+    """Neither at Oplead, nor at Google beyond a trial, nor at Meta; nothing is asked at a terminal, either."""
     at = account(name)
     before = len(writes(at.oplead))
-    folder, _asked = talked(at, tmp_path / "folder", typed)
+    folder, asked = talked(at, tmp_path / "folder", "oui")
 
+    assert not asked
     assert before == len(writes(at.oplead))
     assert all(body.get("validateOnly") for body, _status in at.company.ingests)
     assert [] == [*at.company.calls, *at.company.posts]
-    assert [] == folder.evidence["left_behind"]
     assert {} == folder.wrong(judged(name))
-
-
-@WHEN_WRITTEN
-@pytest.mark.parametrize("name", EACH)
-def test_an_oplead_that_takes_no_writes_refutes_what_was_tried(account, name, tmp_path):
-    """After a yes, and nothing that was not tried; nothing is said to stay where nothing was taken."""
-    at = account(name)
-    folder, asked = talked(at, tmp_path / "folder", "oui")
-
-    assert asked
-    assert writes(at.oplead)
-    assert {} == folder.wrong(judged(name, agreed=True))
-    assert [] == folder.evidence["left_behind"]
 
 
 # ── an Oplead that only seems to break a claim ──────────────────────────────────────────────────────
@@ -179,8 +164,10 @@ def test_an_oplead_without_leads_settles_nothing_about_leads(otherwise):
 # ── stopped, and gone on ────────────────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize("point", ["before a verdict is saved", "verdict saved", "exchanges written"])
-@pytest.mark.parametrize("nth", [1, 3])
+@pytest.mark.parametrize(
+    ("point", "nth"),
+    [*product(("before a verdict is saved", "verdict saved"), (1, 3)), ("exchanges written", 1)],
+)
 def test_a_walk_that_was_killed_goes_on(company, point, nth, tmp_path):
     """What was settled is not asked again, and in the end everything is there."""
     serve(company)
@@ -201,29 +188,6 @@ def test_a_walk_that_was_killed_goes_on(company, point, nth, tmp_path):
     assert all_claims().keys() == after.keys()
     assert {"2026-09-11"} == {one["day"] for claim, one in after.items() if claim not in settled}
     assert {number for one in after.values() for number in one["exchanges"]} <= folder.exchanges.keys()
-
-
-@WHEN_WRITTEN
-@pytest.mark.parametrize("nth", [2, 3, 4])
-def test_a_walk_that_was_killed_makes_no_second_test_lead(company, nth, tmp_path):
-    """Killed after what it made has been saved, it goes on with that."""
-    serve(company)
-    told = ("evidence", "--out", str(tmp_path / "folder"), "--config", str(company.config))
-    made = []
-
-    def count(request):
-        made.extend([request] * (request.method == "POST"))
-
-    company.before("oplead", "/v1/leads", count)
-    with terminal(*told, environ=company.environ) as screen:
-        screen.answer_all("yes", most=nth)
-        screen.kill()
-    first = len(made)
-    with terminal(*told, environ=company.environ) as screen:
-        assert 0 == screen.answer_all("yes")[0], screen.screen
-
-    assert [one.path for one in made].count("/v1/leads") == 1 or first == 0
-    assert 1 == len([one for one in Folder(tmp_path / "folder").evidence["left_behind"] if one["kind"] == "lead"])
 
 
 def serve(company, many=45):
