@@ -40,7 +40,7 @@ FAULTS = (
         "jobs/reporting/run_report.py",
         "    alike = {(lead.id, lead.reason): lead for lead in summary.pulled.unreadable}",
         "    alike = {lead: lead for lead in summary.pulled.unreadable}",
-        "tests/unit/reporting/test_run_report.py",
+        "tests/unit/reporting/test_tables.py",
     ),
     Fault(
         "a reason is explained by the first night that meets it, and not again",
