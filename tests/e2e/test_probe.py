@@ -113,6 +113,14 @@ def test_complete_file_reports_unmapped_statuses_and_answers(account):
     assert "  rate: 60\n" in told["settings"]
 
 
+def test_stages_have_their_french_names_where_french_is_spoken(account):
+    """As on every screen; in the settings they keep their own."""
+    _, out, _ = account.type("probe", "--config", str(account.file), LC_ALL="fr_FR.UTF-8", COLUMNS="140")
+    rows = dict(re.findall(r"^(Gagné|Perdu|Nouveau|RDV pris) .* (\S+) *$", out, re.MULTILINE))
+
+    assert {"Gagné": "vente", "Perdu": "perdu", "Nouveau": "ignorés", "RDV pris": "rendez-vous"} == rows
+
+
 def test_reports_configured_names_that_no_lead_has(account):
     """Each comes with its line and a suggestion, and names are compared as in a run."""
     text = account.file.read_text().replace("leadData.consent,", "Lead_Data.CONSENT,")

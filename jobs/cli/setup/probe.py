@@ -12,6 +12,7 @@ from rich.markup import escape
 from rich.padding import Padding
 
 from connectors.language import N_, Language, _, _n, chosen_language, format_integer, using_language
+from connectors.stage_words import stage_in_words
 from connectors.survey import SUGGESTED, Basis, SeenInLeads, Survey
 from jobs.cli.accounts import invalid_settings_error, log_env_files
 from jobs.cli.progress import open_clock_showing_waits
@@ -165,9 +166,13 @@ def partial_settings_from_options(
 
 
 def _stages(look: OpleadSection, survey: Survey) -> dict[str, str]:
-    """Map each label found in leads to its stage, leaving out those that the settings don't name."""
-    named = {normalise_listed_label(label): stage for stage, labels in look.stages.items() for label in labels}
-    named |= {normalise_label(label): "ignored" for label in look.ignored_statuses}
+    """Map each label found in leads to its stage in words, leaving out those that the settings don't name."""
+    named = {
+        normalise_listed_label(label): stage_in_words(stage)
+        for stage, labels in look.stages.items()
+        for label in labels
+    }
+    named |= {normalise_label(label): _("ignored") for label in look.ignored_statuses}
     return {seen.label: named[normal] for seen in survey.labels if (normal := normalise_label(seen.label)) in named}
 
 
