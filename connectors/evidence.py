@@ -106,6 +106,8 @@ class OpleadLook:
     """On how many leads certain names stand exactly so: `leadData`, `statusDate`, `statusHistory`."""
     leads: int
     """How many leads that was looked for on."""
+    own_pages: int
+    """How many of them on their own page."""
     are_status_dates_zoned: bool | None
     """Whether their times say their zone; None if there are none."""
     lists: Mapping[str, ListAnswer]

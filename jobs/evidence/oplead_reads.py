@@ -61,16 +61,19 @@ def _documentation(look: OpleadLook) -> Finding:
 def _lead_data(look: OpleadLook) -> Finding:
     if look.exact_names["leadData"]:
         return confirmed(lambda: _("leads have it"))
-    if look.leads >= ENOUGH_LEADS:
+    return _missed(look)
+
+
+def _missed(look: OpleadLook) -> Finding:
+    """Judge what none of the leads has that were seen: it may stand on their own pages alone."""
+    if look.leads >= ENOUGH_LEADS and look.own_pages:
         return refuted(lambda: _n("{count} lead has none", "none of {count} leads has it", look.leads))
-    return unclear(lambda: _("too few leads were seen"))
+    return unclear(lambda: _("too few leads were seen, or none of them on its own page"))
 
 
 def _status_dates(look: OpleadLook) -> Finding:
     if not any(look.exact_names[name] for name in _STATUS_DATES):
-        if look.leads >= ENOUGH_LEADS:
-            return refuted(lambda: _n("{count} lead has none", "none of {count} leads has it", look.leads))
-        return unclear(lambda: _("too few leads were seen"))
+        return _missed(look)
     if look.are_status_dates_zoned:
         return confirmed(lambda: _("leads have them, with their zone"))
     return unclear(lambda: _("leads have them, without a zone: compare one with the time that Oplead shows you"))

@@ -84,6 +84,7 @@ def look_at_oplead(known: PartialSettings, clock: Clock, recorder: ExchangeRecor
         is_specified=bool(probe.documentation and probe.documentation.specification),
         exact_names=exact_names(leads.all, _NAMES),
         leads=leads.different,
+        own_pages=len(leads.details),
         are_status_dates_zoned=status_dates_say_zone(leads.all, survey),
         lists=dict(_lists(replace(client, options=options), known, heard)),
         dialect=dialect_of(heard, leads, survey, options, shown) if leads.listed else None,
