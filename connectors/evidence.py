@@ -99,7 +99,7 @@ class OpleadLook:
     pages: int
     """How many different pages of the list were read."""
     documentation: int | None
-    """What the documentation page was answered; None if nobody asked."""
+    """What the documentation page was answered, asked for with the key; None if nobody asked."""
     is_specified: bool
     """Whether a specification was found there, and understood."""
     exact_names: Mapping[str, int]

@@ -11,7 +11,7 @@ from jobs.evidence.walk import CHECKS
 from tests.e2e.strangers.account import DIALECTS, by_init
 from tests.e2e.strangers.base import Refused
 from tests.e2e.strangers.verdicts import right_of
-from tests.e2e.support.evidence import Folder
+from tests.e2e.support.evidence import Folder, serve_pages
 from tests.e2e.support.terminal import terminal
 from tests.e2e.support.typed import type_in
 
@@ -150,6 +150,19 @@ def test_a_documentation_behind_a_login_may_be_there(otherwise):
     assert "unclear" == otherwise("Alpha", "open", login)["oplead.documentation"]
 
 
+def test_a_documentation_that_is_hidden_from_strangers_is_not_absent(otherwise):
+    """404 without the key, and a page with it."""
+
+    def hidden(was, asked):
+        if asked.path != "/documentation/index.html":
+            return was(asked)
+        if not asked.headers.get("authorization"):
+            raise Refused(404, {"message": "No"})
+        return "<html>Documentation</html>"
+
+    assert "unclear" == otherwise("Echo", "open", hidden)["oplead.documentation"]
+
+
 def test_a_way_in_that_fails_for_now_is_not_refused(otherwise):
     """503 for a while says nothing of the key."""
 
@@ -183,7 +196,7 @@ def test_an_oplead_without_leads_settles_nothing_about_leads(otherwise):
 @pytest.mark.parametrize("nth", [1, 3])
 def test_a_walk_that_was_killed_goes_on(company, point, nth, tmp_path):
     """What was settled is not asked again, and in the end everything is there."""
-    serve(company)
+    serve_pages(company)
     told = ("evidence", "--out", str(tmp_path / "folder"))
     assert -9 == company.killed(point, nth, told, points="killed_evidence")
     folder = Folder(tmp_path / "folder")
@@ -207,7 +220,7 @@ def test_a_walk_that_was_killed_goes_on(company, point, nth, tmp_path):
 @pytest.mark.parametrize("nth", [2, 3, 4])
 def test_a_walk_that_was_killed_makes_no_second_test_lead(company, nth, tmp_path):
     """Killed after what it made has been saved, it goes on with that."""
-    serve(company)
+    serve_pages(company)
     told = ("evidence", "--out", str(tmp_path / "folder"), "--config", str(company.config))
     made = []
 
@@ -224,9 +237,3 @@ def test_a_walk_that_was_killed_makes_no_second_test_lead(company, nth, tmp_path
 
     assert [one.path for one in made].count("/v1/leads") == 1 or first == 0
     assert 1 == len([one for one in Folder(tmp_path / "folder").evidence["left_behind"] if one["kind"] == "lead"])
-
-
-def serve(company, many=45):
-    """Have the sandbox serve three pages of leads."""
-    company.serve(*(company.lead(number, ("En cours", company.START)) for number in range(many)))
-    company.sandbox.oplead.set_switch("page_size", 20)
