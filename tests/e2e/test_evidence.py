@@ -2,24 +2,20 @@
 
 import functools
 from contextlib import ExitStack
-from datetime import timedelta
 
 import pytest
 
 from jobs.claims import ClaimPlatform, all_claims
-from jobs.evidence.walk import CHECKS
 from tests.e2e.strangers.account import DIALECTS, by_init
 from tests.e2e.strangers.base import Refused
 from tests.e2e.strangers.verdicts import right_of
-from tests.e2e.support.evidence import Folder, serve_pages
+from tests.e2e.support.evidence import SETTLED, WHEN_WRITTEN, Folder
 from tests.e2e.support.terminal import terminal
 from tests.e2e.support.typed import type_in
 
 EACH = [pytest.param(name, marks=pytest.mark.xdist_group(f"evidence {name}")) for name in DIALECTS]
 """What is asked of one dialect is asked by one worker, which plays `init` once."""
 OF_OPLEAD = [claim.id for claim in all_claims().values() if claim.platform is ClaimPlatform.OPLEAD]
-SETTLED = {"confirmed", "refuted"}
-WHEN_WRITTEN = pytest.mark.skipif(not CHECKS, reason="nothing is asked in writing yet")
 pytestmark = [pytest.mark.exhaustive, pytest.mark.timeout(300)]
 
 
@@ -187,53 +183,3 @@ def test_an_oplead_without_leads_settles_nothing_about_leads(otherwise):
     assert {"unclear"} == {
         found[f"oplead.{claim}"] for claim in ("lead_data", "status_dates", "field_names", "list_shape", "key_header")
     }
-
-
-# ── stopped, and gone on ────────────────────────────────────────────────────────────────────────────
-
-
-@pytest.mark.parametrize("point", ["before a verdict is saved", "verdict saved", "exchanges written"])
-@pytest.mark.parametrize("nth", [1, 3])
-def test_a_walk_that_was_killed_goes_on(company, point, nth, tmp_path):
-    """What was settled is not asked again, and in the end everything is there."""
-    serve_pages(company)
-    told = ("evidence", "--out", str(tmp_path / "folder"))
-    assert -9 == company.killed(point, nth, told, points="killed_evidence")
-    folder = Folder(tmp_path / "folder")
-    before = (
-        {one["claim"]: one for one in folder.evidence["verdicts"]} if (folder.path / "evidence.json").exists() else {}
-    )
-    company.clock.advance(company.clock.now() + timedelta(days=1))
-
-    again = type_in(company, *told)
-
-    assert 0 == again.code, again.out + again.err
-    after = {one["claim"]: one for one in folder.evidence["verdicts"]}
-    settled = {claim: one for claim, one in before.items() if one["verdict"] in SETTLED}
-    assert settled == {claim: after[claim] for claim in settled}
-    assert all_claims().keys() == after.keys()
-    assert {"2026-09-11"} == {one["day"] for claim, one in after.items() if claim not in settled}
-    assert {number for one in after.values() for number in one["exchanges"]} <= folder.exchanges.keys()
-
-
-@WHEN_WRITTEN
-@pytest.mark.parametrize("nth", [2, 3, 4])
-def test_a_walk_that_was_killed_makes_no_second_test_lead(company, nth, tmp_path):
-    """Killed after what it made has been saved, it goes on with that."""
-    serve_pages(company)
-    told = ("evidence", "--out", str(tmp_path / "folder"), "--config", str(company.config))
-    made = []
-
-    def count(request):
-        made.extend([request] * (request.method == "POST"))
-
-    company.before("oplead", "/v1/leads", count)
-    with terminal(*told, environ=company.environ) as screen:
-        screen.answer_all("yes", most=nth)
-        screen.kill()
-    first = len(made)
-    with terminal(*told, environ=company.environ) as screen:
-        assert 0 == screen.answer_all("yes")[0], screen.screen
-
-    assert [one.path for one in made].count("/v1/leads") == 1 or first == 0
-    assert 1 == len([one for one in Folder(tmp_path / "folder").evidence["left_behind"] if one["kind"] == "lead"])

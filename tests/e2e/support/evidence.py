@@ -4,7 +4,13 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
+
+from jobs.evidence.walk import CHECKS
 from jobs.privacy.leaks import Planted
+
+SETTLED = {"confirmed", "refuted"}
+WHEN_WRITTEN = pytest.mark.skipif(not CHECKS, reason="nothing is asked in writing yet")
 
 
 @dataclass(frozen=True)
