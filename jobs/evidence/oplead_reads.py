@@ -61,22 +61,22 @@ def _documentation(look: OpleadLook) -> Finding:
 def _lead_data(look: OpleadLook) -> Finding:
     if look.exact_names["leadData"]:
         return confirmed(lambda: _("leads have it"))
-    return _lacking(look)
+    return _missed(look)
+
+
+def _missed(look: OpleadLook) -> Finding:
+    """Judge what none of the leads has that were seen: it may stand on their own pages alone."""
+    if look.leads >= ENOUGH_LEADS and look.own_pages:
+        return refuted(lambda: _n("{count} lead has none", "none of {count} leads has it", look.leads))
+    return unclear(lambda: _("too few leads were seen, or none of them on its own page"))
 
 
 def _status_dates(look: OpleadLook) -> Finding:
     if not any(look.exact_names[name] for name in _STATUS_DATES):
-        return _lacking(look)
+        return _missed(look)
     if look.are_status_dates_zoned:
         return confirmed(lambda: _("leads have them, with their zone"))
     return unclear(lambda: _("leads have them, without a zone: compare one with the time that Oplead shows you"))
-
-
-def _lacking(look: OpleadLook) -> Finding:
-    """Return what follows from something that no lead was seen to have, in the list or on its own page."""
-    if look.leads >= ENOUGH_LEADS and look.own_pages:
-        return refuted(lambda: _n("{count} lead has none", "none of {count} leads has it", look.leads))
-    return unclear(lambda: _("too few leads, or none of their own pages, were seen"))
 
 
 def _lists(look: OpleadLook) -> Finding:

@@ -62,12 +62,12 @@ def look_at_oplead(known: PartialSettings, clock: Clock, recorder: ExchangeRecor
     configured = client.options
     usual = OpleadOptions(token=configured.token, zone=configured.zone, base_url=configured.base_url)
     usual_way = _status_of(replace(client, options=usual), usual.path_prefix + usual.leads_path)
-    asked = len(heard)
     probe = oplead_probe(look, client)
-    # It is asked for with the key once it was refused without.
-    documentation = next((one.status for one in reversed(heard[asked:]) if one.target.startswith(PAGE)), None)
     survey = probe.survey(leads=LEADS)
     options = probe.found or configured
+    is_specified = bool(probe.documentation and probe.documentation.specification)
+    # Without the key it may be refused, or hidden; what is not there with it either is not there.
+    documentation = None if is_specified else _status_of(replace(client, options=options), PAGE)
     _status_of(replace(client, options=options), client.lead_path(_NO_SUCH_LEAD))
     _status_of(
         replace(client, options=replace(options, auth=ApiAuthScheme(style="none"), extra_headers={})),
@@ -81,10 +81,10 @@ def look_at_oplead(known: PartialSettings, clock: Clock, recorder: ExchangeRecor
         usual_way=usual_way,
         pages=len({one.target for one in heard if one.answered and _is_page(one, options)}),
         documentation=documentation,
-        is_specified=bool(probe.documentation and probe.documentation.specification),
+        is_specified=is_specified,
         exact_names=exact_names(leads.all, _NAMES),
         leads=leads.different,
-        own_pages=len(leads.pages),
+        own_pages=len(leads.details),
         are_status_dates_zoned=status_dates_say_zone(leads.all, survey),
         lists=dict(_lists(replace(client, options=options), known, heard)),
         dialect=dialect_of(heard, leads, survey, options, shown) if leads.listed else None,

@@ -2,8 +2,6 @@
 
 import functools
 from contextlib import ExitStack
-from datetime import timedelta
-from itertools import product
 
 import pytest
 
@@ -11,14 +9,13 @@ from jobs.claims import ClaimPlatform, all_claims
 from tests.e2e.strangers.account import DIALECTS, by_init
 from tests.e2e.strangers.base import Refused
 from tests.e2e.strangers.verdicts import right_of
-from tests.e2e.support.evidence import Folder
+from tests.e2e.support.evidence import SETTLED, Folder
 from tests.e2e.support.terminal import terminal
 from tests.e2e.support.typed import type_in
 
 EACH = [pytest.param(name, marks=pytest.mark.xdist_group(f"evidence {name}")) for name in DIALECTS]
 """What is asked of one dialect is asked by one worker, which plays `init` once."""
 OF_OPLEAD = [claim.id for claim in all_claims().values() if claim.platform is ClaimPlatform.OPLEAD]
-SETTLED = {"confirmed", "refuted"}
 pytestmark = [pytest.mark.exhaustive, pytest.mark.timeout(300)]
 
 
@@ -135,6 +132,19 @@ def test_a_documentation_behind_a_login_may_be_there(otherwise):
     assert "unclear" == otherwise("Alpha", "open", login)["oplead.documentation"]
 
 
+def test_a_documentation_that_is_hidden_from_strangers_is_not_absent(otherwise):
+    """404 without the key, and a page with it."""
+
+    def hidden(was, asked):
+        if asked.path != "/documentation/index.html":
+            return was(asked)
+        if not asked.headers.get("authorization"):
+            raise Refused(404, {"message": "No"})
+        return "<html>Documentation</html>"
+
+    assert "unclear" == otherwise("Echo", "open", hidden)["oplead.documentation"]
+
+
 def test_a_way_in_that_fails_for_now_is_not_refused(otherwise):
     """503 for a while says nothing of the key."""
 
@@ -159,38 +169,3 @@ def test_an_oplead_without_leads_settles_nothing_about_leads(otherwise):
     assert {"unclear"} == {
         found[f"oplead.{claim}"] for claim in ("lead_data", "status_dates", "field_names", "list_shape", "key_header")
     }
-
-
-# ── stopped, and gone on ────────────────────────────────────────────────────────────────────────────
-
-
-@pytest.mark.parametrize(
-    ("point", "nth"),
-    [*product(("before a verdict is saved", "verdict saved"), (1, 3)), ("exchanges written", 1)],
-)
-def test_a_walk_that_was_killed_goes_on(company, point, nth, tmp_path):
-    """What was settled is not asked again, and in the end everything is there."""
-    serve(company)
-    told = ("evidence", "--out", str(tmp_path / "folder"))
-    assert -9 == company.killed(point, nth, told, points="killed_evidence")
-    folder = Folder(tmp_path / "folder")
-    before = (
-        {one["claim"]: one for one in folder.evidence["verdicts"]} if (folder.path / "evidence.json").exists() else {}
-    )
-    company.clock.advance(company.clock.now() + timedelta(days=1))
-
-    again = type_in(company, *told)
-
-    assert 0 == again.code, again.out + again.err
-    after = {one["claim"]: one for one in folder.evidence["verdicts"]}
-    settled = {claim: one for claim, one in before.items() if one["verdict"] in SETTLED}
-    assert settled == {claim: after[claim] for claim in settled}
-    assert all_claims().keys() == after.keys()
-    assert {"2026-09-11"} == {one["day"] for claim, one in after.items() if claim not in settled}
-    assert {number for one in after.values() for number in one["exchanges"]} <= folder.exchanges.keys()
-
-
-def serve(company, many=45):
-    """Have the sandbox serve three pages of leads."""
-    company.serve(*(company.lead(number, ("En cours", company.START)) for number in range(many)))
-    company.sandbox.oplead.set_switch("page_size", 20)

@@ -172,7 +172,8 @@ def dialect_of(
         page_size=_page_size(leads.bodies, options.pagination.items),
         status={
             "form": _status_form(leads.all, fields.get("status"), survey),
-            "values": tuple(one.label for one in survey.labels if not one.masked),
+            # What a single lead has may be a text that somebody typed.
+            "values": tuple(one.label for one in survey.labels if not one.masked and one.leads > 1),
         },
         consent=tuple(
             {"path": few.path, "granted": few.granted, "refused": few.refused}

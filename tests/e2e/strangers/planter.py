@@ -46,7 +46,8 @@ class Planter(Oplead):
 
     def name(self, before="", after=""):
         """A new marker that is a name, in any text."""
-        marker = f"{STEM.capitalize()}{next(self._numbers):05d}ard"
+        # Letters alone: a name with digits looks personal whatever it is.
+        marker = STEM.capitalize() + "".join("abcdefghij"[int(digit)] for digit in f"{next(self._numbers):05d}")
         self.planted.append(marker)
         return f"{before}{marker}{after}"
 

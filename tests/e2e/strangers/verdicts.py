@@ -121,7 +121,7 @@ documentation=with_key        oplead.documentation  C
 documentation=login           oplead.documentation  u
 documentation=external_ref    oplead.documentation  cu
 documentation=bare_page       oplead.documentation  ru
-documentation=elsewhere       oplead.documentation  R
+documentation=elsewhere       oplead.documentation  ru
 status_dates=none             oplead.status_dates   R
 status_dates=status_date      oplead.status_dates   u
 names=snake                   oplead.status_dates   R
@@ -137,8 +137,7 @@ auth=x_api_key                oplead.key_header     R
 path_prefix=                  oplead.key_header     R
 """
 """What is right from reading alone: exact names; a zone told or not; a page behind a login may be anything, one that
-names no specification may load it in a way that nobody saw, and one that loads it from another host does not load it
-from that host."""
+names no specification may load it in a way that nobody saw, and what one loads from another host is not asked for."""
 MEGABYTES = 20_000_000
 """As large must a body be that proves what the document's claim says of sizes."""
 

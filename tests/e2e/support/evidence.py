@@ -6,6 +6,8 @@ from pathlib import Path
 
 from jobs.privacy.leaks import Planted
 
+SETTLED = {"confirmed", "refuted"}
+
 
 @dataclass(frozen=True)
 class Folder:
@@ -46,3 +48,9 @@ class Folder:
         return {
             claim: (verdict, sorted(right(claim))) for claim, verdict in said.items() if verdict not in right(claim)
         }
+
+
+def serve_pages(company):
+    """Have a company's sandbox serve three pages of leads."""
+    company.serve(*(company.lead(number, ("En cours", company.START)) for number in range(45)))
+    company.sandbox.oplead.set_switch("page_size", 20)
