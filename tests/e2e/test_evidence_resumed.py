@@ -1,6 +1,7 @@
 """`evidence` that was killed goes on with what it has, and makes nothing twice."""
 
 from datetime import timedelta
+from itertools import product
 
 import pytest
 
@@ -11,8 +12,10 @@ from tests.e2e.support.typed import type_in
 pytestmark = pytest.mark.timeout(300)
 
 
-@pytest.mark.parametrize("point", ["before a verdict is saved", "verdict saved", "exchanges written"])
-@pytest.mark.parametrize("nth", [1, 3])
+@pytest.mark.parametrize(
+    ("point", "nth"),
+    [*product(("before a verdict is saved", "verdict saved"), (1, 3)), ("exchanges written", 1)],
+)
 def test_a_walk_that_was_killed_goes_on(company, point, nth, tmp_path):
     """What was settled is not asked again, and in the end everything is there."""
     serve_pages(company)

@@ -269,7 +269,6 @@ def test_rehearsal_names_each_unreadable_lead_once():
     summary = RunSummary("maison-test", 3, NOW)
     summary.review.unreadable = 2
     summary.pulled.unreadable = [UnreadableLead("L-9", "no date"), UnreadableLead(None, "no id")] * 2
-    summary.pulled.unreadable.append(UnreadableLead(None, "no id", created_at=NOW))
     night = Night(summary, NOW, (), Mode.REHEARSAL)
     text = _printed(120, lambda console: print_night(console, ACCOUNT, night))
 
