@@ -82,9 +82,10 @@ class ListAnswer:
     """How one of Oplead's other lists was answered."""
 
     status: int
+    """Of the last request; 0 if nobody answered."""
     entries: int | None
     """None if it could not be read to its end."""
-    pages: int
+    on_first_page: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +97,9 @@ class OpleadLook:
     """Whether the address is the one that the guide names."""
     usual_way: int | None
     """What the guide's way in was answered (the key as Bearer, `/v1/leads`): the status, None if nobody answered."""
+    usual_way_shows_leads: bool
+    without_key: int | None
+    """What the same was answered without any key."""
     pages: int
     """How many different pages of the list were read."""
     documentation: int | None

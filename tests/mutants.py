@@ -435,6 +435,20 @@ FAULTS = (
         "tests/unit/evidence/test_redaction.py",
     ),
     Fault(
+        "evidence keeps no header or parameter of the account's own",
+        "connectors/oplead/evidence/redaction.py",
+        "for name, value in settings.items() if name not in _OF_THE_ACCOUNT}",
+        "for name, value in settings.items()}",
+        "tests/unit/evidence/test_redaction.py",
+    ),
+    Fault(
+        "an error that is answered with 200 is no lead's own page",
+        "connectors/oplead/evidence/looking.py",
+        "for page, lead in candidates if _id_of(lead, options) in ids]",
+        "for page, lead in candidates]",
+        "tests/unit/evidence/test_looking.py",
+    ),
+    Fault(
         "evidence that holds personal data is never written",
         "jobs/evidence/folder.py",
         "return bool(self._planted.found_in(text.encode()))",

@@ -370,7 +370,11 @@ def probe(
     return look(known, file=config, leads=leads, spec=spec, json_wanted=json)
 
 
-@command(app, "Exit codes: 0 walked to the end; 1 something was held back as personal; 2 wrong usage or settings.")
+@command(
+    app,
+    "Exit codes: 0 walked to the end; 1 Oplead could not be read, or something was held back as personal; "
+    "2 wrong usage or settings.",
+)
 def evidence(
     config: Config,
     *,

@@ -21,6 +21,14 @@ _TELLING_DIGITS = 9
 """The last digits of a telephone number that stay the same however it is written."""
 _SHORTEST_TEXT = 4
 _INDENT = 1
+_FRESH = ".new"
+_WORDS = (
+    "null true false boolean integer decimal empty text number uuid date epoch deeper lead leads list detail status "
+    "values form label code object granted refused platform method path query headers asked answered oplead google "
+    "other pairs settings fields consent amounts refusals"
+)
+_OURS = frozenset(_WORDS.split())
+"""Words of our own, which a lead may hold by accident: they tell nothing of it."""
 
 
 @dataclass(slots=True)
@@ -51,7 +59,7 @@ class EvidenceFolder:
         """
         file = self.path / EVIDENCE_FILE
         if not file.exists():
-            if self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
+            if self.path.exists() and (not self.path.is_dir() or any(map(_is_not_ours, self.path.iterdir()))):
                 raise UsageError(
                     _("{folder} holds something else: name a new folder, or one of an earlier walk", folder=self.path)
                 )
@@ -109,7 +117,13 @@ class EvidenceFolder:
     def _planted(self) -> Planted:
         digits = {text: "".join(filter(str.isdecimal, text))[-_TELLING_DIGITS:] for text in self.personal}
         numbers = {text: one for text, one in digits.items() if len(one) == _TELLING_DIGITS}
-        rest = [text for text in self.personal if text not in numbers and len(text.strip()) >= _SHORTEST_TEXT]
+        numbers = {text: one for text, one in numbers.items() if len(set(one)) > 1}  # our dates are of zeros
+        rest = [
+            text
+            for text in self.personal
+            if text not in digits or len(digits[text]) < _TELLING_DIGITS
+            if len(text.strip()) >= _SHORTEST_TEXT and text.strip().lower() not in _OURS
+        ]
         # A single word may be part of one of ours: a Mme Court, and "courtier".
         codes = {text: text.strip().lower() for text in rest if text.strip().isalpha()}
         return Planted(words={text: text for text in rest if text not in codes}, numbers=numbers, codes=codes)
@@ -119,10 +133,18 @@ class EvidenceFolder:
 
     def _write(self, name: str, text: str) -> None:
         file = self.path / name
-        file.parent.mkdir(parents=True, exist_ok=True)
-        fresh = file.with_name(f".{file.name}.new")
-        fresh.write_text(text, encoding="utf-8")
-        fresh.replace(file)
+        fresh = file.with_name(f".{file.name}{_FRESH}")
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            fresh.write_text(text, encoding="utf-8")
+            fresh.replace(file)
+        except OSError as error:
+            raise UsageError(_("{file} cannot be written ({strerror})", file=file, strerror=error.strerror)) from None
+
+
+def _is_not_ours(file: Path) -> bool:
+    """Whether a file is none that a walk was killed in the middle of writing."""
+    return not (file.name.startswith(".") and file.name.endswith(_FRESH))
 
 
 def dialect_json(dialect: Dialect) -> Mapping[str, Any]:

@@ -15,12 +15,15 @@ from jobs.evidence.verdicts import Finding, confirmed, refuted, unclear
 Judgement = Callable[[OpleadLook], Finding]
 ENOUGH_LEADS = 20
 """How many leads it takes before something that none of them has counts as absent."""
+_REFUSED = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
 _ABSENT = frozenset({HTTPStatus.NOT_FOUND, HTTPStatus.GONE})
 _STATUS_DATES = ("statusDate", "statusHistory")
 
 
 def _key_header(look: OpleadLook) -> Finding:
     match look.usual_way:
+        case HTTPStatus.OK if not look.usual_way_shows_leads or look.without_key not in _REFUSED:
+            return unclear(lambda: _("nothing shows that the key was needed, and taken this way"))
         case HTTPStatus.OK if look.is_usual_host:
             return confirmed(lambda: _("the key was taken this way"))
         case HTTPStatus.OK:
@@ -80,11 +83,9 @@ def _status_dates(look: OpleadLook) -> Finding:
 
 
 def _lists(look: OpleadLook) -> Finding:
-    if any(one.status == HTTPStatus.OK and one.entries is None for one in look.lists.values()):
-        return refuted(lambda: _("one of the lists could not be read to its end"))
-    if all(one.status == HTTPStatus.OK for one in look.lists.values()) and any(
-        one.pages > 1 for one in look.lists.values()
-    ):
+    read = [one.entries for one in look.lists.values() if one.entries is not None]
+    is_paged = any((one.entries or 0) > one.on_first_page for one in look.lists.values())
+    if len(read) == len(look.lists) and is_paged:
         return confirmed(lambda: _("all were read, one of them page by page"))
     return unclear(lambda: _("none of the lists that could be read has more than a page"))
 

@@ -1,12 +1,13 @@
 """Looks at an Oplead with somebody listening, so that what is assumed of it can be judged."""
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import replace
 from functools import partial
 from http import HTTPStatus
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from connectors.crm import CrmListEntries
 from connectors.errors import ConnectorError, Misconfigured, Transient
 from connectors.evidence import ExchangeRecorder, ListAnswer, OpleadLook
 from connectors.ports import Clock
@@ -60,7 +61,8 @@ def look_at_oplead(known: PartialSettings, clock: Clock, recorder: ExchangeRecor
     client = oplead_client(look, clock, state=known.state, listener=listen)
     write = build_lead_writing_options(look.oplead.write, look.webhooks)
     configured = client.options
-    usual = OpleadOptions(token=configured.token, zone=configured.zone, base_url=configured.base_url)
+    guide = OpleadOptions(token="", zone=configured.zone)
+    usual = replace(configured, auth=guide.auth, path_prefix=guide.path_prefix, leads_path=guide.leads_path)
     usual_way = _status_of(replace(client, options=usual), usual.path_prefix + usual.leads_path)
     probe = oplead_probe(look, client)
     survey = probe.survey(leads=LEADS)
@@ -69,7 +71,7 @@ def look_at_oplead(known: PartialSettings, clock: Clock, recorder: ExchangeRecor
     # Without the key it may be refused, or hidden; what is not there with it either is not there.
     documentation = None if is_specified else _status_of(replace(client, options=options), PAGE)
     _status_of(replace(client, options=options), client.lead_path(_NO_SUCH_LEAD))
-    _status_of(
+    without_key = _status_of(
         replace(client, options=replace(options, auth=ApiAuthScheme(style="none"), extra_headers={})),
         options.path_prefix + options.leads_path,
     )
@@ -79,6 +81,8 @@ def look_at_oplead(known: PartialSettings, clock: Clock, recorder: ExchangeRecor
         survey=survey,
         is_usual_host=client.host == "api.oplead.com",
         usual_way=usual_way,
+        usual_way_shows_leads=bool(heard_leads(heard[:1], replace(usual, pagination=options.pagination)).listed),
+        without_key=without_key,
         pages=len({one.target for one in heard if one.answered and _is_page(one, options)}),
         documentation=documentation,
         is_specified=is_specified,
@@ -112,23 +116,25 @@ def _lists(
     client: "OpleadClient", known: PartialSettings, heard: "Sequence[HeardExchange]"
 ) -> Iterator[tuple[str, ListAnswer]]:
     """Yield how each of Oplead's other lists was answered."""
+    from connectors.oplead.evidence.looking import entries_in  # noqa: PLC0415
     from connectors.oplead.writing.lists import OpleadLists  # noqa: PLC0415
 
     look = known.settings
     with closing(OpleadLists(client, build_lead_writing_options(look.oplead.write, look.webhooks))) as lists:
-        reads: dict[str, Callable[[], object]] = {
+        reads: dict[str, Callable[[], CrmListEntries[Any]]] = {
             "subscriptions": lists.subscriptions,
             "channels": lists.crm_marketing_channels,
             "custom_fields": lists.custom_field_definitions,
         }
         for name, read in reads.items():
-            before = len(heard)
-            entries = None
-            try:
+            before, entries = len(heard), None
+            with suppress(ConnectorError):
                 found = read()
-            except ConnectorError:
-                pass
-            else:
-                entries = None if getattr(found, "gap", None) else len(getattr(found, "entries", ()))
+                entries = len(found.entries) if found.gap is None else None
             answered = heard[before:]
-            yield name, ListAnswer(answered[0].status if answered else 0, entries, len(answered))
+            yield (
+                name,
+                ListAnswer(
+                    answered[-1].status if answered else 0, entries, entries_in(answered[0].answered) if answered else 0
+                ),
+            )

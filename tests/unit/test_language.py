@@ -45,6 +45,7 @@ from jobs.cli import options
 from jobs.cli.night.after_a_night import log_night
 from jobs.cli.oplead import lead_options
 from jobs.cli.setup.init.questions import PATH_PREFIX, STAGES
+from jobs.evidence import folder
 from jobs.oplead_commands import statuses
 from jobs.oplead_commands.importing import columns
 from jobs.plan.volume_guard import ExcessVolume
@@ -419,6 +420,7 @@ NO_SENTENCES = {
     # A bug, a word for a check, and what is on record.
     "connectors/records.py": {*CheckVerdict, UNREADABLE_EVENT.outcome.message, BARE_CLICK_ID},
     "connectors/survey.py": {"str | int | bool | list[str] | Suggestion"},
+    "jobs/evidence/folder.py": {folder._WORDS},
     "jobs/cli/accounts.py": {"settings read from a file always name their state"},
     "jobs/cli/demo/audit.py": {" sandbox --out ", " demo --keep demo"},
     "jobs/cli/demo/sandbox.py": {"run --first-run", " init --dir mine "},

@@ -2,12 +2,13 @@
 
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from connectors.errors import Misconfigured
 from connectors.evidence import Dialect, Shown, Tree
 from connectors.oplead.answers import HeardExchange
-from connectors.oplead.evidence.redaction import LEADS, is_shown_name, kind_of, shown_names, tree_of
+from connectors.oplead.evidence.redaction import LEADS, is_shown_name, kind_of, shown_names, shown_settings, tree_of
 from connectors.oplead.options import OpleadOptions, OpleadWriteOptions
 from connectors.oplead.parsing.field_tree import (
     NAMES,
@@ -16,7 +17,7 @@ from connectors.oplead.parsing.field_tree import (
     last_path_part,
     normalise,
 )
-from connectors.oplead.parsing.fields import first_value_at_paths, is_empty, raw_values_at_path, read_json, text_of
+from connectors.oplead.parsing.fields import first_value_at_paths, raw_values_at_path, read_json, text_of
 from connectors.oplead.parsing.items import find_lead_array
 from connectors.oplead.parsing.lead_parser import candidate_lead_objects
 from connectors.oplead.probe.specification.documentation import PAGE
@@ -67,25 +68,32 @@ def heard_leads(heard: Collection[HeardExchange], options: OpleadOptions) -> Hea
     """Return the leads that were read with these options."""
     list_path = options.path_prefix + options.leads_path
     before, _, after = (options.path_prefix + options.lead_path).partition("{id}")
-    bodies, pages, listed, details = [], [], list[Mapping[str, object]](), list[Mapping[str, object]]()
+    bodies, opened, listed = [], [], list[Mapping[str, object]]()
     for one in heard:
         path = one.target.partition("?")[0]
         if one.method != "GET" or one.status != _OK:
             continue
         if path.endswith(list_path):
-            body = read_json(one.answered)
             try:
+                body = read_json(one.answered)
                 found = find_lead_array(body, options.pagination.items)
-            except Misconfigured:
+            except (ValueError, Misconfigured):
                 continue
             bodies.append(body)
             listed += [lead for lead in found if isinstance(lead, Mapping)]
         elif before in path and path.endswith(after):
-            page = read_json(one.answered)
-            pages.append(page)
-            details += candidate_lead_objects(page)[-1:]
-    ids = {text_of(first_value_at_paths(lead, options.fields.id)) for lead in (*listed, *details)}
-    return HeardLeads(bodies, pages, listed, details, len(ids))
+            with suppress(ValueError):
+                opened.append(read_json(one.answered))
+    ids = {_id_of(lead, options) for lead in listed} - {None}
+    # Anything may be answered to a lead that is not there.
+    own = [
+        (page, lead) for page in opened for lead in candidate_lead_objects(page)[-1:] if _id_of(lead, options) in ids
+    ]
+    return HeardLeads(bodies, [page for page, _lead in own], listed, [lead for _page, lead in own], len(ids))
+
+
+def _id_of(lead: Mapping[str, object], options: OpleadOptions) -> str | None:
+    return text_of(first_value_at_paths(lead, options.fields.id))
 
 
 def shown_of(leads: HeardLeads, survey: Survey, options: OpleadOptions, write: OpleadWriteOptions) -> Shown:
@@ -123,22 +131,32 @@ def contact_values(leads: Sequence[object], survey: Survey, shown: Shown) -> fro
     )
 
 
+def entries_in(content: bytes) -> int:
+    """Return how many entries the one list in an answer has."""
+    try:
+        body = read_json(content)
+    except ValueError:
+        return 0
+    inside = body.get("data", body) if isinstance(body, Mapping) else body
+    around = inside.values() if isinstance(inside, Mapping) else [inside]
+    return max((len(one) for one in around if isinstance(one, list)), default=0)
+
+
 def exact_names(leads: Sequence[object], names: Collection[str]) -> Mapping[str, int]:
-    """Count the leads in which each of these names stands exactly so, with something in it."""
-    found = [set(_filled_names(lead)) for lead in leads]
+    """Count the leads in which each of these names stands exactly so, even with nothing in it."""
+    found = [set(_names_in(lead)) for lead in leads]
     return {name: sum(name in one for one in found) for name in names}
 
 
-def _filled_names(value: object) -> Iterator[str]:
+def _names_in(value: object) -> Iterator[str]:
     match value:
         case Mapping():
-            for name, inside in value.items():
-                if not is_empty(inside):
-                    yield name
-                yield from _filled_names(inside)
+            yield from value
+            for inside in value.values():
+                yield from _names_in(inside)
         case list():
             for one in value:
-                yield from _filled_names(one)
+                yield from _names_in(one)
 
 
 def status_dates_say_zone(leads: Sequence[object], survey: Survey) -> bool | None:
@@ -164,7 +182,7 @@ def dialect_of(
     detail = tree_of(leads.pages, shown) if leads.pages else None
     history = [entry for one in leads.all for entry in _entries_at(one, fields.get("history"))]
     return Dialect(
-        settings=survey.suggestion,
+        settings=shown_settings(survey.suggestion),
         fields=fields | _entry_fields(history, options),
         list=tree_of([_without_leads(body, options.pagination.items) for body in leads.bodies], shown),
         lead=lead,

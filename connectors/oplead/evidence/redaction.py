@@ -19,6 +19,7 @@ from connectors.oplead.parsing.dates import read_moment_or_none
 from connectors.oplead.parsing.field_tree import NAMES, common_lead_field_paths, normalise
 from connectors.oplead.parsing.fields import NAME_KEYS, VALUE_KEYS, name_value_pairs, read_json
 from connectors.oplead.parsing.synonyms import with_french
+from connectors.survey import Suggestion
 
 OTHER = "‹other›"
 """Stands for every name that may not be shown."""
@@ -51,6 +52,17 @@ _OTHER_WORDS = (
     "commentaire note notes created updated updatedBy author externalID leadData tracking contact customer address "
     "appointment attachments documents document file name size id identifier"
 )
+_OF_THE_ACCOUNT = frozenset({"extra_headers", "extra_query"})
+_PATHS = frozenset({"path_prefix", "leads_path", "lead_path"})
+_USUAL_PARTS = (
+    "{id} index.html api rest public oplead crm lead leads prospect prospects contact contacts fiche fiches dossier "
+    "dossiers demande demandes list liste all search document documents documentation add status statut settings "
+    "parametres configuration statuses statuts lead-statuses marketing-channels custom-fields subscriptions webhooks "
+    "attachments"
+)
+_PATH_WORDS = frozenset({"", *_USUAL_PARTS.split()})
+_VERSION = re.compile(r"v\d{1,2}")
+_SCHEMES = frozenset({"", "bearer", "token", "apikey", "api-key", "key", "basic"})
 _HEADER_NAMES = (
     "age allow cache-control connection content-encoding content-language content-length content-type date etag "
     "expires keep-alive last-modified link location pragma ratelimit-limit ratelimit-remaining ratelimit-reset "
@@ -91,7 +103,24 @@ def shown_names(leads: Sequence[object], known: Collection[str], paths: Collecti
             if len(node.leads) > len(leads) * _MOST:
                 shared.add(normalise(path.rpartition(".")[2]))
     names = shared | {normalise(part) for path in known for part in path.split(".")}
-    return Shown(frozenset(names), frozenset(part.casefold() for path in paths for part in path.split("/")))
+    parts = {part.casefold() for path in paths for part in path.split("/")}
+    return Shown(frozenset(names), frozenset(filter(_is_usual_part, parts)))
+
+
+def shown_settings(settings: Suggestion) -> Suggestion:
+    """Return settings without what may be an account's own in them: further headers, parts of paths, a prefix."""
+    shown = {name: value for name, value in settings.items() if name not in _OF_THE_ACCOUNT}
+    for name in shown.keys() & _PATHS:
+        parts = str(shown[name]).split("/")
+        shown[name] = "/".join(part if _is_usual_part(part.casefold()) else "other" for part in parts)
+    auth = shown.get("auth")
+    if isinstance(auth, Mapping) and str(auth.get("prefix", "")).strip().casefold() not in _SCHEMES:
+        shown["auth"] = {**auth, "prefix": "other "}
+    return shown
+
+
+def _is_usual_part(part: str) -> bool:
+    return part in _PATH_WORDS or bool(_VERSION.fullmatch(part))
 
 
 def is_shown_name(name: str, shown: Shown) -> bool:

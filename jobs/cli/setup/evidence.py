@@ -14,10 +14,10 @@ from jobs.cli.output import signals_and_logging
 from jobs.cli.progress import open_clock_showing_waits
 from jobs.cli.setup.probe import partial_settings_from_file
 from jobs.evidence.folder import Evidence, EvidenceFolder
-from jobs.evidence.summary import headline, verdict_word
+from jobs.evidence.summary import headline, summaries, verdict_word
 from jobs.evidence.verdicts import ClaimVerdict, Verdict
 from jobs.evidence.walk import walk
-from jobs.exit_codes import Exit
+from jobs.exit_codes import Exit, UsageError
 from jobs.reporting.console import say
 from jobs.settings.load import PartialSettings
 from jobs.wiring.evidence import look_at_oplead
@@ -26,6 +26,8 @@ from jobs.wiring.evidence import look_at_oplead
 def gather_evidence(file: Path, out: Path, environ: Mapping[str, str] = os.environ) -> int:
     """Walk the assumptions on the account of a settings file, and write what was seen into a folder."""
     known = partial_settings_from_file(file, environ)
+    if known.settings.source is not None:
+        raise UsageError(_("evidence asks Oplead's API, and these settings read exported files (`source`)"))
     with (
         signals_and_logging() as (stop, _redaction),
         using_language(known.language),
@@ -40,10 +42,11 @@ def gather_evidence(file: Path, out: Path, environ: Mapping[str, str] = os.envir
         folder, recorder = EvidenceFolder(out), ExchangeRecorder()
         today = clock.now().astimezone(known.settings.zone).date()
         evidence = folder.load(today, version("oplead-sync"))
+        folder.save(evidence, summaries(evidence))  # whether it can be written shows before anything is asked
         look = _look(known, clock, recorder, folder)
         for verdict in walk(folder, evidence, look, recorder):
             _show(verdict)
-        return _conclude(folder, evidence)
+        return max(_conclude(folder, evidence), Exit.DONE if look else Exit.ATTENTION)
 
 
 def _look(
@@ -56,7 +59,8 @@ def _look(
     except ConnectorError as error:
         say(_("Oplead could not be read: {error}", error=error))
         look = None
-    keys = {token.get_secret_value()} if token else set()
+    own = (*known.settings.oplead.extra_headers.values(), *known.settings.oplead.extra_query.values())
+    keys = {*own, *([token.get_secret_value()] if token else [])}
     folder.personal = frozenset(keys) | (look.contact if look else frozenset())
     return look
 

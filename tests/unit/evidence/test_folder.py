@@ -66,3 +66,17 @@ def test_a_folder_with_something_else_is_refused(tmp_path):
 
     with pytest.raises(UsageError, match="something else"):
         EvidenceFolder(tmp_path).load(TODAY, "1.0")
+
+
+def test_a_folder_in_which_a_walk_was_killed_is_gone_on_with(tmp_path):
+    """Before its first file was whole."""
+    (tmp_path / ".evidence.json.new").write_text("{")
+
+    assert Evidence(TODAY, "1.0") == EvidenceFolder(tmp_path).load(TODAY, "1.0")
+
+
+def test_words_of_our_own_are_nobodys(tmp_path):
+    """A lead may have them by accident; dates are written in zeros."""
+    folder = EvidenceFolder(tmp_path, frozenset({"null", "Text", "0000000000", "True"}))
+
+    assert (1,) == folder.add([Exchange("oplead", "GET", "/v1", answered={"at": "date 0000-00-00 00:00:00 | null"})])

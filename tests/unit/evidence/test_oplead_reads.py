@@ -10,11 +10,13 @@ from jobs.claims import SettledHow, all_claims
 from jobs.evidence.oplead_reads import JUDGEMENTS
 from jobs.evidence.verdicts import Verdict
 
-READ = ListAnswer(200, 3, 1)
+READ = ListAnswer(200, 3, 3)
 LOOK = OpleadLook(
     survey=Survey(leads=60, suggestion={"since_filter": {"param": "updatedAfter"}}),
     is_usual_host=True,
     usual_way=200,
+    usual_way_shows_leads=True,
+    without_key=401,
     pages=3,
     documentation=200,
     is_specified=True,
@@ -22,7 +24,7 @@ LOOK = OpleadLook(
     leads=60,
     own_pages=3,
     are_status_dates_zoned=True,
-    lists={"subscriptions": READ, "channels": READ, "custom_fields": replace(READ, pages=2)},
+    lists={"subscriptions": READ, "channels": READ, "custom_fields": replace(READ, entries=30)},
     dialect=None,
 )
 UNDECIDED = Survey(leads=60, undecided=("oplead.pagination.style: …", "oplead.fields.status: …"))
@@ -35,6 +37,9 @@ C, R, U = Verdict.CONFIRMED, Verdict.REFUTED, Verdict.UNCLEAR
     [
         ("key_header", {}, C),
         ("key_header", {"is_usual_host": False}, U),
+        ("key_header", {"usual_way_shows_leads": False}, U),
+        ("key_header", {"without_key": 200}, U),
+        ("key_header", {"without_key": None}, U),
         ("key_header", {"usual_way": 401}, R),
         ("key_header", {"usual_way": 404}, R),
         ("key_header", {"usual_way": 401, "leads": 0}, U),
@@ -64,8 +69,8 @@ C, R, U = Verdict.CONFIRMED, Verdict.REFUTED, Verdict.UNCLEAR
         ("status_dates", {"exact_names": NO_NAMES, "own_pages": 0}, U),
         ("lists", {}, C),
         ("lists", {"lists": dict.fromkeys(LOOK.lists, READ)}, U),
-        ("lists", {"lists": {**LOOK.lists, "channels": ListAnswer(403, None, 1)}}, U),
-        ("lists", {"lists": {**LOOK.lists, "channels": ListAnswer(200, None, 1)}}, R),
+        ("lists", {"lists": {**LOOK.lists, "channels": ListAnswer(403, None, 0)}}, U),
+        ("lists", {"lists": {**LOOK.lists, "channels": ListAnswer(503, None, 3)}}, U),
     ],
 )
 def test_a_look_is_judged(claim, seen, verdict):

@@ -7,7 +7,7 @@ import pytest
 
 from connectors.evidence import Shown
 from connectors.oplead.answers import HeardExchange
-from connectors.oplead.evidence.redaction import redacted_exchange, shown_names, tree_of
+from connectors.oplead.evidence.redaction import redacted_exchange, shown_names, shown_settings, tree_of
 
 NOTHING_MORE = Shown()
 
@@ -81,3 +81,30 @@ def test_pairs_of_name_and_value_are_told_as_such():
     pairs = [{"nom": "externalID", "valeur": "x"}, {"nom": "Anne Durand", "valeur": None}]
 
     assert {"‹pairs›": ("nom", "valeur"), "externalID": "text", "‹other›": "null"} == tree_of([pairs], NOTHING_MORE)
+
+
+def test_settings_keep_nothing_of_the_account_but_how_it_answers():
+    """Headers and parameters of its own, parts of its addresses, and a scheme of its own before the key."""
+    settings = {
+        "path_prefix": "/concessions/durand-75012345/v1",
+        "leads_path": "/leads",
+        "extra_headers": {"X-Client": "durand"},
+        "extra_query": {"agence": "durand"},
+        "auth": {"style": "header", "name": "X-Key", "prefix": "Durand "},
+        "fields": {"status": "statut"},
+    }
+
+    assert {
+        "path_prefix": "/other/other/v1",
+        "leads_path": "/leads",
+        "auth": {"style": "header", "name": "X-Key", "prefix": "other "},
+        "fields": {"status": "statut"},
+    } == shown_settings(settings)
+
+
+def test_an_unusual_part_of_a_known_path_is_hidden():
+    """It may be the account's own."""
+    shown = shown_names((), (), ("/durand-75012345/v1/leads",))
+    heard = HeardExchange("GET", "/durand-75012345/v1/leads", None, 200, (), b"")
+
+    assert "/{id}/v1/leads" == redacted_exchange(heard, shown).path
