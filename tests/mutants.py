@@ -444,8 +444,8 @@ FAULTS = (
     Fault(
         "an error that is answered with 200 is no lead's own page",
         "connectors/oplead/evidence/looking.py",
-        "for page, lead in candidates if _id_of(lead, options) in ids]",
-        "for page, lead in candidates]",
+        "if _id_of(lead, options) in ids",
+        "if True",
         "tests/unit/evidence/test_looking.py",
     ),
     Fault(
