@@ -24,7 +24,7 @@ _INDENT = 1
 _FRESH = ".new"
 _WORDS = (
     "null true false boolean integer decimal empty text number uuid date epoch deeper lead leads list detail status "
-    "values form label code object granted refused platform method path query headers asked answered oplead google "
+    "values form label code object granted refused platform method path query headers asked answered oplead "
     "other pairs settings fields consent amounts refusals"
 )
 _OURS = frozenset(_WORDS.split())
