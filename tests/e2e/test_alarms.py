@@ -176,7 +176,7 @@ def test_reports_bare_click_ids_without_a_source_on_first_run(company):
     summary = company.night()
 
     assert ({"withheld"}, 1) == (set(company.states().values()), summary.exit_code)
-    assert "none of them can be sent: no usable click id (6 of 6 for google_ads)" in attention(summary)[0]
+    assert "none of them can be sent: Google's click or Meta's? (6 of 6 for google_ads)" in attention(summary)[0]
 
 
 def test_reports_broken_click_id_capture_despite_older_leads(company):

@@ -206,7 +206,8 @@ print("asked about:", *command.commands)
 
     assert (0, "") == (result.returncode, result.stderr.strip())
     commands = (
-        "run schedule init check probe backfill retry status report notify explain forget export-person sandbox demo"
+        "run schedule init check probe evidence backfill retry status report notify explain forget export-person "
+        "sandbox demo"
     )
     assert f"asked about: {commands}" in result.stdout
     assert "--validate-only" in result.stdout

@@ -60,6 +60,7 @@ def schedule(company):
 COMMANDS = {
     "check": lambda company: type_in(company, "check", "--live"),
     "probe": lambda company: type_in(company, "probe"),
+    "evidence": lambda company: type_in(company, "evidence", "--out", str(company.directory / "evidence")),
     "init": init,
     "run": lambda company: [
         type_in(company, "run", *options)
