@@ -39,6 +39,8 @@ ON_POSTGRESQL = Way(database="postgresql")
 ADS_API_ON_POSTGRESQL = Way("google_ads_api", database="postgresql")
 OURS = {*Reason}
 SAMPLE = {
+    "bare_without_utm",
+    "meta_bare_without_utm",
     "both_names",
     "both_phone",
     "wbraid",
