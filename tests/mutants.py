@@ -449,6 +449,13 @@ FAULTS = (
         "tests/unit/evidence/test_looking.py",
     ),
     Fault(
+        "evidence is searched for what was read of people in this very walk",
+        "jobs/cli/setup/evidence.py",
+        "folder = EvidenceFolder(out, _must_not_be_shown(known, look))",
+        "folder.personal = _must_not_be_shown(known, look)",
+        "tests/unit/evidence/test_command.py",
+    ),
+    Fault(
         "evidence that holds personal data is never written",
         "jobs/evidence/folder.py",
         "return bool(self._planted.found_in(text.encode()))",

@@ -47,9 +47,11 @@ class EvidenceFolder:
 
     path: Path
     personal: frozenset[str] = field(default=frozenset(), repr=False)
-    """What no file may hold: contact data that was read, and keys."""
+    """What no file may hold: contact data that was read, and keys. Never changed: what is searched for is kept."""
     withheld: int = 0
     """How many exchanges were left out because they held some of it."""
+    _searched: str = field(default="", init=False, repr=False)
+    """How the account answers, as it was searched last: it stays the same from verdict to verdict."""
 
     def load(self, today: date, program: str) -> Evidence:
         """Return what an earlier walk has left here, or nothing yet.
@@ -86,10 +88,13 @@ class EvidenceFolder:
             "dialect": evidence.dialect,
         }
         # All else is in words of ours.
-        if self._holds_personal_data(_json(content["dialect"])):
-            raise UsageError(
-                _("{name} would hold personal data, and is not written: please report this", name=EVIDENCE_FILE)
-            )
+        dialect = _json(content["dialect"])
+        if dialect != self._searched:
+            if self._holds_personal_data(dialect):
+                raise UsageError(
+                    _("{name} would hold personal data, and is not written: please report this", name=EVIDENCE_FILE)
+                )
+            self._searched = dialect
         for name, text in {EVIDENCE_FILE: _json(content), **summaries}.items():
             self._write(name, text)
 

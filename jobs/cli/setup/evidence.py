@@ -43,26 +43,28 @@ def gather_evidence(file: Path, out: Path, environ: Mapping[str, str] = os.envir
         today = clock.now().astimezone(known.settings.zone).date()
         evidence = folder.load(today, version("oplead-sync"))
         folder.save(evidence, summaries(evidence))  # whether it can be written shows before anything is asked
-        look = _look(known, clock, recorder, folder)
+        look = _look(known, clock, recorder)
+        folder = EvidenceFolder(out, _must_not_be_shown(known, look))
         for verdict in walk(folder, evidence, look, recorder):
             _show(verdict)
         return max(_conclude(folder, evidence), Exit.DONE if look else Exit.ATTENTION)
 
 
-def _look(
-    known: PartialSettings, clock: Clock, recorder: ExchangeRecorder, folder: EvidenceFolder
-) -> OpleadLook | None:
-    """Return what reading Oplead shows, None if it cannot be read; the folder is told what it must never hold."""
-    token = known.settings.oplead.token
+def _look(known: PartialSettings, clock: Clock, recorder: ExchangeRecorder) -> OpleadLook | None:
+    """Return what reading Oplead shows, None if it cannot be read."""
     try:
-        look = look_at_oplead(known, clock, recorder)
+        return look_at_oplead(known, clock, recorder)
     except ConnectorError as error:
         say(_("Oplead could not be read: {error}", error=error))
-        look = None
-    own = (*known.settings.oplead.extra_headers.values(), *known.settings.oplead.extra_query.values())
-    keys = {*own, *([token.get_secret_value()] if token else [])}
-    folder.personal = frozenset(keys) | (look.contact if look else frozenset())
-    return look
+        return None
+
+
+def _must_not_be_shown(known: PartialSettings, look: OpleadLook | None) -> frozenset[str]:
+    """Return the key, what the account's own headers and parameters hold, and the contact data that was read."""
+    oplead = known.settings.oplead
+    own = [*oplead.extra_headers.values(), *oplead.extra_query.values()]
+    keys = [oplead.token.get_secret_value()] if oplead.token else []
+    return frozenset((*own, *keys, *(look.contact if look else ())))
 
 
 def _show(one: ClaimVerdict) -> None:

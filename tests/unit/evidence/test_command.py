@@ -1,0 +1,49 @@
+"""The command searches what it writes for what it has read, whatever redaction has let through."""
+
+import pytest
+
+from connectors.errors import Transient
+from connectors.evidence import Exchange
+from jobs.cli.setup import evidence
+from jobs.exit_codes import Exit
+from tests.unit.evidence.test_oplead_reads import LOOK, replace
+
+KEY = "key-of-the-client-admin"
+
+
+@pytest.fixture
+def walked(tmp_path, monkeypatch):
+    """Walk where looking records one exchange, and return the exit code and the folder's exchanges."""
+    settings = tmp_path / "pipeline.yaml"
+    settings.write_text("account: maison-test\noplead:\n  token: ${OPLEAD_TOKEN}\n")
+
+    def walk(path, contact=frozenset(), error=None):
+        def look(_known, _clock, recorder):
+            recorder.add(Exchange("oplead", "GET", path))
+            if error:
+                raise error
+            return replace(LOOK, contact=contact)
+
+        monkeypatch.setattr(evidence, "look_at_oplead", look)
+        code = evidence.gather_evidence(settings, tmp_path / "out", {"OPLEAD_TOKEN": KEY})
+        return code, [each.read_text() for each in (tmp_path / "out").rglob("exchanges/*.json")]
+
+    return walk
+
+
+def test_what_was_read_of_people_is_searched_for(walked):
+    """The folder was written to before anything was known of them."""
+    assert (Exit.ATTENTION, []) == walked("/v1/leads/durand-lemaire", frozenset({"Durand-Lemaire"}))
+
+
+@pytest.mark.parametrize("error", [None, Transient("away")])
+def test_the_key_is_searched_for(walked, error):
+    """Also where Oplead could not be read."""
+    assert (Exit.ATTENTION, []) == walked(f"/v1/{KEY}", error=error)
+
+
+def test_what_holds_nothing_of_it_is_kept(walked):
+    """And the walk ends well."""
+    code, exchanges = walked("/v1/leads", frozenset({"Durand-Lemaire"}))
+
+    assert (Exit.DONE, 1) == (code, len(exchanges))
