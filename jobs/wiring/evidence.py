@@ -6,6 +6,7 @@ from dataclasses import replace
 from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from connectors.crm import CrmListEntries
 from connectors.errors import ConnectorError, Misconfigured, Transient
@@ -18,7 +19,7 @@ from jobs.wiring.surveys import oplead_probe
 if TYPE_CHECKING:
     from connectors.oplead.answers import HeardExchange
     from connectors.oplead.client import OpleadClient
-    from connectors.oplead.options import OpleadOptions
+    from connectors.oplead.options import OpleadOptions, OpleadWriteOptions
 
 LEADS = 300
 """How many leads to look at."""
@@ -67,10 +68,11 @@ def look_at_oplead(known: PartialSettings, clock: Clock, recorder: ExchangeRecor
     probe = oplead_probe(look, client)
     survey = probe.survey(leads=LEADS)
     options = probe.found or configured
+    reader = replace(client, options=options)
     is_specified = bool(probe.documentation and probe.documentation.specification)
     # Without the key it may be refused, or hidden; what is not there with it either is not there.
-    documentation = None if is_specified else _status_of(replace(client, options=options), PAGE)
-    _status_of(replace(client, options=options), client.lead_path(_NO_SUCH_LEAD))
+    documentation = None if is_specified else _status_of(reader, PAGE)
+    _status_of(reader, client.lead_path(_NO_SUCH_LEAD))
     without_key = _status_of(
         replace(client, options=replace(options, auth=ApiAuthScheme(style="none"), extra_headers={})),
         options.path_prefix + options.leads_path,
@@ -79,7 +81,7 @@ def look_at_oplead(known: PartialSettings, clock: Clock, recorder: ExchangeRecor
     shown = shown_of(leads, survey, options, write)
     return OpleadLook(
         survey=survey,
-        is_usual_host=client.host == "api.oplead.com",
+        is_usual_host=client.host == urlsplit(guide.base_url).hostname,
         usual_way=usual_way,
         usual_way_shows_leads=bool(heard_leads(heard[:1], replace(usual, pagination=options.pagination)).listed),
         without_key=without_key,
@@ -90,7 +92,7 @@ def look_at_oplead(known: PartialSettings, clock: Clock, recorder: ExchangeRecor
         leads=leads.different,
         own_pages=len(leads.details),
         are_status_dates_zoned=status_dates_say_zone(leads.all, survey),
-        lists=dict(_lists(replace(client, options=options), known, heard)),
+        lists=dict(_lists(reader, write, heard)),
         dialect=dialect_of(heard, leads, survey, options, shown) if leads.listed else None,
         shown=shown,
         contact=contact_values(leads.all, survey, shown),
@@ -113,14 +115,13 @@ def _status_of(client: "OpleadClient", target: str) -> int | None:
 
 
 def _lists(
-    client: "OpleadClient", known: PartialSettings, heard: "Sequence[HeardExchange]"
+    client: "OpleadClient", write: "OpleadWriteOptions", heard: "Sequence[HeardExchange]"
 ) -> Iterator[tuple[str, ListAnswer]]:
     """Yield how each of Oplead's other lists was answered."""
     from connectors.oplead.evidence.looking import entries_in  # noqa: PLC0415
     from connectors.oplead.writing.lists import OpleadLists  # noqa: PLC0415
 
-    look = known.settings
-    with closing(OpleadLists(client, build_lead_writing_options(look.oplead.write, look.webhooks))) as lists:
+    with closing(OpleadLists(client, write)) as lists:
         reads: dict[str, Callable[[], CrmListEntries[Any]]] = {
             "subscriptions": lists.subscriptions,
             "channels": lists.crm_marketing_channels,

@@ -71,10 +71,7 @@ def oplead_lists(settings: Settings, clock: Clock) -> "closing[OpleadLists]":
 
 
 def oplead_writer(
-    known: PartialSettings,
-    clock: Clock,
-    *,
-    cancel_token: CancelToken = never_cancelled,
+    known: PartialSettings, clock: Clock, *, cancel_token: CancelToken = never_cancelled
 ) -> "closing[OpleadWriter]":
     """Return a writer to the Oplead that partial settings name, at the pace of all commands with its token.
 
@@ -117,17 +114,9 @@ def oplead_statuses(known: PartialSettings, clock: Clock, *, cancel_token: Cance
         return official_statuses(client)
 
 
-def _partial_client(
-    known: PartialSettings,
-    clock: Clock,
-    cancel_token: CancelToken,
-) -> "OpleadClient":
+def _partial_client(known: PartialSettings, clock: Clock, cancel_token: CancelToken) -> "OpleadClient":
     return oplead_client(
-        known.settings,
-        clock,
-        state=known.state,
-        cancel_token=cancel_token,
-        clocks_within=MAX_CLOCK_SKEW,
+        known.settings, clock, state=known.state, cancel_token=cancel_token, clocks_within=MAX_CLOCK_SKEW
     )
 
 

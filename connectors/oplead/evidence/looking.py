@@ -216,7 +216,7 @@ def _without_leads(body: object, items: str | None) -> object:
 
 def _page_size(bodies: Sequence[object], items: str | None) -> int | None:
     sizes = [len(find_lead_array(body, items)) for body in bodies]
-    return sizes[0] if len({id(body) for body in bodies}) > 1 and sizes else None
+    return sizes[0] if len(sizes) > 1 else None
 
 
 def _at(lead: object, path: str | None) -> Sequence[object]:
