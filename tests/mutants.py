@@ -190,13 +190,6 @@ FAULTS = (
         "tests/e2e/test_evidence_markers.py",
     ),
     Fault(
-        "evidence shows no name of a field that few leads have",
-        "connectors/oplead/evidence/redaction.py",
-        "_MOST = 0.5",
-        "_MOST = 0.0",
-        "tests/e2e/test_evidence_markers.py",
-    ),
-    Fault(
         "evidence shows no question of a pair that few leads have",
         "connectors/oplead/evidence/redaction.py",
         "for name, value in pairs:\n                inside.setdefault(_shown_name(name, shown), [])",
