@@ -9,9 +9,6 @@ from connectors.ports import Clock
 from jobs.settings.load import PartialSettings
 from jobs.settings.schema import Settings
 
-TEST_DOMAIN = "oplead-sync.invalid"
-"""The domain of every invented address: no night sends a lead that has one (RFC 2606 keeps it from existing)."""
-
 
 @dataclass(frozen=True, slots=True)
 class LeftBehind:
