@@ -9,9 +9,6 @@ from connectors.ports import Clock
 from jobs.settings.load import PartialSettings
 from jobs.settings.schema import Settings
 
-TEST_DOMAIN = "oplead-sync.invalid"
-"""The domain of every invented address: no night sends a lead that has one (RFC 2606 keeps it from existing)."""
-
 
 @dataclass(frozen=True, slots=True)
 class LeftBehind:
@@ -39,4 +36,6 @@ class Session:
     test_dataset: str | None = None
     """A dataset at Meta that was made for tests."""
     left_behind: list[LeftBehind] = field(default_factory=list)
-    """What was made so far, in this walk and before; it is saved after each check."""
+    """What was made so far, in this walk and before; it is saved after each check, and by `save`."""
+    save: Callable[[], None] = lambda: None
+    """Writes it down at once: called before a request leaves that makes something."""

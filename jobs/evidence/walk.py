@@ -7,6 +7,7 @@ from connectors.errors import ConnectorError
 from connectors.evidence import OpleadLook, Shown
 from connectors.language import _
 from jobs.claims import Claim, ClaimId, ClaimPlatform, SettledHow, all_claims
+from jobs.evidence import oplead_writes
 from jobs.evidence.folder import Evidence, EvidenceFolder, dialect_json
 from jobs.evidence.oplead_reads import JUDGEMENTS
 from jobs.evidence.session import Session
@@ -14,7 +15,7 @@ from jobs.evidence.summary import summaries
 from jobs.evidence.verdicts import ClaimVerdict, Finding, Verdict, unclear
 
 Check = Callable[[Session], Finding]
-CHECKS: Mapping[ClaimId, Check] = {}
+CHECKS: Mapping[ClaimId, Check] = {**oplead_writes.CHECKS}
 """What asks a platform about a claim."""
 _ORDER = (SettledHow.READ, SettledHow.WRITE, SettledHow.NIGHTS, SettledHow.WORD)
 
@@ -33,11 +34,13 @@ def walk(
     """
     shown = look.shown if look else Shown()
     session.left_behind = evidence.left_behind
+    session.save = lambda: folder.save(evidence, summaries(evidence))
     if look and look.dialect:
         evidence.dialect = dialect_json(look.dialect)
     folder.save(evidence, summaries(evidence))  # a walk that ends before its first verdict is gone on with, too
     seen = folder.add(session.recorder.taken(shown))
-    for claim in sorted(all_claims().values(), key=lambda one: _ORDER.index(one.how)):
+    turn = {claim: number for number, claim in enumerate(checks)}  # a lead is deleted after all else was tried on it
+    for claim in sorted(all_claims().values(), key=lambda one: (_ORDER.index(one.how), turn.get(one.id, -1))):
         before = evidence.verdicts.get(claim.id)
         if before and before.verdict is not Verdict.UNCLEAR:
             continue
@@ -47,7 +50,7 @@ def walk(
             numbers = tuple(sorted({*seen, *numbers}))
         verdict = ClaimVerdict(claim.id, finding.verdict, finding.why, evidence.day, numbers)
         evidence.verdicts[claim.id] = verdict
-        folder.save(evidence, summaries(evidence))
+        session.save()
         yield verdict
 
 

@@ -14,6 +14,7 @@ from jobs.cli.output import is_interactive, signals_and_logging
 from jobs.cli.progress import open_clock_showing_waits
 from jobs.cli.setup.probe import partial_settings_from_file
 from jobs.evidence.folder import Evidence, EvidenceFolder
+from jobs.evidence.own_lead import is_own_text
 from jobs.evidence.session import Session
 from jobs.evidence.summary import headline, left_behind_lines, verdict_word
 from jobs.evidence.verdicts import ClaimVerdict, Verdict
@@ -68,7 +69,8 @@ def _look(known: PartialSettings, session: Session, folder: EvidenceFolder) -> O
         say(_("Oplead could not be read: {error}", error=error))
         look = None
     keys = {token.get_secret_value()} if token else set()
-    folder.personal = frozenset(keys) | (look.contact if look else frozenset())
+    contact = look.contact if look else frozenset()
+    folder.personal = frozenset(keys) | {one for one in contact if not is_own_text(one)}
     return look
 
 
