@@ -82,10 +82,12 @@ oplead.create_and_change  C
 oplead.click_ids_return   C
 oplead.status             C
 oplead.subscriptions      C
+oplead.deleted            C
 """
 """What is right at the sandbox after a yes to everything, its list having three pages; all else must be unclear.
 
 - key_header, list_shape and status_dates: as at Bravo, Charlie and Charlie.
+- deleted: a sandbox deletes nothing itself; whoever is asked to does, and its page is answered 410.
 - document: one of 20 MB is what proves "at most 20 MB"; whoever sends a small one sees that `POST` and `file` are
   right, and no more: with `document_mb=1` the same is seen. See `MEGABYTES`.
 - refusals: without a supplier's key nobody sees whether it reads leads, as with `supplier_reads=own`, which breaks the

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -55,6 +56,7 @@ class Folder:
 
 
 def serve_pages(company):
-    """Have a company's sandbox serve three pages of leads."""
-    company.serve(*(company.lead(number, ("En cours", company.START)) for number in range(45)))
+    """Have a company's sandbox serve three pages of leads, each changed at its own time."""
+    hours = [timedelta(hours=number) for number in range(45)]
+    company.serve(*(company.lead(n, ("En cours", company.CREATED + later)) for n, later in enumerate(hours, 1)))
     company.sandbox.oplead.set_switch("page_size", 20)
