@@ -36,6 +36,34 @@ class Fault:
 
 FAULTS = (
     Fault(
+        "evidence creates no lead in Oplead without a yes",
+        "jobs/evidence/oplead_writes.py",
+        "    if not session.agrees(question):\n        return _not_agreed()",
+        "    session.agrees(question)",
+        "tests/e2e/test_evidence_writes.py::test_nothing_is_written_without_a_yes",
+    ),
+    Fault(
+        "evidence makes no second test lead after it was killed before an answer",
+        "jobs/evidence/own_lead.py",
+        "writer.create(lead, leaving=lambda: note(session, entry))",
+        "writer.create(lead)",
+        "tests/e2e/test_evidence_writes.py",
+    ),
+    Fault(
+        "evidence has conversions at Google validated only",
+        "jobs/wiring/trials.py",
+        "google_options(google, validate_only=True)",
+        "google_options(google, validate_only=False)",
+        "tests/e2e/test_evidence_platforms.py::test_google_is_asked_to_validate_and_nothing_else",
+    ),
+    Fault(
+        "evidence sends no event to a dataset that nights send to",
+        "jobs/wiring/trials.py",
+        " or dataset in {one.dataset_id for one in settings.meta}",
+        "",
+        "tests/e2e/test_evidence_platforms.py::test_meta_is_only_read_without_a_dataset_made_for_tests",
+    ),
+    Fault(
         "no night sends a lead with an address that this program invented",
         "jobs/settings/compile.py",
         "frozenset({TEST_DOMAIN, *map(domain, exclude.email_domains)})",

@@ -7,7 +7,7 @@ from connectors.errors import ConnectorError
 from connectors.evidence import OpleadLook, Shown
 from connectors.language import _
 from jobs.claims import Claim, ClaimId, ClaimPlatform, SettledHow, all_claims
-from jobs.evidence import oplead_writes
+from jobs.evidence import google, meta, oplead_writes
 from jobs.evidence.folder import Evidence, EvidenceFolder, dialect_json
 from jobs.evidence.oplead_reads import JUDGEMENTS
 from jobs.evidence.session import Session
@@ -15,7 +15,7 @@ from jobs.evidence.summary import summaries
 from jobs.evidence.verdicts import ClaimVerdict, Finding, Verdict, unclear
 
 Check = Callable[[Session], Finding]
-CHECKS: Mapping[ClaimId, Check] = {**oplead_writes.CHECKS}
+CHECKS: Mapping[ClaimId, Check] = {**oplead_writes.CHECKS, **google.CHECKS, **meta.CHECKS}
 """What asks a platform about a claim."""
 _ORDER = (SettledHow.READ, SettledHow.WRITE, SettledHow.NIGHTS, SettledHow.WORD)
 
