@@ -141,7 +141,8 @@ def _status(session: Session) -> Finding:
     entry, lead = _shown(session)
     if entry is None or lead is None:
         return _no_test_lead()
-    label = next(iter(session.known.settings.ignored_statuses), lead.label)
+    ignored = session.known.settings.ignored_statuses
+    label = next((one for one in ignored if normalise_label(one) not in _labels(lead)), lead.label)
     if label is None:
         return unclear(lambda: _("the test lead shows no status, and the settings name none to ignore"))
     if not session.agrees(_("Set the status of the test lead {lead} to “{label}”?", lead=entry.id, label=label)):
@@ -180,13 +181,13 @@ def _document(session: Session) -> Finding:
         receipt = _attach(session, sent)
         if isinstance(receipt, WriteRefused | RequestNotSent):
             own_lead.change_note(session, sent, None)
-            return _refusal(receipt, is_usual=_is_usual(session, "document", "document_field"))
+            return _refusal(receipt, is_usual=False)  # the guide has a second address, and the claim names none
     question = _("Open the test lead {lead} in Oplead: is its document {name} there?", lead=entry.id, name=sent.name)
     if not session.agrees(question):
         return unclear(lambda: _("it was sent, and nobody has seen it in Oplead"))
     if not _is_usual(session, "document", "document_field"):
         return unclear(lambda: _("it was added, but by another request, as your settings say"))
-    return confirmed(lambda: _("it was taken, and you have seen it in Oplead; how large one may be was not tried"))
+    return unclear(lambda: _("it was taken, and you have seen it in Oplead; how large one may be was not tried"))
 
 
 def _attach(session: Session, sent: LeftBehind) -> WriteReceipt:
@@ -207,7 +208,7 @@ def _refusals(session: Session) -> Finding:
         receipt = writer.update(LeadId(entry.id), LeadToWrite(fields={_A_WRONG_FIELD: "oplead-sync"}))
     match receipt:
         case WriteAccepted():
-            return unclear(lambda: _("a field that does not exist is not refused"))
+            return refuted(lambda: _("a field that does not exist is not refused"))
         case WriteRefused(status, WriteRefusalReason.DATA) if status != _AS_THE_SANDBOX:
             return refuted(lambda: _("a field that does not exist is refused with HTTP {status}", status=status))
         case WriteRefused(fault=WriteRefusalReason.DATA):
