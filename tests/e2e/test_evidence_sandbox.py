@@ -7,24 +7,13 @@ import pytest
 from connectors.sandbox.oplead.gate import SUPPLIER_KEY
 from connectors.sandbox.oplead.server import SWITCHES
 from tests.e2e.strangers.verdicts import BY_SWITCH, MEGABYTES, READ_BY_SWITCH, right_at_sandbox
-from tests.e2e.support.evidence import WHEN_WRITTEN, Folder, serve_pages
+from tests.e2e.support.evidence import WHEN_WRITTEN, WRITE, Folder, serve_pages
 from tests.e2e.support.terminal import terminal
 from tests.e2e.support.typed import type_in
 from tests.e2e.test_evidence import OF_OPLEAD
 
 pytestmark = [pytest.mark.exhaustive, pytest.mark.timeout(300)]
 TURNED = [None, *dict.fromkeys((name, position) for name, position, _claim, _right in BY_SWITCH)]
-WRITE = {
-    "fields": {
-        "email": "contact.email",
-        "phone": "contact.phone",
-        "first_name": "contact.firstname",
-        "last_name": "contact.lastname",
-        "postcode": "address.postcode",
-        "city": "address.city",
-    }
-}
-"""Where the sandbox shows what a lead holds, and so takes it."""
 SETTINGS = {
     "auth": {"auth": {"style": "header", "name": "X-API-KEY"}},
     "path_prefix": {"path_prefix": ""},

@@ -40,13 +40,14 @@ oplead.lists            u      u      u        u      u     u
 _REFUSING = """
                           any
 oplead.create_and_change  R
-oplead.subscriptions      R
+oplead.subscriptions      ru
 oplead.refusals           ru
 """
 """What changes if everything may be written: all six answer 404 to whatever is not GET.
 
-So a lead is not created with `POST /leads`, nor a subscription made with `POST /subscriptions`; nothing is learnt of
-what would have happened to that lead (click ids, status, document, deletion). A sandbox answers 405 where a page exists
+So a lead is not created with `POST /leads`, nor a subscription made with `POST /subscriptions`; but whoever finds no
+list of subscriptions may leave them alone, as one that is not listed cannot be ended again. Nothing is learnt of what
+would have happened to that lead (click ids, status, document, deletion). A sandbox answers 405 where a page exists
 and lacks a method, which may be held against them.
 """
 

@@ -12,6 +12,17 @@ from jobs.privacy.leaks import Planted
 
 SETTLED = {"confirmed", "refuted"}
 WHEN_WRITTEN = pytest.mark.skipif(not CHECKS, reason="nothing is asked in writing yet")
+WRITE = {
+    "fields": {
+        "email": "contact.email",
+        "phone": "contact.phone",
+        "first_name": "contact.firstname",
+        "last_name": "contact.lastname",
+        "postcode": "address.postcode",
+        "city": "address.city",
+    }
+}
+"""Where the sandbox shows what a lead holds, and so takes it."""
 
 
 @dataclass(frozen=True)
