@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from jobs.claims import all_claims
-from tests.e2e.support.evidence import SETTLED, WHEN_WRITTEN, WRITE, Folder, serve_pages
+from tests.e2e.support.evidence import SETTLED, WHEN_WRITTEN, WRITE, Folder, made_by_walks, serve_pages
 from tests.e2e.support.terminal import terminal
 from tests.e2e.support.typed import type_in
 
@@ -50,6 +50,6 @@ def test_a_walk_that_was_killed_makes_no_second_test_lead(company, nth, tmp_path
         code, _rest = screen.answer_all(lambda question: "no" if "deleted?" in question else "yes")
 
     assert (nth, 0) == (len(asked), code), screen.screen
-    made = [lead_id for lead_id in company.sandbox.oplead.leads() if not lead_id.startswith("L-")]
+    made = made_by_walks(company)
     assert 1 == len(made)
     assert made == [one["id"] for one in Folder(tmp_path / "folder").evidence["left_behind"] if one["kind"] == "lead"]

@@ -10,6 +10,7 @@ import pytest
 from jobs.evidence.walk import CHECKS
 from jobs.privacy.leaks import Planted
 
+TEST_DOMAIN = "oplead-sync.invalid"
 SETTLED = {"confirmed", "refuted"}
 WHEN_WRITTEN = pytest.mark.skipif(not CHECKS, reason="nothing is asked in writing yet")
 WRITE = {
@@ -71,3 +72,8 @@ def serve_pages(company):
     hours = [timedelta(hours=number) for number in range(45)]
     company.serve(*(company.lead(n, ("En cours", company.CREATED + later)) for n, later in enumerate(hours, 1)))
     company.sandbox.oplead.set_switch("page_size", 20)
+
+
+def made_by_walks(company):
+    """The ids of the test leads at a company's sandbox, by their address."""
+    return [lead_id for lead_id, lead in company.sandbox.oplead.leads().items() if TEST_DOMAIN in str(lead)]
