@@ -36,6 +36,20 @@ class Fault:
 
 FAULTS = (
     Fault(
+        "the test lead's own address does not stop the next walk",
+        "jobs/cli/setup/evidence.py",
+        "{one for one in contact if not is_own_text(one)}",
+        "contact",
+        "tests/e2e/test_evidence_platforms.py::test_a_second_walk_goes_on_with_the_test_lead_of_the_first",
+    ),
+    Fault(
+        "a document whose answer was lost is not sent again by evidence",
+        "jobs/evidence/oplead_writes.py",
+        "        own_lead.note(session, sent)\n",
+        "",
+        "tests/e2e/test_evidence_writes.py::test_a_document_whose_answer_was_lost_is_not_sent_again",
+    ),
+    Fault(
         "evidence creates no lead in Oplead without a yes",
         "jobs/evidence/oplead_writes.py",
         "    if not session.agrees(question):\n        return _not_agreed()",
@@ -47,7 +61,7 @@ FAULTS = (
         "jobs/evidence/own_lead.py",
         "writer.create(lead, leaving=lambda: note(session, entry))",
         "writer.create(lead)",
-        "tests/e2e/test_evidence_writes.py",
+        "tests/e2e/test_evidence_writes.py::test_a_walk_that_is_killed_before_the_answer_makes_no_second_test_lead",
     ),
     Fault(
         "evidence has conversions at Google validated only",

@@ -1,6 +1,7 @@
 """What a write to Oplead says of the assumptions: each after a yes, and only on what the walk made itself."""
 
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
 from http import HTTPStatus
@@ -21,11 +22,14 @@ from connectors.records import AnswerLost, Contact, Found, Lead, LeadId, Request
 from jobs.claims import ClaimId
 from jobs.evidence import own_lead
 from jobs.evidence.session import LeftBehind, Session
-from jobs.evidence.verdicts import Finding, confirmed, refuted, unclear
+from jobs.evidence.verdicts import Finding, Verdict, confirmed, refuted, unclear
 from jobs.oplead_commands.context import OpleadWriteAccess
 from jobs.rules.extraction import TEST_DOMAIN
 from jobs.rules.labels import normalise_label
 from jobs.settings.oplead_schema import SubscriptionSettings, WriteSettings
+from jobs.wiring.evidence import listener_for
+from jobs.wiring.oplead import oplead_client
+from jobs.wiring.surveys import oplead_probe
 
 _NO_SUCH_REQUEST = frozenset({HTTPStatus.NOT_FOUND, HTTPStatus.GONE, HTTPStatus.METHOD_NOT_ALLOWED})
 _A_WRONG_FIELD = "oplead_sync_no_such_field"
@@ -33,6 +37,9 @@ _AS_THE_SANDBOX = HTTPStatus.BAD_REQUEST
 """With which the sandbox refuses a body that has a field too many."""
 _A_MOMENT = timedelta(seconds=10)
 """What a platform may take to show what was written."""
+_SPECIFIED = ("create", "update", "status", "status_field", "document", "document_field")
+_TRIED = tuple(map(ClaimId, ("oplead.create_and_change", "oplead.status", "oplead.subscriptions")))
+_REFUTED_ONLY_BY_REQUEST = tuple(map(ClaimId, ("oplead.status", "oplead.document")))
 _CITIES = ("Lyon", "Paris")
 _PDF = b"%PDF-1.4\n1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj\n2 0 obj<</Type/Pages/Kids[]/Count 0>>endobj\n\
 trailer<</Root 1 0 R>>\n%%EOF\n"
@@ -216,6 +223,28 @@ def _refusals(session: Session) -> Finding:
     return _refusal(receipt, is_usual=False)
 
 
+def _specification(session: Session) -> Finding:
+    """Compare what a specification says of writing with what was written so, and what became of it."""
+    known = session.known
+    client = oplead_client(known.settings, session.clock, state=known.state, listener=listener_for(session.recorder))
+    with closing(client):
+        probe = oplead_probe(known.settings, client)
+        if not (probe.documentation and probe.documentation.specification):
+            return unclear(lambda: _("there is no specification, or none that could be read"))
+        survey = probe.survey(leads=None)
+    hooks = _subscription_settings(session)
+    said = {name: (survey.write.get(name), getattr(known.settings.oplead.write, name)) for name in _SPECIFIED}
+    said |= {name: (value, getattr(hooks, name)) for name, value in survey.subscriptions.items()}
+    if any(specified not in (None, written) for specified, written in said.values()):
+        return unclear(lambda: _("the settings write otherwise than the specification says: `init` proposes its way"))
+    found = {claim: one.verdict for claim, one in session.verdicts.items()}
+    if Verdict.REFUTED in (found.get(claim) for claim in _REFUTED_ONLY_BY_REQUEST):
+        return refuted(lambda: _("a status or a document was written as specified, and did not work so"))
+    if all(found.get(claim) is Verdict.CONFIRMED for claim in _TRIED):
+        return confirmed(lambda: _("a lead, a status and subscriptions were written as specified, and worked"))
+    return unclear(lambda: _("not all that it describes was written in this walk"))
+
+
 def _deleted(session: Session) -> Finding:
     entry = _own(session)
     if entry is None:
@@ -286,9 +315,7 @@ def _subscriptions(session: Session) -> Finding:
         _("Subscribe {url}, an address that cannot exist, to Oplead's events, and end that?", url=url)
     ):
         return _not_agreed()
-    usual = session.known.settings.webhooks is None or (
-        session.known.settings.webhooks.subscriptions == SubscriptionSettings()
-    )
+    usual = _subscription_settings(session) == SubscriptionSettings()
     with own_lead.open_writer(session) as writer:
         _remove_own(session, writer, url)
         own_lead.note(session, LeftBehind("subscription", "", url))
@@ -298,6 +325,11 @@ def _subscriptions(session: Session) -> Finding:
         ended = [writer.unsubscribe(one) for one in dict.fromkeys([*made, *(one.id for one in listed)])]
         left = _remove_own(session, writer, url)
     return _judge_subscriptions(receipts, [one.event for one in listed], ended, left=left, is_usual=usual)
+
+
+def _subscription_settings(session: Session) -> SubscriptionSettings:
+    webhooks = session.known.settings.webhooks
+    return webhooks.subscriptions if webhooks else SubscriptionSettings()
 
 
 def _remove_own(session: Session, writer: OpleadWriteAccess, url: str) -> int:
@@ -395,6 +427,7 @@ CHECKS: Mapping[ClaimId, Callable[[Session], Finding]] = {
     ClaimId("oplead.form"): _form,
     ClaimId("oplead.subscriptions"): _subscriptions,
     ClaimId("oplead.refusals"): _refusals,
+    ClaimId("oplead.specification"): _specification,
     ClaimId("oplead.deleted"): _deleted,
 }
 """In the order in which they are tried: the lead is deleted last."""

@@ -1,11 +1,13 @@
 """One walk through the assumptions: the account at hand, what may be asked of the person, and what is left behind."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
 from connectors.evidence import ExchangeRecorder
 from connectors.ports import Clock
+from jobs.claims import ClaimId
+from jobs.evidence.verdicts import ClaimVerdict
 from jobs.settings.load import PartialSettings
 from jobs.settings.schema import Settings
 
@@ -37,5 +39,7 @@ class Session:
     """A dataset at Meta that was made for tests."""
     left_behind: list[LeftBehind] = field(default_factory=list)
     """What was made so far, in this walk and before; it is saved after each check, and by `save`."""
+    verdicts: Mapping[ClaimId, ClaimVerdict] = field(default_factory=dict)
+    """What is known so far, in this walk and before."""
     save: Callable[[], None] = lambda: None
     """Writes it down at once: called before a request leaves that makes something."""

@@ -34,6 +34,7 @@ def walk(
     """
     shown = look.shown if look else Shown()
     session.left_behind = evidence.left_behind
+    session.verdicts = evidence.verdicts
     session.save = lambda: folder.save(evidence, summaries(evidence))
     if look and look.dialect:
         evidence.dialect = dialect_json(look.dialect)

@@ -10,7 +10,9 @@ from connectors.evidence import ExchangeRecorder, Shown
 from connectors.sandbox.meta.wire import TOKENS
 from connectors.sandbox.platform import FaultKind
 from jobs.claims import ClaimId
+from jobs.cli.night.approval import ApprovalOptions
 from jobs.cli.progress import open_clock_showing_waits
+from jobs.cli.setup import evidence
 from jobs.evidence import google, meta
 from jobs.evidence.session import Session
 from jobs.settings import ValidSettings
@@ -203,3 +205,36 @@ def test_ratings_in_another_form_refute_the_claim(company, answer, verdict):
     company.fail("meta", FaultKind.STATUS, status=status, body=json.dumps(answer))
 
     assert verdict == check(company, "meta.dataset_quality")[0]
+
+
+# ── the whole walk ───────────────────────────────────────────────────────────────────────────────
+
+PLACES = {"email": "contact.email", "first_name": "contact.firstname", "last_name": "contact.lastname"}
+
+
+def test_a_second_walk_goes_on_with_the_test_lead_of_the_first(company, monkeypatch, tmp_path):
+    """Its own address in the list is nobody's personal data; nothing that is settled is asked again."""
+    company.settings["oplead"] = {
+        "write": {"fields": PLACES | {"postcode": "address.postcode", "city": "address.city"}}
+    }
+    asked = []
+    monkeypatch.setattr(evidence, "is_interactive", lambda: True)
+    monkeypatch.setattr(
+        ApprovalOptions,
+        "ask_approval",
+        lambda _self, question, _stop: asked.append(question) or "Delete" not in question,
+    )
+    codes, counts = [], []
+    for _walk in range(2):
+        codes.append(evidence.gather_evidence(company.config, tmp_path / "out", environ=company.environ))
+        counts.append(len(asked))
+
+    assert [0, 0] == codes
+    written = [one for one in company.asked("oplead") if (one["method"], one["path"]) == ("POST", "/v1/leads")]
+    assert 1 == len(written)
+    assert counts[1] - counts[0] < counts[0]
+    folder = json.loads((tmp_path / "out" / "evidence.json").read_text())
+    verdicts = {one["claim"]: one["verdict"] for one in folder["verdicts"]}
+    assert "confirmed" == verdicts["oplead.create_and_change"]
+    assert {"confirmed", "unclear"} >= {verdicts[name] for name in CHECKS}
+    assert ["lead", "document"] == [one["kind"] for one in folder["left_behind"]]

@@ -18,6 +18,7 @@ from jobs.evidence.folder import EvidenceFolder
 from jobs.evidence.oplead_writes import CHECKS
 from jobs.evidence.session import Session
 from jobs.evidence.summary import summaries
+from jobs.evidence.verdicts import ClaimVerdict
 from jobs.rules.extraction import TEST_DOMAIN
 from jobs.settings.load import PartialSettings, load_partial
 from tests import quick
@@ -39,7 +40,7 @@ class Walk:
     def __init__(self, sandbox, folder):
         self.sandbox, self.folder = sandbox, folder
         self.answer = lambda _question: True
-        self.asked, self.recorder = [], ExchangeRecorder()
+        self.asked, self.recorder, self.verdicts = [], ExchangeRecorder(), {}
         self.fields = ""
         self.write = f"fields: {{ {FIELDS} }}"
         self.more = "ignored_statuses: [Nurserie]"
@@ -62,13 +63,15 @@ class Walk:
             session = Session(
                 known=known, settings=None, clock=clock, recorder=self.recorder, agrees=self._ask, **answers
             )
-            session.left_behind = evidence.left_behind
+            session.left_behind, session.verdicts = evidence.left_behind, self.verdicts
             session.save = lambda: evidence_folder.save(evidence, summaries(evidence))
             try:
                 finding = CHECKS[ClaimId(f"oplead.{name}")](session)
             finally:
                 self.left_behind = evidence.left_behind
             session.save()
+        claim = ClaimId(f"oplead.{name}")
+        self.verdicts[claim] = ClaimVerdict(claim, finding.verdict, finding.why, evidence.day)
         return finding.verdict.value, finding.why["en"]
 
     def use_form(self):
@@ -355,6 +358,21 @@ def test_an_event_of_another_name_is_refuted_and_no_list_means_no_subscription(w
     with pytest.raises(Misconfigured):
         walk.check("subscriptions")
     assert before == walk.written
+
+
+def test_a_specification_holds_where_what_was_written_so_has_worked(walk):
+    """Without one, and before all was written, it is unclear; what does not work as specified refutes it."""
+    assert "unclear" == walk.check("specification")[0]
+    walk.sandbox.oplead.set_switch("documentation", "openapi3_json")
+    for name in ("create_and_change", "status"):
+        walk.check(name)
+    assert "unclear" == walk.check("specification")[0]
+    walk.check("subscriptions")
+    assert "confirmed" == walk.check("specification")[0]
+
+    walk.fail_next_write("/v1/leads", status=404)
+    assert "refuted" == walk.check("document")[0]
+    assert "refuted" == walk.check("specification")[0]
 
 
 def test_what_is_kept_of_the_exchanges_holds_no_address_and_no_key(walk):
