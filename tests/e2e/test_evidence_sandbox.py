@@ -7,7 +7,7 @@ import pytest
 from connectors.sandbox.oplead.gate import SUPPLIER_KEY
 from connectors.sandbox.oplead.server import SWITCHES
 from tests.e2e.strangers.verdicts import BY_SWITCH, MEGABYTES, READ_BY_SWITCH, right_at_sandbox
-from tests.e2e.support.evidence import WHEN_WRITTEN, WRITE, Folder, made_by_walks, serve_pages
+from tests.e2e.support.evidence import WHEN_WRITTEN, WRITE, Folder, made_by_walks, serve_pages, uploads_that_count
 from tests.e2e.support.terminal import terminal
 from tests.e2e.support.typed import type_in
 from tests.e2e.test_evidence import OF_OPLEAD
@@ -101,3 +101,4 @@ def test_what_a_write_shows_is_rightly_judged(company, turned, tmp_path):
     assert {} == folder.wrong(right)
     assert made_by_walks(company) == [one["id"] for one in folder.evidence["left_behind"] if one["kind"] == "lead"]
     assert not company.sandbox.oplead.subscriptions.all
+    assert [] == uploads_that_count(company)

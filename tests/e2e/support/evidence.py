@@ -77,3 +77,12 @@ def serve_pages(company):
 def made_by_walks(company):
     """The ids of the test leads at a company's sandbox, by their address."""
     return [lead_id for lead_id, lead in company.sandbox.oplead.leads().items() if TEST_DOMAIN in str(lead)]
+
+
+def uploads_that_count(company):
+    """What reached Google otherwise than to be validated, and whatever reached Meta or was counted by either."""
+    return [
+        *(body for body, _status in company.ingests if not body.get("validateOnly")),
+        *company.posts,
+        *company.counted(),
+    ]
