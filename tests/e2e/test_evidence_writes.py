@@ -371,7 +371,7 @@ def test_a_specification_holds_where_what_was_written_so_has_worked(walk):
     assert "confirmed" == walk.check("specification")[0]
 
     walk.fail_next_write("/v1/leads", status=404)
-    assert "refuted" == walk.check("document")[0]
+    assert "refuted" == walk.check("status")[0]
     assert "refuted" == walk.check("specification")[0]
 
 
