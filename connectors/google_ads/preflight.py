@@ -4,7 +4,7 @@ Reading Google Ads needs access that sending through the Data Manager API doesn'
 readable" and block nothing.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
@@ -93,6 +93,18 @@ class GoogleInspector:
             advice = _("see the diagnostics in Google Ads")
             uploads.append(CheckFinding(_("upload summaries"), CheckVerdict.UNREADABLE, message, advice))
         return uploads
+
+    def click_windows(self) -> Mapping[str, int] | None:
+        """Return the click window of each conversion action in days, by its number; None if they cannot be read.
+
+        Raises:
+            Misconfigured: the key file or the endpoint is unusable.
+        """
+        rows = self._rows(findings.ACTIONS_QUERY, "")
+        if isinstance(rows, CheckFinding):
+            return None
+        actions = [row.conversion_action for row in rows]
+        return {str(action.id): int(action.click_through_lookback_window_days) for action in actions}
 
     def _findings(self, expected: Sequence[TargetAssumptions]) -> Iterator[CheckFinding]:
         key = self._key()

@@ -30,6 +30,8 @@ _MAY_NOT_RATE = N_(
 )
 _SESSION_OVER = (TOKEN, 102)
 _MOST_NAMES = 20
+QUALITY = ("dataset_quality", "web{event_name,event_match_quality{composite_score}}")
+"""The path of a dataset's ratings, and the fields that are asked for."""
 _SECONDS = 5.0
 """To connect and for each read: nobody's night is to depend on these readings."""
 
@@ -66,9 +68,9 @@ class MetaStatementReader:
         rated = self._ask(
             StatementSubject.EVENT_MATCH_QUALITY,
             _MAY_NOT_RATE,
-            "dataset_quality",
+            QUALITY[0],
             dataset_id=self._dataset,
-            fields="web{event_name,event_match_quality{composite_score}}",
+            fields=QUALITY[1],
         )
         yield from [rated] if isinstance(rated, PlatformStatement) else _ratings(rated)
 

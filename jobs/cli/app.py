@@ -381,14 +381,18 @@ def evidence(
     out: Annotated[
         Path, typer.Option("--out", metavar="DIR", help="Where to write: a new folder, or one to go on with.")
     ] = Path("evidence"),
+    test_dataset: Annotated[
+        str | None,
+        typer.Option(metavar="ID", help="A dataset at Meta made for tests, which may be sent invented events."),
+    ] = None,
 ) -> int:
     """Find out which of the job's assumptions hold here.
 
-    Asks Oplead by reading alone, and writes a folder without personal data.
+    Asks Oplead, Google and Meta, by reading alone or after a yes, and writes a folder without personal data.
     """
     from jobs.cli.setup.evidence import gather_evidence  # noqa: PLC0415
 
-    return gather_evidence(config, out)
+    return gather_evidence(config, out, test_dataset)
 
 
 @command(app, EXIT_CODES)

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import date
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from connectors.evidence import Dialect, Exchange
 from connectors.language import Language, _
@@ -31,6 +31,16 @@ _OURS = frozenset(_WORDS.split())
 """Words of our own, which a lead may hold by accident: they tell nothing of it."""
 
 
+@dataclass(frozen=True, slots=True)
+class LeftBehind:
+    """Something that a walk made and that stays."""
+
+    kind: Literal["lead", "subscription", "document"]
+    id: str
+    name: str
+    """What it is called in Oplead."""
+
+
 @dataclass(slots=True)
 class Evidence:
     """Everything that the folder keeps beside the exchanges."""
@@ -38,6 +48,7 @@ class Evidence:
     day: date
     program: str
     verdicts: dict[ClaimId, ClaimVerdict] = field(default_factory=dict)
+    left_behind: list[LeftBehind] = field(default_factory=list)
     dialect: Mapping[str, Any] | None = None
 
 
@@ -51,7 +62,7 @@ class EvidenceFolder:
     withheld: int = 0
     """How many exchanges were left out because they held some of it."""
     _searched: str = field(default="", init=False, repr=False)
-    """How the account answers, as it was searched last: it stays the same from verdict to verdict."""
+    """What of the account was searched last: it stays the same from verdict to verdict."""
 
     def load(self, today: date, program: str) -> Evidence:
         """Return what an earlier walk has left here, or nothing yet.
@@ -85,16 +96,17 @@ class EvidenceFolder:
             "program": evidence.program,
             "day": evidence.day.isoformat(),
             "verdicts": [_verdict_json(evidence.verdicts[one]) for one in known if one in evidence.verdicts],
+            "left_behind": [asdict(one) for one in evidence.left_behind],
             "dialect": evidence.dialect,
         }
         # All else is in words of ours.
-        dialect = _json(content["dialect"])
-        if dialect != self._searched:
-            if self._holds_personal_data(dialect):
+        told = _json([content["left_behind"], content["dialect"]])
+        if told != self._searched:
+            if self._holds_personal_data(told):
                 raise UsageError(
                     _("{name} would hold personal data, and is not written: please report this", name=EVIDENCE_FILE)
                 )
-            self._searched = dialect
+            self._searched = told
         for name, text in {EVIDENCE_FILE: _json(content), **summaries}.items():
             self._write(name, text)
 
@@ -184,6 +196,7 @@ def _parsed(content: Mapping[str, Any], today: date, program: str) -> Evidence:
         today,
         program,
         {one.claim: one for one in verdicts},
+        [LeftBehind(**one) for one in content["left_behind"]],
         content["dialect"],
     )
 

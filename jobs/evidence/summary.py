@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator, Sequence
 from itertools import groupby
-from typing import assert_never
+from typing import Literal, assert_never
 
 from connectors.language import Language, _, _n, using_language
 from jobs.claims import Claim, ClaimPlatform, all_claims
@@ -49,6 +49,23 @@ def headline(evidence: Evidence) -> str:
     )
 
 
+def left_behind_lines(evidence: Evidence) -> Iterator[str]:
+    """Yield what was made and stays in Oplead."""
+    for one in evidence.left_behind:
+        yield _("{name} ({kind} {id})", name=one.name, kind=_kind_word(one.kind), id=one.id)
+
+
+def _kind_word(kind: Literal["lead", "subscription", "document"]) -> str:
+    match kind:
+        case "lead":
+            return _("lead")
+        case "subscription":
+            return _("subscription")
+        case "document":
+            return _("document")
+    assert_never(kind)
+
+
 def _lines(evidence: Evidence, language: Language) -> Iterator[str]:
     yield from (_heading(_("What this account says of the assumptions"), 1), "")
     yield f"{headline(evidence)} ({evidence.day.isoformat()}, oplead-sync {evidence.program})"
@@ -58,6 +75,8 @@ def _lines(evidence: Evidence, language: Language) -> Iterator[str]:
         for claim in all_claims().values():
             if claim.platform is platform:
                 yield _row(_cells(claim, evidence.verdicts.get(claim.id), language))
+    yield from ("", _heading(_("What stays in Oplead"), 2), "")
+    yield from [f"- {line}" for line in left_behind_lines(evidence)] or [_("Nothing.")]
 
 
 def _heading(text: str, level: int) -> str:

@@ -128,6 +128,13 @@ _DOMAIN = re.compile(r"@([^\s@;,|/<>()\"]+)")
 """Matches what follows an @, even in an invalid address: test addresses often are."""
 
 
+TEST_DOMAIN = "oplead-sync.invalid"
+"""The domain of every address that this program invents; a lead that has one is a test lead, whatever the settings say.
+
+RFC 2606 keeps it from existing.
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class ExclusionCriteria:
     """How to recognise test leads; every value is in the form it is compared in."""

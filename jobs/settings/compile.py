@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 from connectors.ports import ConversionSink
 from connectors.records import ClickIdKind, DestinationId, SinkLimits, Target, TargetAssumptions
-from jobs.rules.extraction import ConsentField, ExclusionCriteria, RequiredLeadData, domain
+from jobs.rules.extraction import TEST_DOMAIN, ConsentField, ExclusionCriteria, RequiredLeadData, domain
 from jobs.rules.labels import normalise_label, normalise_listed_label
 from jobs.rules.model import (
     Cohort,
@@ -429,7 +429,7 @@ def _extraction(settings: Settings) -> RequiredLeadData:
         where=dict(where),
         amounts=dict(taxes),
         exclude=ExclusionCriteria(
-            email_domains=frozenset(map(domain, exclude.email_domains)),
+            email_domains=frozenset({TEST_DOMAIN, *map(domain, exclude.email_domains)}),
             phones=_phones(exclude.phones),
             names=_normalised(exclude.names),
             fields=_condition(exclude.fields),

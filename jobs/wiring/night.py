@@ -84,12 +84,12 @@ def platform_inspector_factories(settings: Settings) -> Iterator[tuple[Destinati
         from connectors.google_ads.preflight import GoogleInspector  # noqa: PLC0415
 
         # A user is waiting for it.
-        options = replace(_google_options(google, validate_only=True), timeout=60.0)
+        options = replace(google_options(google, validate_only=True), timeout=60.0)
         yield DestinationId(google.id), partial(GoogleInspector, options)
     for meta in settings.meta:
         from connectors.meta.preflight import MetaInspector  # noqa: PLC0415
 
-        yield DestinationId(meta.id), partial(MetaInspector, _meta_options(meta, validate_only=True))
+        yield DestinationId(meta.id), partial(MetaInspector, meta_options(meta, validate_only=True))
 
 
 def import_connector_modules(accounts: Iterable[Settings]) -> None:
@@ -144,26 +144,27 @@ def _sinks_and_statement_readers(
         from connectors.google_ads.sink import GoogleSink  # noqa: PLC0415
         from connectors.google_ads.statements import GoogleStatementReader  # noqa: PLC0415
 
-        google_options = _google_options(google, quotas, validate_only=validate_only, cancel_token=cancel_token)
-        sinks[DestinationId(google.id)] = GoogleSink(google_options)
-        readers[DestinationId(google.id)] = GoogleStatementReader(google_options)
+        of_google = google_options(google, quotas, validate_only=validate_only, cancel_token=cancel_token)
+        sinks[DestinationId(google.id)] = GoogleSink(of_google)
+        readers[DestinationId(google.id)] = GoogleStatementReader(of_google)
     for meta in settings.meta:
         from connectors.meta.sink import MetaSink  # noqa: PLC0415
         from connectors.meta.statements import MetaStatementReader  # noqa: PLC0415
 
-        meta_options = _meta_options(meta, validate_only=validate_only, cancel_token=cancel_token)
-        sinks[DestinationId(meta.id)] = MetaSink(meta_options)
-        readers[DestinationId(meta.id)] = MetaStatementReader(meta_options)
+        of_meta = meta_options(meta, validate_only=validate_only, cancel_token=cancel_token)
+        sinks[DestinationId(meta.id)] = MetaSink(of_meta)
+        readers[DestinationId(meta.id)] = MetaStatementReader(of_meta)
     return sinks, readers
 
 
-def _google_options(
+def google_options(
     google: GoogleAdsSettings,
     quotas: GoogleQuotas | None = None,
     *,
     validate_only: bool,
     cancel_token: CancelToken = never_cancelled,
 ) -> "GoogleOptions":
+    """Return the connection options of one Google Ads customer."""
     from connectors.google_ads.options import GoogleOptions  # noqa: PLC0415
     from connectors.google_ads.quota import ReadOrWrite  # noqa: PLC0415
 
@@ -182,9 +183,10 @@ def _google_options(
     )
 
 
-def _meta_options(
+def meta_options(
     meta: MetaSettings, *, validate_only: bool, cancel_token: CancelToken = never_cancelled
 ) -> "MetaOptions":
+    """Return the connection options of one Meta dataset."""
     from connectors.meta.sink import MetaOptions  # noqa: PLC0415
 
     return MetaOptions(

@@ -45,11 +45,12 @@ def oplead_source(
     *,
     wanted_fields: frozenset[str] = frozenset(),
     cancel_token: CancelToken = never_cancelled,
+    listener: "Callable[[HeardExchange], None] | None" = None,
 ) -> "closing[OpleadSource]":
     """Return a reader of the Oplead that partial settings name, at the pace of all commands with its token."""
     from connectors.oplead.source import OpleadSource  # noqa: PLC0415
 
-    return closing(OpleadSource(_partial_client(known, clock, cancel_token), wanted_fields=wanted_fields))
+    return closing(OpleadSource(_partial_client(known, clock, cancel_token, listener), wanted_fields=wanted_fields))
 
 
 def account_source(
@@ -71,11 +72,15 @@ def oplead_lists(settings: Settings, clock: Clock) -> "closing[OpleadLists]":
 
 
 def oplead_writer(
-    known: PartialSettings, clock: Clock, *, cancel_token: CancelToken = never_cancelled
+    known: PartialSettings,
+    clock: Clock,
+    *,
+    cancel_token: CancelToken = never_cancelled,
+    listener: "Callable[[HeardExchange], None] | None" = None,
 ) -> "closing[OpleadWriter]":
     """Return a writer to the Oplead that partial settings name, at the pace of all commands with its token.
 
-    Only commands under `oplead` may use it: a night reads and nothing else.
+    Only commands under `oplead`, and `evidence`, may use it: a night reads and nothing else.
     """
     from connectors.oplead.client import OpleadClient  # noqa: PLC0415
     from connectors.oplead.options import ApiAuthScheme, OpleadOptions  # noqa: PLC0415
@@ -103,7 +108,7 @@ def oplead_writer(
             cancel_token=cancel_token,
             clocks_within=MAX_CLOCK_SKEW,
         )
-    return closing(OpleadWriter(_partial_client(known, clock, cancel_token), options, form))
+    return closing(OpleadWriter(_partial_client(known, clock, cancel_token, listener), options, form))
 
 
 def oplead_statuses(known: PartialSettings, clock: Clock, *, cancel_token: CancelToken) -> Mapping[str, str]:
@@ -114,9 +119,19 @@ def oplead_statuses(known: PartialSettings, clock: Clock, *, cancel_token: Cance
         return official_statuses(client)
 
 
-def _partial_client(known: PartialSettings, clock: Clock, cancel_token: CancelToken) -> "OpleadClient":
+def _partial_client(
+    known: PartialSettings,
+    clock: Clock,
+    cancel_token: CancelToken,
+    listener: "Callable[[HeardExchange], None] | None" = None,
+) -> "OpleadClient":
     return oplead_client(
-        known.settings, clock, state=known.state, cancel_token=cancel_token, clocks_within=MAX_CLOCK_SKEW
+        known.settings,
+        clock,
+        state=known.state,
+        cancel_token=cancel_token,
+        clocks_within=MAX_CLOCK_SKEW,
+        listener=listener,
     )
 
 

@@ -9,7 +9,7 @@ from jobs.claims import ClaimPlatform, all_claims
 from tests.e2e.strangers.account import DIALECTS, by_init
 from tests.e2e.strangers.base import Refused
 from tests.e2e.strangers.verdicts import right_of
-from tests.e2e.support.evidence import SETTLED, Folder
+from tests.e2e.support.evidence import SETTLED, Folder, uploads_that_count
 from tests.e2e.support.terminal import terminal
 from tests.e2e.support.typed import type_in
 
@@ -64,17 +64,30 @@ def test_what_reading_shows_is_rightly_judged(account, name, tmp_path):
 
 
 @pytest.mark.parametrize("name", EACH)
-def test_nothing_is_written(account, name, tmp_path):
-    """Neither at Oplead, nor at Google beyond a trial, nor at Meta; nothing is asked at a terminal, either."""
+@pytest.mark.parametrize("typed", ["non", ""])
+def test_nothing_is_written_without_a_yes(account, name, typed, tmp_path):
+    """Neither at Oplead, nor at Google beyond a trial, nor at Meta; whatever is not a yes is none."""
     at = account(name)
     before = len(writes(at.oplead))
+    folder, _asked = talked(at, tmp_path / "folder", typed)
+
+    assert before == len(writes(at.oplead))
+    assert [] == uploads_that_count(at.company)
+    assert [] == folder.evidence["left_behind"]
+    assert {} == folder.wrong(judged(name))
+
+
+@pytest.mark.parametrize("name", EACH)
+def test_an_oplead_that_takes_no_writes_refutes_what_was_tried(account, name, tmp_path):
+    """After a yes, and nothing that was not tried; nothing is said to stay where nothing was taken."""
+    at = account(name)
     folder, asked = talked(at, tmp_path / "folder", "oui")
 
-    assert not asked
-    assert before == len(writes(at.oplead))
-    assert all(body.get("validateOnly") for body, _status in at.company.ingests)
-    assert [] == [*at.company.calls, *at.company.posts]
-    assert {} == folder.wrong(judged(name))
+    assert asked
+    assert writes(at.oplead)
+    assert [] == uploads_that_count(at.company)
+    assert {} == folder.wrong(judged(name, agreed=True))
+    assert [] == folder.evidence["left_behind"]
 
 
 # ── an Oplead that only seems to break a claim ──────────────────────────────────────────────────────

@@ -3,7 +3,8 @@
 import pytest
 
 from tests.e2e.strangers.planter import Planter
-from tests.e2e.support.evidence import Folder
+from tests.e2e.support.evidence import WRITE, Folder
+from tests.e2e.support.terminal import terminal
 from tests.e2e.support.typed import type_in
 
 FEWEST = 10_000
@@ -29,3 +30,17 @@ def test_of_ten_thousand_people_none_is_in_the_folder(company, full, tmp_path):
     assert {} == folder.found(full.must_not_be_found())
     assert set() == full.must_not_be_found().found_in((done.out + done.err).encode())
     assert folder.evidence["dialect"] is not None
+
+
+def test_nor_is_anybody_after_a_yes_to_everything(company, full, tmp_path):
+    """What is written is answered with more than was sent, and refused with what was sent, the key and names."""
+    company.settings["oplead"] |= {"write": WRITE}
+    told = ("evidence", "--out", str(tmp_path / "folder"), "--config", str(company.config))
+    with terminal(*told, environ=company.environ) as screen:
+        code, asked = screen.answer_all("yes")
+
+    assert 0 == code, screen.screen
+    assert asked
+    assert full.written
+    assert {} == Folder(tmp_path / "folder").found(full.must_not_be_found())
+    assert set() == full.must_not_be_found().found_in(screen.screen.encode())

@@ -40,6 +40,20 @@ def test_excluded_leads_are_sent_once_no_longer_excluded(company):
     assert [] == company.disagreements()
 
 
+def test_leads_with_an_invented_address_are_never_sent(company):
+    """Without a word in the settings; `explain` says why, although the lead is not stored."""
+    company.serve(sold(company, 1, contact={"email": "Evidence@oplead-sync.invalid"}), sold(company, 2))
+    company.night()
+    company.later(DAY)
+    code, _, err = company.command("explain", "L-1")
+
+    assert {("L-2", "appointment"), ("L-2", "sale")} == set(company.taken())
+    assert 2 == code
+    said = " ".join(err.split())
+    assert "lead L-1 is a test lead" in said
+    assert "an address that `oplead-sync evidence` invented" in said
+
+
 def test_pending_sale_of_a_newly_excluded_lead_is_withheld(company):
     """`explain` says so, and its contact hashes are erased."""
     company.serve(sold(company, 1, at=company.START - HOUR, amount=""), sold(company, 2))

@@ -17,7 +17,7 @@ from jobs.ledger.outbox.consents import ConsentEvidence
 from jobs.ledger.report import queries
 from jobs.ledger.retention import retention
 from jobs.ledger.retention.erasure import forgotten_among
-from jobs.ledger.schema import Delivery, ExpectedValue, LeadRow, stored_row_id
+from jobs.ledger.schema import Delivery, ExcludedTestLead, ExpectedValue, LeadRow, stored_row_id
 from jobs.plan.planner import decide_route, new_delivery, was_sent, withhold_missing_amounts
 from jobs.reporting.presentation import print_json
 from jobs.reporting.sentences import explain_state, forgotten_sentence
@@ -257,6 +257,9 @@ def _click(click: KnownClickId) -> SeenClickId:
 
 
 def _not_found(settings: Settings, view: StateView, lead_id: str) -> str:
+    left_out = view.session.get(ExcludedTestLead, (settings.account, lead_id))
+    if left_out and not left_out.too_old:
+        return _("lead {lead} is a test lead. {meaning}", lead=lead_id, meaning=REASONS[Reason.EXCLUDED].means)
     for row in queries.unreadable_leads(view.session, settings.account):
         if row.id == lead_id:
             return _(

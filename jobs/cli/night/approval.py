@@ -42,16 +42,24 @@ class ApprovalOptions:
         Raises:
             UsageError: nobody answered within `PATIENCE_SECONDS`.
         """
-        self.is_given = self.yes or self._is_answered_with_yes(question, cancel_token)
+        self.is_given = self.yes or self._is_agreed(question, cancel_token)
         return self.is_given
 
-    def _is_answered_with_yes(self, question: str, cancel_token: CancelToken) -> bool:
-        results_console().out(f"{question} [y/N]: ", end="", highlight=False)
-        sys.stdout.flush()
-        until = time.monotonic() + PATIENCE_SECONDS
-        while time.monotonic() < until:
-            ready, _writable, _failed = select.select([sys.stdin], [], [], _LOOK_EVERY)
-            cancel_token()
-            if ready:
-                return sys.stdin.readline().strip().casefold() in {"y", "yes", "o", "oui"}
-        raise UsageError(_("nobody answered for ten minutes: nothing was done; write --yes to agree beforehand"))
+    def _is_agreed(self, question: str, cancel_token: CancelToken) -> bool:
+        answer = is_answered_with_yes(question, cancel_token)
+        if answer is None:
+            raise UsageError(_("nobody answered for ten minutes: nothing was done; write --yes to agree beforehand"))
+        return answer
+
+
+def is_answered_with_yes(question: str, cancel_token: CancelToken) -> bool | None:
+    """Whether whoever is at the terminal answers with yes; None if nobody answers within `PATIENCE_SECONDS`."""
+    results_console().out(f"{question} [y/N]: ", end="", highlight=False)
+    sys.stdout.flush()
+    until = time.monotonic() + PATIENCE_SECONDS
+    while time.monotonic() < until:
+        ready, _writable, _failed = select.select([sys.stdin], [], [], _LOOK_EVERY)
+        cancel_token()
+        if ready:
+            return sys.stdin.readline().strip().casefold() in {"y", "yes", "o", "oui"}
+    return None

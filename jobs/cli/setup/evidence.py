@@ -10,24 +10,30 @@ from connectors.evidence import ExchangeRecorder, OpleadLook
 from connectors.language import _, _n, current_language, using_language
 from connectors.ports import Clock
 from jobs.claims import all_claims
-from jobs.cli.output import signals_and_logging
+from jobs.cli.night.approval import is_answered_with_yes
+from jobs.cli.output import is_interactive, signals_and_logging
 from jobs.cli.progress import open_clock_showing_waits
 from jobs.cli.setup.probe import partial_settings_from_file
 from jobs.evidence.folder import Evidence, EvidenceFolder
-from jobs.evidence.summary import headline, summaries, verdict_word
+from jobs.evidence.own_lead import is_own_text
+from jobs.evidence.session import Session
+from jobs.evidence.summary import headline, left_behind_lines, summaries, verdict_word
 from jobs.evidence.verdicts import ClaimVerdict, Verdict
 from jobs.evidence.walk import walk
 from jobs.exit_codes import Exit, UsageError
 from jobs.reporting.console import say
-from jobs.settings.load import PartialSettings
+from jobs.settings.load import PartialSettings, ValidSettings, load
 from jobs.wiring.evidence import look_at_oplead
 
 
-def gather_evidence(file: Path, out: Path, environ: Mapping[str, str] = os.environ) -> int:
+def gather_evidence(
+    file: Path, out: Path, test_dataset: str | None = None, environ: Mapping[str, str] = os.environ
+) -> int:
     """Walk the assumptions on the account of a settings file, and write what was seen into a folder."""
     known = partial_settings_from_file(file, environ)
     if known.settings.source is not None:
         raise UsageError(_("evidence asks Oplead's API, and these settings read exported files (`source`)"))
+    loaded = load(file, environ)
     with (
         signals_and_logging() as (stop, _redaction),
         using_language(known.language),
@@ -35,8 +41,9 @@ def gather_evidence(file: Path, out: Path, environ: Mapping[str, str] = os.envir
     ):
         say(
             _(
-                "Oplead is asked what the job assumes of it, by reading alone: nothing is changed there, nothing is "
-                "sent to Google or Meta, and nothing leaves this machine but these questions."
+                "Oplead, Google and Meta are asked what the job assumes of them. First by reading alone; before "
+                "anything is written you are asked. Nothing is sent as a conversion, and nothing leaves this machine "
+                "but these questions."
             )
         )
         folder, recorder = EvidenceFolder(out), ExchangeRecorder()
@@ -45,7 +52,18 @@ def gather_evidence(file: Path, out: Path, environ: Mapping[str, str] = os.envir
         folder.save(evidence, summaries(evidence))  # whether it can be written shows before anything is asked
         look = _look(known, clock, recorder)
         folder = EvidenceFolder(out, _must_not_be_shown(known, look))
-        for verdict in walk(folder, evidence, look, recorder):
+        session = Session(
+            known=known,
+            settings=loaded.settings if isinstance(loaded, ValidSettings) else None,
+            clock=clock,
+            recorder=recorder,
+            agrees=lambda asked: bool(is_interactive() and is_answered_with_yes(asked, stop.raise_if_stop_requested)),
+            evidence=evidence,
+            save=lambda: folder.save(evidence, summaries(evidence)),
+            shown_at=look.dialect.fields if look and look.dialect else {},
+            test_dataset=test_dataset,
+        )
+        for verdict in walk(session, folder, look):
             _show(verdict)
         return max(_conclude(folder, evidence), Exit.DONE if look else Exit.ATTENTION)
 
@@ -64,7 +82,8 @@ def _must_not_be_shown(known: PartialSettings, look: OpleadLook | None) -> froze
     oplead = known.settings.oplead
     own = [*oplead.extra_headers.values(), *oplead.extra_query.values()]
     keys = [oplead.token.get_secret_value()] if oplead.token else []
-    return frozenset((*own, *keys, *(look.contact if look else ())))
+    contact = [text for text in (look.contact if look else ()) if not is_own_text(text)]
+    return frozenset((*own, *keys, *contact))
 
 
 def _show(one: ClaimVerdict) -> None:
@@ -77,6 +96,8 @@ def _show(one: ClaimVerdict) -> None:
 
 def _conclude(folder: EvidenceFolder, evidence: Evidence) -> int:
     say(headline(evidence))
+    if stays := list(left_behind_lines(evidence)):
+        say(_("In Oplead, these stay until you delete them: {names}.", names=", ".join(stays)))
     say(_("Everything is in {folder}: read it before you share it.", folder=folder.path))
     if folder.withheld:
         say(

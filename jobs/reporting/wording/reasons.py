@@ -288,7 +288,10 @@ REASONS: Mapping[Reason, StateAndReasonTexts] = TranslatedTexts(
         ),
         Reason.EXCLUDED: StateAndReasonTexts(
             N_("test lead"),
-            N_("The lead matches `exclude` in the settings, so nothing is sent for it."),
+            N_(
+                "The lead matches `exclude` in the settings, or has an address that `oplead-sync evidence` invented "
+                "(at `oplead-sync.invalid`), so nothing is sent for it."
+            ),
             N_("Nothing to do; if it is a real lead, narrow `exclude` and it goes out."),
         ),
         Reason.NOT_CONFIGURED: StateAndReasonTexts(

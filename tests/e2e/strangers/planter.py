@@ -156,7 +156,11 @@ class Planter(Oplead):
             case ["v1", "leads"]:
                 page = asked.number("page", 1)
                 leads = self._leads[(page - 1) * PAGE : page * PAGE]
-                more = f"{self.url}/v1/leads?page={page + 1}&seen={leads[-1]['id']}&by={self.email()}" if leads else ""
+                more = (
+                    f"{self.url}/v1/leads?page={page + 1}&seen={leads[-1]['id']}&{self.name()}={self.email()}"
+                    if leads
+                    else ""
+                )
                 told = {"data": leads, "next": more if page * PAGE < LEADS else None, "for": self.email()}
                 return told | {self.name(): self.name()}, {"Link": f'<{self.url}/{self.name()}>; rel="self"'}
             case ["v1", "leads", key] if key in self.by_id:

@@ -40,13 +40,14 @@ oplead.lists            u      u      u        u      u     u
 _REFUSING = """
                           any
 oplead.create_and_change  R
-oplead.subscriptions      R
+oplead.subscriptions      ru
 oplead.refusals           ru
 """
 """What changes if everything may be written: all six answer 404 to whatever is not GET.
 
-So a lead is not created with `POST /leads`, nor a subscription made with `POST /subscriptions`; nothing is learnt of
-what would have happened to that lead (click ids, status, document, deletion). A sandbox answers 405 where a page exists
+So a lead is not created with `POST /leads`, nor a subscription made with `POST /subscriptions`; but whoever finds no
+list of subscriptions may leave them alone, as one that is not listed cannot be ended again. Nothing is learnt of what
+would have happened to that lead (click ids, status, document, deletion). A sandbox answers 405 where a page exists
 and lacks a method, which may be held against them.
 """
 
@@ -82,10 +83,12 @@ oplead.create_and_change  C
 oplead.click_ids_return   C
 oplead.status             C
 oplead.subscriptions      C
+oplead.deleted            C
 """
 """What is right at the sandbox after a yes to everything, its list having three pages; all else must be unclear.
 
 - key_header, list_shape and status_dates: as at Bravo, Charlie and Charlie.
+- deleted: a sandbox deletes nothing itself; whoever is asked to does, and its page is answered 410.
 - document: one of 20 MB is what proves "at most 20 MB"; whoever sends a small one sees that `POST` and `file` are
   right, and no more: with `document_mb=1` the same is seen. See `MEGABYTES`.
 - refusals: without a supplier's key nobody sees whether it reads leads, as with `supplier_reads=own`, which breaks the

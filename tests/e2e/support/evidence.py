@@ -2,11 +2,24 @@
 
 import json
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 from jobs.privacy.leaks import Planted
 
+TEST_DOMAIN = "oplead-sync.invalid"
 SETTLED = {"confirmed", "refuted"}
+WRITE = {
+    "fields": {
+        "email": "contact.email",
+        "phone": "contact.phone",
+        "first_name": "contact.firstname",
+        "last_name": "contact.lastname",
+        "postcode": "address.postcode",
+        "city": "address.city",
+    }
+}
+"""Where the sandbox shows what a lead holds, and so takes it."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +64,21 @@ class Folder:
 
 
 def serve_pages(company):
-    """Have a company's sandbox serve three pages of leads."""
-    company.serve(*(company.lead(number, ("En cours", company.START)) for number in range(45)))
+    """Have a company's sandbox serve three pages of leads, each changed at its own time."""
+    hours = [timedelta(hours=number) for number in range(45)]
+    company.serve(*(company.lead(n, ("En cours", company.CREATED + later)) for n, later in enumerate(hours, 1)))
     company.sandbox.oplead.set_switch("page_size", 20)
+
+
+def made_by_walks(company):
+    """The ids of the test leads at a company's sandbox, by their address."""
+    return [lead_id for lead_id, lead in company.sandbox.oplead.leads().items() if TEST_DOMAIN in str(lead)]
+
+
+def uploads_that_count(company):
+    """What reached Google otherwise than to be validated, and whatever reached Meta or was counted by either."""
+    return [
+        *(body for body, _status in company.ingests if not body.get("validateOnly")),
+        *company.posts,
+        *company.counted(),
+    ]

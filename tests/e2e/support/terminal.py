@@ -33,7 +33,11 @@ class Terminal:
         os.write(self._leader, f"{typed}\n".encode())
 
     def answer_all(self, typed, *, most=None):
-        """Type the same line to each question, until the command ends or `most` were asked.
+        """Type a line to each question, until the command ends or `most` were asked.
+
+        Args:
+            typed: what is typed, or what says it of a question.
+            most: how many questions to wait for.
 
         Returns:
             The exit code, None if it has not ended, and the questions.
@@ -45,7 +49,7 @@ class Terminal:
                 if len(asked) == most:
                     return None, asked
                 self._seen = found.end()
-                os.write(self._leader, f"{typed}\n".encode())
+                os.write(self._leader, f"{typed(asked[-1]) if callable(typed) else typed}\n".encode())
                 until = time.monotonic() + PATIENCE
         return self._process.wait(timeout=PATIENCE), asked
 

@@ -1,13 +1,15 @@
 """Every assumption is written once, says what rests on it, and is named by each sandbox rule that plays it."""
 
 import csv
+import tomllib
+from datetime import date
 from pathlib import Path
 
 import pytest
 
 from connectors.language import Language, using_language
 from connectors.sandbox.rules import RULES
-from jobs.claims import all_claims, parse_claims
+from jobs.claims import all_claims, count_confirmed, parse_claims
 
 ROOT = Path(__file__).parents[3]
 OF_THE_SANDBOX = "sandbox"
@@ -76,3 +78,28 @@ def test_an_ill_written_claim_is_refused(wrong):
     assert parse_claims({"claim": [WRITTEN]})
     with pytest.raises(ValueError, match=r"."):
         parse_claims({"claim": wrong})
+
+
+def test_the_latest_day_of_what_is_confirmed_is_told():
+    """As the file writes a day."""
+    days = {"a": "confirmed = 2026-12-02", "b": "confirmed = 2027-01-15", "c": ""}
+    written = [WRITTEN | {"id": f"oplead.{name}"} | tomllib.loads(line) for name, line in days.items()]
+
+    assert (2, date(2027, 1, 15)) == count_confirmed(parse_claims({"claim": written}).values())
+
+
+@pytest.mark.parametrize(
+    ("page", "said"),
+    [
+        ("README.md", "{confirmed} of {count} assumptions confirmed"),
+        ("docs/not-verified.md", "{confirmed} of {count} assumptions confirmed"),
+        ("README.fr.md", "Suppositions confirmées : {confirmed} sur {count}"),
+        ("docs/fr/non-verifie.md", "Suppositions confirmées : {confirmed} sur {count}"),
+    ],
+)
+def test_how_much_is_confirmed_stands_where_people_look(page, said):
+    """`make docs` writes it; whoever takes it out is told here."""
+    confirmed, _day = count_confirmed(all_claims().values())
+    text = (ROOT / page).read_text(encoding="utf-8")
+
+    assert 1 == text.count(said.format(confirmed=confirmed, count=len(all_claims())))

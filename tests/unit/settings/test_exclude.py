@@ -2,6 +2,7 @@
 
 import pytest
 
+from jobs.rules.extraction import TEST_DOMAIN
 from jobs.settings import ValidSettings
 from jobs.wiring.account import compile_rules_only
 
@@ -52,7 +53,7 @@ def test_exclude_marks_are_compiled_in_normalised_spelling(loaded):
     assert isinstance(answer, ValidSettings), answer
     extraction = compile_rules_only(answer.settings).extraction
 
-    assert {"maison-durand.fr"} == extraction.exclude.email_domains
+    assert {"maison-durand.fr", TEST_DOMAIN} == extraction.exclude.email_domains
     assert {"+33612345678"} == extraction.exclude.phones
     assert {"jean test"} == extraction.exclude.names
     assert {"source": frozenset({"demo"})} == extraction.exclude.fields

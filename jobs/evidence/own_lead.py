@@ -1,0 +1,158 @@
+"""The test lead of a walk: on record before its request leaves, found again after a crash, never created twice."""
+
+from contextlib import AbstractContextManager
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+
+from connectors.crm import LeadToWrite, WriteAccepted, WriteReceipt, WriteRefused
+from connectors.ports import LeadSource
+from connectors.records import AnswerLost, ClickId, ClickIdKind, Contact, Found, Lead, LeadId, RequestNotSent
+from jobs.evidence.folder import LeftBehind
+from jobs.evidence.session import Session
+from jobs.oplead_commands.context import OpleadWriteAccess
+from jobs.oplead_commands.lead_reads import LeadListReading
+from jobs.pull.sync import MAX_CLOCK_SKEW
+from jobs.rules.extraction import TEST_DOMAIN
+from jobs.settings.oplead_schema import WrittenFields
+from jobs.wiring.evidence import listener_for
+from jobs.wiring.oplead import build_oplead_options, oplead_source, oplead_writer
+
+FIRST_NAME, LAST_NAME = "Test", "oplead-sync"
+_STAMP = "%Y%m%d%H%M%S"
+_OPLEADS_TIME = timedelta(minutes=30)
+"""How long Oplead may still be at work on a lead whose answer was lost, as for any other lead that is created."""
+_OUR_WORDS = frozenset({"test", "oplead", "sync", "oplead-sync", "invalid"})
+
+
+def open_source(session: Session) -> AbstractContextManager[LeadSource]:
+    """Open a reader that the session hears."""
+    return oplead_source(session.known, session.clock, listener=listener_for(session.recorder))
+
+
+def open_writer(session: Session, via: str = "api") -> AbstractContextManager[OpleadWriteAccess]:
+    """Open a writer that the session hears; it creates leads by the API, whatever the settings prefer, or the form."""
+    look = session.known.settings
+    named = look.oplead.write.fields
+    # Where the settings name no place, what Oplead shows there was found a moment ago.
+    places = {
+        name: path
+        for name, path in session.shown_at.items()
+        if name in WrittenFields.model_fields and getattr(named, name) is None and "[" not in path
+    }
+    write = look.oplead.write.model_copy(update={"via": via, "fields": named.model_copy(update=places)})
+    look = look.model_copy(update={"oplead": look.oplead.model_copy(update={"write": write})})
+    known = replace(session.known, settings=look)
+    return oplead_writer(known, session.clock, listener=listener_for(session.recorder))
+
+
+def new_entry(session: Session, origin: str = "test") -> LeftBehind:
+    """Return what is noted of a lead to be created, whose address tells when that was."""
+    stamp = session.clock.now().astimezone(UTC).strftime(_STAMP)
+    return LeftBehind("lead", "", f"{FIRST_NAME} {LAST_NAME}, {origin}-{stamp}@{TEST_DOMAIN}")
+
+
+def address_of(entry: LeftBehind) -> str:
+    """Return the address of a lead that was made."""
+    return entry.name.rpartition(" ")[2]
+
+
+def entries(session: Session, origin: str = "test") -> list[LeftBehind]:
+    """Return the leads that were made, or whose request may have left; oldest first."""
+    found = (one for one in session.evidence.left_behind if one.kind == "lead")
+    return [one for one in found if address_of(one).startswith(f"{origin}-")]
+
+
+def last_entry(session: Session, origin: str = "test") -> LeftBehind | None:
+    """Return the lead that was made last, if any was."""
+    return next(reversed(entries(session, origin)), None)
+
+
+def has_had_time(session: Session, entry: LeftBehind) -> bool:
+    """Whether Oplead has had its time to finish a lead whose answer was lost."""
+    return session.clock.now() >= _sent_at(entry) + _OPLEADS_TIME
+
+
+def is_own_text(text: str) -> bool:
+    """Whether a lead's contact data is of ours: a test lead is not a person."""
+    return text.casefold() in _OUR_WORDS or text.casefold().endswith(f"@{TEST_DOMAIN}")
+
+
+def click_id_of(entry: LeftBehind) -> ClickId:
+    """Return the invented click id of a lead that was made: as long as real ones are."""
+    digest = sha256(address_of(entry).encode()).hexdigest()
+    return ClickId(ClickIdKind.GCLID, f"CjTestOpleadSync_{digest}-BwE")
+
+
+def lead_to_write(entry: LeftBehind, *, with_click: bool) -> LeadToWrite:
+    """Return the test lead."""
+    contact = Contact(
+        emails=(address_of(entry),), first_name=FIRST_NAME, last_name=LAST_NAME, postcode="75001", city="Paris"
+    )
+    return LeadToWrite(contact, click_ids=(click_id_of(entry),) if with_click else ())
+
+
+def create_once(session: Session, writer: OpleadWriteAccess, entry: LeftBehind, lead: LeadToWrite) -> WriteReceipt:
+    """Create a lead, noted right before its request leaves; what was surely not made leaves the notes at once."""
+    receipt = writer.create(lead, leaving=lambda: note(session, entry))
+    match receipt:
+        case WriteAccepted(id=str(lead_id)):
+            change_note(session, entry, replace(entry, id=lead_id))
+        case WriteRefused() | RequestNotSent():
+            change_note(session, entry, None)
+        case WriteAccepted() | AnswerLost():
+            pass
+    return receipt
+
+
+def note(session: Session, entry: LeftBehind) -> None:
+    """Keep that something is made, so that no crash loses it."""
+    session.evidence.left_behind.append(entry)
+    session.save()
+
+
+def change_note(session: Session, entry: LeftBehind, instead: LeftBehind | None) -> None:
+    """Keep more of what was made, or that it is no longer there."""
+    session.evidence.left_behind[:] = [
+        kept for one in session.evidence.left_behind if (kept := instead if one == entry else one) is not None
+    ]
+    session.save()
+
+
+def find(session: Session, entry: LeftBehind) -> LeftBehind:
+    """Look for a lead whose answer was lost, and return what is known of it then; its id stays empty if unseen."""
+    address, reading = address_of(entry), LeadListReading()
+    with open_source(session) as source:
+        leads = reading.read(source, _sent_at(entry) - MAX_CLOCK_SKEW)
+        seen = next((one.id for one in leads if address in one.contact.emails), None)
+    if seen is None:
+        return entry
+    found = replace(entry, id=seen)
+    change_note(session, entry, found)
+    return found
+
+
+def read(session: Session, entry: LeftBehind) -> Found:
+    """Return what Oplead shows of a lead that was made."""
+    with open_source(session) as source:
+        return next((found for _id, found in source.fetch_each([LeadId(entry.id)])), None)
+
+
+def id_path(session: Session, entry: LeftBehind) -> str:
+    """Return the path at which this Oplead shows a lead's id."""
+    paths = build_oplead_options(session.known.settings).fields.id
+    with oplead_source(session.known, session.clock, wanted_fields=frozenset(paths)) as source:
+        found = next((found for _id, found in source.fetch_each([LeadId(entry.id)])), None)
+    fields = found.fields if isinstance(found, Lead) else {}
+    return next((path for path in paths if str(fields.get(path)) == entry.id), paths[0])
+
+
+def shows_addresses(session: Session, leads: int = 20) -> bool:
+    """Whether this Oplead shows e-mail addresses: without one, a night knows no test lead."""
+    with open_source(session) as source:
+        return any(isinstance(one, Lead) and one.contact.emails for one in source.fetch_latest(leads))
+
+
+def _sent_at(entry: LeftBehind) -> datetime:
+    stamp = address_of(entry).partition("@")[0].rpartition("-")[2]
+    return datetime.strptime(stamp, _STAMP).replace(tzinfo=UTC)
