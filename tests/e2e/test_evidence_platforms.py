@@ -18,7 +18,7 @@ from jobs.evidence.session import Session
 from jobs.settings import ValidSettings
 from jobs.settings.load import PartialSettings, load, load_partial
 from tests.e2e.support.company import DATASET
-from tests.e2e.support.evidence import serve_pages
+from tests.e2e.support.evidence import WRITE, serve_pages
 
 CHECKS = {**google.CHECKS, **meta.CHECKS}
 OTHER = next(one for one in TOKENS if one != DATASET)
@@ -212,12 +212,17 @@ def test_ratings_in_another_form_refute_the_claim(company, answer, verdict):
 
 # ── the whole walk ───────────────────────────────────────────────────────────────────────────────
 
+UNSHOWN = ("first_name", "last_name", "postcode", "city")
+"""What the company's leads lack."""
+
+
 def test_a_second_walk_goes_on_with_the_test_lead_of_the_first(company, monkeypatch, tmp_path):
     """Its own address in the list is nobody's personal data; nothing that is settled is asked again.
 
-    Where it is written, no setting says: the leads that were read do.
+    Where its address is written, no setting says: the leads that were read do.
     """
     serve_pages(company)
+    company.settings["oplead"] = {"write": {"fields": {name: WRITE["fields"][name] for name in UNSHOWN}}}
     asked = []
     monkeypatch.setattr(evidence, "is_interactive", lambda: True)
     monkeypatch.setattr(

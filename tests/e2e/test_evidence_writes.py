@@ -289,9 +289,9 @@ def test_a_lead_whose_address_is_not_shown_has_no_click_and_keeps_its_status(wal
 
 
 def test_a_deleted_lead_is_gone_from_what_stays(walk):
-    """One that is still shown refutes the claim."""
+    """One that is still shown settles nothing: whether it is deleted is the person's word."""
     walk.check("create_and_change")
-    assert "refuted" == walk.check("deleted")[0]
+    assert "unclear" == walk.check("deleted")[0]
 
     walk.answer = lambda _question: walk.sandbox.oplead.delete_lead(walk.left_behind[0].id) is None
     assert "confirmed" == walk.check("deleted")[0]

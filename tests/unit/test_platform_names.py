@@ -19,6 +19,9 @@ ALLOWED = {
     "cli/options.py",
     "cli/output.py",
     "claims.py",
+    "evidence/google.py",
+    "evidence/meta.py",
+    "evidence/walk.py",
     "cli/setup/evidence.py",
     "oplead_commands/importing/columns.py",
     "oplead_commands/creation/value_names.py",
@@ -38,6 +41,7 @@ ALLOWED = {
     "wiring/account.py",
     "wiring/google_quota.py",
     "wiring/night.py",
+    "wiring/trials.py",
 }
 
 

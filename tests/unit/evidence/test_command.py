@@ -25,7 +25,7 @@ def walked(tmp_path, monkeypatch):
             return replace(LOOK, contact=contact)
 
         monkeypatch.setattr(evidence, "look_at_oplead", look)
-        code = evidence.gather_evidence(settings, tmp_path / "out", {"OPLEAD_TOKEN": KEY})
+        code = evidence.gather_evidence(settings, tmp_path / "out", environ={"OPLEAD_TOKEN": KEY})
         return code, [each.read_text() for each in (tmp_path / "out").rglob("exchanges/*.json")]
 
     return walk

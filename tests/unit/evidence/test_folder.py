@@ -18,7 +18,7 @@ CLAIM = ClaimId("oplead.lead_data")
 def evidence(name="id"):
     """A walk's evidence."""
     verdict = ClaimVerdict(CLAIM, Verdict.CONFIRMED, in_both_languages(lambda: "seen"), TODAY, (1, 2))
-    return Evidence(TODAY, "1.0", {CLAIM: verdict}, {"lead": {name: "integer"}})
+    return Evidence(TODAY, "1.0", {CLAIM: verdict}, dialect={"lead": {name: "integer"}})
 
 
 def test_a_walk_goes_on_from_what_was_written(tmp_path):
