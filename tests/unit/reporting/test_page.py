@@ -15,6 +15,7 @@ import pytest
 from connectors.language import Language, using_language
 from docs.demo_report import demo_facts
 from docs.picture import DIGEST, PICTURE, digest, page
+from jobs.claims import all_claims, count_confirmed
 from jobs.reporting.page.facts import (
     AdPlatform,
     BiddingFitness,
@@ -141,6 +142,18 @@ def test_the_period_before_is_compared_in_words(now, before, words):
         shown = Page(render(replace(facts, headline=replace(facts.headline, sales=sales[0], sales_before=sales[1]))))
 
     assert words in shown.texts
+
+
+@pytest.mark.parametrize(
+    ("language", "said"), [(Language.ENGLISH, "{confirmed} of {count}"), (Language.FRENCH, "{confirmed} sur {count}")]
+)
+def test_how_much_is_confirmed_of_what_is_assumed_stands_on_the_page(language, said):
+    """As in the README."""
+    confirmed, _day = count_confirmed(all_claims().values())
+    with using_language(language):
+        text = " ".join(Page(render(empty_facts())).texts)
+
+    assert said.format(confirmed=confirmed, count=len(all_claims())) in text
 
 
 def test_nothing_is_called_success():
