@@ -100,7 +100,7 @@ class EvidenceFolder:
             "dialect": evidence.dialect,
         }
         # All else is in words of ours.
-        told = _json([content["left_behind"], content["dialect"]])
+        told = _json(content["dialect"])
         if told != self._searched:
             if self._holds_personal_data(told):
                 raise UsageError(
@@ -196,7 +196,7 @@ def _parsed(content: Mapping[str, Any], today: date, program: str) -> Evidence:
         today,
         program,
         {one.claim: one for one in verdicts},
-        [LeftBehind(**one) for one in content["left_behind"]],
+        [LeftBehind(**one) for one in content.get("left_behind", [])],
         content["dialect"],
     )
 

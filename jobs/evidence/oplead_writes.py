@@ -65,6 +65,8 @@ def _create_and_change(session: Session) -> Finding:
         return unclear(lambda: _("the test lead was created, and its page cannot be read"))
     if not before.contact.emails:
         return _address_not_shown(session, entry)
+    if own_lead.address_of(entry) not in before.contact.emails:
+        return _no_test_lead()
     city = next(one for one in _CITIES if one != before.contact.city)
     if not session.agrees(_("Change the city of the test lead {lead} in Oplead?", lead=entry.id)):
         return _not_agreed()
@@ -371,16 +373,17 @@ def _judge_subscriptions(
 
 
 def _own(session: Session) -> LeftBehind | None:
-    """Return the test lead, if it is there."""
-    entry = own_lead.last_entry(session)
-    return entry if entry and entry.id else None
+    """Return the test lead, if it shows its address: a noted id may be another lead's at another Oplead."""
+    entry, lead = _shown(session)
+    return entry if lead else None
 
 
 def _shown(session: Session) -> tuple[LeftBehind | None, Lead | None]:
     """Return the test lead as Oplead shows it, as far as a night would know it by its address."""
-    entry = _own(session)
-    lead = own_lead.read(session, entry) if entry else None
-    return entry, lead if isinstance(lead, Lead) and lead.contact.emails else None
+    entry = own_lead.last_entry(session)
+    lead = own_lead.read(session, entry) if entry and entry.id else None
+    is_own = entry and isinstance(lead, Lead) and own_lead.address_of(entry) in lead.contact.emails
+    return entry, lead if isinstance(lead, Lead) and is_own else None
 
 
 def _once_shown(session: Session, entry: LeftBehind, is_there: Callable[[Lead], bool]) -> Found:
