@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 
-from connectors.errors import ConnectorError
+from connectors.errors import ConnectorError, NothingSent
 from connectors.evidence import OpleadLook, Shown
 from connectors.language import _
 from jobs.claims import Claim, ClaimId, ClaimPlatform, SettledHow, all_claims
@@ -56,7 +56,7 @@ def _settle(claim: Claim, session: Session, look: OpleadLook | None) -> Finding:
     if check := CHECKS.get(claim.id):
         try:
             return check(session)
-        except ConnectorError as error:
+        except (ConnectorError, NothingSent) as error:
             name = type(error).__name__
             return unclear(lambda: _("the platform could not be asked ({name})", name=name))
     match claim.how:
