@@ -295,13 +295,6 @@ FAULTS = (
         "tests/e2e/test_evidence_replay.py",
     ),
     Fault(
-        "the test lead's own address does not stop the next walk",
-        "jobs/cli/setup/evidence.py",
-        "[text for text in (look.contact if look else ()) if not is_own_text(text)]",
-        "(look.contact if look else ())",
-        "tests/e2e/test_evidence_platforms.py::test_a_second_walk_goes_on_with_the_test_lead_of_the_first",
-    ),
-    Fault(
         "a document whose answer was lost is not sent again by evidence",
         "jobs/evidence/oplead_writes.py",
         "        own_lead.note(session, sent)\n",
