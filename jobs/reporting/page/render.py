@@ -17,11 +17,9 @@ from connectors.language import (
     _,
     _n,
     current_language,
-    format_day,
     format_time,
 )
 from connectors.text import strip_control_characters
-from jobs.claims import all_claims, count_confirmed
 from jobs.reporting.page.brief import total_sales_from_ads
 from jobs.reporting.page.facts import (
     Level,
@@ -33,6 +31,7 @@ from jobs.reporting.page.words import (
     LEVELS,
     RESPONSIBLE,
     URGENCY,
+    assumptions_confirmed,
 )
 
 
@@ -91,22 +90,8 @@ def render(facts: ReportFacts) -> str:
             coverage=leads.gaps_blocking_conversions(facts),
             held_reports=leads.held_reports_grid(facts),
             platforms=leads.platform_figures_grid(facts),
-            assumed=_assumptions(),
+            assumed=assumptions_confirmed(),
         )
-    )
-
-
-def _assumptions() -> str:
-    """Say how many of the job's assumptions about live platforms are confirmed, and when the last was."""
-    claims = all_claims().values()
-    confirmed, last = count_confirmed(claims)
-    day = f" ({format_day(last)})" if last else ""
-    return _(
-        "Assumptions about Oplead, Google and Meta that are confirmed: {confirmed} of {count}{day}. "
-        "`oplead-sync evidence` tests them on your account.",
-        confirmed=confirmed,
-        count=len(claims),
-        day=day,
     )
 
 

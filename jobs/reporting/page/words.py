@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping
 
-from connectors.language import N_, _
+from connectors.language import N_, _, format_day
+from jobs.claims import all_claims, count_confirmed
 from jobs.reporting.page.facts import (
     AdPlatform,
     BiddingFitness,
@@ -105,3 +106,17 @@ def explain_exit_code(exit_code: int | None) -> str:
     """Return how a night ended, in a sentence."""
     known = EXIT_CODES.get(exit_code)
     return _(known) if known else _("It ended with exit code {code}.", code=exit_code)
+
+
+def assumptions_confirmed() -> str:
+    """Say how many of the job's assumptions about live platforms are confirmed, and when the last was."""
+    claims = all_claims().values()
+    confirmed, last = count_confirmed(claims)
+    day = f" ({format_day(last)})" if last else ""
+    return _(
+        "Assumptions about Oplead, Google and Meta that are confirmed: {confirmed} of {count}{day}. "
+        "`oplead-sync evidence` tests them on your account.",
+        confirmed=confirmed,
+        count=len(claims),
+        day=day,
+    )
