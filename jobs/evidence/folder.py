@@ -62,7 +62,7 @@ class EvidenceFolder:
     withheld: int = 0
     """How many exchanges were left out because they held some of it."""
     _searched: str = field(default="", init=False, repr=False)
-    """What of the account was searched last: it stays the same from verdict to verdict."""
+    """How the account answers, as it was searched last: it stays the same from verdict to verdict."""
 
     def load(self, today: date, program: str) -> Evidence:
         """Return what an earlier walk has left here, or nothing yet.
@@ -100,13 +100,13 @@ class EvidenceFolder:
             "dialect": evidence.dialect,
         }
         # All else is in words of ours.
-        told = _json(content["dialect"])
-        if told != self._searched:
-            if self._holds_personal_data(told):
+        dialect = _json(content["dialect"])
+        if dialect != self._searched:
+            if self._holds_personal_data(dialect):
                 raise UsageError(
                     _("{name} would hold personal data, and is not written: please report this", name=EVIDENCE_FILE)
                 )
-            self._searched = told
+            self._searched = dialect
         for name, text in {EVIDENCE_FILE: _json(content), **summaries}.items():
             self._write(name, text)
 

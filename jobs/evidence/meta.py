@@ -1,6 +1,7 @@
 """What Meta says of the assumptions: by reading alone, and by events to a dataset that was made for tests."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from http import HTTPStatus
 
@@ -9,7 +10,6 @@ from connectors.language import _
 from connectors.ports import ConversionSink
 from connectors.records import (
     Consent,
-    Contact,
     ConversionEvent,
     DeliveryKey,
     EncodedEvent,
@@ -20,6 +20,7 @@ from connectors.records import (
     Target,
 )
 from jobs.claims import ClaimId
+from jobs.evidence.own_lead import NOBODY
 from jobs.evidence.session import Session
 from jobs.evidence.verdicts import Finding, confirmed, refuted, unclear
 from jobs.settings.compile import META_TRANSPORT
@@ -31,7 +32,7 @@ _TOO_OLD, _JUST_IN_TIME = timedelta(days=8), timedelta(days=6, hours=23)
 _TOO_OLD_CODE = "100/2804003"
 _PASSING = frozenset({OutcomeClass.RETRY, OutcomeClass.FIX_CONFIG, OutcomeClass.UNKNOWN})
 """What says nothing of an event."""
-_NOBODY = Contact(first_name="Test", last_name="oplead-sync", postcode="75001", city="Paris", country="FR")
+_NOBODY = replace(NOBODY, country="FR")
 """Enough for Meta to take an event; an address that cannot exist would not be hashed."""
 
 

@@ -1,7 +1,6 @@
 """What a write to Oplead says of the assumptions: each after a yes, and only on what the walk made itself."""
 
 from collections.abc import Callable, Mapping
-from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
 from http import HTTPStatus
@@ -28,9 +27,6 @@ from jobs.oplead_commands.context import OpleadWriteAccess
 from jobs.rules.extraction import TEST_DOMAIN
 from jobs.rules.labels import normalise_label
 from jobs.settings.oplead_schema import SubscriptionSettings, WriteSettings
-from jobs.wiring.evidence import listener_for
-from jobs.wiring.oplead import oplead_client
-from jobs.wiring.surveys import oplead_probe
 
 _NO_SUCH_REQUEST = frozenset({HTTPStatus.NOT_FOUND, HTTPStatus.GONE, HTTPStatus.METHOD_NOT_ALLOWED})
 _A_WRONG_FIELD = "oplead_sync_no_such_field"
@@ -65,7 +61,7 @@ def _create_and_change(session: Session) -> Finding:
         return unclear(lambda: _("the test lead was created, and its page cannot be read"))
     if not before.contact.emails:
         return _address_not_shown(session, entry)
-    if own_lead.address_of(entry) not in before.contact.emails:
+    if not _has_our_address(before, entry):
         return _no_test_lead()
     city = next(one for one in _CITIES if one != before.contact.city)
     if not session.agrees(_("Change the city of the test lead {lead} in Oplead?", lead=entry.id)):
@@ -133,9 +129,10 @@ def _address_not_shown(session: Session, entry: LeftBehind) -> Finding:
 
 
 def _click_ids_return(session: Session) -> Finding:
-    entry, lead = _shown(session)
-    if entry is None or lead is None:
+    own = _shown(session)
+    if own is None:
         return _no_test_lead()
+    entry, lead = own
     if lead.click_ids == (own_lead.click_id_of(entry),):
         return confirmed(lambda: _("a click id of {count} characters came back as it was sent", count=_length(entry)))
     if lead.click_ids or lead.click_id_problem:
@@ -148,9 +145,10 @@ def _length(entry: LeftBehind) -> int:
 
 
 def _status(session: Session) -> Finding:
-    entry, lead = _shown(session)
-    if entry is None or lead is None:
+    own = _shown(session)
+    if own is None:
         return _no_test_lead()
+    entry, lead = own
     ignored = session.known.settings.ignored_statuses
     label = next((one for one in ignored if normalise_label(one) not in _labels(lead)), lead.label)
     if label is None:
@@ -180,9 +178,10 @@ def _labels(lead: Lead) -> set[str]:
 
 
 def _document(session: Session) -> Finding:
-    entry = _own(session)
-    if entry is None:
+    own = _shown(session)
+    if own is None:
         return _no_test_lead()
+    entry, _lead = own
     sent = LeftBehind("document", entry.id, "oplead-sync.pdf")
     # One whose answer was lost may be there: it is not sent again.
     if sent not in session.evidence.left_behind:
@@ -209,9 +208,10 @@ def _attach(session: Session, sent: LeftBehind) -> WriteReceipt:
 
 
 def _refusals(session: Session) -> Finding:
-    entry = _own(session)
-    if entry is None:
+    own = _shown(session)
+    if own is None:
         return _no_test_lead()
+    entry, _lead = own
     if not session.agrees(_("Write a field that does not exist to the test lead {lead}?", lead=entry.id)):
         return _not_agreed()
     with own_lead.open_writer(session) as writer:
@@ -228,15 +228,11 @@ def _refusals(session: Session) -> Finding:
 
 def _specification(session: Session) -> Finding:
     """Compare what a specification says of writing with what was written so, and what became of it."""
-    known = session.known
-    client = oplead_client(known.settings, session.clock, state=known.state, listener=listener_for(session.recorder))
-    with closing(client):
-        probe = oplead_probe(known.settings, client)
-        if not (probe.documentation and probe.documentation.specification):
-            return unclear(lambda: _("there is no specification, or none that could be read"))
-        survey = probe.survey(leads=None)
+    if session.look is None or not session.look.is_specified:
+        return unclear(lambda: _("there is no specification, or none that could be read"))
+    survey, write = session.look.survey, session.known.settings.oplead.write
     hooks = _subscription_settings(session)
-    said = {name: (survey.write.get(name), getattr(known.settings.oplead.write, name)) for name in _SPECIFIED}
+    said = {name: (survey.write.get(name), getattr(write, name)) for name in _SPECIFIED}
     said |= {name: (value, getattr(hooks, name)) for name, value in survey.subscriptions.items()}
     if any(specified not in (None, written) for specified, written in said.values()):
         return unclear(lambda: _("the settings write otherwise than the specification says: `init` proposes its way"))
@@ -249,11 +245,10 @@ def _specification(session: Session) -> Finding:
 
 
 def _deleted(session: Session) -> Finding:
-    entry = _own(session)
-    if entry is None:
+    own = _shown(session)
+    if own is None:
         return _no_test_lead()
-    if not isinstance(own_lead.read(session, entry), Lead):
-        return unclear(lambda: _("the test lead's page could not be read before it was deleted"))
+    entry, _lead = own
     question = _(
         "Delete the test lead {lead} ({name}) in Oplead yourself. Is it deleted?", lead=entry.id, name=entry.name
     )
@@ -288,13 +283,12 @@ def _form(session: Session) -> Finding:
     found = own_lead.read(session, entry) if entry.id else None
     if not isinstance(found, Lead):
         return unclear(lambda: _("the form was sent, and its lead is not in Oplead yet: walk again later"))
-    return _judge_form(_values(found), _values(_shown(session)[1]))
+    own = _shown(session)
+    return _judge_form(_values(found), _values(own[1]) if own else {})
 
 
-def _values(lead: Lead | None) -> Mapping[str, object]:
+def _values(lead: Lead) -> Mapping[str, object]:
     """Return what a lead shows of the values whose names in the form are assumed."""
-    if lead is None:
-        return {}
     contact = lead.contact
     return {
         "first_name": contact.first_name,
@@ -372,18 +366,20 @@ def _judge_subscriptions(
 # ── what they share ──────────────────────────────────────────────────────────────────────────────
 
 
-def _own(session: Session) -> LeftBehind | None:
-    """Return the test lead, if it shows its address: a noted id may be another lead's at another Oplead."""
-    entry, lead = _shown(session)
-    return entry if lead else None
+def _shown(session: Session) -> tuple[LeftBehind, Lead] | None:
+    """Return what is noted of the test lead, and the lead as Oplead shows it, if that has our address.
 
-
-def _shown(session: Session) -> tuple[LeftBehind | None, Lead | None]:
-    """Return the test lead as Oplead shows it, as far as a night would know it by its address."""
+    A night knows it by nothing else, and a noted id may be another lead's at another Oplead.
+    """
     entry = own_lead.last_entry(session)
-    lead = own_lead.read(session, entry) if entry and entry.id else None
-    is_own = entry and isinstance(lead, Lead) and own_lead.address_of(entry) in lead.contact.emails
-    return entry, lead if isinstance(lead, Lead) and is_own else None
+    if entry is None or not entry.id:
+        return None
+    lead = own_lead.read(session, entry)
+    return (entry, lead) if isinstance(lead, Lead) and _has_our_address(lead, entry) else None
+
+
+def _has_our_address(lead: Lead, entry: LeftBehind) -> bool:
+    return own_lead.address_of(entry) in lead.contact.emails
 
 
 def _once_shown(session: Session, entry: LeftBehind, is_there: Callable[[Lead], bool]) -> Found:

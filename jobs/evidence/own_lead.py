@@ -18,7 +18,8 @@ from jobs.settings.oplead_schema import WrittenFields
 from jobs.wiring.evidence import listener_for
 from jobs.wiring.oplead import build_oplead_options, oplead_source, oplead_writer
 
-FIRST_NAME, LAST_NAME = "Test", "oplead-sync"
+NOBODY = Contact(first_name="Test", last_name="oplead-sync", postcode="75001", city="Paris")
+"""Whom a test lead, or a test event, is of."""
 _STAMP = "%Y%m%d%H%M%S"
 _OPLEADS_TIME = timedelta(minutes=30)
 """How long Oplead may still be at work on a lead whose answer was lost, as for any other lead that is created."""
@@ -35,9 +36,10 @@ def open_writer(session: Session, via: str = "api") -> AbstractContextManager[Op
     look = session.known.settings
     named = look.oplead.write.fields
     # Where the settings name no place, what Oplead shows there was found a moment ago.
+    shown_at = session.look.dialect.fields if session.look and session.look.dialect else {}
     places = {
         name: path
-        for name, path in session.shown_at.items()
+        for name, path in shown_at.items()
         if name in WrittenFields.model_fields and getattr(named, name) is None and "[" not in path
     }
     write = look.oplead.write.model_copy(update={"via": via, "fields": named.model_copy(update=places)})
@@ -49,7 +51,7 @@ def open_writer(session: Session, via: str = "api") -> AbstractContextManager[Op
 def new_entry(session: Session, origin: str = "test") -> LeftBehind:
     """Return what is noted of a lead to be created, whose address tells when that was."""
     stamp = session.clock.now().astimezone(UTC).strftime(_STAMP)
-    return LeftBehind("lead", "", f"{FIRST_NAME} {LAST_NAME}, {origin}-{stamp}@{TEST_DOMAIN}")
+    return LeftBehind("lead", "", f"{NOBODY.first_name} {NOBODY.last_name}, {origin}-{stamp}@{TEST_DOMAIN}")
 
 
 def address_of(entry: LeftBehind) -> str:
@@ -57,15 +59,10 @@ def address_of(entry: LeftBehind) -> str:
     return entry.name.rpartition(" ")[2]
 
 
-def entries(session: Session, origin: str = "test") -> list[LeftBehind]:
-    """Return the leads that were made, or whose request may have left; oldest first."""
-    found = (one for one in session.evidence.left_behind if one.kind == "lead")
-    return [one for one in found if address_of(one).startswith(f"{origin}-")]
-
-
 def last_entry(session: Session, origin: str = "test") -> LeftBehind | None:
-    """Return the lead that was made last, if any was."""
-    return next(reversed(entries(session, origin)), None)
+    """Return the lead that was made last, or whose request may have left, if any was."""
+    leads = (one for one in reversed(session.evidence.left_behind) if one.kind == "lead")
+    return next((one for one in leads if address_of(one).startswith(f"{origin}-")), None)
 
 
 def has_had_time(session: Session, entry: LeftBehind) -> bool:
@@ -86,9 +83,7 @@ def click_id_of(entry: LeftBehind) -> ClickId:
 
 def lead_to_write(entry: LeftBehind, *, with_click: bool) -> LeadToWrite:
     """Return the test lead."""
-    contact = Contact(
-        emails=(address_of(entry),), first_name=FIRST_NAME, last_name=LAST_NAME, postcode="75001", city="Paris"
-    )
+    contact = replace(NOBODY, emails=(address_of(entry),))
     return LeadToWrite(contact, click_ids=(click_id_of(entry),) if with_click else ())
 
 

@@ -1,9 +1,9 @@
 """One walk through the assumptions: the account at hand, what may be asked of the person, and what is known so far."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 
-from connectors.evidence import ExchangeRecorder
+from connectors.evidence import ExchangeRecorder, OpleadLook
 from connectors.ports import Clock
 from jobs.evidence.folder import Evidence
 from jobs.settings.load import PartialSettings
@@ -27,7 +27,7 @@ class Session:
     """What is known and was made so far, in this walk and before."""
     save: Callable[[], None]
     """Writes the evidence down at once: called before a request leaves that makes something."""
-    shown_at: Mapping[str, str] = field(default_factory=dict)
-    """The path at which leads show each of their fields, by its name under `oplead.fields`."""
+    look: OpleadLook | None = None
+    """What reading Oplead has shown; None if it could not be read."""
     test_dataset: str | None = None
     """A dataset at Meta that was made for tests."""

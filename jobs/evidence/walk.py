@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 
 from connectors.errors import ConnectorError, NothingSent
-from connectors.evidence import OpleadLook, Shown
+from connectors.evidence import Shown
 from connectors.language import _
 from jobs.claims import Claim, ClaimId, ClaimPlatform, SettledHow, all_claims
 from jobs.evidence import google, meta, oplead_writes
@@ -18,13 +18,13 @@ CHECKS: Mapping[ClaimId, Check] = {**oplead_writes.CHECKS, **google.CHECKS, **me
 _ORDER = (SettledHow.READ, SettledHow.WRITE, SettledHow.NIGHTS, SettledHow.WORD)
 
 
-def walk(session: Session, folder: EvidenceFolder, look: OpleadLook | None) -> Iterator[ClaimVerdict]:
+def walk(session: Session, folder: EvidenceFolder) -> Iterator[ClaimVerdict]:
     """Settle every assumption that is not settled yet, and yield each verdict once it is saved.
 
-    `look` is what was seen of Oplead, None if it could not be read. What nothing judges is unclear, and is tried again
-    by the next walk.
+    What nothing judges is unclear, and is tried again by the next walk.
     """
-    evidence, shown = session.evidence, look.shown if look else Shown()
+    evidence, look = session.evidence, session.look
+    shown = look.shown if look else Shown()
     if look and look.dialect:
         evidence.dialect = dialect_json(look.dialect)
     session.save()  # a walk that ends before its first verdict is gone on with, too
@@ -33,7 +33,7 @@ def walk(session: Session, folder: EvidenceFolder, look: OpleadLook | None) -> I
         before = evidence.verdicts.get(claim.id)
         if before and before.verdict is not Verdict.UNCLEAR:
             continue
-        finding = _settle(claim, session, look)
+        finding = _settle(claim, session)
         made = folder.add(session.recorder.taken(shown))
         exchanges = seen if claim.id in JUDGEMENTS else made
         verdict = ClaimVerdict(claim.id, finding.verdict, finding.why, evidence.day, exchanges)
@@ -48,7 +48,8 @@ def _in_turn() -> list[Claim]:
     return sorted(all_claims().values(), key=lambda one: (_ORDER.index(one.how), turn.get(one.id, -1)))
 
 
-def _settle(claim: Claim, session: Session, look: OpleadLook | None) -> Finding:
+def _settle(claim: Claim, session: Session) -> Finding:
+    look = session.look
     if claim.platform is ClaimPlatform.OPLEAD and look is None:
         return unclear(lambda: _("Oplead could not be read"))
     if look and (judgement := JUDGEMENTS.get(claim.id)):

@@ -21,6 +21,7 @@ from jobs.evidence.summary import summaries
 from jobs.evidence.verdicts import ClaimVerdict
 from jobs.rules.extraction import TEST_DOMAIN
 from jobs.settings.load import PartialSettings, load_partial
+from jobs.wiring.evidence import look_at_oplead
 from tests import quick
 
 FIELDS = (
@@ -69,6 +70,7 @@ class Walk:
                 agrees=self._ask,
                 evidence=evidence,
                 save=lambda: evidence_folder.save(evidence, summaries(evidence)),
+                look=look_at_oplead(known, clock, self.recorder) if name == "specification" else None,
                 **answers,
             )
             try:
@@ -79,6 +81,19 @@ class Walk:
         claim = ClaimId(f"oplead.{name}")
         self.verdicts[claim] = ClaimVerdict(claim, finding.verdict, finding.why, evidence.day)
         return finding.verdict.value, finding.why["en"]
+
+    def kill_in(self, name, monkeypatch):
+        """Run one check, and end the process once its first write was answered, before anybody hears of it."""
+        attempt = OpleadClient.attempt
+
+        def killed(client, *arguments, **options):
+            attempt(client, *arguments, **options)
+            raise CutOff
+
+        with monkeypatch.context() as patched:
+            patched.setattr(OpleadClient, "attempt", killed)
+            with pytest.raises(CutOff):
+                self.check(name)
 
     def use_form(self):
         """Have the form import in the settings."""
@@ -181,16 +196,9 @@ def test_a_test_lead_whose_answer_was_lost_is_found_not_made_again(walk, kind):
 
 def test_a_walk_that_is_killed_before_the_answer_makes_no_second_test_lead(walk, monkeypatch):
     """It is on record before its request leaves, and found by the next walk."""
-    count, attempt = len(walk.test_leads), OpleadClient.attempt
+    count = len(walk.test_leads)
 
-    def killed(self, *arguments, **options):
-        attempt(self, *arguments, **options)
-        raise CutOff
-
-    monkeypatch.setattr(OpleadClient, "attempt", killed)
-    with pytest.raises(CutOff):
-        walk.check("create_and_change")
-    monkeypatch.setattr(OpleadClient, "attempt", attempt)
+    walk.kill_in("create_and_change", monkeypatch)
     assert count + 1 == len(walk.test_leads)
 
     assert "confirmed" == walk.check("create_and_change")[0]
@@ -334,16 +342,7 @@ def test_subscriptions_are_made_listed_and_ended(walk):
 
 def test_subscriptions_of_a_walk_that_was_cut_off_are_ended_by_the_next(walk, monkeypatch):
     """They are found by their address."""
-    attempt = OpleadClient.attempt
-
-    def killed(self, *arguments, **options):
-        attempt(self, *arguments, **options)
-        raise CutOff
-
-    monkeypatch.setattr(OpleadClient, "attempt", killed)
-    with pytest.raises(CutOff):
-        walk.check("subscriptions")
-    monkeypatch.setattr(OpleadClient, "attempt", attempt)
+    walk.kill_in("subscriptions", monkeypatch)
     assert (1, ["subscription"]) == (
         len(walk.sandbox.oplead.subscriptions.all),
         [one.kind for one in walk.left_behind],

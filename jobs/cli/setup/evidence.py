@@ -60,10 +60,10 @@ def gather_evidence(
             agrees=lambda asked: bool(is_interactive() and is_answered_with_yes(asked, stop.raise_if_stop_requested)),
             evidence=evidence,
             save=lambda: folder.save(evidence, summaries(evidence)),
-            shown_at=look.dialect.fields if look and look.dialect else {},
+            look=look,
             test_dataset=test_dataset,
         )
-        for verdict in walk(session, folder, look):
+        for verdict in walk(session, folder):
             _show(verdict)
         return max(_conclude(folder, evidence), Exit.DONE if look else Exit.ATTENTION)
 
