@@ -1,6 +1,5 @@
 """`check --live` reports item by item what the platforms know, and counts or changes nothing."""
 
-import copy
 import json
 import shutil
 from datetime import timedelta
@@ -33,17 +32,13 @@ def shared(companies):
 @pytest.fixture
 def company(shared):
     """The shared company, with settings, secrets and platforms restored afterwards."""
-    settings, environ = copy.deepcopy(shared.settings), dict(shared.environ)
-    yield shared
-    shared.settings, shared.environ = settings, environ
-    shared.heal()
-    for platform, name, position in (
+    with shared.restored(
         ("google_ads", "ads_api_allowlisted", True),
         ("google_ads", "ads_api_enhanced", "on"),
         ("oauth", "refuse_tokens", False),
         ("meta", "meta_readable", True),
     ):
-        getattr(shared.sandbox, platform).set_switch(name, position)
+        yield shared
 
 
 def without_google(company):

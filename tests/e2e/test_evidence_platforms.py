@@ -1,6 +1,5 @@
 """What `evidence` asks Google and Meta: what validates or reads, and at Meta only a dataset that was made for tests."""
 
-import copy
 import json
 from dataclasses import replace
 
@@ -35,16 +34,12 @@ def shared(companies):
 @pytest.fixture
 def company(shared):
     """It, with settings, secrets and platforms restored afterwards."""
-    settings, environ = copy.deepcopy(shared.settings), dict(shared.environ)
-    yield shared
-    shared.settings, shared.environ = settings, environ
-    shared.heal()
-    for platform, name, position in (
+    with shared.restored(
         ("data_manager", "violation_index", True),
         ("meta", "meta_quality_readable", True),
         ("meta", "meta_received", "all"),
     ):
-        getattr(shared.sandbox, platform).set_switch(name, position)
+        yield shared
 
 
 def check(company, name, *, answer=True, dataset=None, kept=None):

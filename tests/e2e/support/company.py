@@ -229,6 +229,16 @@ class Company:
         """Plant a fault."""
         self.sandbox.faults.plant(PlannedFault(server, FaultKind(kind), **more))
 
+    @contextmanager
+    def restored(self, *switches):
+        """Restore settings, secrets, platforms and switches (platform, name, position) once a test is over."""
+        settings, environ = copy.deepcopy(self.settings), dict(self.environ)
+        yield self
+        self.settings, self.environ = settings, environ
+        self.heal()
+        for platform, name, position in switches:
+            getattr(self.sandbox, platform).set_switch(name, position)
+
     def heal(self):
         """Remove every planted fault."""
         self.sandbox.faults.clear()
