@@ -42,10 +42,10 @@ class ApprovalOptions:
         Raises:
             UsageError: nobody answered within `PATIENCE_SECONDS`.
         """
-        self.is_given = self.yes or self._is_agreed(question, cancel_token)
+        self.is_given = self.yes or self._is_answered_with_yes(question, cancel_token)
         return self.is_given
 
-    def _is_agreed(self, question: str, cancel_token: CancelToken) -> bool:
+    def _is_answered_with_yes(self, question: str, cancel_token: CancelToken) -> bool:
         answer = is_answered_with_yes(question, cancel_token)
         if answer is None:
             raise UsageError(_("nobody answered for ten minutes: nothing was done; write --yes to agree beforehand"))
