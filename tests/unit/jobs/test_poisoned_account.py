@@ -35,7 +35,10 @@ READ = """
 SELECT t.relname, t.seq_tup_read + (SELECT sum(idx_tup_read) FROM pg_stat_user_indexes i WHERE i.relid = t.relid)
 FROM pg_stat_user_tables t WHERE t.relname IN ('status_change', 'transition')
 """
-OURS = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND usename = %s"
+OTHERS = """
+SELECT count(*) FROM pg_stat_activity
+WHERE datname = current_database() AND backend_type = 'client backend' AND pid <> pg_backend_pid()
+"""
 
 
 def poison(account):
@@ -53,7 +56,7 @@ def read_so_far(account):
     """How many rows of each history were read, once every process of the server has said so."""
     account.state.engine.dispose()
     with closing(postgresql.server().connect(account.state.database)) as connection:
-        postgresql.wait_until(lambda: connection.execute(OURS, [postgresql.OWNER]).fetchone() == (0,))
+        postgresql.wait_until(lambda: connection.execute(OTHERS).fetchone() == (0,))
         return dict(connection.execute(READ).fetchall())
 
 
