@@ -255,11 +255,7 @@ class OpleadClient:
         request = partial(connection.send_write_request, verb, self._address(path), body)
         seconds = self._seconds + (body.size / _SLOWEST_UPLOAD if isinstance(body, FilePart) else 0)
         try:
-            response, content = self._run_with_deadline(connection, request, seconds, grace=_WRITE_GRACE)
-        except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
-            raise Misconfigured(
-                _("oplead.base_url and {path} make no address ({name})", path=path, name=type(error).__name__)
-            ) from None
+            response, content = self._run_with_deadline(connection, request, path, seconds, grace=_WRITE_GRACE)
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError) as error:
             if is_unknown_host(error):
                 return RequestNotSent(
@@ -278,10 +274,7 @@ class OpleadClient:
         except OSError as error:  # the file could not be read to its end
             reason = _("the file could not be read ({strerror})", strerror=error.strerror)
             return AnswerLost(reason) if connection.has_begun else RequestNotSent(reason)
-        try:
-            self._check_clock(response)
-        except WrongClock as error:
-            self._wrong_clock = error
+        self._wrong_clock = self._wrong_clock or self._clock_error(response)
         self._tell_listener(verb, path, body if isinstance(body, bytes) else None, response, content)
         delay = retry_after(response, self.clock.now())
         return RawWriteResponse(response.status_code, content, response.headers.get("Location"), delay)
@@ -328,7 +321,8 @@ class OpleadClient:
                 response, content = self._exchange(read, path)
         finally:
             self.pacer.release_request_slot()
-        self._check_clock(response)
+        if wrong_clock := self._clock_error(response):
+            raise wrong_clock
         if not response.is_success:
             raise self._failure(response, path, content)
         try:
@@ -346,12 +340,8 @@ class OpleadClient:
 
     def _exchange(self, read: _Read, path: str) -> tuple[httpx.Response, bytes]:
         try:
-            return self._send(read)
+            return self._send(read, path)
         # httpx errors carry the request, including the URL and the token: keep only their type.
-        except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
-            raise Misconfigured(
-                _("oplead.base_url and {path} make no address ({name})", path=path, name=type(error).__name__)
-            ) from None
         except httpx.ConnectError as error:
             if is_unknown_host(error):
                 raise UnknownHost(
@@ -386,11 +376,11 @@ class OpleadClient:
                 _("Oplead's answer on {path} cannot be unpacked ({error})", path=path, error=error)
             ) from None
 
-    def _send(self, read: _Read) -> tuple[httpx.Response, bytes]:
+    def _send(self, read: _Read, path: str) -> tuple[httpx.Response, bytes]:
         connection, began = self._connection(), time.monotonic()
         request = partial(connection.get, self._address(read.target), read.most)
         try:
-            response, content = self._run_with_deadline(connection, request, read.seconds)
+            response, content = self._run_with_deadline(connection, request, path, read.seconds)
         finally:
             read.seconds -= time.monotonic() - began
         self._tell_listener("GET", read.target, None, response, content)
@@ -412,6 +402,7 @@ class OpleadClient:
         self,
         connection: AbortableClient,
         request: Callable[[], tuple[httpx.Response, bytes]],
+        path: str,
         seconds: float,
         *,
         grace: float = 0.0,
@@ -420,31 +411,33 @@ class OpleadClient:
             return run_with_timeout(
                 request, seconds, cancel_token=self.cancel_token, grace=grace, abort=connection.abort
             )
+        except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
+            raise Misconfigured(
+                _("oplead.base_url and {path} make no address ({name})", path=path, name=type(error).__name__)
+            ) from None
         finally:
             if not connection.is_aborted:  # an aborted request may still be ending in its thread
                 self._idle.append(connection)
 
-    def _check_clock(self, response: httpx.Response) -> None:
-        """Compare the response's `Date` with our clock.
+    def _clock_error(self, response: httpx.Response) -> WrongClock | None:
+        """Return what is wrong if the response's `Date` and our clock differ by more than `clocks_within`.
 
         Error responses have a `Date` too (RFC 9110, 6.6.1); a cached response also has an `Age` (RFC 9111, 5.1).
-
-        Raises:
-            WrongClock: they differ by more than `clocks_within`.
         """
         dated = time_in_header(response)
         if dated is None or self.clocks_within is None:
-            return
+            return None
         age = count_in_header(response, "Age") or 0
-        if abs(self.clock.now() - dated - timedelta(seconds=age)) > self.clocks_within:
-            raise WrongClock(
-                _(
-                    "this machine's clock says {now:%Y-%m-%d %H:%M} UTC, and Oplead's {dated:%Y-%m-%d %H:%M} UTC: "
-                    "set the one that is wrong. Until they agree nothing is read or sent, and nothing expires",
-                    now=self.clock.now(),
-                    dated=dated,
-                )
+        if abs(self.clock.now() - dated - timedelta(seconds=age)) <= self.clocks_within:
+            return None
+        return WrongClock(
+            _(
+                "this machine's clock says {now:%Y-%m-%d %H:%M} UTC, and Oplead's {dated:%Y-%m-%d %H:%M} UTC: "
+                "set the one that is wrong. Until they agree nothing is read or sent, and nothing expires",
+                now=self.clock.now(),
+                dated=dated,
             )
+        )
 
     def _address(self, target: str) -> str:
         _, _, query = target.partition("?")

@@ -19,7 +19,8 @@ from connectors.http import CancelToken
 from connectors.language import _
 from connectors.ports import Clock, LeadSource
 from connectors.records import LeadId, RequestNotSent
-from jobs.exit_codes import UsageError
+from jobs.exit_codes import Exit, UsageError
+from jobs.oplead_commands.outcomes import exit_code_of_write, write_outcome_for_json
 from jobs.reporting.console import say
 from jobs.reporting.presentation import pasteable_command_line, print_json
 from jobs.settings.load import PartialSettings
@@ -100,6 +101,14 @@ class OpleadContext:
         if not json:
             say(nothing or _("Nothing was written."))
         return False
+
+    def report_write(self, receipt: WriteReceipt, subject: Mapping[str, object], text: str, **more: object) -> Exit:
+        """Say what became of a write, as JSON with what it was about and what more there is; return its exit code."""
+        if self.approval.json_wanted:
+            print_json({**subject, **write_outcome_for_json(receipt), **more})
+        else:
+            say(text)
+        return exit_code_of_write(receipt)
 
     def retry_write_if_not_received(self, write: Callable[[], WriteReceipt]) -> WriteReceipt:
         """Repeat a write, at most five times, as long as nothing of it can have arrived: no connection, or a 429."""

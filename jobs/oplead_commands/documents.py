@@ -12,9 +12,8 @@ from connectors.crm import DocumentToAttach, WriteAccepted
 from connectors.language import _, _n, format_list, format_number, join_with_newlines
 from jobs.exit_codes import Exit, UsageError
 from jobs.oplead_commands.context import OpleadContext, parse_lead_id_argument
-from jobs.oplead_commands.outcomes import ADMIN, exit_code_of_write, write_outcome_for_json, write_outcome_sentence
-from jobs.reporting.console import facts_grid, results_console, say
-from jobs.reporting.presentation import print_json
+from jobs.oplead_commands.outcomes import ADMIN, write_outcome_sentence
+from jobs.reporting.console import facts_grid, results_console
 
 _MB = 1_000_000
 _OFFICE = "application/vnd.openxmlformats-officedocument"
@@ -53,16 +52,14 @@ def send_lead_documents(context: OpleadContext, lead_id: str, files: Sequence[Pa
         with context.writer() as writer:
             receipt = context.retry_write_if_not_received(partial(writer.attach_document, named, document))
         look = _("Look at lead {lead} in Oplead before you send it again: a second copy would stay.", lead=named)
-        if context.approval.json_wanted:
-            print_json({**_document_description(document), **write_outcome_for_json(receipt)})
-        else:
-            outcome = write_outcome_sentence(receipt, _("added"), key=ADMIN, look=look)
-            say(_("{name}: {text}", name=document.name, text=outcome))
+        outcome = write_outcome_sentence(receipt, _("added"), key=ADMIN, look=look)
+        text = _("{name}: {text}", name=document.name, text=outcome)
+        code = context.report_write(receipt, _document_description(document), text)
         if not isinstance(receipt, WriteAccepted):
             if left := len(documents) - number:
                 unsent = _n("{count} document after it not sent.", "{count} documents after it not sent.", left)
                 sys.stderr.write(f"{unsent}\n")
-            return exit_code_of_write(receipt)
+            return code
     return Exit.DONE
 
 

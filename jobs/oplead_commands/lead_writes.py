@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import assert_never
 
 from connectors.crm import LeadToWrite, WriteAccepted, WriteReceipt, WriteRefusalReason, WriteRefused
-from connectors.language import N_, _
+from connectors.language import N_, _, join_with_newlines
 from connectors.records import AnswerLost, LeadId, RequestNotSent
 from jobs.exit_codes import Exit, UsageError
 from jobs.oplead_commands.context import OpleadContext, parse_lead_id_argument
@@ -25,13 +25,7 @@ from jobs.oplead_commands.creation.outbox import (
     lock_lead_creation_outbox,
     open_outbox,
 )
-from jobs.oplead_commands.outcomes import (
-    ADMIN,
-    ANY_KEY,
-    exit_code_of_write,
-    write_outcome_for_json,
-    write_outcome_sentence,
-)
+from jobs.oplead_commands.outcomes import ADMIN, ANY_KEY, exit_code_of_write, write_outcome_sentence
 from jobs.reporting.console import day_and_time, facts_grid, results_console, say
 from jobs.reporting.presentation import print_json
 
@@ -255,11 +249,8 @@ def _is_confirmed(context: OpleadContext, lead: LeadToWrite, lead_id: LeadId | N
 
 
 def _report(context: OpleadContext, receipt: WriteReceipt, done: str, key: str, look: str) -> int:
-    if context.approval.json_wanted:
-        todo = {"look": look} if isinstance(receipt, AnswerLost) else {}
-        print_json({**write_outcome_for_json(receipt), **todo, "exit_code": exit_code_of_write(receipt)})
-    else:
-        say(write_outcome_sentence(receipt, done, key=key, look=look))
-        if isinstance(receipt, WriteRefused) and receipt.status and receipt.fault is WriteRefusalReason.DATA:
-            say(_(_PLACES))
-    return exit_code_of_write(receipt)
+    text = write_outcome_sentence(receipt, done, key=key, look=look)
+    if isinstance(receipt, WriteRefused) and receipt.status and receipt.fault is WriteRefusalReason.DATA:
+        text = join_with_newlines([text, _(_PLACES)])
+    todo = {"look": look} if isinstance(receipt, AnswerLost) else {}
+    return context.report_write(receipt, {}, text, **todo, exit_code=exit_code_of_write(receipt))

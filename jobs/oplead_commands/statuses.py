@@ -75,14 +75,10 @@ def set_lead_status(context: OpleadContext, lead_id: str, text: str, *, force: b
         "Look at it: `{command}`; setting the same status again does no harm.",
         command=context.account_command_line(f"leads get {named}"),
     )
-    if context.approval.json_wanted:
-        print_json(
-            {"lead": named, "label": label, **write_outcome_for_json(receipt), "exit_code": exit_code_of_write(receipt)}
-        )
-    else:
-        done = _("Lead {lead} is {label} now", lead=named, label=label)
-        say(write_outcome_sentence(receipt, done, key=ADMIN, look=look))
-    return exit_code_of_write(receipt)
+    text = write_outcome_sentence(
+        receipt, _("Lead {lead} is {label} now", lead=named, label=label), key=ADMIN, look=look
+    )
+    return context.report_write(receipt, {"lead": named, "label": label}, text, exit_code=exit_code_of_write(receipt))
 
 
 def set_statuses_from_file(context: OpleadContext, file: Path, *, force: bool) -> int:

@@ -1,7 +1,7 @@
 """`oplead webhooks subscribe`, `list` and `remove`: the subscriptions on record in Oplead, their secrets masked."""
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import Literal
 from urllib.parse import quote
@@ -13,7 +13,7 @@ from connectors.records import AnswerLost
 from connectors.text import masked_address
 from jobs.exit_codes import Exit, UsageError
 from jobs.oplead_commands.context import OpleadContext, OpleadWriteAccess
-from jobs.oplead_commands.outcomes import ANY_KEY, exit_code_of_write, write_outcome_for_json, write_outcome_sentence
+from jobs.oplead_commands.outcomes import ANY_KEY, write_outcome_sentence
 from jobs.reporting.console import print_rows, say
 from jobs.reporting.presentation import print_json
 from jobs.settings.oplead_schema import WebhookSettings
@@ -77,8 +77,12 @@ def subscribe(context: OpleadContext, kinds: Sequence[CrmEventKind], *, force: b
                 )
             )
         for kind in kinds:
-            if kind not in missing:
-                _report_event(context, kind, _("{event}: subscribed already", event=kind.value), {"outcome": "already"})
+            if kind in missing:
+                continue
+            if context.approval.json_wanted:
+                print_json({"event": kind, "outcome": "already"})
+            else:
+                say(_("{event}: subscribed already", event=kind.value))
         if not missing and not context.approval.dry_run:
             return Exit.DONE
         shown = [
@@ -102,8 +106,7 @@ def subscribe(context: OpleadContext, kinds: Sequence[CrmEventKind], *, force: b
             )
             outcome = write_outcome_sentence(receipt, _("subscribed"), key=ANY_KEY, look=look)
             outcome = _("{name}: {text}", name=kind.value, text=outcome)
-            _report_event(context, kind, outcome, write_outcome_for_json(receipt))
-            codes.append(exit_code_of_write(receipt))
+            codes.append(context.report_write(receipt, {"event": kind}, outcome))
     return max(codes)
 
 
@@ -161,13 +164,10 @@ def _end_subscription(context: OpleadContext, writer: OpleadWriteAccess, subscri
     receipt = context.retry_write_if_not_received(partial(writer.unsubscribe, subscription_id))
     if isinstance(receipt, AnswerLost) and _is_gone(writer, subscription_id):
         receipt = WriteAccepted()
-    if context.approval.json_wanted:
-        print_json({"subscription": subscription_id, **write_outcome_for_json(receipt)})
-    else:
-        look = _("Ending it again does no harm.")
-        outcome = write_outcome_sentence(receipt, _("ended"), key=ANY_KEY, look=look, about="subscription")
-        say(_("{name}: {text}", name=subscription_id, text=outcome))
-    return exit_code_of_write(receipt)
+    look = _("Ending it again does no harm.")
+    outcome = write_outcome_sentence(receipt, _("ended"), key=ANY_KEY, look=look, about="subscription")
+    text = _("{name}: {text}", name=subscription_id, text=outcome)
+    return context.report_write(receipt, {"subscription": subscription_id}, text)
 
 
 def _fetch_listed_subscriptions(lists: CrmLists) -> CrmListEntries[Subscription]:
@@ -204,10 +204,3 @@ def _is_gone(lists: CrmLists, subscription_id: str) -> bool:
     except (Misconfigured, Transient):
         return False
     return found.gap is None and all(one.id != subscription_id for one in found.entries)
-
-
-def _report_event(context: OpleadContext, kind: CrmEventKind, text: str, document: Mapping[str, object]) -> None:
-    if context.approval.json_wanted:
-        print_json({"event": kind, **document})
-    else:
-        say(text)

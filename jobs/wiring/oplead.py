@@ -5,9 +5,10 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict
 from datetime import timedelta
+from inspect import signature
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, assert_never
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, assert_never
 from urllib.parse import urlsplit
 
 from pydantic import SecretStr
@@ -23,7 +24,7 @@ from jobs.pull.sync import MAX_CLOCK_SKEW
 from jobs.settings.load import OpleadSection, PartialSettings
 from jobs.settings.oplead_schema import ExportFileSettings, OpleadSettings, WebhookSettings, WriteSettings
 from jobs.settings.schema import Settings
-from jobs.settings.types import StateDatabaseAddress, StateFile
+from jobs.settings.types import StateDatabaseAddress, StateFile, Strict
 from jobs.wiring.account import Look, open_clock
 from jobs.wiring.inbox import shared_database
 
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
     from connectors.oplead.writing.writer import OpleadWriter
     from connectors.rate_limit import Pacer, RequestHistories
     from jobs.ledger.storage.postgresql import SharedDatabase
+
+_Options = TypeVar("_Options")
 
 
 def oplead_source(
@@ -165,6 +168,11 @@ def oplead_client(
     )
 
 
+def _options_of(kind: Callable[..., _Options], section: Strict, **own: Any) -> _Options:
+    """Return a connector's options: its own, and all others from the settings, which have them by the same names."""
+    return kind(**own, **{name: getattr(section, name) for name in signature(kind).parameters if name not in own})
+
+
 def build_lead_writing_options(write: WriteSettings, webhooks: WebhookSettings | None) -> "OpleadWriteOptions":
     """Return the Oplead connector's options for writing.
 
@@ -177,24 +185,17 @@ def build_lead_writing_options(write: WriteSettings, webhooks: WebhookSettings |
     if write.via == "form":
         if write.form is None:
             raise Misconfigured(_("oplead.write.via is form, and oplead.write.form is missing: its token and its form"))
-        form = options.FormImportServiceOptions(
-            token=write.form.token.get_secret_value(),
-            form=write.form.form,
-            url=str(write.form.url),
-            click_id=write.form.click_id,
-        )
+        token, url = write.form.token.get_secret_value(), str(write.form.url)
+        form = _options_of(options.FormImportServiceOptions, write.form, token=token, url=url)
     subscriptions = webhooks.subscriptions.model_dump() if webhooks else {}
     endpoints = {name: options.Endpoint(*getattr(write, name).split()) for name in _ENDPOINTS}
-    return options.OpleadWriteOptions(
+    return _options_of(
+        options.OpleadWriteOptions,
+        write,
         **endpoints,
-        status_field=write.status_field,
-        document_field=write.document_field,
-        channels=write.channels,
-        custom_fields=write.custom_fields,
         paths=write.fields.model_dump(exclude={"reference"}),
-        types=write.types,
         subscriptions=options.SubscriptionOptions(**subscriptions),
-        answers=options.CreationAnswers(write.refuses_early, write.created_without_id),
+        answers=_options_of(options.CreationAnswers, write),
         form=form,
     )
 
@@ -218,18 +219,12 @@ def build_oplead_options(look: Look) -> "OpleadOptions":
     oplead, since = look.oplead, None
     if oplead.since_filter is not None and oplead.pull_style == "since":
         since = options.SinceQueryParameters(**oplead.since_filter.model_dump())
-    return options.OpleadOptions(
+    return _options_of(
+        options.OpleadOptions,
+        oplead,
         token=oplead.token_value,
         zone=look.zone,
         base_url=str(oplead.base_url).rstrip("/"),
-        path_prefix=oplead.path_prefix,
-        leads_path=oplead.leads_path,
-        lead_path=oplead.lead_path,
-        extra_headers=oplead.extra_headers,
-        extra_query=oplead.extra_query,
-        in_flight=oplead.in_flight,
-        max_requests=oplead.max_requests,
-        largest_page_mb=oplead.largest_page_mb,
         auth=options.ApiAuthScheme(**oplead.auth.model_dump()),
         pagination=options.PaginationOptions(**oplead.pagination.model_dump()),
         since_filter=since,

@@ -17,7 +17,7 @@ from connectors.oplead.parsing.field_tree import (
     last_path_part,
     normalise,
 )
-from connectors.oplead.parsing.fields import first_value_at_paths, raw_values_at_path, read_json, text_of
+from connectors.oplead.parsing.fields import first_value_at_paths, lists_in, raw_values_at_path, read_json, text_of
 from connectors.oplead.parsing.items import find_lead_array
 from connectors.oplead.parsing.lead_parser import candidate_lead_objects
 from connectors.oplead.probe.specification.documentation import PAGE
@@ -134,12 +134,9 @@ def contact_values(leads: Sequence[object], survey: Survey, shown: Shown) -> fro
 def entries_in(content: bytes) -> int:
     """Return how many entries the one list in an answer has."""
     try:
-        body = read_json(content)
+        return max(map(len, lists_in(read_json(content))), default=0)
     except ValueError:
         return 0
-    inside = body.get("data", body) if isinstance(body, Mapping) else body
-    around = inside.values() if isinstance(inside, Mapping) else [inside]
-    return max((len(one) for one in around if isinstance(one, list)), default=0)
 
 
 def exact_names(leads: Sequence[object], names: Collection[str]) -> Mapping[str, int]:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal, DecimalException
 from functools import lru_cache
+from typing import Any
 
 from connectors.language import _, _n
 from connectors.oplead.options import LIST
@@ -46,6 +47,13 @@ def read_json(content: bytes | str, *, most_values: int = _MOST_VALUES) -> objec
         return json.loads(text, parse_int=_number, parse_float=_number, parse_constant=str)
     except RecursionError:
         raise ValueError("nested too deeply") from None
+
+
+def lists_in(body: object) -> list[list[Any]]:
+    """Return the lists that an answer is or holds, within its `data` if it has one."""
+    inside = body.get("data", body) if isinstance(body, Mapping) else body
+    around = inside.values() if isinstance(inside, Mapping) else [inside]
+    return [value for value in around if isinstance(value, list)]
 
 
 def _number(literal: str) -> Decimal | str:

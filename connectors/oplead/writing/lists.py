@@ -10,7 +10,7 @@ from connectors.oplead.answers import OpleadRefused
 from connectors.oplead.client import OpleadClient
 from connectors.oplead.options import OpleadWriteOptions, Paths, SubscriptionOptions
 from connectors.oplead.pagination import PageWalk, hash_entry_without_id
-from connectors.oplead.parsing.fields import first_value_at_paths, text_of
+from connectors.oplead.parsing.fields import first_value_at_paths, lists_in, text_of
 from connectors.oplead.parsing.lead_parser import as_lead_id
 
 _IDS = ("id", "subscriptionId", "subscription_id", "identifier", "uuid")
@@ -81,9 +81,7 @@ class OpleadLists:
 
 def _objects(body: object, path: str, setting: str) -> Sequence[Mapping[str, object]]:
     """Return the objects of the one list in an answer."""
-    inside = body.get("data", body) if isinstance(body, Mapping) else body
-    around = inside.values() if isinstance(inside, Mapping) else [inside]
-    lists = [value for value in around if isinstance(value, list)]
+    lists = lists_in(body)
     if len(lists) != 1 or not all(isinstance(entry, Mapping) for entry in lists[0]):
         raise Misconfigured(
             _("the answer at {path} holds no list, or several: see {setting}", path=path, setting=setting)
