@@ -1,10 +1,14 @@
 """The folder of a walk: verdicts, redacted exchanges and how the account answers; readable, and scanned before use."""
 
+import fcntl
 import json
-from collections.abc import Iterable, Mapping
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import date
 from functools import cached_property
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,6 +17,7 @@ from connectors.language import Language, _
 from jobs.claims import ClaimId, all_claims
 from jobs.evidence.verdicts import ClaimVerdict, Verdict
 from jobs.exit_codes import UsageError
+from jobs.ledger.storage.state_file import replace_durably
 from jobs.privacy.leaks import Planted
 
 FORMAT = 1
@@ -21,6 +26,8 @@ _TELLING_DIGITS = 9
 """The last digits of a telephone number that stay the same however it is written."""
 _SHORTEST_TEXT = 4
 _INDENT = 1
+_MARK = 2
+"""Hexadecimal digits: of 256 accounts one has the same, so that nobody can tell by it whose the folder is."""
 _FRESH = ".new"
 _WORDS = (
     "null true false boolean integer decimal empty text number uuid date epoch deeper lead leads list detail status "
@@ -37,6 +44,7 @@ class LeftBehind:
 
     kind: Literal["lead", "subscription", "document"]
     id: str
+    """Oplead's; empty as long as it is not known."""
     name: str
     """What it is called in Oplead."""
 
@@ -47,6 +55,8 @@ class Evidence:
 
     day: date
     program: str
+    mark: str
+    """Tells most other accounts from the one that was asked, and is too short to tell which one it is."""
     verdicts: dict[ClaimId, ClaimVerdict] = field(default_factory=dict)
     left_behind: list[LeftBehind] = field(default_factory=list)
     dialect: Mapping[str, Any] | None = None
@@ -64,25 +74,50 @@ class EvidenceFolder:
     _searched: str = field(default="", init=False, repr=False)
     """How the account answers, as it was searched last: it stays the same from verdict to verdict."""
 
-    def load(self, today: date, program: str) -> Evidence:
+    @contextmanager
+    def hold(self) -> Iterator[None]:
+        """Keep every other walk out of the folder, which is made if it is not there.
+
+        Raises:
+            UsageError: another walk holds it, or it is no folder.
+        """
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            folder = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY)
+        except OSError as error:
+            raise _unwritable(self.path, error) from None
+        try:
+            fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            yield
+        except BlockingIOError:
+            raise UsageError(
+                _("{folder} is in use by another `evidence`: wait for its end", folder=self.path)
+            ) from None
+        finally:
+            os.close(folder)
+
+    def load(self, today: date, program: str, mark: str) -> Evidence:
         """Return what an earlier walk has left here, or nothing yet.
 
         Raises:
-            UsageError: the folder holds something else, or a walk's evidence that cannot be read.
+            UsageError: the folder holds something else, another account's evidence, or some that cannot be read.
         """
         file = self.path / EVIDENCE_FILE
         if not file.exists():
-            if self.path.exists() and (not self.path.is_dir() or any(map(_is_not_ours, self.path.iterdir()))):
+            if self.path.is_dir() and any(map(_is_not_ours, self.path.iterdir())):
                 raise UsageError(
                     _("{folder} holds something else: name a new folder, or one of an earlier walk", folder=self.path)
                 )
-            return Evidence(today, program)
+            return Evidence(today, program, mark)
         try:
-            return _parsed(json.loads(file.read_text(encoding="utf-8")), today, program)
+            evidence = _parsed(json.loads(file.read_text(encoding="utf-8")), today, program)
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise UsageError(
                 _("{file} cannot be read ({name}): name a new folder", file=file, name=type(error).__name__)
             ) from None
+        if evidence.mark != mark:
+            raise UsageError(_("{folder} is of another account or another Oplead: name a new folder", folder=self.path))
+        return evidence
 
     def save(self, evidence: Evidence, summaries: Mapping[str, str]) -> None:
         """Write the verdicts, and the summaries by file name.
@@ -95,6 +130,7 @@ class EvidenceFolder:
             "version": FORMAT,
             "program": evidence.program,
             "day": evidence.day.isoformat(),
+            "mark": evidence.mark,
             "verdicts": [_verdict_json(evidence.verdicts[one]) for one in known if one in evidence.verdicts],
             "left_behind": [asdict(one) for one in evidence.left_behind],
             "dialect": evidence.dialect,
@@ -150,13 +186,19 @@ class EvidenceFolder:
 
     def _write(self, name: str, text: str) -> None:
         file = self.path / name
-        fresh = file.with_name(f".{file.name}{_FRESH}")
         try:
-            file.parent.mkdir(parents=True, exist_ok=True)
-            fresh.write_text(text, encoding="utf-8")
-            fresh.replace(file)
+            replace_durably(file, file.with_name(f".{file.name}{_FRESH}"), text)
         except OSError as error:
-            raise UsageError(_("{file} cannot be written ({strerror})", file=file, strerror=error.strerror)) from None
+            raise _unwritable(file, error) from None
+
+
+def mark_of(account: str, host: str) -> str:
+    """Return the mark of an account at a host."""
+    return sha256(f"{account}\0{host}".encode()).hexdigest()[:_MARK]
+
+
+def _unwritable(path: Path, error: OSError) -> UsageError:
+    return UsageError(_("{file} cannot be written ({strerror})", file=path, strerror=error.strerror))
 
 
 def _is_not_ours(file: Path) -> bool:
@@ -195,6 +237,7 @@ def _parsed(content: Mapping[str, Any], today: date, program: str) -> Evidence:
     return Evidence(
         today,
         program,
+        content["mark"],
         {one.claim: one for one in verdicts},
         [LeftBehind(**one) for one in content.get("left_behind", [])],
         content["dialect"],

@@ -1,7 +1,9 @@
 """The test lead of a walk: on record before its request leaves, found again after a crash, never created twice."""
 
+import re
+from collections.abc import Collection, Iterable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import replace
+from dataclasses import fields, replace
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 
@@ -21,6 +23,7 @@ from jobs.wiring.oplead import build_oplead_options, oplead_source, oplead_write
 NOBODY = Contact(first_name="Test", last_name="oplead-sync", postcode="75001", city="Paris")
 """Whom a test lead, or a test event, is of."""
 _STAMP = "%Y%m%d%H%M%S"
+_OWN_ADDRESS = re.compile(rf"test-\d{{14}}@{re.escape(TEST_DOMAIN)}")
 _OPLEADS_TIME = timedelta(minutes=30)
 """How long Oplead may still be at work on a lead whose answer was lost, as for any other lead that is created."""
 _OUR_WORDS = frozenset({"test", "oplead", "sync", "oplead-sync", "invalid"})
@@ -34,24 +37,38 @@ def open_source(session: Session) -> AbstractContextManager[LeadSource]:
 def open_writer(session: Session, via: str = "api") -> AbstractContextManager[OpleadWriteAccess]:
     """Open a writer that the session hears; it creates leads by the API, whatever the settings prefer, or the form."""
     look = session.known.settings
-    named = look.oplead.write.fields
-    # Where the settings name no place, what Oplead shows there was found a moment ago.
+    write = look.oplead.write.model_copy(update={"via": via, "fields": _written_fields(session)})
+    look = look.model_copy(update={"oplead": look.oplead.model_copy(update={"write": write})})
+    known = replace(session.known, settings=look)
+    return oplead_writer(known, session.clock, listener=listener_for(session.recorder))
+
+
+def _written_fields(session: Session) -> WrittenFields:
+    """Return where a lead's values are written: where the settings say, else where leads were seen to show them."""
+    named = session.known.settings.oplead.write.fields
     shown_at = session.look.dialect.fields if session.look and session.look.dialect else {}
     places = {
         name: path
         for name, path in shown_at.items()
         if name in WrittenFields.model_fields and getattr(named, name) is None and "[" not in path
     }
-    write = look.oplead.write.model_copy(update={"via": via, "fields": named.model_copy(update=places)})
-    look = look.model_copy(update={"oplead": look.oplead.model_copy(update={"write": write})})
-    known = replace(session.known, settings=look)
-    return oplead_writer(known, session.clock, listener=listener_for(session.recorder))
+    return named.model_copy(update=places)
+
+
+def click_id_place(session: Session) -> str:
+    """Return where the click ids of a new lead are written."""
+    read_from = build_oplead_options(session.known.settings).fields.click_id
+    return _written_fields(session).click_id or read_from[0]
 
 
 def new_entry(session: Session, origin: str = "test") -> LeftBehind:
     """Return what is noted of a lead to be created, whose address tells when that was."""
     stamp = session.clock.now().astimezone(UTC).strftime(_STAMP)
-    return LeftBehind("lead", "", f"{NOBODY.first_name} {NOBODY.last_name}, {origin}-{stamp}@{TEST_DOMAIN}")
+    return LeftBehind("lead", "", _name(f"{origin}-{stamp}@{TEST_DOMAIN}"))
+
+
+def _name(address: str) -> str:
+    return f"{NOBODY.first_name} {NOBODY.last_name}, {address}"
 
 
 def address_of(entry: LeftBehind) -> str:
@@ -81,10 +98,33 @@ def click_id_of(entry: LeftBehind) -> ClickId:
     return ClickId(ClickIdKind.GCLID, f"CjTestOpleadSync_{digest}-BwE")
 
 
-def lead_to_write(entry: LeftBehind, *, with_click: bool) -> LeadToWrite:
-    """Return the test lead."""
-    contact = replace(NOBODY, emails=(address_of(entry),))
-    return LeadToWrite(contact, click_ids=(click_id_of(entry),) if with_click else ())
+def newest(session: Session, count: int = 20) -> Sequence[Lead]:
+    """Return the newest leads, as a night reads them."""
+    with open_source(session) as source:
+        return [one for one in source.fetch_latest(count) if isinstance(one, Lead)]
+
+
+def shown_by(leads: Iterable[Lead]) -> frozenset[str]:
+    """Return which of a contact's fields any of these leads shows."""
+    contacts = [one.contact for one in leads]
+    return frozenset(field.name for field in fields(Contact) if any(getattr(one, field.name) for one in contacts))
+
+
+def adopt(session: Session, leads: Iterable[Lead]) -> LeftBehind | None:
+    """Note a test lead that an earlier walk made and kept in another folder, if one of these is that."""
+    addresses = ((one, address) for one in leads for address in one.contact.emails)
+    for lead, address in addresses:
+        if _OWN_ADDRESS.fullmatch(address):
+            entry = LeftBehind("lead", lead.id, _name(address))
+            note(session, entry)
+            return entry
+    return None
+
+
+def lead_to_write(entry: LeftBehind, shown: Collection[str]) -> LeadToWrite:
+    """Return the test lead, in the fields that other leads show: an Oplead may refuse those that it does not know."""
+    values = {name: value for name in shown if (value := getattr(NOBODY, name))}
+    return LeadToWrite(replace(Contact(**values), emails=(address_of(entry),)))
 
 
 def create_once(session: Session, writer: OpleadWriteAccess, entry: LeftBehind, lead: LeadToWrite) -> WriteReceipt:
@@ -128,9 +168,18 @@ def find(session: Session, entry: LeftBehind) -> LeftBehind:
 
 
 def read(session: Session, entry: LeftBehind) -> Found:
-    """Return what Oplead shows of a lead that was made."""
+    """Return what Oplead shows of a lead that was made; one that somebody has deleted leaves the notes."""
     with open_source(session) as source:
-        return next((found for _id, found in source.fetch_each([LeadId(entry.id)])), None)
+        found = next((found for _id, found in source.fetch_each([LeadId(entry.id)])), None)
+    if found is None and has_had_time(session, entry):
+        forget(session, entry)
+    return found
+
+
+def forget(session: Session, entry: LeftBehind) -> None:
+    """Drop a lead that is gone from the notes, and its documents with it."""
+    for one in [one for one in session.evidence.left_behind if one.id == entry.id]:
+        change_note(session, one, None)
 
 
 def id_path(session: Session, entry: LeftBehind) -> str:
@@ -140,12 +189,6 @@ def id_path(session: Session, entry: LeftBehind) -> str:
         found = next((found for _id, found in source.fetch_each([LeadId(entry.id)])), None)
     fields = found.fields if isinstance(found, Lead) else {}
     return next((path for path in paths if str(fields.get(path)) == entry.id), paths[0])
-
-
-def shows_addresses(session: Session, leads: int = 20) -> bool:
-    """Whether this Oplead shows e-mail addresses: without one, a night knows no test lead."""
-    with open_source(session) as source:
-        return any(isinstance(one, Lead) and one.contact.emails for one in source.fetch_latest(leads))
 
 
 def _sent_at(entry: LeftBehind) -> datetime:

@@ -52,7 +52,7 @@ def headline(evidence: Evidence) -> str:
 def left_behind_lines(evidence: Evidence) -> Iterator[str]:
     """Yield what was made and stays in Oplead."""
     for one in evidence.left_behind:
-        yield _("{name} ({kind} {id})", name=one.name, kind=_kind_word(one.kind), id=one.id)
+        yield _("{name} ({kind})", name=one.name, kind=f"{_kind_word(one.kind)} {one.id}".rstrip())
 
 
 def _kind_word(kind: Literal["lead", "subscription", "document"]) -> str:

@@ -55,7 +55,7 @@ def check(company, name, *, answer=True, dataset=None, kept=None):
             clock=clock,
             recorder=kept or ExchangeRecorder(),
             agrees=lambda _question: answer,
-            evidence=Evidence(clock.now().date(), "1.0"),
+            evidence=Evidence(clock.now().date(), "1.0", "0f"),
             save=lambda: None,
             test_dataset=dataset,
         )

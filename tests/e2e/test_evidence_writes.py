@@ -24,10 +24,6 @@ from jobs.settings.load import PartialSettings, load_partial
 from jobs.wiring.evidence import look_at_oplead
 from tests import quick
 
-FIELDS = (
-    "email: contact.email, phone: contact.phone, first_name: contact.firstname, last_name: contact.lastname, "
-    "postcode: address.postcode, city: address.city"
-)
 ON_THE_LEAD = ("create_and_change", "click_ids_return", "status", "document", "refusals", "deleted")
 
 
@@ -38,17 +34,17 @@ class CutOff(BaseException):
 class Walk:
     """One sandbox's Oplead, and a folder that walks go on from."""
 
-    def __init__(self, sandbox, folder):
-        self.sandbox, self.folder = sandbox, folder
+    def __init__(self, sandbox, folder, look=None):
+        self.sandbox, self.folder, self.look = sandbox, folder, look
         self.answer = lambda _question: True
         self.asked, self.recorder, self.verdicts = [], ExchangeRecorder(), {}
         self.fields = ""
-        self.write = f"fields: {{ {FIELDS} }}"
+        self.write = ""
         self.more = "ignored_statuses: [Nurserie]"
         self.before = frozenset(map(str, self.log))
 
-    def check(self, name, **answers):
-        """Run one check in a new process, as far as the folder goes; return its verdict and why."""
+    def known(self):
+        """Return the settings as they are now."""
         file = self.folder / "maison.yaml"
         urls = self.sandbox.sandbox_server_urls
         file.write_text(
@@ -58,9 +54,20 @@ class Walk:
         )
         known = load_partial(file, {"KEY": ADMIN_KEY, "FORM": FORM_TOKEN}, needed=("account", "webhooks"))
         assert isinstance(known, PartialSettings), getattr(known, "problems", None)
-        evidence_folder = EvidenceFolder(self.folder / "out")
+        return known
+
+    def take_look(self):
+        """Read Oplead as it is now."""
+        known = self.known()
         with open_clock_showing_waits(known.settings) as clock:
-            evidence = evidence_folder.load(clock.now().date(), "1.0")
+            self.look = look_at_oplead(known, clock, self.recorder)
+        return self.look
+
+    def check(self, name, **answers):
+        """Run one check in a new process, as far as the folder goes; return its verdict and why."""
+        known, evidence_folder = self.known(), EvidenceFolder(self.folder / "out")
+        with open_clock_showing_waits(known.settings) as clock:
+            evidence = evidence_folder.load(clock.now().date(), "1.0", "0f")
             evidence.verdicts = self.verdicts
             session = Session(
                 known=known,
@@ -70,7 +77,7 @@ class Walk:
                 agrees=self._ask,
                 evidence=evidence,
                 save=lambda: evidence_folder.save(evidence, summaries(evidence)),
-                look=look_at_oplead(known, clock, self.recorder) if name == "specification" else None,
+                look=self.look,
                 **answers,
             )
             try:
@@ -98,7 +105,7 @@ class Walk:
     def use_form(self):
         """Have the form import in the settings."""
         url = f"{self.sandbox.sandbox_server_urls['oplead_form']}/addlead/"
-        self.write += f", form: {{ token: '${{FORM}}', form: site-web, url: '{url}' }}"
+        self.write += f"form: {{ token: '${{FORM}}', form: site-web, url: '{url}' }}"
 
     def _ask(self, question):
         self.asked.append(question)
@@ -143,12 +150,18 @@ def running(tmp_path_factory):
         yield sandbox
 
 
+@pytest.fixture(scope="module")
+def look(running, tmp_path_factory):
+    """What reading shows of it."""
+    return Walk(running, tmp_path_factory.mktemp("look")).take_look()
+
+
 @pytest.fixture
-def walk(running, tmp_path):
+def walk(running, look, tmp_path):
     """A walk that has not begun, at an Oplead without a test lead."""
     running.clock.advance(running.clock.now() + timedelta(minutes=1))
     before = dict(running.oplead.switches)
-    yield Walk(running, tmp_path)
+    yield Walk(running, tmp_path, look)
     running.faults.clear()
     running.oplead.subscriptions.all.clear()
     for name, position in before.items():
@@ -369,6 +382,7 @@ def test_a_specification_holds_where_what_was_written_so_has_worked(walk):
     """Without one, and before all was written, it is unclear; what does not work as specified refutes it."""
     assert "unclear" == walk.check("specification")[0]
     walk.sandbox.oplead.set_switch("documentation", "openapi3_json")
+    walk.take_look()
     for name in ("create_and_change", "status"):
         walk.check(name)
     assert "unclear" == walk.check("specification")[0]

@@ -2,7 +2,9 @@
 
 import select
 import sys
+import termios
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from connectors.http import CancelToken
@@ -54,6 +56,8 @@ class ApprovalOptions:
 
 def is_answered_with_yes(question: str, cancel_token: CancelToken) -> bool | None:
     """Whether whoever is at the terminal answers with yes; None if nobody answers within `PATIENCE_SECONDS`."""
+    with suppress(termios.error):  # not a terminal
+        termios.tcflush(sys.stdin, termios.TCIFLUSH)  # whatever was typed before is no answer to this question
     results_console().out(f"{question} [y/N]: ", end="", highlight=False)
     sys.stdout.flush()
     until = time.monotonic() + PATIENCE_SECONDS

@@ -1,12 +1,13 @@
 """`evidence`: asks the account at hand which of the job's assumptions hold, and writes a folder to share."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from importlib.metadata import version
 from pathlib import Path
 
 from connectors.errors import ConnectorError
 from connectors.evidence import ExchangeRecorder, OpleadLook
+from connectors.http import CancelToken
 from connectors.language import _, _n, current_language, using_language
 from connectors.ports import Clock
 from jobs.claims import all_claims
@@ -14,7 +15,7 @@ from jobs.cli.night.approval import is_answered_with_yes
 from jobs.cli.output import is_interactive, signals_and_logging
 from jobs.cli.progress import open_clock_showing_waits
 from jobs.cli.setup.probe import partial_settings_from_file
-from jobs.evidence.folder import Evidence, EvidenceFolder
+from jobs.evidence.folder import Evidence, EvidenceFolder, mark_of
 from jobs.evidence.own_lead import is_own_text
 from jobs.evidence.session import Session
 from jobs.evidence.summary import headline, left_behind_lines, summaries, verdict_word
@@ -33,11 +34,12 @@ def gather_evidence(
     known = partial_settings_from_file(file, environ)
     if known.settings.source is not None:
         raise UsageError(_("evidence asks Oplead's API, and these settings read exported files (`source`)"))
-    loaded = load(file, environ)
+    loaded, folder = load(file, environ), EvidenceFolder(out)
     with (
         signals_and_logging() as (stop, _redaction),
         using_language(known.language),
         open_clock_showing_waits(known.settings, stop) as clock,
+        folder.hold(),
     ):
         say(
             _(
@@ -46,9 +48,10 @@ def gather_evidence(
                 "but these questions."
             )
         )
-        folder, recorder = EvidenceFolder(out), ExchangeRecorder()
+        recorder = ExchangeRecorder()
         today = clock.now().astimezone(known.settings.zone).date()
-        evidence = folder.load(today, version("oplead-sync"))
+        mark = mark_of(known.settings.account or "", known.settings.oplead.base_url.host or "")
+        evidence = folder.load(today, version("oplead-sync"), mark)
         folder.save(evidence, summaries(evidence))  # whether it can be written shows before anything is asked
         look = _look(known, clock, recorder)
         folder = EvidenceFolder(out, _must_not_be_shown(known, look))
@@ -57,7 +60,7 @@ def gather_evidence(
             settings=loaded.settings if isinstance(loaded, ValidSettings) else None,
             clock=clock,
             recorder=recorder,
-            agrees=lambda asked: bool(is_interactive() and is_answered_with_yes(asked, stop.raise_if_stop_requested)),
+            agrees=_asking(stop.raise_if_stop_requested),
             evidence=evidence,
             save=lambda: folder.save(evidence, summaries(evidence)),
             look=look,
@@ -66,6 +69,19 @@ def gather_evidence(
         for verdict in walk(session, folder):
             _show(verdict)
         return max(_conclude(folder, evidence), Exit.DONE if look else Exit.ATTENTION)
+
+
+def _asking(cancel_token: CancelToken) -> Callable[[str], bool]:
+    """Return what asks the person at the terminal, until a question stays without an answer."""
+    is_there = is_interactive()
+
+    def agrees(question: str) -> bool:
+        nonlocal is_there
+        answer = is_answered_with_yes(question, cancel_token) if is_there else None
+        is_there = answer is not None
+        return bool(answer)
+
+    return agrees
 
 
 def _look(known: PartialSettings, clock: Clock, recorder: ExchangeRecorder) -> OpleadLook | None:

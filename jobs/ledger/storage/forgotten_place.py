@@ -19,7 +19,7 @@ from pathlib import Path
 from connectors.language import _
 from connectors.records import LeadId
 from jobs.ledger.storage.state import Lock
-from jobs.ledger.storage.state_file import LedgerError, open_privately
+from jobs.ledger.storage.state_file import LedgerError, replace_durably
 
 _OURS = "oplead-sync-forgotten"
 _LONGEST = 100_000_000  # bytes
@@ -100,17 +100,7 @@ class ForgottenPlace:
         }
         draft = self.path.with_name(f".{self.path.name}.draft")
         with _explaining_errors(self.path):
-            draft.unlink(missing_ok=True)
-            with open_privately(draft, "w") as file:
-                json.dump(document, file)
-                file.flush()
-                os.fsync(file.fileno())
-            draft.replace(self.path)
-            folder = os.open(self.path.parent, os.O_RDONLY)
-            try:
-                os.fsync(folder)
-            finally:
-                os.close(folder)
+            replace_durably(self.path, draft, json.dumps(document))
 
 
 def read_forgotten_place(path: Path, account: str, *, is_rehearsal: bool = False) -> ForgottenPlace:

@@ -88,6 +88,21 @@ def open_privately(path: Path, mode: str) -> IO[Any]:
     return open(path, mode, encoding=None if "b" in mode else "utf-8", opener=_open_for_owner_only)
 
 
+def replace_durably(path: Path, draft: Path, text: str) -> None:
+    """Write a whole file by way of a draft in its folder: after a power cut it is there as before, or as it is now."""
+    draft.unlink(missing_ok=True)
+    with open_privately(draft, "w") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    draft.replace(path)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
 def _open_for_owner_only(name: str, flags: int) -> int:
     try:
         made = os.open(name, flags | os.O_CREAT | os.O_EXCL, 0o600)

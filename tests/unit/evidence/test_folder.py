@@ -6,19 +6,20 @@ import pytest
 
 from connectors.evidence import Exchange
 from jobs.claims import ClaimId
-from jobs.evidence.folder import Evidence, EvidenceFolder
+from jobs.evidence.folder import Evidence, EvidenceFolder, mark_of
 from jobs.evidence.summary import summaries
 from jobs.evidence.verdicts import ClaimVerdict, Verdict, in_both_languages
 from jobs.exit_codes import UsageError
 
 TODAY = date(2026, 12, 2)
+MARK = mark_of("maison-durand", "api.oplead.com")
 CLAIM = ClaimId("oplead.lead_data")
 
 
 def evidence(name="id"):
     """A walk's evidence."""
     verdict = ClaimVerdict(CLAIM, Verdict.CONFIRMED, in_both_languages(lambda: "seen"), TODAY, (1, 2))
-    return Evidence(TODAY, "1.0", {CLAIM: verdict}, dialect={"lead": {name: "integer"}})
+    return Evidence(TODAY, "1.0", MARK, {CLAIM: verdict}, dialect={"lead": {name: "integer"}})
 
 
 def test_a_walk_goes_on_from_what_was_written(tmp_path):
@@ -26,7 +27,7 @@ def test_a_walk_goes_on_from_what_was_written(tmp_path):
     folder = EvidenceFolder(tmp_path / "out")
     folder.save(evidence(), summaries(evidence()))
 
-    assert evidence() == EvidenceFolder(tmp_path / "out").load(TODAY, "1.0")
+    assert evidence() == EvidenceFolder(tmp_path / "out").load(TODAY, "1.0", MARK)
     assert {"evidence.json", "summary.md", "resume.md"} == {each.name for each in (tmp_path / "out").iterdir()}
 
 
@@ -56,7 +57,7 @@ def test_evidence_that_cannot_be_read_is_refused(tmp_path, content):
     (tmp_path / "evidence.json").write_text(content)
 
     with pytest.raises(UsageError, match="new folder"):
-        EvidenceFolder(tmp_path).load(TODAY, "1.0")
+        EvidenceFolder(tmp_path).load(TODAY, "1.0", MARK)
     assert content == (tmp_path / "evidence.json").read_text()
 
 
@@ -65,14 +66,14 @@ def test_a_folder_with_something_else_is_refused(tmp_path):
     (tmp_path / "notes.txt").write_text("mine")
 
     with pytest.raises(UsageError, match="something else"):
-        EvidenceFolder(tmp_path).load(TODAY, "1.0")
+        EvidenceFolder(tmp_path).load(TODAY, "1.0", MARK)
 
 
 def test_a_folder_in_which_a_walk_was_killed_is_gone_on_with(tmp_path):
     """Before its first file was whole."""
     (tmp_path / ".evidence.json.new").write_text("{")
 
-    assert Evidence(TODAY, "1.0") == EvidenceFolder(tmp_path).load(TODAY, "1.0")
+    assert Evidence(TODAY, "1.0", MARK) == EvidenceFolder(tmp_path).load(TODAY, "1.0", MARK)
 
 
 def test_words_of_our_own_are_nobodys(tmp_path):
