@@ -161,8 +161,11 @@ def walk(running, look, tmp_path):
     """A walk that has not begun, at an Oplead without a test lead."""
     running.clock.advance(running.clock.now() + timedelta(minutes=1))
     before = dict(running.oplead.switches)
-    yield Walk(running, tmp_path, look)
+    made = Walk(running, tmp_path, look)
+    yield made
     running.faults.clear()
+    for lead in made.test_leads:
+        running.oplead.delete_lead(lead)
     running.oplead.subscriptions.all.clear()
     for name, position in before.items():
         running.oplead.set_switch(name, position)
@@ -276,7 +279,7 @@ def test_a_refusal_refutes_only_what_it_speaks_against(walk, name, status, verdi
 def test_another_request_than_the_assumed_one_confirms_nothing(walk):
     """Where the settings write otherwise, that it works says nothing of the usual way."""
     walk.sandbox.oplead.set_switch("update_verb", "PATCH")
-    walk.write += ", update: 'PATCH /leads/{id}'"
+    walk.write += "update: 'PATCH /leads/{id}'"
 
     verdict, why = walk.check("create_and_change")
 
@@ -296,17 +299,55 @@ def test_a_click_id_that_comes_back_otherwise_is_refuted(walk):
     assert "unclear" == walk.check("click_ids_return")[0]
 
 
-def test_a_lead_whose_address_is_not_shown_has_no_click_and_keeps_its_status(walk):
-    """A night would not know it: what to paste is said."""
+def test_no_test_lead_is_created_where_no_lead_shows_an_address(walk):
+    """A night would not know it; by the form neither."""
     walk.fields = "email: contact.courriel"
-    verdict, why = walk.check("create_and_change")
+    walk.use_form()
 
-    assert "unclear" == verdict
-    (made,) = walk.left_behind
-    assert f"exclude: {{ fields: {{ id: ['{made.id}'] }} }}" in why
-    assert "externalID" not in str(walk.sandbox.oplead.leads()[made.id])
-    assert "unclear" == walk.check("status")[0]
-    assert ["POST /v1/leads"] == walk.written
+    for name in ("create_and_change", "form"):
+        verdict, why = walk.check(name)
+        assert "unclear" == verdict
+        assert "no test lead was created" in why
+    assert ([], []) == (walk.written, walk.left_behind)
+
+
+def test_a_lead_that_does_not_show_our_address_is_left_alone(walk):
+    """Whose ever it is; what to paste is said, should it be ours."""
+    walk.check("create_and_change")
+    lead = walk.left_behind[0].id
+    shown = walk.sandbox.oplead.leads()[lead]
+    walk.sandbox.oplead.put(lead, shown | {"contact": shown["contact"] | {"email": "someone@example.com"}})
+    before = walk.written
+
+    assert f"exclude: {{ fields: {{ id: ['{lead}'] }} }}" in walk.check("create_and_change")[1]
+    for name in ON_THE_LEAD[1:]:
+        assert "unclear" == walk.check(name)[0]
+    assert before == walk.written
+
+
+def test_a_test_lead_of_another_folder_is_used_again(walk, tmp_path_factory):
+    """One Oplead has one."""
+    walk.check("create_and_change")
+    walk.sandbox.clock.advance(walk.sandbox.clock.now() + timedelta(minutes=1))
+    other = Walk(walk.sandbox, tmp_path_factory.mktemp("other"), walk.look)
+
+    assert "confirmed" == other.check("create_and_change")[0]
+    assert walk.left_behind == other.left_behind
+    assert [f"PUT /v1/leads/{other.left_behind[0].id}"] == other.written
+
+
+def test_a_test_lead_that_somebody_has_deleted_leaves_the_notes(walk):
+    """Once it cannot be one that Oplead is slow to show."""
+    walk.check("create_and_change")
+    lead = walk.left_behind[0].id
+    walk.sandbox.oplead.delete_lead(lead)
+    walk.check("status")
+    assert [lead] == [one.id for one in walk.left_behind]
+
+    walk.sandbox.clock.advance(walk.sandbox.clock.now() + timedelta(minutes=31))
+    walk.check("status")
+    assert [] == walk.left_behind
+    assert "confirmed" == walk.check("create_and_change")[0]
 
 
 def test_a_deleted_lead_is_gone_from_what_stays(walk):
@@ -383,6 +424,7 @@ def test_a_specification_holds_where_what_was_written_so_has_worked(walk):
     assert "unclear" == walk.check("specification")[0]
     walk.sandbox.oplead.set_switch("documentation", "openapi3_json")
     walk.take_look()
+    assert "unclear" == walk.check("specification")[0]
     for name in ("create_and_change", "status"):
         walk.check(name)
     assert "unclear" == walk.check("specification")[0]
