@@ -23,7 +23,9 @@ from jobs.evidence.walk import walk
 from jobs.exit_codes import Exit, UsageError
 from jobs.reporting.console import say
 from jobs.settings.load import PartialSettings, ValidSettings, load
+from jobs.settings.schema import Settings
 from jobs.wiring.evidence import look_at_oplead
+from jobs.wiring.trials import is_dataset_number, nights_send_to
 
 
 def gather_evidence(
@@ -34,6 +36,10 @@ def gather_evidence(
     if known.settings.source is not None:
         raise UsageError(_("evidence asks Oplead's API, and these settings read exported files (`source`)"))
     loaded = load(file, environ)
+    settings = loaded.settings if isinstance(loaded, ValidSettings) else None
+    if test_dataset is not None:
+        with using_language(known.language):
+            _require_made_for_tests(test_dataset, settings)
     with (
         signals_and_logging() as (stop, _redaction),
         using_language(known.language),
@@ -42,10 +48,10 @@ def gather_evidence(
         say(
             _(
                 "Oplead, Google and Meta are asked what the job assumes of them. First by reading alone; before "
-                "anything is written you are asked. Nothing is sent as a conversion, and nothing leaves this machine "
-                "but these questions."
+                "anything is written you are asked. Nothing leaves this machine but these questions."
             )
         )
+        say(_nothing_is_sent(test_dataset))
         folder, recorder = EvidenceFolder(out), ExchangeRecorder()
         today = clock.now().astimezone(known.settings.zone).date()
         evidence = folder.load(today, version("oplead-sync"))
@@ -54,7 +60,7 @@ def gather_evidence(
         folder = EvidenceFolder(out, _must_not_be_shown(known, look))
         session = Session(
             known=known,
-            settings=loaded.settings if isinstance(loaded, ValidSettings) else None,
+            settings=settings,
             clock=clock,
             recorder=recorder,
             agrees=lambda asked: bool(is_interactive() and is_answered_with_yes(asked, stop.raise_if_stop_requested)),
@@ -66,6 +72,28 @@ def gather_evidence(
         for verdict in walk(session, folder):
             _show(verdict)
         return max(_conclude(folder, evidence), Exit.DONE if look else Exit.ATTENTION)
+
+
+def _require_made_for_tests(dataset: str, settings: Settings | None) -> None:
+    """Raise UsageError if a dataset is none, or one that this account's nights send to."""
+    if not is_dataset_number(dataset):
+        raise UsageError(
+            _("--test-dataset: write the id of a dataset that was made for tests, digits only, as in Events Manager")
+        )
+    if settings and nights_send_to(settings, dataset):
+        raise UsageError(
+            _(
+                "--test-dataset: nights send to {dataset}: create another dataset for tests in Events Manager, and "
+                "write its id",
+                dataset=dataset,
+            )
+        )
+
+
+def _nothing_is_sent(test_dataset: str | None) -> str:
+    if test_dataset is None:
+        return _("Nothing is sent as a conversion.")
+    return _("Nothing is sent as a conversion, except to the test dataset you named ({dataset}).", dataset=test_dataset)
 
 
 def _look(known: PartialSettings, clock: Clock, recorder: ExchangeRecorder) -> OpleadLook | None:
