@@ -33,12 +33,12 @@ def gather_evidence(
 ) -> int:
     """Walk the assumptions on the account of a settings file, and write what was seen into a folder."""
     known = partial_settings_from_file(file, environ)
-    if known.settings.source is not None:
-        raise UsageError(_("evidence asks Oplead's API, and these settings read exported files (`source`)"))
     loaded = load(file, environ)
     settings = loaded.settings if isinstance(loaded, ValidSettings) else None
-    if test_dataset is not None:
-        with using_language(known.language):
+    with using_language(known.language):
+        if known.settings.source is not None:
+            raise UsageError(_("evidence asks Oplead's API, and these settings read exported files (`source`)"))
+        if test_dataset is not None:
             _require_made_for_tests(test_dataset, settings)
     with (
         signals_and_logging() as (stop, _redaction),
