@@ -400,6 +400,13 @@ FAULTS = (
         "tests/e2e/test_evidence_platforms.py::test_seven_days_are_the_limit_only_where_older_events_are_refused",
     ),
     Fault(
+        "the form of Meta's ratings does not speak for how a token is refused",
+        "jobs/evidence/meta.py",
+        "    if True in forms and codes & _MAY_NOT_READ:",
+        "    if True in forms:",
+        "tests/e2e/test_evidence_platforms.py::test_ratings_in_another_form_refute_the_claim",
+    ),
+    Fault(
         "a page that is not Meta's is no other form of ratings",
         "connectors/meta/quality.py",
         "has_scores=_has_scores(read_object(response) or {})",

@@ -57,6 +57,11 @@ def _dataset_quality(session: Session) -> Finding:
         return unclear(lambda: _("the form is as assumed; how a token is refused that may not read it was not seen"))
     if codes & _MAY_NOT_READ:
         return unclear(lambda: _("the token may not read it, and is told so as assumed; the form was not seen"))
+    if codes:
+        listed = ", ".join(map(str, sorted(codes)))
+        return unclear(
+            lambda: _("no rating was seen, and Meta's error {codes} may be about something else", codes=listed)
+        )
     return unclear(lambda: _("nothing is rated yet, or nothing could be read"))
 
 

@@ -359,6 +359,17 @@ def test_ratings_in_another_form_refute_the_claim(company, answer, verdict):
     assert verdict == check(company, "meta.dataset_quality")[0]
 
 
+def test_ratings_are_confirmed_where_one_token_reads_them_and_another_may_not(company):
+    """Both halves of the claim were seen."""
+    company.settings["meta"] = [{**company.settings["meta"], "id": name} for name in ("meta", "other")]
+    company.settings["meta"][1]["dataset_id"] = OTHER
+    seen = of_lead(event_match_quality={"composite_score": 6.1})
+    company.fail("meta", "status", status=200, body=json.dumps(seen))
+    company.fail("meta", "status", status=403, body=json.dumps({"error": {"code": 200}}))
+
+    assert "confirmed" == check(company, "meta.dataset_quality")[0]
+
+
 def test_a_page_of_a_proxy_is_no_form_of_ratings(company):
     """Even one with status 200."""
     company.fail("meta", "html")
