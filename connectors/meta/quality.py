@@ -17,7 +17,7 @@ class QualityAnswer:
     code: int | None = None
     """That of Meta's error, if it was one."""
     has_scores: bool | None = None
-    """Whether every web event is rated where that is assumed; None if none is listed."""
+    """Whether web events are rated where that is assumed; None if none is rated, or the answer is not Meta's."""
 
 
 def ask_for_quality(options: MetaOptions) -> QualityAnswer:
@@ -34,19 +34,24 @@ def ask_for_quality(options: MetaOptions) -> QualityAnswer:
         return QualityAnswer(None)
     if error := read_error(response):
         return QualityAnswer(error.http, error.code)
-    answer = read_object(response)
-    return QualityAnswer(response.status_code, has_scores=False if answer is None else _has_scores(answer))
+    return QualityAnswer(response.status_code, has_scores=_has_scores(read_object(response) or {}))
 
 
 def _has_scores(answer: Mapping[str, object]) -> bool | None:
     listed = answer.get("web", [])
     if not isinstance(listed, list):
         return False
-    return all(_is_rated(each) for each in listed) if listed else None
+    found = {_is_rated(each) for each in listed}
+    return None if found <= {None} else False not in found
 
 
-def _is_rated(event: object) -> bool:
+def _is_rated(event: object) -> bool | None:
+    """Return whether an event's rating is a number where that is assumed; None if it has none."""
     match event:
-        case {"event_match_quality": {"composite_score": int() | float()}}:
-            return True
-    return False
+        case {"event_match_quality": {"composite_score": score}}:
+            return None if score is None else isinstance(score, int | float)
+        case {"event_match_quality": {} | None}:
+            return None
+        case {"event_match_quality": _}:
+            return False
+    return None if isinstance(event, dict) else False

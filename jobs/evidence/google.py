@@ -9,7 +9,7 @@ from decimal import Decimal
 from http import HTTPStatus
 
 from connectors.evidence import Exchange, Tree
-from connectors.language import _
+from connectors.language import _, _n
 from connectors.records import (
     ClickId,
     ClickIdKind,
@@ -19,13 +19,12 @@ from connectors.records import (
     DeliveryKey,
     EncodedEvent,
     Money,
-    Outcome,
-    OutcomeClass,
     Receipt,
     Refused,
     RowOutcomes,
 )
 from jobs.claims import ClaimId
+from jobs.evidence.receipts import refused_for_a_row, took_all
 from jobs.evidence.session import Session
 from jobs.evidence.verdicts import Finding, confirmed, refuted, unclear
 from jobs.wiring.trials import GoogleTrial, google_trials
@@ -39,7 +38,7 @@ _MALFORMED: Mapping[str, Callable[[ConversionEvent], ConversionEvent]] = {
     "REQUIRED_FIELD_MISSING": lambda one: replace(one, value=replace(_value(one), currency="")),
 }
 """A row that is wrong in one way, by the code with which the sandbox refuses it."""
-_BAD_ROW = 1
+_ROWS, _BAD_ROW = 3, 1
 _NAMED_ROW = re.compile(r"\bevents\.events\[(\d+)\]")
 _STATUS = re.compile(r"\bHTTP (\d{3})\b")
 _FIELDS = re.compile(r"\bevents\b[\w.\[\]]*")
@@ -48,8 +47,11 @@ _NO_CONSENT = "UNKNOWN_CONSENT"
 Try = Callable[[Sequence[ConversionEvent]], Receipt]
 
 
-def _on_each(judge: Callable[[Try, ConversionEvent], Finding]) -> Callable[[Session], Finding]:
-    """Return a check that judges the first destination by which a good conversion is validated."""
+def _on_good_rows(judge: Callable[[Try, Sequence[ConversionEvent]], Finding]) -> Callable[[Session], Finding]:
+    """Return a check that judges the first destination by which good conversions are validated.
+
+    Whatever is refused afterwards differs from them in one thing only.
+    """
 
     def check(session: Session) -> Finding:
         if session.settings is None or not session.settings.google_ads:
@@ -57,14 +59,12 @@ def _on_each(judge: Callable[[Try, ConversionEvent], Finding]) -> Callable[[Sess
         code = ""
         for trial in google_trials(session.settings):
             attempt = _attempts(session, trial)
-            good = _conversion(session, trial)
-            match attempt([good]):
-                case RowOutcomes((Outcome(kind=OutcomeClass.DONE),)):
-                    return judge(attempt, good)
-                case Refused(outcome):
-                    code = outcome.code
-                case _:
-                    pass
+            good = _conversions(session, trial)
+            receipt = attempt(good)
+            if took_all(receipt):
+                return judge(attempt, good)
+            if isinstance(receipt, Refused):
+                code = receipt.outcome.code
         if code:
             return unclear(lambda: _("Google validates no conversion of this account ({code})", code=code))
         return unclear(lambda: _("no conversion could be validated at Google"))
@@ -104,11 +104,11 @@ def _exchange(sent: Sequence[EncodedEvent], receipt: Receipt) -> Exchange:
     return Exchange("google", "POST", "/v1/events:ingest", status=status, asked=asked, answered=answered)
 
 
-def _conversion(session: Session, trial: GoogleTrial) -> ConversionEvent:
-    """Return a well-formed conversion of the account's first action; nothing else of it exists."""
+def _conversions(session: Session, trial: GoogleTrial) -> Sequence[ConversionEvent]:
+    """Return well-formed conversions of the account's first action; nothing else of them exists."""
     first = trial.expected[0]
-    return ConversionEvent(
-        key=DeliveryKey("oplead-sync-evidence-0"),
+    one = ConversionEvent(
+        key=DeliveryKey(""),
         target=first.target,
         at=session.clock.now() - timedelta(days=1),
         click_id=ClickId(ClickIdKind.GCLID, "oplead-sync-evidence"),
@@ -116,6 +116,7 @@ def _conversion(session: Session, trial: GoogleTrial) -> ConversionEvent:
         value=Money(Decimal(1), first.currency),
         consent=_YES,
     )
+    return [replace(one, key=DeliveryKey(f"oplead-sync-evidence-{number}")) for number in range(_ROWS)]
 
 
 def _value(one: ConversionEvent) -> Money:
@@ -126,62 +127,76 @@ def _value(one: ConversionEvent) -> Money:
 # ── judgements ───────────────────────────────────────────────────────────────────────────────────
 
 
-def _judge_field_violations(attempt: Try, good: ConversionEvent) -> Finding:
+def _judge_field_violations(attempt: Try, good: Sequence[ConversionEvent]) -> Finding:
     """Send a bad row between good ones."""
-    rows = [replace(good, key=DeliveryKey(f"oplead-sync-evidence-{number}")) for number in range(3)]
+    rows = [*good]
     rows[_BAD_ROW] = _MALFORMED["INVALID_NUMBER_FORMAT"](rows[_BAD_ROW])
-    match attempt(rows):
-        case Refused(outcome, unasked=False) if outcome.kind is OutcomeClass.FIX_DATA:
-            named = {int(row) for row in _NAMED_ROW.findall(outcome.message)}
-            if named == {_BAD_ROW}:
-                return confirmed(lambda: _("of three rows the bad one was named so"))
-            return refuted(lambda: _("of three rows the bad one was not named so"))
-        case RowOutcomes():
-            return unclear(lambda: _("a bad row is not refused when it is only validated"))
+    receipt = attempt(rows)
+    if refusal := refused_for_a_row(receipt):
+        named = {int(row) for row in _NAMED_ROW.findall(refusal.message)}
+        if named == {_BAD_ROW}:
+            return confirmed(lambda: _("of three rows the bad one was named so"))
+        return refuted(lambda: _("of three rows the bad one was not named so"))
+    if took_all(receipt):
+        return unclear(lambda: _("a bad row is not refused when it is only validated"))
     return unclear(lambda: _("a bad row among good ones was not refused as one"))
 
 
-def _judge_refusals(attempt: Try, good: ConversionEvent) -> Finding:
-    codes = {expected: attempt([spoil(good)]) for expected, spoil in _MALFORMED.items()}
-    answered = {
-        expected: receipt.outcome
-        for expected, receipt in codes.items()
-        if isinstance(receipt, Refused) and not receipt.unasked and receipt.outcome.kind is not OutcomeClass.RETRY
-    }
-    others = {outcome.code for expected, outcome in answered.items() if outcome.code != expected}
-    if others:
+def _judge_refusals(attempt: Try, good: Sequence[ConversionEvent]) -> Finding:
+    """Send rows that are malformed in some ways; those that are malformed in others are not seen."""
+    receipts = {expected: attempt([spoil(good[0])]) for expected, spoil in _MALFORMED.items()}
+    refusals = {expected: refusal for expected, each in receipts.items() if (refusal := refused_for_a_row(each))}
+    if others := {refusal.code for expected, refusal in refusals.items() if refusal.code != expected}:
         listed = ", ".join(sorted(others))
         return refuted(lambda: _("a malformed row is refused otherwise than assumed ({codes})", codes=listed))
-    if len(answered) < len(_MALFORMED):
-        return unclear(lambda: _("not every malformed row is refused when it is only validated"))
-    return confirmed(lambda: _("all malformed rows were refused with the assumed codes"))
+    if not refusals:
+        return unclear(lambda: _("no malformed row was refused as one when it was only validated"))
+    return unclear(
+        lambda: _n(
+            "{count} malformed row was refused with the assumed code; rows with other faults were not seen",
+            "{count} malformed rows were refused with the assumed codes; rows with other faults were not seen",
+            len(refusals),
+        )
+    )
 
 
-def _judge_consent(attempt: Try, good: ConversionEvent) -> Finding:
-    match attempt([replace(good, consent=Consent(None, None))]):
-        case Refused(outcome) if outcome.code.endswith(_NO_CONSENT):
-            return confirmed(lambda: _("it was refused so when it was only validated"))
-        case RowOutcomes():
-            return unclear(lambda: _("validating does not judge it: only an upload that counts would show it"))
+def _judge_consent(attempt: Try, good: Sequence[ConversionEvent]) -> Finding:
+    receipt = attempt([replace(good[0], consent=Consent(None, None))])
+    if isinstance(receipt, Refused) and receipt.outcome.code.endswith(_NO_CONSENT):
+        return confirmed(lambda: _("it was refused so when it was only validated"))
+    if refusal := refused_for_a_row(receipt):
+        return refuted(lambda: _("it is refused with another code ({code})", code=refusal.code))
+    if took_all(receipt):
+        return unclear(lambda: _("validating does not judge it: only an upload that counts would show it"))
     return unclear(lambda: _("what was validated without consent was refused for another reason, or not answered"))
 
 
 def _click_window(session: Session) -> Finding:
     if session.settings is None or not session.settings.google_ads:
         return _no_google()
-    days = list[int]()
+    days, asked = list[int](), 0
     for trial in google_trials(session.settings):
         windows = trial.click_windows() or {}
         session.recorder.add(
             Exchange("google", "POST", "/GoogleAdsService/SearchStream", ("click_through_lookback_window_days",))
         )
         unset = {one.target.action for one in trial.expected if one.click_window is None}
+        asked += len(unset)
         days += [windows[action] for action in unset if windows.get(action)]
-    if not days:
-        return unclear(lambda: _("no action without click_window_days could be read"))
     if any(one != _DEFAULT_WINDOW for one in days):
         return refuted(lambda: _("an action without click_window_days has another: write it there"))
-    return confirmed(lambda: _("every action without click_window_days has it ({count})", count=len(days)))
+    if not asked:
+        return unclear(lambda: _("the settings name no action without click_window_days"))
+    if len(days) < asked:
+        return unclear(
+            lambda: _n(
+                "the window of {count} action without click_window_days could not be read",
+                "{read} of the {count} windows of actions without click_window_days could be read",
+                asked,
+                read=len(days),
+            )
+        )
+    return confirmed(lambda: _("every action without click_window_days has it ({count})", count=asked))
 
 
 def _no_google() -> Finding:
@@ -190,7 +205,7 @@ def _no_google() -> Finding:
 
 CHECKS: Mapping[ClaimId, Callable[[Session], Finding]] = {
     ClaimId("google.click_window"): _click_window,
-    ClaimId("google.field_violations"): _on_each(_judge_field_violations),
-    ClaimId("google.refusals"): _on_each(_judge_refusals),
-    ClaimId("google.consent_unspecified"): _on_each(_judge_consent),
+    ClaimId("google.field_violations"): _on_good_rows(_judge_field_violations),
+    ClaimId("google.refusals"): _on_good_rows(_judge_refusals),
+    ClaimId("google.consent_unspecified"): _on_good_rows(_judge_consent),
 }

@@ -48,7 +48,7 @@ trailer<</Root 1 0 R>>\n%%EOF\n"
 
 def _create_and_change(session: Session) -> Finding:
     others = own_lead.newest(session)
-    shown = own_lead.shown_by(others)
+    shown = own_lead.shown_by(others) | own_lead.named_by(session.known)
     entry = own_lead.last_entry(session) or own_lead.adopt(session, others)
     if entry and not entry.id:
         entry = own_lead.find(session, entry)
@@ -123,7 +123,7 @@ def _change(session: Session, entry: LeftBehind, before: Lead) -> Finding:
 
 
 def _not_shown(lead: Lead, shown: Collection[str]) -> str:
-    """Return what other leads show, was written, and is not shown by this lead."""
+    """Return what was written and is not shown by this lead."""
     names = (name for name in shown if getattr(own_lead.NOBODY, name) and not getattr(lead.contact, name))
     return ", ".join(sorted(names))
 

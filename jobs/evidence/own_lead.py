@@ -16,6 +16,7 @@ from jobs.oplead_commands.context import OpleadWriteAccess
 from jobs.oplead_commands.lead_reads import LeadListReading
 from jobs.pull.sync import MAX_CLOCK_SKEW
 from jobs.rules.extraction import TEST_DOMAIN
+from jobs.settings.load import PartialSettings
 from jobs.settings.oplead_schema import WrittenFields
 from jobs.wiring.evidence import listener_for
 from jobs.wiring.oplead import build_oplead_options, oplead_source, oplead_writer
@@ -110,6 +111,12 @@ def shown_by(leads: Iterable[Lead]) -> frozenset[str]:
     return frozenset(field.name for field in fields(Contact) if any(getattr(one, field.name) for one in contacts))
 
 
+def named_by(known: PartialSettings) -> frozenset[str]:
+    """Return those whose place the settings name: they may be written even if no lead shows them yet."""
+    named = known.settings.oplead.write.fields
+    return frozenset(field.name for field in fields(Contact) if getattr(named, field.name, None))
+
+
 def adopt(session: Session, leads: Iterable[Lead]) -> LeftBehind | None:
     """Note a test lead that an earlier walk made and kept in another folder, if one of these is that."""
     addresses = ((one, address) for one in leads for address in one.contact.emails)
@@ -122,7 +129,7 @@ def adopt(session: Session, leads: Iterable[Lead]) -> LeftBehind | None:
 
 
 def lead_to_write(entry: LeftBehind, shown: Collection[str]) -> LeadToWrite:
-    """Return the test lead, in the fields that other leads show: an Oplead may refuse those that it does not know."""
+    """Return the test lead, in these fields alone: an Oplead may refuse those that it does not know."""
     values = {name: value for name in shown if (value := getattr(NOBODY, name))}
     return LeadToWrite(replace(Contact(**values), emails=(address_of(entry),)))
 

@@ -52,7 +52,8 @@ def headline(evidence: Evidence) -> str:
 def left_behind_lines(evidence: Evidence) -> Iterator[str]:
     """Yield what was made and stays in Oplead."""
     for one in evidence.left_behind:
-        yield _("{name} ({kind})", name=one.name, kind=f"{_kind_word(one.kind)} {one.id}".rstrip())
+        what = " ".join(filter(None, (_kind_word(one.kind), one.id)))
+        yield _("{name} ({what})", name=one.name, what=what)
 
 
 def _kind_word(kind: Literal["lead", "subscription", "document"]) -> str:

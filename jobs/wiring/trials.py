@@ -1,5 +1,6 @@
 """Builds what a walk through the assumptions asks Google and Meta with: nothing of it counts in a real dataset."""
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -47,13 +48,26 @@ def google_trials(settings: Settings) -> Iterator[GoogleTrial]:
             yield GoogleTrial(GoogleSink(options), conversions, GoogleInspector(options).click_windows)
 
 
+_DATASET = re.compile(r"[0-9]{1,20}")
+
+
+def is_dataset_number(text: str) -> bool:
+    """Return whether a text is a dataset's id, as settings take it."""
+    return _DATASET.fullmatch(text) is not None
+
+
+def nights_send_to(settings: Settings, dataset: str) -> bool:
+    """Return whether a dataset is one of the settings', also where its id is written with a leading zero."""
+    return int(dataset) in {int(one.dataset_id) for one in settings.meta}
+
+
 def meta_test_sink(settings: Settings, dataset: str) -> ConversionSink | None:
     """Return a sink that sends to a dataset made for tests; None if nights send to it, or to none at Meta.
 
     Raises:
         Misconfigured: a destination's credentials cannot be used.
     """
-    if not settings.meta or not dataset.isdecimal() or dataset in {one.dataset_id for one in settings.meta}:
+    if not settings.meta or nights_send_to(settings, dataset):
         return None
     from connectors.meta.sink import MetaSink  # noqa: PLC0415
 

@@ -18,6 +18,7 @@ from jobs.settings import ValidSettings
 from jobs.settings.load import PartialSettings, load, load_partial
 from tests.e2e.support.company import DATASET
 from tests.e2e.support.evidence import WRITE, serve_pages
+from tests.e2e.support.typed import type_in
 
 CHECKS = {**google.CHECKS, **meta.CHECKS}
 OTHER = next(one for one in TOKENS if one != DATASET)
@@ -42,8 +43,9 @@ def company(shared):
         yield shared
 
 
-def check(company, name, *, answer=True, dataset=None, kept=None):
+def check(company, name, *, answer=True, dataset=None, kept=None, asked=None):
     """One check's verdict, and why."""
+    heard = [] if asked is None else asked
     file = company.config
     known, loaded = load_partial(file, company.environ), load(file, company.environ)
     assert isinstance(known, PartialSettings), known
@@ -54,7 +56,7 @@ def check(company, name, *, answer=True, dataset=None, kept=None):
             settings=loaded.settings,
             clock=clock,
             recorder=kept or ExchangeRecorder(),
-            agrees=lambda _question: answer,
+            agrees=lambda question: heard.append(question) or answer,
             evidence=Evidence(clock.now().date(), "1.0", "0f"),
             save=lambda: None,
             test_dataset=dataset,
@@ -85,7 +87,7 @@ def test_google_is_asked_to_validate_and_nothing_else(company):
     assert said == {
         "google.click_window": "confirmed",
         "google.field_violations": "confirmed",
-        "google.refusals": "confirmed",
+        "google.refusals": "unclear",
         "google.consent_unspecified": "unclear",
     }
     sent = [body for body, _status in company.ingests[before:]]
@@ -102,16 +104,102 @@ def test_rows_that_are_not_named_by_number_refute_the_claim(company):
     assert "refuted" == check(company, "google.field_violations")[0]
 
 
+def refuse_at_google(company, code, field="events.events[0].conversion_value", *, status="INVALID_ARGUMENT", after=1):
+    """Have Google take its first requests and then refuse each with this reason."""
+    details = [
+        {"@type": "x.ErrorInfo", "reason": code},
+        {"@type": "x.BadRequest", "fieldViolations": [{"field": field}]},
+    ]
+    body = json.dumps({"error": {"status": status, "details": details}})
+    http = 403 if status == "PERMISSION_DENIED" else 400
+    company.fail("data_manager", "status", path="/v1/events:ingest", after=after, count=9, status=http, body=body)
+
+
 def test_another_code_refutes_and_a_closed_account_leaves_all_unclear(company):
     """A refusal of the whole account says nothing of a row."""
-    error = {"error": {"status": "INVALID_ARGUMENT", "details": [{"@type": "x/ErrorInfo", "reason": "INVALID_EVENT"}]}}
-    company.fail(
-        "data_manager", FaultKind.STATUS, path="/v1/events:ingest", after=1, status=400, body=json.dumps(error)
-    )
+    refuse_at_google(company, "INVALID_EVENT")
     assert "refuted" == check(company, "google.refusals")[0]
 
     company.settings["google_ads"]["login_customer_id"] = "9998887777"
     assert {"unclear"} == {check(company, name)[0] for name in google.CHECKS if name != "google.click_window"}
+
+
+def test_the_codes_of_some_malformed_rows_do_not_speak_for_all(company):
+    """The sandbox's other assumed codes, and the Google Ads API, were not seen."""
+    verdict, why = check(company, "google.refusals")
+
+    assert ("unclear", True) == (verdict, "3" in why)
+
+
+@pytest.mark.parametrize(
+    ("code", "field", "status"),
+    [
+        ("PERMISSION_DENIED", "destinations[0]", "PERMISSION_DENIED"),
+        ("DESTINATION_ACCOUNT_TYPE_MISMATCH", "destinations[0]", "INVALID_ARGUMENT"),
+        ("INVALID_CONVERSION_ACTION_ID", "destinations[0].product_destination_id", "NOT_FOUND"),
+        ("RESOURCE_EXHAUSTED", "events.events[0]", "RESOURCE_EXHAUSTED"),
+    ],
+)
+@pytest.mark.parametrize("name", ["google.refusals", "google.field_violations", "google.consent_unspecified"])
+def test_only_a_refusal_about_a_row_says_how_google_refuses_rows(company, name, code, field, status):
+    """Not one of the account, of its permission, of the action or of the pace."""
+    refuse_at_google(company, code, field, status=status)
+
+    assert "unclear" == check(company, name)[0]
+
+
+def test_rows_that_google_takes_from_nobody_say_nothing_of_bad_ones(company):
+    """If it refuses good ones together, a bad one among them is not what it refuses."""
+    refuse_at_google(company, "INVALID_EVENT", "events.events[2]", after=0)
+
+    assert ("unclear", True) == tuple(
+        said if said == "unclear" else "INVALID_EVENT" in said for said in check(company, "google.field_violations")
+    )
+
+
+@pytest.mark.parametrize(
+    ("code", "verdict"),
+    [("PROCESSING_ERROR_REASON_UNKNOWN_CONSENT", "confirmed"), ("REQUIRED_FIELD_MISSING", "refuted")],
+)
+def test_a_row_that_is_refused_without_consent_shows_the_code(company, code, verdict):
+    """Nothing else about it was different."""
+    refuse_at_google(company, code, "events.events[0].consent")
+
+    assert verdict == check(company, "google.consent_unspecified")[0]
+
+
+def google_shows(company, windows):
+    """Have Google Ads show the actions of the settings with these click windows, and none that has None."""
+    actions = company.sandbox.data_manager.google.accounts[company.CUSTOMER].actions
+    for one, days in zip(company.settings["conversions"], windows, strict=True):
+        number = str(one["google_ads"]["conversion_action"])
+        usual = actions.pop(number)
+        if days:
+            actions[number] = replace(usual, click_window_days=days)
+
+
+@pytest.mark.parametrize(
+    ("windows", "verdict", "said"),
+    [
+        ((90, 90), "confirmed", "(2)"),
+        ((90, None), "unclear", "1 of the 2"),
+        ((None, None), "unclear", "0 of the 2"),
+        ((30, None), "refuted", "another"),
+        ((90, 30), "refuted", "another"),
+    ],
+)
+def test_ninety_days_hold_only_where_every_window_was_read(company, windows, verdict, said):
+    """One that was not read may be any; one that differs is enough."""
+    actions = company.sandbox.data_manager.google.accounts[company.CUSTOMER].actions
+    usual = dict(actions)
+    try:
+        google_shows(company, windows)
+        found, why = check(company, "google.click_window")
+    finally:
+        actions.clear()
+        actions.update(usual)
+
+    assert (verdict, True) == (found, said in why), why
 
 
 def test_a_window_that_the_settings_do_not_name_refutes_ninety_days(company):
@@ -142,7 +230,15 @@ def test_exchanges_with_google_hold_names_and_codes_alone(company):
 # ── Meta ─────────────────────────────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize("dataset", [None, DATASET, "not-a-number"])
+TOO_OLD = {"code": 100, "error_subcode": 2804003}
+
+
+def refuse_at_meta(company, error, *, after=1):
+    """Have Meta take its first requests and then refuse each with this error."""
+    company.fail("meta", "status", after=after, count=9, status=400, body=json.dumps({"error": error}))
+
+
+@pytest.mark.parametrize("dataset", [None, DATASET, f"0{DATASET}"])
 def test_meta_is_only_read_without_a_dataset_made_for_tests(company, dataset):
     """One that nights send to is none."""
     before = posts(company)
@@ -152,23 +248,33 @@ def test_meta_is_only_read_without_a_dataset_made_for_tests(company, dataset):
 
 
 def test_nothing_goes_to_a_test_dataset_without_a_yes(company):
-    """Each asks."""
+    """Each asks, and names the dataset."""
     use_test_token(company)
-    before = posts(company)
+    before, asked = posts(company), []
 
-    assert {"unclear"} == {check(company, name, dataset=OTHER, answer=False)[0] for name in meta.CHECKS}
+    said = {check(company, name, dataset=OTHER, answer=False, asked=asked)[0] for name in meta.CHECKS}
+    assert {"unclear"} == said
     assert before == posts(company)
+    assert [True, True] == [OTHER in one for one in asked]
 
 
 def test_a_test_dataset_alone_hears_of_the_events(company):
-    """Refused together, and one that is just in time."""
+    """One that is surely good, and then one that is too old among others, or on either side of the limit."""
     use_test_token(company)
     before = len(posts(company))
 
-    assert "confirmed" == check(company, "meta.refusals", dataset=OTHER)[0]
+    assert "unclear" == check(company, "meta.refusals", dataset=OTHER)[0]
     assert "confirmed" == check(company, "meta.seven_days", dataset=OTHER)[0]
-    assert 2 == len(posts(company)) - before
+    assert 5 == len(posts(company)) - before
     assert not [one for one in posts(company)[before:] if f"/{OTHER}/" not in one["path"]]
+
+
+def test_one_refused_request_does_not_speak_for_all_refusals(company):
+    """Whether an event is named, and every other code, remain to be seen."""
+    use_test_token(company)
+    verdict, why = check(company, "meta.refusals", dataset=OTHER)
+
+    assert ("unclear", True) == (verdict, "three events were refused together" in why)
 
 
 @pytest.mark.parametrize(
@@ -176,33 +282,116 @@ def test_a_test_dataset_alone_hears_of_the_events(company):
     [
         ("meta.refusals", {"code": 100, "error_subcode": 2804019}, "refuted"),
         ("meta.refusals", {"code": 190}, "unclear"),
-        ("meta.seven_days", {"code": 100, "error_subcode": 2804003}, "refuted"),
+        ("meta.refusals", {"code": 200}, "unclear"),
+        ("meta.refusals", {"code": 4}, "unclear"),
+        ("meta.refusals", {"code": 100, "error_subcode": 33}, "unclear"),
+        ("meta.refusals", {"code": 100, "error_subcode": 2804016}, "unclear"),
+        ("meta.seven_days", TOO_OLD, "refuted"),
         ("meta.seven_days", {"code": 4}, "unclear"),
+        ("meta.seven_days", {"code": 200}, "unclear"),
     ],
 )
 def test_an_error_of_metas_refutes_only_what_it_speaks_of(company, name, error, verdict):
-    """Of an event, and not of the token or the pace."""
+    """Of an event, and not of the token, the dataset, the pace or a fault of ours."""
     use_test_token(company)
-    company.fail("meta", FaultKind.STATUS, status=400, body=json.dumps({"error": error}))
+    refuse_at_meta(company, error)
 
     assert verdict == check(company, name, dataset=OTHER)[0]
+
+
+@pytest.mark.parametrize("name", ["meta.refusals", "meta.seven_days"])
+@pytest.mark.parametrize("error", [{"code": 100, "error_subcode": 2804050}, TOO_OLD])
+def test_a_test_dataset_that_takes_no_good_event_shows_nothing(company, name, error):
+    """What is refused for something else is not refused for its age."""
+    use_test_token(company)
+    refuse_at_meta(company, error, after=0)
+    before = len(posts(company))
+    verdict, why = check(company, name, dataset=OTHER)
+
+    assert ("unclear", True) == (verdict, f"100/{error['error_subcode']}" in why)
+    assert 1 == len(posts(company)) - before
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "verdict"),
+    [
+        (200, {"events_received": 1}, "refuted"),
+        (400, {"error": {"code": 200}}, "unclear"),
+        (400, {"error": TOO_OLD}, "confirmed"),
+    ],
+)
+def test_seven_days_are_the_limit_only_where_older_events_are_refused(company, status, body, verdict):
+    """That one of six days and 23 hours is taken says nothing of the next day."""
+    use_test_token(company)
+    company.fail("meta", "status", after=2, status=status, body=json.dumps(body))
+
+    assert verdict == check(company, "meta.seven_days", dataset=OTHER)[0]
+
+
+def of_lead(**quality):
+    """The ratings of one event, as `/dataset_quality` gives them."""
+    return {"web": [{"event_name": "Lead", **quality}]}
 
 
 @pytest.mark.parametrize(
     ("answer", "verdict"),
     [
-        ({"web": [{"event_name": "Lead", "event_match_quality": {"composite_score": 6.1}}]}, "unclear"),
-        ({"web": [{"event_name": "Lead", "score": 6.1}]}, "refuted"),
+        (of_lead(event_match_quality={"composite_score": 6.1}), "unclear"),
+        (of_lead(), "unclear"),
+        (of_lead(event_match_quality={}), "unclear"),
+        (of_lead(event_match_quality=None), "unclear"),
+        (of_lead(event_match_quality={"composite_score": None}), "unclear"),
+        (of_lead(event_match_quality=6.1), "refuted"),
+        (of_lead(event_match_quality={"composite_score": "good"}), "refuted"),
+        ({"web": {"event_name": "Lead"}}, "refuted"),
         ({"web": []}, "unclear"),
+        ({"blocked": "by your company"}, "unclear"),
         ({"error": {"code": 200}}, "unclear"),
+        ({"error": {"code": 190}}, "unclear"),
+        ("no object", "unclear"),
     ],
 )
 def test_ratings_in_another_form_refute_the_claim(company, answer, verdict):
-    """One token shows only one side of it."""
+    """One token shows only one side of it; an event that is not rated yet is no other form."""
     status = 403 if "error" in answer else 200
     company.fail("meta", FaultKind.STATUS, status=status, body=json.dumps(answer))
 
     assert verdict == check(company, "meta.dataset_quality")[0]
+
+
+def test_ratings_are_confirmed_where_one_token_reads_them_and_another_may_not(company):
+    """Both halves of the claim were seen."""
+    company.settings["meta"] = [{**company.settings["meta"], "id": name} for name in ("meta", "other")]
+    company.settings["meta"][1]["dataset_id"] = OTHER
+    seen = of_lead(event_match_quality={"composite_score": 6.1})
+    company.fail("meta", "status", status=200, body=json.dumps(seen))
+    company.fail("meta", "status", status=403, body=json.dumps({"error": {"code": 200}}))
+
+    assert "confirmed" == check(company, "meta.dataset_quality")[0]
+
+
+def test_a_page_of_a_proxy_is_no_form_of_ratings(company):
+    """Even one with status 200."""
+    company.fail("meta", "html")
+
+    assert "unclear" == check(company, "meta.dataset_quality")[0]
+
+
+# ── --test-dataset ───────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("dataset", [DATASET, f"0{DATASET}"])
+def test_a_dataset_that_nights_send_to_is_refused_before_anything_is_asked(company, dataset, tmp_path):
+    """With what to name instead."""
+    servers = ("oplead", "meta", "data_manager")
+    before = [len(company.asked(server)) for server in servers]
+    done = type_in(company, "evidence", "--out", str(tmp_path / "out"), "--test-dataset", dataset)
+
+    assert 2 == done.code, done.out
+    assert "--test-dataset" in done.err
+    assert "nights send to" in done.err
+    assert before == [len(company.asked(server)) for server in servers]
+    assert not (tmp_path / "out").exists()
 
 
 # ── the whole walk ───────────────────────────────────────────────────────────────────────────────

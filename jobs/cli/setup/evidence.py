@@ -24,7 +24,9 @@ from jobs.evidence.walk import walk
 from jobs.exit_codes import Exit, UsageError
 from jobs.reporting.console import say
 from jobs.settings.load import PartialSettings, ValidSettings, load
+from jobs.settings.schema import Settings
 from jobs.wiring.evidence import look_at_oplead
+from jobs.wiring.trials import is_dataset_number, nights_send_to
 
 
 def gather_evidence(
@@ -32,9 +34,13 @@ def gather_evidence(
 ) -> int:
     """Walk the assumptions on the account of a settings file, and write what was seen into a folder."""
     known = partial_settings_from_file(file, environ)
-    if known.settings.source is not None:
-        raise UsageError(_("evidence asks Oplead's API, and these settings read exported files (`source`)"))
     loaded, folder = load(file, environ), EvidenceFolder(out)
+    settings = loaded.settings if isinstance(loaded, ValidSettings) else None
+    with using_language(known.language):
+        if known.settings.source is not None:
+            raise UsageError(_("evidence asks Oplead's API, and these settings read exported files (`source`)"))
+        if test_dataset is not None:
+            _require_made_for_tests(test_dataset, settings)
     with (
         signals_and_logging() as (stop, _redaction),
         using_language(known.language),
@@ -44,10 +50,10 @@ def gather_evidence(
         say(
             _(
                 "Oplead, Google and Meta are asked what the job assumes of them. First by reading alone; before "
-                "anything is written you are asked. Nothing is sent as a conversion, and nothing leaves this machine "
-                "but these questions."
+                "anything is written you are asked. Nothing leaves this machine but these questions."
             )
         )
+        say(_nothing_is_sent(test_dataset))
         recorder = ExchangeRecorder()
         today = clock.now().astimezone(known.settings.zone).date()
         mark = mark_of(known.settings.account or "", known.settings.oplead.base_url.host or "")
@@ -57,7 +63,7 @@ def gather_evidence(
         folder = EvidenceFolder(out, _must_not_be_shown(known, look))
         session = Session(
             known=known,
-            settings=loaded.settings if isinstance(loaded, ValidSettings) else None,
+            settings=settings,
             clock=clock,
             recorder=recorder,
             agrees=_asking(stop.raise_if_stop_requested),
@@ -82,6 +88,28 @@ def _asking(cancel_token: CancelToken) -> Callable[[str], bool]:
         return bool(answer)
 
     return agrees
+
+
+def _require_made_for_tests(dataset: str, settings: Settings | None) -> None:
+    """Raise UsageError if a dataset is none, or one that this account's nights send to."""
+    if not is_dataset_number(dataset):
+        raise UsageError(
+            _("--test-dataset: write the id of a dataset that was made for tests, digits only, as in Events Manager")
+        )
+    if settings and nights_send_to(settings, dataset):
+        raise UsageError(
+            _(
+                "--test-dataset: nights send to {dataset}: create another dataset for tests in Events Manager, and "
+                "write its id",
+                dataset=dataset,
+            )
+        )
+
+
+def _nothing_is_sent(test_dataset: str | None) -> str:
+    if test_dataset is None:
+        return _("Nothing is sent as a conversion.")
+    return _("Nothing is sent as a conversion, except to the test dataset you named ({dataset}).", dataset=test_dataset)
 
 
 def _look(known: PartialSettings, clock: Clock, recorder: ExchangeRecorder) -> OpleadLook | None:

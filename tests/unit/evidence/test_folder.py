@@ -81,3 +81,27 @@ def test_words_of_our_own_are_nobodys(tmp_path):
     folder = EvidenceFolder(tmp_path, frozenset({"null", "Text", "0000000000", "True"}))
 
     assert (1,) == folder.add([Exchange("oplead", "GET", "/v1", answered={"at": "date 0000-00-00 00:00:00 | null"})])
+
+
+def test_the_folder_of_another_account_is_refused(tmp_path):
+    """Its verdicts would pass for this one's; the mark itself tells nobody whose it is."""
+    folder = EvidenceFolder(tmp_path)
+    folder.save(evidence(), {})
+
+    for other in (mark_of("maison-durand", "oplead.example"), mark_of("toiture-martin", "api.oplead.com")):
+        with pytest.raises(UsageError, match="another account"):
+            folder.load(TODAY, "1.0", other)
+    assert 2 == len(MARK)
+
+
+def test_a_folder_has_one_walk_at_a_time(tmp_path):
+    """The other one is told, and may come once that has ended."""
+    folder = EvidenceFolder(tmp_path / "out")
+    with folder.hold(), pytest.raises(UsageError, match="in use"), EvidenceFolder(tmp_path / "out").hold():
+        pass
+    with EvidenceFolder(tmp_path / "out").hold():
+        pass
+
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(UsageError, match="cannot be written"), EvidenceFolder(tmp_path / "file").hold():
+        pass
