@@ -309,6 +309,27 @@ FAULTS = (
         "tests/e2e/test_evidence_writes.py::test_nothing_is_written_without_a_yes",
     ),
     Fault(
+        "evidence writes to no lead that does not show its own address",
+        "jobs/evidence/oplead_writes.py",
+        "    return own_lead.address_of(entry) in lead.contact.emails",
+        "    return bool(lead.contact.emails)",
+        "tests/e2e/test_evidence_writes.py::test_a_lead_that_does_not_show_our_address_is_left_alone",
+    ),
+    Fault(
+        "evidence creates no test lead that a night would not know by its address",
+        "jobs/evidence/oplead_writes.py",
+        '    if "emails" not in shown:\n        return _no_addresses()',
+        "",
+        "tests/e2e/test_evidence_writes.py::test_no_test_lead_is_created_where_no_lead_shows_an_address",
+    ),
+    Fault(
+        "the folder of another account is refused by evidence",
+        "jobs/evidence/folder.py",
+        "        if evidence.mark != mark:",
+        "        if False:",
+        "tests/unit/evidence/test_folder.py::test_the_folder_of_another_account_is_refused",
+    ),
+    Fault(
         "evidence makes no second test lead after it was killed before an answer",
         "jobs/evidence/own_lead.py",
         "writer.create(lead, leaving=lambda: note(session, entry))",

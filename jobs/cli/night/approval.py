@@ -4,7 +4,6 @@ import select
 import sys
 import termios
 import time
-from contextlib import suppress
 from dataclasses import dataclass, field
 
 from connectors.http import CancelToken
@@ -56,7 +55,7 @@ class ApprovalOptions:
 
 def is_answered_with_yes(question: str, cancel_token: CancelToken) -> bool | None:
     """Whether whoever is at the terminal answers with yes; None if nobody answers within `PATIENCE_SECONDS`."""
-    with suppress(termios.error):  # not a terminal
+    if sys.stdin.isatty():
         termios.tcflush(sys.stdin, termios.TCIFLUSH)  # whatever was typed before is no answer to this question
     results_console().out(f"{question} [y/N]: ", end="", highlight=False)
     sys.stdout.flush()
