@@ -367,8 +367,8 @@ FAULTS = (
     Fault(
         "evidence refuses a test dataset that is no number",
         "jobs/wiring/trials.py",
-        're.compile(r"[0-9]{1,20}")',
-        're.compile(r"\\d*")',
+        "re.fullmatch(DIGITS, text)",
+        're.fullmatch(r"\\d*", text)',
         "tests/unit/evidence/test_command.py",
     ),
     Fault(

@@ -2,9 +2,8 @@
 
 import fcntl
 import json
-import os
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import date
 from functools import cached_property
@@ -17,7 +16,7 @@ from connectors.language import Language, _
 from jobs.claims import ClaimId, all_claims
 from jobs.evidence.verdicts import ClaimVerdict, Verdict
 from jobs.exit_codes import UsageError
-from jobs.ledger.storage.state_file import replace_durably
+from jobs.ledger.storage.state_file import hold_folder, replace_durably
 from jobs.privacy.leaks import Planted
 
 FORMAT = 1
@@ -81,20 +80,17 @@ class EvidenceFolder:
         Raises:
             UsageError: another walk holds it, or it is no folder.
         """
-        try:
-            self.path.mkdir(parents=True, exist_ok=True)
-            folder = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY)
-        except OSError as error:
-            raise _unwritable(self.path, error) from None
-        try:
-            fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        with ExitStack() as stack:
+            try:
+                self.path.mkdir(parents=True, exist_ok=True)
+                stack.enter_context(hold_folder(self.path.resolve(), fcntl.LOCK_EX | fcntl.LOCK_NB))
+            except BlockingIOError:
+                raise UsageError(
+                    _("{folder} is in use by another `evidence`: wait for its end", folder=self.path)
+                ) from None
+            except OSError as error:
+                raise _unwritable(self.path, error) from None
             yield
-        except BlockingIOError:
-            raise UsageError(
-                _("{folder} is in use by another `evidence`: wait for its end", folder=self.path)
-            ) from None
-        finally:
-            os.close(folder)
 
     def load(self, today: date, program: str, mark: str) -> Evidence:
         """Return what an earlier walk has left here, or nothing yet.

@@ -1,7 +1,7 @@
 """What a write to Oplead says of the assumptions: each after a yes, and only on what the walk made itself."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import fields, replace
+from dataclasses import replace
 from datetime import timedelta
 from http import HTTPStatus
 from pathlib import Path
@@ -38,7 +38,6 @@ _CHANGES: Mapping[str, Sequence[Contact]] = {
     "first_name": (Contact(first_name="Essai"), Contact(first_name="Test")),
 }
 """What is changed on the test lead: the first of these that it shows, to what it does not show."""
-_SHOWN = tuple(one.name for one in fields(Contact))
 _PDF = b"%PDF-1.4\n1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj\n2 0 obj<</Type/Pages/Kids[]/Count 0>>endobj\n\
 trailer<</Root 1 0 R>>\n%%EOF\n"
 
@@ -124,8 +123,8 @@ def _change(session: Session, entry: LeftBehind, before: Lead) -> Finding:
 
 def _not_shown(lead: Lead, shown: Collection[str]) -> str:
     """Return what was written and is not shown by this lead."""
-    names = (name for name in shown if getattr(own_lead.NOBODY, name) and not getattr(lead.contact, name))
-    return ", ".join(sorted(names))
+    written = {name for name in shown if getattr(own_lead.NOBODY, name)}
+    return ", ".join(sorted(written - own_lead.shown_by([lead])))
 
 
 def _is_like(lead: Lead, written: Contact, name: str) -> bool:
@@ -134,8 +133,8 @@ def _is_like(lead: Lead, written: Contact, name: str) -> bool:
 
 def _has_lost(before: Lead, after: Lead) -> bool:
     """Whether a value is gone; an Oplead may add some, or write one otherwise."""
-    gone = (name for name in _SHOWN if getattr(before.contact, name) and not getattr(after.contact, name))
-    return any(gone) or bool(before.click_ids and not after.click_ids)
+    gone = own_lead.shown_by([before]) - own_lead.shown_by([after])
+    return bool(gone or (before.click_ids and not after.click_ids))
 
 
 def _address_not_shown(session: Session, entry: LeftBehind) -> Finding:

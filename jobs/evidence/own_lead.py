@@ -194,8 +194,8 @@ def id_path(session: Session, entry: LeftBehind) -> str:
     paths = build_oplead_options(session.known.settings).fields.id
     with oplead_source(session.known, session.clock, wanted_fields=frozenset(paths)) as source:
         found = next((found for _id, found in source.fetch_each([LeadId(entry.id)])), None)
-    fields = found.fields if isinstance(found, Lead) else {}
-    return next((path for path in paths if str(fields.get(path)) == entry.id), paths[0])
+    shown = found.fields if isinstance(found, Lead) else {}
+    return next((path for path in paths if str(shown.get(path)) == entry.id), paths[0])
 
 
 def _sent_at(entry: LeftBehind) -> datetime:

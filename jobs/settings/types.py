@@ -179,18 +179,20 @@ CustomerId = Annotated[
     _Hyphened,
     PatternConstraint(r"[0-9]{10}", N_("write the ten digits Google Ads shows at the top right, as 123-456-7890")),
 ]
+DIGITS = r"[0-9]{1,20}"
+"""A platform's id."""
 ActionId = Annotated[
     str,
     _Hyphened,
     PatternConstraint(
-        r"[0-9]{1,20}",
+        DIGITS,
         N_("write the number after ctId= in the conversion action's address in Google Ads; AW-… names a tag"),
     ),
 ]
 Digits = Annotated[
     str,
     BeforeValidator(accept_numeric_id, json_schema_input_type=str | int),
-    PatternConstraint(r"[0-9]{1,20}", N_("write the id, digits only")),
+    PatternConstraint(DIGITS, N_("write the id, digits only")),
 ]
 Currency = Annotated[
     str,

@@ -9,6 +9,7 @@ from connectors.ports import ConversionSink
 from connectors.records import DestinationId, TargetAssumptions
 from jobs.settings.compile import target_assumptions
 from jobs.settings.schema import Settings
+from jobs.settings.types import DIGITS
 from jobs.wiring.account import compile_rules_only
 from jobs.wiring.night import google_options, meta_options
 
@@ -48,12 +49,9 @@ def google_trials(settings: Settings) -> Iterator[GoogleTrial]:
             yield GoogleTrial(GoogleSink(options), conversions, GoogleInspector(options).click_windows)
 
 
-_DATASET = re.compile(r"[0-9]{1,20}")
-
-
 def is_dataset_number(text: str) -> bool:
     """Return whether a text is a dataset's id, as settings take it."""
-    return _DATASET.fullmatch(text) is not None
+    return re.fullmatch(DIGITS, text) is not None
 
 
 def nights_send_to(settings: Settings, dataset: str) -> bool:

@@ -23,6 +23,7 @@ from jobs.ledger.storage.state_file import (
     NoStateError,
     explaining_errors,
     has_state,
+    hold_folder,
     open_privately,
     open_read_only,
     too_old,
@@ -263,7 +264,7 @@ def _temporary_folder() -> Iterator[Path]:
             folder = Path(tempfile.mkdtemp(prefix=_PREFIX))
             # Another process may have swept the folder before it was locked.
             with suppress(FileNotFoundError):
-                stack.enter_context(_locked(folder, fcntl.LOCK_EX))
+                stack.enter_context(hold_folder(folder, fcntl.LOCK_EX))
                 if folder.exists():
                     break
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
@@ -273,17 +274,6 @@ def _temporary_folder() -> Iterator[Path]:
 def remove_stale_copies() -> None:
     """Remove the copies left by dead processes, but not those in use or owned by other users."""
     for folder in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
-        with suppress(OSError), _locked(folder, fcntl.LOCK_EX | fcntl.LOCK_NB):
+        with suppress(OSError), hold_folder(folder, fcntl.LOCK_EX | fcntl.LOCK_NB):
             if folder.lstat().st_uid == os.getuid():
                 shutil.rmtree(folder)
-
-
-@contextmanager
-def _locked(folder: Path, how: int) -> Iterator[None]:
-    """Hold a lock on a folder; raise OSError if it is not a folder or, with LOCK_NB, another process has locked it."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
-    try:
-        fcntl.flock(descriptor, how)
-        yield
-    finally:
-        os.close(descriptor)

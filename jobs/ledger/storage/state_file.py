@@ -1,6 +1,7 @@
 """An account's SQLite file: what it is, how it is opened, and what is wrong with it."""
 
 import errno
+import fcntl
 import os
 import sqlite3
 import traceback
@@ -110,6 +111,17 @@ def _open_for_owner_only(name: str, flags: int) -> int:
         return os.open(name, flags | os.O_NOFOLLOW, 0o600)
     os.fchmod(made, 0o600)
     return made
+
+
+@contextmanager
+def hold_folder(folder: Path, how: int) -> Iterator[None]:
+    """Hold a lock on a folder; raise OSError if it is not a folder or, with LOCK_NB, another process has locked it."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    try:
+        fcntl.flock(descriptor, how)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 class LedgerError(CommandError):

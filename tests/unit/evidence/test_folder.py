@@ -105,3 +105,9 @@ def test_a_folder_has_one_walk_at_a_time(tmp_path):
     (tmp_path / "file").write_text("mine")
     with pytest.raises(UsageError, match="cannot be written"), EvidenceFolder(tmp_path / "file").hold():
         pass
+
+
+def test_what_fails_in_a_walk_is_not_taken_for_another_walk(tmp_path):
+    """Also where it is an error of the kind by which a held folder shows."""
+    with pytest.raises(BlockingIOError), EvidenceFolder(tmp_path / "out").hold():
+        raise BlockingIOError
