@@ -13,12 +13,14 @@ from sqlalchemy import (
     ForeignKeyConstraint,
     Index,
     UniqueConstraint,
+    exists,
     func,
 )
+from sqlalchemy.orm import aliased
 from sqlmodel import Field, Session, SQLModel, col, select
 
 from jobs.ledger.column_types import unify_column_types
-from jobs.rules.delivery_state import DeliveryKind
+from jobs.rules.delivery_state import DeliveryKind, DeliveryState
 
 SQLModel.metadata.naming_convention = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -807,6 +809,20 @@ def is_conversion() -> ColumnElement[bool]:
     account, would read that index from end to end for each id.
     """
     return col(Delivery.kind) == DeliveryKind.CONVERSION
+
+
+def was_retracted(conversion: type[Delivery] = Delivery) -> ColumnElement[bool]:
+    """Match conversions whose retraction the platform accepted: they no longer count.
+
+    One with a retraction that nobody confirmed, or restated to 0, may still be counted.
+    """
+    correction = aliased(Delivery)
+    return exists().where(
+        col(correction.account) == col(conversion.account),
+        col(correction.original) == col(conversion.id),
+        col(correction.kind) == DeliveryKind.RETRACTION,
+        col(correction.state) == DeliveryState.ACCEPTED,
+    )
 
 
 def stored_row_id(row: DeliveryRecord | Request | Run | AssumedConsent) -> int:

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
@@ -196,10 +196,10 @@ class _Planner:
             for route in self.run.book.routes
             if route.once
         ]
-        for lead, existing, stored in self._to_plan(session) if once else ():
+        for lead, known, stored in self._to_plan(session) if once else ():
             for route, _rule, candidates in once:
                 on_record = stored.get((lead.id, *route.conversion_destination_pair), frozenset())
-                if (candidate := self._candidate(route, lead, existing, on_record)) is not None:
+                if (candidate := self._candidate(route, lead, known, on_record)) is not None:
                     candidates.add(candidate)
         for route, rule, candidates in once:
             for candidate in deduplication.stored_dedup_candidates(
@@ -209,42 +209,35 @@ class _Planner:
             candidates.find_duplicates(rule.within)
 
     def _candidate(
-        self, route: ConversionRoute, lead: LeadFacts, existing: Sequence[Delivery], on_record: AbstractSet[str]
+        self, route: ConversionRoute, lead: LeadFacts, known: DeliveriesOfLeads, on_record: AbstractSet[str]
     ) -> DedupCandidateLead | None:
         """The lead's conversion on a route, if it already counts or could from tonight on.
 
         `on_record` is the deduplication keys stored for it.
         """
-        # The last occurrence only: a retracted one no longer counts.
-        delivery = next(
-            (
-                row
-                for row in reversed(existing)
-                if (row.conversion, row.destination) == route.conversion_destination_pair
-            ),
-            None,
-        )
-        decision, state = self._verdict(route, lead, delivery or new_delivery(route, lead.id), existing)
+        existing = known.conversions.get(lead.id, [])
+        delivery = _delivery_to_decide(_by_route(existing).get(route.conversion_destination_pair), route, lead, known)
+        decision, state = self._verdict(route, lead, delivery, existing)
         rank = deduplication.duplicate_precedence(delivery)
-        if delivery is not None and delivery.at is not None and rank is DuplicatePrecedence.SENT:
+        if delivery.at is not None and rank is DuplicatePrecedence.SENT:
             at = delivery.at
         elif state is DeliveryState.PENDING and isinstance(decision, Decision):
             at = decision.entry.at
         else:
             return None
-        known = frozenset() if rank is DuplicatePrecedence.NEW else on_record
-        return DedupCandidateLead(lead.id, at, dedup_keys(route, lead, at) | known, rank)
+        keys = frozenset() if rank is DuplicatePrecedence.NEW else on_record
+        return DedupCandidateLead(lead.id, at, dedup_keys(route, lead, at) | keys, rank)
 
     def _to_plan(
         self, session: Session
-    ) -> Iterator[tuple[LeadFacts, list[Delivery], Mapping[tuple[str, str, str], AbstractSet[str]]]]:
-        """Every lead to be planned, with its conversions and the deduplication keys on record, in batches."""
+    ) -> Iterator[tuple[LeadFacts, DeliveriesOfLeads, Mapping[tuple[str, str, str], AbstractSet[str]]]]:
+        """Every lead to be planned, with the deliveries and deduplication keys on record, in batches."""
         account, after = self.run.ledger.account, None
         while ids := leads.leads_to_plan(session, account, limit=LEADS_AT_ONCE, after=after):
             facts = self._load_facts(session, ids)
-            existing = outbox.deliveries_of_leads(session, account, ids).conversions
+            known = outbox.deliveries_of_leads(session, account, ids)
             stored = deduplication.dedup_keys_of_leads(session, account, ids)
-            yield from ((facts[lead], existing.get(lead, []), stored) for lead in ids)
+            yield from ((facts[lead], known, stored) for lead in ids)
             after = ids[-1]
 
     def _load_facts(self, session: Session, ids: Collection[LeadId]) -> Mapping[LeadId, LeadFacts]:
@@ -275,7 +268,7 @@ class _Planner:
 
     def _plan_lead(self, lead: LeadFacts, known: DeliveriesOfLeads, changes: _Changes) -> None:
         existing = known.conversions.get(lead.id, [])
-        by_route = {(delivery.conversion, delivery.destination): delivery for delivery in existing}
+        by_route = _by_route(existing)
         for route in self.run.book.routes:
             delivery = _delivery_to_decide(by_route.pop(route.conversion_destination_pair, None), route, lead, known)
             decision, state = self._verdict(route, lead, delivery, existing)
@@ -371,6 +364,11 @@ class _Planner:
                 orphan.held_for = _expiry_hold_reason(orphan, NoSuchConversion(cause))
                 state, cause = DeliveryState.EXPIRED, Reason.WINDOW_CLOSED
         return DeliveryMove(orphan, state, cause)
+
+
+def _by_route(existing: Iterable[Delivery]) -> dict[tuple[str, str], Delivery]:
+    """Return the last occurrence of each conversion at each destination."""
+    return {(delivery.conversion, delivery.destination): delivery for delivery in existing}
 
 
 def _delivery_to_decide(

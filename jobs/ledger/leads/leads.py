@@ -41,6 +41,7 @@ from jobs.ledger.schema import (
     Transition,
     UnreadableLeadRow,
     matches_delivery_kind,
+    was_retracted,
 )
 from jobs.rules.delivery_state import COUNTING, FROZEN, OPEN, DeliveryState
 from jobs.rules.extraction import erased_click_id_hash
@@ -218,7 +219,10 @@ def flag_expired_for_planning(session: Session, account: str, *, now: datetime) 
 
 
 def is_in_state_for_named_lead(account: str, states: Collection[DeliveryState]) -> ColumnElement[bool]:
-    """Match deliveries whose detail names another lead, where that lead's same conversion is in one of these states."""
+    """Match deliveries whose detail names another lead, whose same conversion is in one of these states.
+
+    One that was retracted is in none of them: it no longer counts.
+    """
     its = aliased(Delivery)
     return exists().where(
         col(its.account) == account,
@@ -227,6 +231,7 @@ def is_in_state_for_named_lead(account: str, states: Collection[DeliveryState]) 
         col(its.destination) == col(Delivery.destination),
         col(its.original).is_(None),
         col(its.state).in_(states),
+        ~was_retracted(its),
     )
 
 

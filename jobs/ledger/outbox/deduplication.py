@@ -17,7 +17,7 @@ from connectors.records import ClickIdKind, LeadId
 from jobs.ledger import bulk
 from jobs.ledger.leads import status_labels
 from jobs.ledger.runs import Ledger
-from jobs.ledger.schema import DedupKey, Delivery, DeliveryRecord, LeadRow, matches_delivery_kind
+from jobs.ledger.schema import DedupKey, Delivery, DeliveryRecord, LeadRow, matches_delivery_kind, was_retracted
 from jobs.rules.delivery_state import COUNTING, FROZEN, DeliveryKind, DeliveryState
 from jobs.rules.model import ConversionRoute
 
@@ -75,12 +75,11 @@ def dedup_keys_of_leads(
     return found
 
 
-def duplicate_precedence(delivery: Delivery | None) -> DuplicatePrecedence:
-    """Return a delivery's rank among those that may be the same conversion; None is a delivery not created yet."""
-    state = None if delivery is None else DeliveryState(delivery.state)
-    if state is DeliveryState.PENDING:
+def duplicate_precedence(delivery: DeliveryRecord) -> DuplicatePrecedence:
+    """Return a delivery's rank among those that may be the same conversion; one not created yet has no state."""
+    if delivery.state == DeliveryState.PENDING:
         return DuplicatePrecedence.PENDING
-    return DuplicatePrecedence.SENT if state in COUNTING else DuplicatePrecedence.NEW
+    return DuplicatePrecedence.SENT if delivery.state in COUNTING else DuplicatePrecedence.NEW
 
 
 def stored_dedup_candidates(
@@ -152,7 +151,11 @@ WITH taken_up AS MATERIALIZED (
 ), shared (account, conversion, destination, kind, value) AS MATERIALIZED (
     SELECT holders.account, conversion, destination, holders.kind, holders.value
     FROM holders JOIN delivery USING (account, lead)
-    WHERE delivery.state || '' IN :counting AND original IS NULL
+    WHERE delivery.state || '' IN :counting AND original IS NULL AND NOT EXISTS (
+        SELECT 1 FROM delivery AS correction
+        WHERE correction.account = delivery.account AND correction.original = delivery.id
+            AND correction.kind = :retraction AND correction.state = :accepted
+    )
     GROUP BY holders.account, conversion, destination, holders.kind, holders.value
     HAVING count(DISTINCT lead) > 1
 )
@@ -174,6 +177,8 @@ def count_leads_sharing_clicks(session: Session, ledger: Ledger) -> Counter[str]
         "run": ledger.run,
         "pending": DeliveryState.PENDING,
         "conversion": DeliveryKind.CONVERSION,
+        "retraction": DeliveryKind.RETRACTION,
+        "accepted": DeliveryState.ACCEPTED,
         "frozen": list(FROZEN),
         "counting": list(COUNTING),
         # Identifies a browser, not a click.
@@ -192,6 +197,7 @@ def _match_dedup_key_delivery() -> sqlalchemy.ColumnElement[bool]:
         col(Delivery.destination) == col(DedupKey.destination),
         col(Delivery.state).in_(COUNTING),
         matches_delivery_kind(corrections=False),
+        ~was_retracted(),
     )
 
 

@@ -22,6 +22,7 @@ from jobs.ledger.schema import (
     Transition,
     is_conversion,
     matches_delivery_kind,
+    was_retracted,
 )
 from jobs.rules.delivery_state import COUNTING, SENT, DeliveryState
 from jobs.rules.model import LeadFacts
@@ -117,6 +118,7 @@ def _counted_and_vanished(account: str, shown_since: datetime) -> sqlalchemy.Sel
         # No bare column, or SQLite searches everything in these states instead of the leads' few deliveries.
         col(Delivery.state).concat("").in_(COUNTING),
         is_conversion(),
+        ~was_retracted(),
         col(Delivery.lead).in_(gone),
     )
 

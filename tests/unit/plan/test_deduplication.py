@@ -8,18 +8,21 @@ from datetime import timedelta
 
 import pytest
 
-from connectors.records import ClickId, ClickIdKind, Contact, Outcome, OutcomeClass
+from connectors.records import ClickId, ClickIdKind, Contact, Moment, Outcome, OutcomeClass, StatusEntry
 from jobs.ledger.outbox.deduplication import DedupCandidates
+from jobs.ledger.outbox.outbox import DeliveriesOfLeads
 from jobs.ledger.schema import DedupKey
 from jobs.plan.planner import LEADS_AT_ONCE, _Planner
-from jobs.rules.model import DedupRule, DedupScope
-from tests.builders import CREATED, WON, changed, click, facts, lead, route, rulebook, starts
+from jobs.rules.model import DedupRule, DedupScope, UndoRule
+from tests.builders import CREATED, TARGET, WON, changed, click, facts, lead, route, rulebook, starts
 from tests.fakes import DONE, NIGHT
 
 DAY = timedelta(days=1)
 MONTH = 30 * DAY
+BY_ADS_API = replace(TARGET, transport="google_ads_api")
 SHARED = (ClickId(ClickIdKind.GCLID, "gclid-shared"),)
 REFUSED = Outcome(OutcomeClass.DROP, "NO")
+LATER = Outcome(OutcomeClass.UNKNOWN, "NEW_CODE")
 
 
 def won(name, when=WON, **more):
@@ -53,6 +56,20 @@ def test_shared_click_is_only_reported_by_default(account):
     assert {"submitted"} == set(account.states.values())
     assert (Counter({"sale": 2}), Counter()) == (first.planned.same_click, second.planned.same_click)
     assert [] == account.rows(DedupKey)
+
+
+def test_click_of_a_sale_taken_back_is_not_reported_as_shared(account):
+    """Only one of them counts."""
+    account.book = rulebook(route(undo=UndoRule(frozenset({"perdu"}), DAY), target=BY_ADS_API))
+    account.sink.asynchronous = False
+    account.put(won("L-1"))
+    nights(account, 1)
+    lose(account, won("L-1"))
+    nights(account, 3)
+    account.put(won("L-2"))
+
+    assert Counter() == account.night().planned.same_click
+    assert {"L-1": "accepted", "L-2": "accepted"} == account.states
 
 
 def test_counting_lead_does_not_depend_on_planning_order(once):
@@ -136,6 +153,114 @@ def test_waiting_conversion_is_sent_the_night_the_first_drops_out(once, change, 
     assert {"L-1": "pending", "L-2": "withheld"} == before
     assert {"L-1": state, "L-2": "submitted"} == after
     assert {"L-1": state, "L-2": "accepted"} == once.states
+
+
+@pytest.fixture
+def taken_back(account):
+    """Return a function that sells L-1 by this transport, puts other leads of its click, and has L-1 lost for good."""
+
+    def sell(*others, target=BY_ADS_API):
+        undo = UndoRule(frozenset({"perdu"}), DAY)
+        account.book = rulebook(route(once=DedupRule(DedupScope.CLICK, MONTH), undo=undo, target=target))
+        account.sink.asynchronous = target is TARGET
+        account.put(won("L-1"))
+        nights(account, 2)
+        account.put(*others)
+        first = lose(account, won("L-1"))
+        nights(account, 4)
+        return first
+
+    return sell
+
+
+def lose(account, of):
+    """Put a lead that is lost as of now, and return it."""
+    lost = changed(of, history=(*of.history, StatusEntry("Perdu", Moment(account.clock.time))), label="Perdu")
+    account.put(lost)
+    return lost
+
+
+def nights(account, count):
+    """Run this many nights."""
+    for _ in range(count):
+        account.night()
+        account.clock.time += DAY
+
+
+def fates(account):
+    """Return the occurrence, state and reason of each lead's conversions."""
+    return {(row.lead, row.occurrence): (row.state, row.reason) for row in account.rows()}
+
+
+def test_duplicate_is_sent_once_the_sale_before_it_is_taken_back(account, taken_back):
+    """Whether it has waited behind the first or comes later, one sale counts: the first no longer does."""
+    taken_back(won("L-2", WON + timedelta(hours=1)))
+    account.put(won("L-3", WON + timedelta(hours=2)))
+    nights(account, 2)
+
+    assert {
+        ("L-1", 1): ("accepted", None),
+        ("L-2", 1): ("accepted", None),
+        ("L-3", 1): ("withheld", "counted_already"),
+    } == fates(account)
+    assert 1 == sum(account.sink.counted.values())
+
+
+def test_duplicate_of_a_sale_taken_back_is_sent(account, taken_back):
+    """Nothing else holds it."""
+    taken_back()
+    account.put(won("L-2", WON + timedelta(hours=1)))
+    nights(account, 2)
+
+    assert ("accepted", None) == fates(account)["L-2", 1]
+    assert {"L-2"} == {row.lead for row in account.rows(DedupKey)}
+
+
+def test_sale_won_again_after_its_retraction_waits_behind_the_one_that_counts_now(account, taken_back):
+    """The platform has the other one."""
+    lost = taken_back(won("L-2", WON + timedelta(hours=1)))
+    again = StatusEntry("Gagné", Moment(account.clock.time - timedelta(hours=1)))
+    account.put(changed(lost, history=(*lost.history, again), label="Gagné"))
+    nights(account, 3)
+
+    assert {
+        ("L-1", 1): ("accepted", None),
+        ("L-1", 2): ("withheld", "counted_already"),
+        ("L-2", 1): ("accepted", None),
+    } == fates(account)
+
+
+def test_sale_won_again_after_its_retraction_is_held_against_later_ones(account, taken_back):
+    """Its second occurrence counts."""
+    lost = taken_back()
+    again = StatusEntry("Gagné", Moment(account.clock.time - timedelta(hours=1)))
+    account.put(changed(lost, history=(*lost.history, again), label="Gagné"))
+    nights(account, 2)
+    account.put(won("L-2", WON + timedelta(hours=1)))
+    nights(account, 2)
+
+    assert {("L-1", 1): "accepted", ("L-1", 2): "accepted", ("L-2", 1): "withheld"} == {
+        place: state for place, (state, _) in fates(account).items()
+    }
+
+
+def test_sale_restated_to_zero_still_holds_its_duplicates(account, taken_back):
+    """A platform that cannot take it back still has the conversion, and would count another beside it."""
+    taken_back(won("L-2", WON + timedelta(hours=1)), target=TARGET)
+    account.put(won("L-3", WON + timedelta(hours=2)))
+    nights(account, 2)
+
+    assert ["restatement"] == [row.kind for row in account.corrections()]
+    assert {"L-1": "accepted", "L-2": "withheld", "L-3": "withheld"} == account.states
+
+
+def test_retraction_without_a_confirmed_outcome_still_holds_duplicates(account, taken_back):
+    """The platform may count the first still."""
+    account.sink.verdict = lambda event: LATER if b'"adjusts"' in event.body else DONE
+    taken_back(won("L-2", WON + timedelta(hours=1)))
+
+    assert "accepted" not in {row.state for row in account.corrections()}
+    assert {"L-1": "accepted", "L-2": "withheld"} == account.states
 
 
 def test_duplicates_are_not_judged_again_while_the_first_counts(once):
@@ -272,7 +397,8 @@ def held_at_most(account, count):
     """Return the peak memory of finding duplicates if every second lead is one."""
     per_click = route(once=DedupRule(DedupScope.CLICK, MONTH))
     leads = (
-        (facts(id=f"L-{number:06}", click_ids=(click(f"gclid-{number // 2}"),)), [], {}) for number in range(count)
+        (facts(id=f"L-{number:06}", click_ids=(click(f"gclid-{number // 2}"),)), DeliveriesOfLeads({}, {}), {})
+        for number in range(count)
     )
 
     class Planner(_Planner):

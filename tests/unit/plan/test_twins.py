@@ -13,10 +13,24 @@ from jobs.ledger.storage.forgotten_place import ForgottenPlace
 from jobs.nightly import run_night
 from jobs.plan.new_settings import RenamedIdError
 from jobs.rules.extraction import erased_click_id_hash
+from jobs.rules.model import UndoRule
 from jobs.rules.reasons import DestinationScope
 from jobs.rules.twins import click_marks, have_ids_changed
 from jobs.run_context import RunReadingScope, SyncMode, TwinAnswer
-from tests.builders import ACCOUNT, CREATED, GOOGLE, REACH, attention, changed, click, from_field, lead, route, rulebook
+from tests.builders import (
+    ACCOUNT,
+    CREATED,
+    GOOGLE,
+    REACH,
+    TARGET,
+    attention,
+    changed,
+    click,
+    from_field,
+    lead,
+    route,
+    rulebook,
+)
 from tests.fakes import LIMITS, NIGHT, Crash, crash_before
 
 DAY = timedelta(days=1)
@@ -92,6 +106,26 @@ def test_second_lead_of_a_click_counts_while_the_first_exists(reading):
     summary = night(reading)
 
     assert (0, "submitted") == (summary.exit_code, reading.states["L-2"])
+
+
+def test_lead_whose_sale_was_taken_back_holds_no_other_when_it_vanishes(account):
+    """The platform no longer counts it."""
+    undo, ads_api = UndoRule(frozenset({"perdu"}), DAY), replace(TARGET, transport="google_ads_api")
+    account.book = rulebook(route(undo=undo, target=ads_api))
+    account.sink.asynchronous = False
+    first = lead("L-1", click_ids=SHARED)
+    account.put(first)
+    night(account)
+    lost = StatusEntry("Perdu", Moment(account.clock.now()))
+    account.put(changed(first, history=(*first.history, lost), label="Perdu"))
+    for _ in range(3):
+        night(account)
+    account.source.delete("L-1")
+    account.put(updated("N-1", account))
+    summary = night(account)
+
+    assert 1 == len(account.sink.retracted)
+    assert ("accepted", 0) == (account.states["N-1"], summary.exit_code)
 
 
 def test_lead_that_is_shown_again_releases_the_other(account):

@@ -1,15 +1,16 @@
 """Forgetting in the ledger: what is under way ends for good, and nothing is sent twice for it."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
-from connectors.records import Contact
+from connectors.records import Contact, Moment, StatusEntry
 from jobs.ledger.schema import Attempt, Delivery, ForgottenLead, LeadRow, Transition
 from jobs.privacy.forget import data_held_on_leads, forget_leads
-from jobs.rules.model import DedupRule, DedupScope
+from jobs.rules.model import DedupRule, DedupScope, UndoRule
 from tests import fakes
-from tests.builders import ACCOUNT, lead, route, rulebook
+from tests.builders import ACCOUNT, TARGET, changed, lead, route, rulebook
 from tests.fakes import NIGHT
 
 DAY = timedelta(days=1)
@@ -126,6 +127,30 @@ def test_duplicate_of_a_forgotten_lead_that_was_never_sent_goes_out(account):
     assert 1 == len(first)
     assert {"submitted"} == set(account.states.values())
     assert 1 == len(account.sink.counted)
+
+
+def test_duplicate_of_a_forgotten_lead_whose_sale_was_taken_back_goes_out(account):
+    """The platform no longer counts the first."""
+    undo, ads_api = UndoRule(frozenset({"perdu"}), DAY), replace(TARGET, transport="google_ads_api")
+    per_click = DedupRule(DedupScope.CLICK, timedelta(days=30))
+    account.book = rulebook(route(once=per_click, undo=undo, target=ads_api))
+    account.sink.asynchronous = False
+    first = lead("L-1")
+    account.put(first)
+    account.night()
+    account.put(lead("L-2", click_ids=first.click_ids))
+    lost = StatusEntry("Perdu", Moment(account.clock.now()))
+    account.put(changed(first, history=(*first.history, lost), label="Perdu"))
+    while not account.sink.retracted:
+        account.clock.time += DAY
+        account.night()
+    before = account.reasons
+    forget(account, "L-1")
+    account.clock.time += DAY
+    account.night()
+
+    assert {"L-1": None, "L-2": "counted_already"} == before
+    assert {"L-2": "accepted"} == account.states
 
 
 def test_forgetting_twice_keeps_the_first_day(account):
