@@ -1,6 +1,10 @@
 """What `evidence` writes to Oplead: nothing without a yes, one test lead whatever is cut off, and honest verdicts."""
 
+import json
+import os
+from contextlib import nullcontext
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
@@ -222,6 +226,27 @@ def test_a_walk_that_is_killed_before_the_answer_makes_no_second_test_lead(walk,
     assert 1 == walk.written.count("POST /v1/leads")
 
 
+@pytest.mark.parametrize("name", ["create_and_change", "subscriptions"])
+def test_what_is_made_is_on_the_disk_before_its_request_leaves(walk, name, monkeypatch):
+    """Each file before it gets its name, and the folder once it has: no power cut loses it."""
+    seen, fsync, write = [], os.fsync, OpleadClient._write
+
+    def synced(descriptor):
+        at = Path(f"/proc/self/fd/{descriptor}").resolve()
+        seen.append(at.name if at.is_file() else [each.name for each in at.glob(".*")])
+        fsync(descriptor)
+
+    def sent(client, verb, *rest):
+        seen.append(verb)
+        return write(client, verb, *rest)
+
+    monkeypatch.setattr(os, "fsync", synced)
+    monkeypatch.setattr(OpleadClient, "_write", sent)
+    walk.check(name)
+
+    assert [".evidence.json.new", [], ".summary.md.new", [], ".resume.md.new", [], "POST"] == seen[:7]
+
+
 def test_a_test_lead_that_is_not_found_is_made_again_only_once_somebody_says_so(walk):
     """After Oplead has had its time."""
     walk.fail_next_write("/v1/leads", FaultKind.CUT_BEFORE)
@@ -406,17 +431,79 @@ def test_subscriptions_of_a_walk_that_was_cut_off_are_ended_by_the_next(walk, mo
     assert ({}, []) == (walk.sandbox.oplead.subscriptions.all, walk.left_behind)
 
 
-def test_an_event_of_another_name_is_refuted_and_no_list_means_no_subscription(walk):
-    """If the others are taken; what is made must be seen to be ended."""
-    walk.fail("/v1/subscriptions", status=422, after=4)
-    verdict = walk.check("subscriptions")[0]
-    walk.fail("/v1/subscriptions", status=404)
-    before = walk.written
+OTHERS = '{"id": "S-90", "event": "lead.created", "url": "https://example.com/hook"}'
+NOT_WHOLE = f'{{"data": [{OTHERS}], "total": 4}}'
+"""A page that lacks three of the four that it counts."""
 
-    assert "refuted" == verdict
+
+def test_no_subscription_is_made_that_a_list_with_a_gap_might_not_show(walk):
+    """It could not be ended for sure."""
+    walk.fail("/v1/subscriptions", after=1, status=200, body=NOT_WHOLE)
+
+    assert "unclear" == walk.check("subscriptions")[0]
+    assert ([], []) == (walk.written, walk.left_behind)
+
+
+@pytest.mark.parametrize(
+    ("status", "body"), [(200, NOT_WHOLE), (200, "[]"), (200, f"[{OTHERS}]"), (403, ""), (404, "")], ids=str
+)
+def test_a_subscription_that_is_not_listed_stays_in_the_notes_and_is_ended_by_the_next_walk(walk, status, body):
+    """Whatever an answer calls its id: that may be another's."""
+    others = walk.sandbox.oplead.subscriptions.add("lead.created", "https://example.com/hook", "admin")
+    walk.fail("/v1/subscriptions", after=2, status=201, body=f'{{"id": "{others.id}"}}')
+    walk.fail("/v1/subscriptions", after=4, count=2, status=status, body=body)
+    with nullcontext() if 200 == status else pytest.raises(Misconfigured):
+        assert "unclear" == walk.check("subscriptions")[0]
+
+    walk.sandbox.faults.clear()
+    assert ["POST /v1/subscriptions"] * 3 == walk.written
+    assert (["subscription"], 3) == (
+        [one.kind for one in walk.left_behind],
+        len(walk.sandbox.oplead.subscriptions.all),
+    )
+
+    assert "confirmed" == walk.check("subscriptions")[0]
+    assert ([others], []) == ([*walk.sandbox.oplead.subscriptions.all.values()], walk.left_behind)
+
+
+def test_what_is_still_listed_once_it_was_ended_settles_nothing(walk):
+    """It may be listed as ended, or be gone in a moment; until it is, nothing more is made."""
+    ours = json.dumps([{"id": "S-1", "event": "lead.created", "url": f"https://{TEST_DOMAIN}/evidence"}])
+    walk.fail("/v1/subscriptions", after=9, status=200, body=ours)
+    assert "unclear" == walk.check("subscriptions")[0]
+    assert ["subscription"] == [one.kind for one in walk.left_behind]
+    before = len(walk.written)
+
+    walk.fail("/v1/subscriptions", after=1, status=200, body=ours)
+    assert "none was made" in walk.check("subscriptions")[1]
+    assert before == len(walk.written)
+
+
+@pytest.mark.parametrize(("status", "verdict"), [(405, "refuted"), (404, "unclear"), (403, "unclear")])
+def test_an_end_that_is_refused_refutes_only_where_there_is_no_such_request(walk, status, verdict):
+    """What is gone already was ended by somebody else; what stays is noted."""
+    walk.fail("/v1/subscriptions/", status=status)
+
+    assert verdict == walk.check("subscriptions")[0]
+    assert 1 == len(walk.sandbox.oplead.subscriptions.all) == len(walk.left_behind)
+
+
+@pytest.mark.parametrize(("nth", "verdict"), [(0, "refuted"), (1, "refuted"), (2, "unclear")])
+def test_an_event_of_another_name_is_refuted_where_a_later_one_is_taken(walk, nth, verdict):
+    """What is refused after all others may be one too many."""
+    walk.fail("/v1/subscriptions", status=422, after=2 + nth)
+
+    assert verdict == walk.check("subscriptions")[0]
+    assert [] == walk.left_behind
+
+
+def test_no_list_means_no_subscription(walk):
+    """What is made must be seen to be ended."""
+    walk.fail("/v1/subscriptions", status=404)
+
     with pytest.raises(Misconfigured):
         walk.check("subscriptions")
-    assert before == walk.written
+    assert [] == walk.written
 
 
 def test_a_specification_holds_where_what_was_written_so_has_worked(walk):
