@@ -115,10 +115,19 @@ def _nothing_is_sent(test_dataset: str | None) -> str:
 def _look(known: PartialSettings, clock: Clock, recorder: ExchangeRecorder) -> OpleadLook | None:
     """Return what reading Oplead shows, None if it cannot be read."""
     try:
-        return look_at_oplead(known, clock, recorder)
+        look = look_at_oplead(known, clock, recorder)
     except ConnectorError as error:
         say(_("Oplead could not be read: {error}", error=error))
         return None
+    if look.unread_pages:
+        say(
+            _n(
+                "{count} lead's own page could not be read: what only that shows was not seen.",
+                "{count} leads' own pages could not be read: what only those show was not seen.",
+                look.unread_pages,
+            )
+        )
+    return look
 
 
 def _must_not_be_shown(known: PartialSettings, look: OpleadLook | None) -> frozenset[str]:
