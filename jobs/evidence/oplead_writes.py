@@ -32,6 +32,7 @@ _SPECIFIED = ("create", "update", "status")
 _CREATE_AND_CHANGE, _STATUS = ClaimId("oplead.create_and_change"), ClaimId("oplead.status")
 _TRIED = (_CREATE_AND_CHANGE, _STATUS, ClaimId("oplead.subscriptions"))
 _CLICK_ID_PLACE = "leadData.externalID"
+_UTM = Utm("oplead-sync")
 _CHANGES: Mapping[str, Sequence[Contact]] = {
     "city": (Contact(city="Lyon"), Contact(city="Paris")),
     "last_name": (Contact(last_name="oplead-sync 2"), Contact(last_name="oplead-sync")),
@@ -53,14 +54,14 @@ def _create_and_change(session: Session) -> Finding:
         entry = own_lead.find(session, entry)
         if not entry.id and not own_lead.has_had_time(session, entry):
             return unclear(lambda: _("the answer to its creation was lost: it is looked for by the next walk"))
-    if entry and entry.id and own_lead.read(session, entry) is None:
-        entry = own_lead.last_entry(session)
+    before = _once_written(session, entry, shown) if entry and entry.id else None
+    # One that is gone has left the notes by now; one that is still listed is not gone.
+    entry = own_lead.last_entry(session) or own_lead.adopt(session, others)
     if entry is None or not entry.id:
         made = _create(session, shown, seek=entry)
         if isinstance(made, Finding):
             return made
-        entry = made
-    before = _once_shown(session, entry, lambda one: not _not_shown(one, shown))
+        entry, before = made, _once_written(session, made, shown)
     if not isinstance(before, Lead):
         return unclear(lambda: _("the test lead was created, and its page cannot be read"))
     if not _has_our_address(before, entry):
@@ -83,8 +84,8 @@ def _create(session: Session, shown: Collection[str], *, seek: LeftBehind | None
     )
     if seek:
         question = _(
-            "The answer to the creation of {name} was lost, and it was not found. Look for it in Oplead. Is it "
-            "not there, and may another test lead be created?",
+            "The answer to the creation of {name} was lost, and it was not found. Look for it in Oplead: is it "
+            "missing there, and may another test lead be created?",
             name=seek.name,
         )
     if not session.agrees(question):
@@ -119,6 +120,11 @@ def _change(session: Session, entry: LeftBehind, before: Lead) -> Finding:
     if _has_lost(before, after):
         return refuted(lambda: _("the change took away values that it did not name"))
     return confirmed(lambda: _("the lead shows what was written, and what the change did not name has stayed"))
+
+
+def _once_written(session: Session, entry: LeftBehind, shown: Collection[str]) -> Found:
+    """Return the test lead, once it shows what was written."""
+    return _once_shown(session, entry, lambda one: not _not_shown(one, shown))
 
 
 def _not_shown(lead: Lead, shown: Collection[str]) -> str:
@@ -301,24 +307,24 @@ def _deleted(session: Session) -> Finding:
 def _form(session: Session) -> Finding:
     if session.known.settings.oplead.write.form is None:
         return unclear(lambda: _("the settings have no form"))
+    own = _shown(session)
     entry = own_lead.last_entry(session, "form") or own_lead.new_entry(session, "form")
     if entry not in session.evidence.left_behind:
-        if "emails" not in own_lead.shown_by(own_lead.newest(session)):
+        if own is None and "emails" not in own_lead.shown_by(own_lead.newest(session)):
             return _no_addresses()
         if not session.agrees(_("Send one test lead ({name}) by the form import?", name=entry.name)):
             return not_agreed()
         # The number is one for fiction, by the ARCEP.
         contact = replace(own_lead.NOBODY, emails=(own_lead.address_of(entry),), phones=("0639980000",), country="FR")
         with own_lead.open_writer(session, "form") as writer:
-            receipt = own_lead.create_once(session, writer, entry, LeadToWrite(contact, utm=Utm("oplead-sync")))
+            receipt = own_lead.create_once(session, writer, entry, LeadToWrite(contact, utm=_UTM))
         if not isinstance(receipt, WriteAccepted | AnswerLost):
             return refusal(receipt, is_usual=False)
         entry = own_lead.last_entry(session, "form") or entry
-    entry = own_lead.find(session, replace(entry, id="")) if not entry.id else entry
+    entry = entry if entry.id else own_lead.find(session, entry)
     found = own_lead.read(session, entry) if entry.id else None
     if not isinstance(found, Lead):
         return unclear(lambda: _("the form was sent, and its lead is not in Oplead yet: walk again later"))
-    own = _shown(session)
     return _judge_form(_values(found), _values(own[1]) if own else {})
 
 
@@ -329,7 +335,7 @@ def _values(lead: Lead) -> Mapping[str, object]:
         "first_name": contact.first_name,
         "city": contact.city,
         "phone": contact.phones,
-        "utm_source": lead.utm.source,
+        "utm_source": lead.utm.source == _UTM.source,  # an Oplead may have one of its own
     }
 
 

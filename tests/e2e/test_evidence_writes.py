@@ -70,8 +70,10 @@ class Walk:
     def check(self, name, **answers):
         """Run one check in a new process, as far as the folder goes; return its verdict and why."""
         known, evidence_folder = self.known(), EvidenceFolder(self.folder / "out")
-        with open_clock_showing_waits(known.settings) as clock:
-            evidence = evidence_folder.load(clock.now().date(), "1.0", "0f")
+        with (
+            open_clock_showing_waits(known.settings) as clock,
+            evidence_folder.open(clock.now().date(), "1.0", "0f") as evidence,
+        ):
             evidence.verdicts = self.verdicts
             session = Session(
                 known=known,
@@ -125,6 +127,12 @@ class Walk:
         """Those of this test that write."""
         new = [one for one in self.log if str(one) not in self.before]
         return [f"{one['method']} {one['path']}" for one in new if one["method"] != "GET"]
+
+    def reads_of(self, name):
+        """Run one check, and return the paths that it reads."""
+        before = len(self.log)
+        self.check(name)
+        return [one["path"].partition("?")[0] for one in self.log[before:] if one["method"] == "GET"]
 
     @property
     def test_leads(self):
@@ -359,6 +367,27 @@ def test_a_test_lead_of_another_folder_is_used_again(walk, tmp_path_factory):
     assert "confirmed" == other.check("create_and_change")[0]
     assert walk.left_behind == other.left_behind
     assert [f"PUT /v1/leads/{other.left_behind[0].id}"] == other.written
+
+
+def test_a_walk_that_goes_on_reads_nothing_twice(walk):
+    """Its test lead's page once before it is changed and once after; the newest leads for the form not at all."""
+    walk.use_form()
+    walk.check("create_and_change")
+    lead = f"/v1/leads/{walk.left_behind[0].id}"
+
+    assert [lead, lead] == [path for path in walk.reads_of("create_and_change") if path == lead]
+    assert "/v1/leads" not in walk.reads_of("form")
+
+
+def test_a_test_lead_whose_page_alone_is_gone_is_not_made_again(walk):
+    """Settings may name another page; it is still listed."""
+    walk.check("create_and_change")
+    walk.sandbox.clock.advance(walk.sandbox.clock.now() + timedelta(minutes=31))
+    walk.fail(f"/v1/leads/{walk.left_behind[0].id}", status=404, count=99)
+    before, noted = walk.written, walk.left_behind
+
+    assert "unclear" == walk.check("create_and_change")[0]
+    assert (before, noted) == (walk.written, walk.left_behind)
 
 
 def test_a_test_lead_that_somebody_has_deleted_leaves_the_notes(walk):

@@ -41,11 +41,12 @@ def gather_evidence(
             raise UsageError(_("evidence asks Oplead's API, and these settings read exported files (`source`)"))
         if test_dataset is not None:
             _require_made_for_tests(test_dataset, settings)
+    mark = mark_of(known.settings.account or "", known.settings.oplead.base_url.host or "")
     with (
         signals_and_logging() as (stop, _redaction),
         using_language(known.language),
         open_clock_showing_waits(known.settings, stop) as clock,
-        folder.hold(),
+        folder.open(clock.now().astimezone(known.settings.zone).date(), version("oplead-sync"), mark) as evidence,
     ):
         say(
             _(
@@ -55,9 +56,6 @@ def gather_evidence(
         )
         say(_nothing_is_sent(test_dataset))
         recorder = ExchangeRecorder()
-        today = clock.now().astimezone(known.settings.zone).date()
-        mark = mark_of(known.settings.account or "", known.settings.oplead.base_url.host or "")
-        evidence = folder.load(today, version("oplead-sync"), mark)
         folder.save(evidence, summaries(evidence))  # whether it can be written shows before anything is asked
         look = _look(known, clock, recorder)
         folder = EvidenceFolder(out, _must_not_be_shown(known, look))
