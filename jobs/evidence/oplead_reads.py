@@ -37,9 +37,7 @@ def _list_shape(look: OpleadLook) -> Finding:
     survey = look.survey
     if any("oplead.pagination" in one for one in survey.undecided):
         if look.pages == 1 and (survey.total or 0) > look.leads:
-            return refuted(
-                lambda: _("Oplead counts {count} leads, and no known way leads past the first page", count=survey.total)
-            )
+            return refuted(lambda: _("Oplead counts more leads than it lists, and no known way leads to the others"))
         return unclear(lambda: _("the list's shape or its pages were not understood"))
     if look.pages > 1 and survey.are_leads_readable and survey.suggestion.get("since_filter"):
         return confirmed(lambda: _n("{count} page was read", "{count} pages were read", look.pages))
@@ -75,7 +73,7 @@ def _missed(look: OpleadLook) -> Finding:
     """Judge what none of the leads has that were seen."""
     if _is_enough_seen(look):
         return refuted(lambda: _n("{count} lead has none", "none of {count} leads has it", look.leads))
-    return unclear(lambda: _("too few leads were seen on their own pages"))
+    return unclear(lambda: _("too few leads' own pages were read"))
 
 
 def _is_enough_seen(look: OpleadLook) -> bool:
@@ -87,7 +85,7 @@ def _status_dates(look: OpleadLook) -> Finding:
     if not any(look.exact_names[name] for name in _STATUS_DATES):
         return _missed(look)
     if look.status_places.isdisjoint(_STATUS_DATES):
-        return unclear(lambda: _("a field is called so, and the dates of statuses seem to be in another"))
+        return unclear(lambda: _("a field has that name, but status dates seem to be elsewhere"))
     if look.are_status_dates_zoned:
         return confirmed(lambda: _("leads have them, with their zone"))
     return unclear(lambda: _("leads have them, without a zone: compare one with the time that Oplead shows you"))

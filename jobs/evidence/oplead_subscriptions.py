@@ -21,7 +21,7 @@ _URL = f"https://{TEST_DOMAIN}/evidence"
 def judge_subscriptions(session: Session) -> Finding:
     """Subscribe an address that cannot exist to each event, after a yes, and end what the list then shows of it."""
     if not session.agrees(
-        _("Subscribe {url}, an address that cannot exist, to Oplead's events, and end that?", url=_URL)
+        _("Subscribe {url}, an address that cannot exist, to Oplead's events, then unsubscribe it?", url=_URL)
     ):
         return not_agreed()
     noted = LeftBehind("subscription", "", _URL)
@@ -29,7 +29,7 @@ def judge_subscriptions(session: Session) -> Finding:
         earlier = _end_own(writer)
         if earlier.left or earlier.gap:
             return unclear(
-                lambda: _("none was made: the list was not read whole, or still shows some of an earlier walk")
+                lambda: _("none was made: the list was not read in full, or still shows those of an earlier walk")
             )
         if noted not in session.evidence.left_behind:
             own_lead.note(session, noted)
@@ -80,7 +80,7 @@ def _judge(session: Session, receipts: list[WriteReceipt], ended: _Ended, *, are
         # Oplead may itself have ended what leads to an address that cannot exist.
         return refusal(kept[0], is_usual=is_usual and not _is(kept[0], WriteRefusalReason.MISSING))
     if not are_gone:
-        return unclear(lambda: _("not all that were made were listed, and gone once they were ended"))
+        return unclear(lambda: _("some were not listed, or still were once they had been ended"))
     if refusals:
         # After the last that was taken, what is refused may be one too many.
         until = max(number for number, one in enumerate(receipts) if isinstance(one, WriteAccepted))

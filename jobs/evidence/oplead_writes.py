@@ -34,11 +34,14 @@ _TRIED = (_CREATE_AND_CHANGE, _STATUS, ClaimId("oplead.subscriptions"))
 _CLICK_ID_PLACE = "leadData.externalID"
 _UTM = Utm("oplead-sync")
 _CHANGES: Mapping[str, Sequence[Contact]] = {
-    "city": (Contact(city="Lyon"), Contact(city="Paris")),
-    "last_name": (Contact(last_name="oplead-sync 2"), Contact(last_name="oplead-sync")),
     "first_name": (Contact(first_name="Essai"), Contact(first_name="Test")),
+    "last_name": (Contact(last_name="oplead-sync 2"), Contact(last_name="oplead-sync")),
+    "city": (Contact(city="Lyon"), Contact(city="Paris")),
 }
-"""What is changed on the test lead: the first of these that it shows, to what it does not show."""
+"""What is changed on the test lead: the first of these that it shows, to what it does not show.
+
+A city comes last, as an Oplead may take it from the postcode.
+"""
 _PDF = b"%PDF-1.4\n1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj\n2 0 obj<</Type/Pages/Kids[]/Count 0>>endobj\n\
 trailer<</Root 1 0 R>>\n%%EOF\n"
 
@@ -53,7 +56,7 @@ def _create_and_change(session: Session) -> Finding:
     if entry and not entry.id:
         entry = own_lead.find(session, entry)
         if not entry.id and not own_lead.has_had_time(session, entry):
-            return unclear(lambda: _("the answer to its creation was lost: it is looked for by the next walk"))
+            return unclear(lambda: _("the answer to its creation was lost: the next walk looks for it"))
     before = _once_written(session, entry, shown) if entry and entry.id else None
     # One that is gone has left the notes by now; one that is still listed is not gone.
     entry = own_lead.last_entry(session) or own_lead.adopt(session, others)
@@ -148,7 +151,8 @@ def _address_not_shown(session: Session, entry: LeftBehind) -> Finding:
     line = f"exclude: {{ fields: {{ {own_lead.id_path(session, entry)}: ['{entry.id}'] }} }}"
     return unclear(
         lambda: _(
-            "lead {lead} does not show our address: add `{line}` to your settings before the next night",
+            "lead {lead} does not show our address: open it in Oplead and, if it is the test lead, add `{line}` to your "
+            "settings before the next night",
             lead=entry.id,
             line=line,
         )
@@ -218,7 +222,7 @@ def _document(session: Session) -> Finding:
     sent = LeftBehind("document", entry.id, "oplead-sync.pdf")
     # One whose answer was lost may be there: it is not sent again.
     if sent not in session.evidence.left_behind:
-        if not session.agrees(_("Add a small PDF of ours to the test lead {lead} in Oplead?", lead=entry.id)):
+        if not session.agrees(_("Add a small test PDF to the test lead {lead} in Oplead?", lead=entry.id)):
             return not_agreed()
         receipt = _attach(session, sent)
         if isinstance(receipt, WriteRefused | RequestNotSent):
@@ -244,7 +248,7 @@ def _refusals(session: Session) -> Finding:
         return _no_test_lead()
     entry, _lead = own
     if not _was_confirmed(session, _CREATE_AND_CHANGE):
-        return unclear(lambda: _("only after a change that was well made would a refusal be the field's"))
+        return unclear(lambda: _("without a change that worked, a refusal need not be about the field"))
     if not session.agrees(_("Write a field that does not exist to the test lead {lead}?", lead=entry.id)):
         return not_agreed()
     with own_lead.open_writer(session) as writer:

@@ -72,6 +72,7 @@ def gather_evidence(
         )
         for verdict in walk(session, folder):
             _show(verdict)
+            stop.raise_if_stop_requested()
         return max(_conclude(folder, evidence), Exit.DONE if look else Exit.ATTENTION)
 
 
@@ -120,8 +121,8 @@ def _look(known: PartialSettings, clock: Clock, recorder: ExchangeRecorder) -> O
     if look.unread_pages:
         say(
             _n(
-                "{count} lead's own page could not be read: what only that shows was not seen.",
-                "{count} leads' own pages could not be read: what only those show was not seen.",
+                "{count} lead's own page could not be read: what only that page shows was not seen.",
+                "{count} leads' own pages could not be read: what only those pages show was not seen.",
                 look.unread_pages,
             )
         )
