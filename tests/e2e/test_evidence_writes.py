@@ -228,6 +228,7 @@ def test_a_walk_that_is_killed_before_the_answer_makes_no_second_test_lead(walk,
 
     walk.kill_in("create_and_change", monkeypatch)
     assert count + 1 == len(walk.test_leads)
+    assert [("lead", "")] == [(one.kind, one.id) for one in walk.left_behind]
 
     assert "confirmed" == walk.check("create_and_change")[0]
     assert count + 1 == len(walk.test_leads)
