@@ -14,7 +14,7 @@ from connectors.crm import (
     WriteReceipt,
     WriteRefused,
 )
-from connectors.language import _
+from connectors.language import N_, _
 from connectors.records import AnswerLost, Contact, Found, Lead, LeadId, RequestNotSent, Utm
 from jobs.claims import ClaimId
 from jobs.evidence import own_lead
@@ -42,6 +42,7 @@ _CHANGES: Mapping[str, Sequence[Contact]] = {
 
 A city comes last, as an Oplead may take it from the postcode.
 """
+_CHANGED_NAMES = {"first_name": N_("first name"), "last_name": N_("last name"), "city": N_("city")}
 _PDF = b"%PDF-1.4\n1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj\n2 0 obj<</Type/Pages/Kids[]/Count 0>>endobj\n\
 trailer<</Root 1 0 R>>\n%%EOF\n"
 
@@ -107,7 +108,9 @@ def _change(session: Session, entry: LeftBehind, before: Lead) -> Finding:
     if name is None:
         return unclear(lambda: _("the test lead shows nothing that could be changed"))
     change = next(one for one in _CHANGES[name] if not _is_like(before, one, name))
-    if not session.agrees(_("Change {field} of the test lead {lead} in Oplead?", field=name, lead=entry.id)):
+    if not session.agrees(
+        _("Change the test lead {lead} in Oplead ({field})?", lead=entry.id, field=_(_CHANGED_NAMES[name]))
+    ):
         return not_agreed()
     with own_lead.open_writer(session) as writer:
         receipt = writer.update(LeadId(entry.id), LeadToWrite(change))
@@ -151,8 +154,8 @@ def _address_not_shown(session: Session, entry: LeftBehind) -> Finding:
     line = f"exclude: {{ fields: {{ {own_lead.id_path(session, entry)}: ['{entry.id}'] }} }}"
     return unclear(
         lambda: _(
-            "lead {lead} does not show our address: open it in Oplead and, if it is the test lead, add `{line}` to your "
-            "settings before the next night",
+            "lead {lead} does not show our address: open it in Oplead and, if it is the test lead, add `{line}` to "
+            "your settings before the next night",
             lead=entry.id,
             line=line,
         )
@@ -326,7 +329,7 @@ def _form(session: Session) -> Finding:
             return refusal(receipt, is_usual=False)
         entry = own_lead.last_entry(session, "form") or entry
     entry = entry if entry.id else own_lead.find(session, entry)
-    found = own_lead.read(session, entry) if entry.id else None
+    found = _once_shown(session, entry, lambda one: all(_values(one).values())) if entry.id else None
     if not isinstance(found, Lead):
         return unclear(lambda: _("the form was sent, and its lead is not in Oplead yet: walk again later"))
     return _judge_form(_values(found), _values(own[1]) if own else {})

@@ -440,6 +440,20 @@ def test_a_form_is_sent_once_and_its_lead_read_back(walk):
     assert ["POST /addlead/"] == walk.written
 
 
+def test_a_form_is_refuted_by_a_value_that_its_lead_does_not_show_within_a_minute(walk):
+    """And that the other test lead shows."""
+    walk.write += "fields: { city: address.city }, "
+    walk.use_form()
+    walk.check("create_and_change")
+    walk.check("form")
+    lead = walk.left_behind[-1].id
+    walk.sandbox.oplead.put(lead, walk.sandbox.oplead.leads()[lead] | {"address": {}})
+    before = walk.sandbox.clock.now()
+
+    assert "refuted" == walk.check("form")[0]
+    assert walk.sandbox.clock.now() - before >= timedelta(minutes=1)
+
+
 def test_subscriptions_are_made_listed_and_ended(walk):
     """Nothing stays, and those of others are left alone."""
     others = walk.sandbox.oplead.subscriptions.add("lead.created", "https://example.com/hook", "admin")
