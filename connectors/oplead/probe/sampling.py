@@ -1,8 +1,8 @@
 """Sample leads from the list and their detail pages."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
+from http import HTTPStatus
 from itertools import islice, zip_longest
 
 from connectors.errors import Misconfigured, Transient
@@ -124,14 +124,20 @@ def _detail_pages(
 def read_detail_pages(
     asker: ProbeRequestSender, ids: Iterable[str], id_paths: tuple[str, ...], lead_path: str
 ) -> dict[str, Mapping[str, object]]:
-    """Return the detail pages found, by id; stop after two misses if none was found, at the limit or on an outage."""
+    """Return the detail pages found, by id; stop after two misses if none was found, at the limit or on an outage.
+
+    A page that this key may not read is passed over: others may be read.
+    """
     found: dict[str, Mapping[str, object]] = {}
     try:
         for tried, lead_id in enumerate(ids, 1):
-            with suppress(OpleadRefused):
+            try:
                 answer = asker.send_request(asker.client.lead_path(lead_id, lead_path))
                 if (lead := find_lead_by_id(candidate_lead_objects(answer.body), lead_id, id_paths)) is not None:
                     found[lead_id] = lead
+            except (OpleadRefused, TokenRefused) as refusal:
+                if refusal.status == HTTPStatus.UNAUTHORIZED:
+                    raise
             if tried > 1 and not found:
                 break
     except (RequestLimitReached, Transient):

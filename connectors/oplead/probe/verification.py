@@ -64,7 +64,10 @@ def _with_detail(found: ProbeFindings, notes: Notes) -> OpleadOptions:
     if path is None:
         if are_lacking:
             notes.undecided.append(
-                _("oplead.lead_path: the list leaves out what holds click ids, and no lead's own page was found")
+                _(
+                    "oplead.lead_path: the list leaves out what holds click ids, and no lead's own page was found that "
+                    "this key may read"
+                )
             )
         return options
     options = replace(options, lead_path=path)

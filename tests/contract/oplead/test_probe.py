@@ -77,6 +77,8 @@ class List:
     shown: tuple | None = None
     """The keys of a lead that the list shows; `None` shows all."""
     own_path: str = "/leads/"
+    forbidden: tuple = ()
+    """The ids of leads whose own pages are refused to this key."""
     past_end: str = "empty"
     filter_end: str | None = None
     """The parameter for the end of the period, if the filter requires both ends."""
@@ -98,6 +100,8 @@ class List:
         given = query.pop(name, None) if name.startswith("?") is False and name in query else None
         if given != value and platform.headers[-1].get(name) != value:
             return make({"error": "who is there"}, 401)
+        if address.path.endswith(tuple(f"/{one}" for one in self.forbidden)):
+            return make({"error": "not yours"}, 403)
         if address.path.startswith(self.prefix + self.own_path):
             own = next((one for one in self.leads if address.path.endswith(f"/{next(iter(one.values()))}")), None)
             return make({"data": own}) if own else make({"error": "no lead"}, 404)
@@ -681,6 +685,25 @@ def test_finds_details_that_the_list_leaves_out(probe):
     assert "/lead/{id}" == survey.suggestion["lead_path"]
     assert "leadData.externalID" == {match.field: match.path for match in survey.fields}["click_id"]
     assert survey.minutes_first > 0.4
+
+
+@pytest.mark.parametrize("forbidden", [("L-0",), ("L-22", "L-44")])
+def test_passes_over_a_page_that_the_key_may_not_read(probe, forbidden):
+    """Other leads' own pages show what the list leaves out."""
+    listed = List(leads(45), shown=("id", "createdAt", "updatedAt", "status"), forbidden=forbidden)
+    survey = probe(listed)
+
+    assert "leadData.externalID" == {match.field: match.path for match in survey.fields}["click_id"]
+
+
+def test_tells_that_no_page_of_a_lead_may_be_read(probe):
+    """What the list shows is found all the same."""
+    every = leads(45)
+    shown = ("id", "createdAt", "updatedAt", "status")
+    survey = probe(List(every, shown=shown, forbidden=tuple(one["id"] for one in every)))
+
+    assert {"style": "page"} == survey.suggestion["pagination"]
+    assert [one for one in survey.undecided if "may read" in one]
 
 
 def test_samples_details_of_every_label_to_find_rare_fields(probe):
