@@ -312,9 +312,10 @@ def test_a_sale_sent_as_a_stage_of_metas_funnel_is_known_to_meta(tmp_path, ledge
     ledger.lead("L-1", "11-02", (WON, "11-10"), clicks=["lead_id"])
     ledger.conversion("L-1", "funnel:met", "meta", [(1, *SENT)])
     ledger.conversion("L-1", "funnel:signed", "meta", [(1, *SENT, "accepted")])
-    counted = ledger.gather(*settings_from(tmp_path, funnel), PERIOD, NOW).headline.counted
+    facts = ledger.gather(*settings_from(tmp_path, funnel), PERIOD, NOW)
 
-    assert SalesKnownToPlatform(META, 1, 1, 1, 1, 0) == counted[1]
+    assert SalesKnownToPlatform(META, 1, 1, 1, 1, 0) == facts.headline.counted[1]
+    assert ("appointment", "won") == tuple(map(facts.conversion_names.get, ("funnel:met", "funnel:signed")))
 
 
 # ── who can do what ──────────────────────────────────────────────────────────────────────────────
