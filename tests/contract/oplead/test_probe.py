@@ -77,6 +77,8 @@ class List:
     shown: tuple | None = None
     """The keys of a lead that the list shows; `None` shows all."""
     own_path: str = "/leads/"
+    refused: tuple = ()
+    """The leads whose own pages this key may not read."""
     past_end: str = "empty"
     filter_end: str | None = None
     """The parameter for the end of the period, if the filter requires both ends."""
@@ -99,6 +101,8 @@ class List:
         if given != value and platform.headers[-1].get(name) != value:
             return make({"error": "who is there"}, 401)
         if address.path.startswith(self.prefix + self.own_path):
+            if address.path.rpartition("/")[2] in self.refused:
+                return make({"error": "not for you"}, 403)
             own = next((one for one in self.leads if address.path.endswith(f"/{next(iter(one.values()))}")), None)
             return make({"data": own}) if own else make({"error": "no lead"}, 404)
         if address.path == f"{self.prefix}{self.statuses_path}":
@@ -670,6 +674,16 @@ def test_rejects_a_two_ended_filter_by_creation(probe):
 
 
 # ── the contents of leads ────────────────────────────────────────────────────────────────────────
+
+
+def test_a_lead_whose_own_page_is_refused_hides_no_other(probe):
+    """The key reads the list, so it is the right one; what it may not read is said, and the rest is found."""
+    shown = ("id", "createdAt", "updatedAt", "status")
+    survey = probe(List(leads(45), shown=shown, own_path="/lead/", refused=("L-0",)))
+
+    assert "/lead/{id}" == survey.suggestion["lead_path"]
+    assert "leadData.externalID" == {match.field: match.path for match in survey.fields}["click_id"]
+    assert "Details: of the leads tried, 1 has a page of its own that this key may not read (403)." in survey.how
 
 
 def test_finds_details_that_the_list_leaves_out(probe):
