@@ -83,7 +83,9 @@ def look_at_oplead(known: PartialSettings, clock: Clock, recorder: ExchangeRecor
     if leads.opened:  # there are such pages: enough of them are read for something to be missed there
         unopened = [one for one in leads.ids if one not in leads.opened][: ENOUGH_LEADS - len(leads.opened)]
         with closing(reader), suppress(ConnectorError):
-            read_detail_pages(ProbeRequestSender(reader, len(unopened)), unopened, options.fields.id, options.lead_path)
+            read_detail_pages(
+                ProbeRequestSender(reader, len(unopened)), unopened, options.fields.id, options.lead_path, set()
+            )
         leads = heard_leads(heard, options)
     shown = shown_of(leads, survey, options, write)
     return OpleadLook(
