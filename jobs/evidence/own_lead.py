@@ -14,7 +14,7 @@ from jobs.evidence.folder import LeftBehind
 from jobs.evidence.session import Session
 from jobs.oplead_commands.context import OpleadWriteAccess
 from jobs.oplead_commands.lead_reads import LeadListReading
-from jobs.pull.sync import MAX_CLOCK_SKEW
+from jobs.pull.clock import MAX_CLOCK_SKEW
 from jobs.rules.extraction import TEST_DOMAIN
 from jobs.settings.load import PartialSettings
 from jobs.settings.oplead_schema import WrittenFields
