@@ -2028,7 +2028,7 @@ FAULTS = (
     ),
     Fault(
         "a list page requested ahead shows nothing of a later webhook",
-        "jobs/pull/sync.py",
+        "jobs/pull/list_reading.py",
         "heard[-1 - page.ahead]",
         "heard[-1]",
         "tests/unit/pull/test_inbox.py",
@@ -2246,7 +2246,7 @@ FAULTS = (
     ),
     Fault(
         "a forgotten lead's own page is not asked for",
-        "jobs/pull/sync.py",
+        "jobs/pull/list_reading.py",
         "left_out = excluded.union(one for one in others if one.id in forgotten)",
         "left_out = excluded",
         "tests/unit/pull/test_forgotten.py",
@@ -3608,9 +3608,9 @@ FAULTS = (
     ),
     Fault(
         "a human ends the alarm about leads that are no longer there",
-        "jobs/pull/sync.py",
-        "is_told = self.run.ledger.account, self.run.now(), self.run.deps.accept_fewer",
-        "is_told = self.run.ledger.account, self.run.now(), False",
+        "jobs/pull/absences.py",
+        "is_told = run.ledger.account, run.now(), run.deps.accept_fewer",
+        "is_told = run.ledger.account, run.now(), False",
         "tests/unit/pull/test_fewer_leads.py",
     ),
     Fault(
@@ -3854,13 +3854,13 @@ FAULTS = (
     Fault(
         "an interrupted pull goes on at its page",
         "jobs/pull/sync.py",
-        "resume=page.resume, moved=page.moved, ",
-        "resume=None, moved=page.moved, ",
+        "            resume=page.resume,\n",
+        "            resume=None,\n",
         "tests/unit/pull/test_sync.py tests/unit/pull/test_sync_ends.py",
     ),
     Fault(
         "a lead is gone when found gone on two nights",
-        "jobs/pull/sync.py",
+        "jobs/pull/absences.py",
         "now if is_told else now - BELIEVED_AFTER",
         "now",
         "tests/unit/pull/test_deletions.py",
@@ -4995,9 +4995,9 @@ FAULTS = (
     ),
     Fault(
         "a lead that left is not even read where the list says when it was created",
-        "jobs/pull/sync.py",
-        "self.too_old = self._find_too_old(session, [one.id for one in others if one not in left_out])",
-        "self.too_old = set()",
+        "jobs/pull/list_reading.py",
+        "self._too_old = self._find_too_old(session, [one.id for one in others if one not in left_out])",
+        "self._too_old = set()",
         "tests/unit/retention/test_retention.py::test_no_way_of_reading_brings_a_lead_back",
     ),
     Fault(
@@ -5059,8 +5059,8 @@ FAULTS = (
     Fault(
         "a list that shifted on an earlier night of a pull has shifted",
         "jobs/pull/sync.py",
-        "self.done.moved |= place.moved",
-        "self.done.moved |= False",
+        "self.fetch.done.moved |= place.moved",
+        "self.fetch.done.moved |= False",
         "tests/unit/retention/test_retention.py::"
         "test_a_list_that_shifted_on_the_first_night_of_a_pull_counts_on_its_last",
     ),
@@ -5243,15 +5243,15 @@ FAULTS = (
     Fault(
         "a list with far fewer leads than the last one concludes nothing",
         "jobs/pull/sync.py",
-        "self.done.fewer = self._fewer_leads(place) if is_whole else None",
-        "self.done.fewer = None",
+        "self.fetch.done.fewer = self._fewer_leads(place) if is_whole else None",
+        "self.fetch.done.fewer = None",
         "tests/unit/pull/test_fewer_leads.py",
     ),
     Fault(
         "a key that sees fewer leads is noticed where the list is filtered",
-        "jobs/pull/sync.py",
-        "            self.done.suspicious = len(asked.unseen)",
-        "            pass",
+        "jobs/pull/absences.py",
+        "        fetch.done.suspicious = len(asked.unseen)",
+        "        pass",
         "tests/unit/pull/test_fewer_leads.py",
     ),
     Fault(
