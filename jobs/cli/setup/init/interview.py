@@ -1,150 +1,36 @@
-"""Collect answers from options, from the survey of Oplead, or from a person, who can go back."""
+"""Collect answers from options, from the survey of Oplead, or from a person."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from functools import partial
-from typing import Any, Generic, TypeVar
-
-import typer
+from typing import Any
 
 from connectors.language import N_, _, _n, format_integer, join_with_semicolons
 from connectors.stage_words import stage_in_words, stage_meant
 from connectors.survey import AmountPath, PathWithFewValues, Survey, SurveyedLabel
+from jobs.cli.setup.init.dialogue import BACK, Dialogue, Prompt
 from jobs.cli.setup.init.menu import Choice, Menu
 from jobs.cli.setup.init.questions import (
     CONVERSIONS,
     NONE,
     QUESTIONS,
     STAGES,
-    YES_OR_NO,
     Answers,
     SetupQuestion,
     require_labels,
 )
 from jobs.exit_codes import UsageError
-from jobs.reporting.console import say, value_with_count
+from jobs.reporting.console import value_with_count
 from jobs.rules.labels import normalise_label
 from jobs.settings.document import did_you_mean
 from jobs.settings.lint import lint_warnings
 from jobs.settings.unmatched import loose_field_path, undated_start_in_words
 
-BACK = "<"
-"""The input that returns to the previous question."""
 _HOW = N_("Enter takes what stands in brackets, {none} means that there is none, {back} goes back one question.")
 _MOST_FIELDS = 12
 _MOST_VALUES = 4
 _NO_MENU = Menu()
-T = TypeVar("T")
-
-
-class _BackRequested(Exception):
-    """Restarts the questions; earlier answers are replayed up to the one that was taken back."""
-
-
-@dataclass(frozen=True, slots=True)
-class Prompt(Generic[T]):
-    """A question as it is put to a person."""
-
-    text: str
-    option: str
-    """What answers it on the command line."""
-    read: Callable[[str], T]
-    """Reads an answer; raises ValueError with what to write instead."""
-    default: str | None = None
-    """What Enter answers, and what is answered where nobody is asked."""
-    menu: Menu = _NO_MENU
-    """What to choose from."""
-    without: str = ""
-    """What it means to answer none; empty if an answer is needed."""
-
-    def lines(self) -> Iterator[str]:
-        """Yield what may be answered, after an empty line."""
-        if any(lines := [*self.menu.lines(self.without)]):
-            yield from ("", *lines)
-
-
-class Dialogue:
-    """Asks a person questions at a terminal and records the answers.
-
-    Going back restarts with one answer fewer, so the caller must ask the same questions after the same answers.
-    """
-
-    def __init__(self, *, ask: bool) -> None:
-        """Set up the dialogue; if `ask` is false, it takes the defaults and asks nothing."""
-        self.asks = ask
-        self._typed: list[str] = []
-        self.place = 0
-        """The number of questions answered so far, replayed ones included."""
-
-    def run_with_going_back(self, questions: Callable[[], T]) -> T:
-        """Run the questions, restarting whenever the person goes back, and return their result."""
-        while True:
-            self.place = 0
-            try:
-                return questions()
-            except _BackRequested:
-                continue
-
-    def say(self, *lines: str) -> None:
-        """Print lines, except while replaying earlier answers."""
-        if self.place >= len(self._typed):
-            say(*lines)
-
-    def ask(self, prompt: Prompt[T]) -> T:
-        """Ask until the answer can be read, and return what it was read as.
-
-        Raises:
-            UsageError: the dialogue asks nothing and the default is missing or invalid; the message names the option.
-        """
-        if self.asks:
-            self.say(*prompt.lines())
-        while self.asks:
-            is_known = self.place < len(self._typed)
-            answer = self._typed[self.place] if is_known else _typed_answer(prompt.text, prompt.default)
-            if answer == BACK:
-                if self._typed:
-                    self.go_back_to_question(len(self._typed) - 1)
-                self.say("  " + _("this is the first question"))
-                continue
-            try:
-                made = prompt.read(answer)
-            except ValueError as error:
-                self.say(f"  {error}")
-                continue
-            if not is_known:
-                self._typed.append(answer)
-            self.place += 1
-            return made
-        why = ""
-        try:
-            if prompt.default is not None:
-                return prompt.read(prompt.default)
-        except ValueError as error:
-            why = f" ({error})"
-        raise UsageError(_("nobody is there to answer: write {option}…", option=prompt.option) + why)
-
-    def ask_yes_no(self, question: str, *, default: bool) -> bool:
-        """Whether the person answers yes; always true if the dialogue asks nothing."""
-        asked = _("{question} yes or no", question=question)
-        return not self.asks or self.ask(Prompt(asked, "", _yes_or_no, _("yes") if default else _("no")))
-
-    def go_back_to_question(self, place: int) -> None:
-        """Ask the questions from `place` on again."""
-        del self._typed[place:]
-        raise _BackRequested
-
-
-def _typed_answer(question: str, default: str | None) -> str:
-    # Without a type, the prompt would take the default's, and a translated text is of a type of its own.
-    typed: str = typer.prompt(question, default, type=str, show_default=bool(default))
-    return typed.strip()
-
-
-def _yes_or_no(text: str) -> bool:
-    if text.casefold() not in YES_OR_NO:
-        raise ValueError(_("answer yes or no"))
-    return YES_OR_NO[text.casefold()]
 
 
 @dataclass(eq=False, repr=False)
