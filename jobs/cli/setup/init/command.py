@@ -1,7 +1,9 @@
 """`init`: writes a first settings file from a few answers and a survey of Oplead's leads."""
 
 import os
-from collections.abc import Iterator, Sequence
+import shlex
+from collections.abc import Sequence
+from datetime import UTC, date, datetime
 from difflib import get_close_matches
 from glob import escape
 from pathlib import Path
@@ -21,16 +23,18 @@ from jobs.cli.setup.init.written import env_example_text, settings_text, setting
 from jobs.cli.setup.probe import read_specification
 from jobs.exit_codes import Exit, UsageError
 from jobs.ledger.storage.state_file import open_privately
-from jobs.reporting.console import say
+from jobs.reporting.console import say, say_wrapped
 from jobs.settings import InvalidSettings, load
 from jobs.settings.document import TO_BE_FILLED_IN, read_file
 from jobs.settings.load import OpleadSection, likely_slips, partial_settings_without_file
 from jobs.settings.oplead_schema import ExportFileSettings
 from jobs.settings.specified import new_subscription_settings, new_write_settings
 from jobs.settings.unmatched import loose_field_path
+from jobs.wiring.account import open_clock
 from jobs.wiring.surveys import survey_files, survey_oplead
 
 _SAMPLE, _NEAREST = 300, 4
+_NO_SPECIFICATION = "Specification: none is used, for there is nothing at"
 _SCHEMA = "pipeline.schema.json"
 _AUTH = {"style": "auth", "name": "auth_name", "prefix": "auth_prefix"}
 """The keys of `oplead.auth`, and the question for each."""
@@ -58,7 +62,8 @@ def write_first_settings(
     if survey and status_field:
         _require_status_field(survey, status_field)
     address = str(look.oplead.base_url).rstrip("/")
-    answers = Interview(given, survey, Dialogue(ask=is_interactive() and not yes)).answers() | {
+    dialogue = Dialogue(ask=is_interactive() and not yes)
+    answers = Interview(given, survey, dialogue, _today(look)).answers() | {
         "base_url": None if address == PUBLIC_ADDRESS else address,
         "path_prefix": look.oplead.path_prefix if "path_prefix" in look.oplead.model_fields_set else None,
         "schema": _schema_beside(folder),
@@ -80,9 +85,9 @@ def write_first_settings(
     for file, text in ((settings, settings_text(answers)), (environment, env_example_text(answers))):
         with open_privately(file, "w") as written:
             written.write(text)
-        say(_("wrote {file}", file=file))
+        say_wrapped(_("wrote {file}", file=file))
     if answers["ignored"]:
-        say(
+        say_wrapped(
             _(
                 "ignored_statuses: {labels}. No stage has them, and they were seen on {leads} only: look through them.",
                 labels=", ".join(answers["ignored"]),
@@ -90,11 +95,21 @@ def write_first_settings(
             )
         )
     if survey and survey.suspicions:
-        say(_("What looks wrong in these leads:"), *(f"  {sentence}" for sentence in survey.suspicions))
+        say_wrapped(_("What looks wrong in these leads:"), *(f"  {sentence}" for sentence in survey.suspicions))
     unset = [name for name in settings_variables(answers) if not os.environ.get(name, "").strip()]
     code = _check(settings, unset)
-    say(_("Next:"), *_next_steps(settings, environment, unset))
+    _say_next_steps(settings, environment, unset)
     return code
+
+
+def _today(look: OpleadSection) -> date:
+    """Return the day by the clock in use; by the machine's if a sandbox's cannot be read."""
+    try:
+        with open_clock(look) as clock:
+            now = clock.now()
+    except ConnectorError:
+        now = datetime.now(UTC)
+    return now.astimezone(look.zone).date()
 
 
 def _suggested_answers(survey: Survey) -> dict[str, object]:
@@ -106,7 +121,7 @@ def _suggested_answers(survey: Survey) -> dict[str, object]:
 def _survey(look: OpleadSection, specification: bytes | None) -> Survey | None:
     """Survey Oplead; None if OPLEAD_TOKEN is not set or Oplead cannot be read."""
     if not _token():
-        say(
+        say_wrapped(
             _(
                 "OPLEAD_TOKEN is not set, so Oplead is not read and nothing is proposed. To have it read, end this "
                 "(Ctrl-C), set the variable to the client admin's API key, and call `init` again."
@@ -127,11 +142,13 @@ def _survey(look: OpleadSection, specification: bytes | None) -> Survey | None:
     except WrongFile as error:
         raise UsageError(str(error)) from None
     except ConnectorError as error:
-        say(_("Oplead could not be read: {error}", error=error))
+        say_wrapped(_("Oplead could not be read: {error}", error=error))
         return None
     _say_looked_at(survey, str(look.oplead.base_url).rstrip("/"))
-    if survey.how[:1] and in_english(survey.how[0]).startswith("Specification:"):
-        say(survey.how[0])
+    found = in_english(survey.how[0]) if survey.how else ""
+    # That there is none is of no use here: `probe` says it. One that needs a login can be given with --spec.
+    if found.startswith("Specification:") and not found.startswith(_NO_SPECIFICATION):
+        say_wrapped(survey.how[0])
     return survey
 
 
@@ -171,7 +188,7 @@ def _say_looked_at(survey: Survey, source: str) -> None:
     looked_at = _n(
         "looked at {count} lead of {source}", "looked at {count} leads of {source}", survey.leads, source=source
     )
-    say(looked_at, *(f"  {sentence}" for sentence in survey.undecided))
+    say_wrapped(looked_at, *(f"  {sentence}" for sentence in survey.undecided))
 
 
 def _export_file_settings(export: Path, folder: Path) -> dict[str, str]:
@@ -227,7 +244,7 @@ def _check(file: Path, unset: Sequence[str]) -> Exit:
     """Print the file's problems and likely slips; what is left to fill in later doesn't count as a mistake."""
     loaded = load(file, os.environ)
     problems = loaded.problems if isinstance(loaded, InvalidSettings) else ()
-    say(*map(str, problems), *(_("note: {text}", text=each) for each in likely_slips(read_file(file), file)))
+    say_wrapped(*map(str, problems), *(_("note: {text}", text=each) for each in likely_slips(read_file(file), file)))
     left_for_later = (TO_BE_FILLED_IN, *(f"${{{name}}}" for name in unset))
     lines = file.read_text(encoding="utf-8").splitlines()
     later = [each for each in problems if any(left in lines[each.line - 1] for left in left_for_later)]
@@ -237,34 +254,33 @@ def _check(file: Path, unset: Sequence[str]) -> Exit:
             "check: {count} things to correct in the file, named above",
             wrong,
         )
-        say(to_correct)
+        say_wrapped(to_correct)
         return Exit.ATTENTION
     to_do = _n(
         "check: the file is right as far as it goes; {count} thing to fill in, named above",
         "check: the file is right as far as it goes; {count} things to fill in, named above",
         len(later),
     )
-    say(to_do if later else _("check: nothing is wrong with the file"))
+    say_wrapped(to_do if later else _("check: nothing is wrong with the file"))
     return Exit.DONE
 
 
-def _next_steps(settings: Path, environment: Path, unset: Sequence[str]) -> Iterator[str]:
-    """Yield the commands that follow; the variables that are not set have to be filled in first."""
-    command, copied = command_name(), environment.with_name(".env")
+def _say_next_steps(settings: Path, environment: Path, unset: Sequence[str]) -> None:
+    """Print the commands that follow, ready to be pasted; variables that are not set have to be filled in first."""
+    file, example, copied = (shlex.quote(str(each)) for each in (settings, environment, environment.with_name(".env")))
     steps = {
         "probe": _("what Oplead answers, what looks wrong, what to write"),
-        "check": _("what is still missing, by line"),
+        "check": _("after each change to the file: what is wrong in it, line by line"),
         "check --live": _("what Oplead, Google and Meta say"),
         "run --dry-run": _("what a night would send"),
         "run --first-run": _("the first night; --first-run only this once"),
     }
-    rows = [(f"{command} {what} --config {settings}", why) for what, why in steps.items()]
-    width = max(len(row) for row, _ in rows)
-    to_fill_in = _(
-        "copy {file} to {copied}, chmod 600 {copied}, and fill in {names}",
-        file=environment,
-        copied=copied,
-        names=", ".join(unset),
-    )
-    lines = [*([to_fill_in] if unset else []), *(f"{row:<{width}}  {why}" for row, why in rows)]
-    yield from (f"  {number}. {line}" for number, line in enumerate(lines, start=1))
+    rows = [(f"{command_name()} {what} --config {file}", why) for what, why in steps.items()]
+    if unset:
+        to_fill_in = _("then fill in {names} in {file}", names=", ".join(unset), file=environment.with_name(".env"))
+        rows.insert(0, (f"cp {example} {copied} && chmod 600 {copied}", to_fill_in))
+    say(_("Next:"))
+    for number, (command, why) in enumerate(rows, start=1):
+        # Whole, however narrow the terminal: the shell would take a broken command for two.
+        say(f"  {number}. {command}")
+        say_wrapped(f"     {why}", column=5)

@@ -8,12 +8,14 @@ import typer
 
 from connectors.language import _
 from jobs.cli.setup.init.menu import Menu
-from jobs.cli.setup.init.questions import YES_OR_NO
+from jobs.cli.setup.init.questions import NONE, YES_OR_NO
 from jobs.exit_codes import UsageError
-from jobs.reporting.console import say
+from jobs.reporting.console import say_wrapped, wrapped
 
 BACK = "<"
 """The input that returns to the previous question."""
+_ROOM = "\xa0" * 16
+"""Holds the room for a usual answer in a question's last line, since it is no space to break a line at."""
 _NO_MENU = Menu()
 T = TypeVar("T")
 
@@ -43,6 +45,12 @@ class Prompt(Generic[T]):
         if any(lines := [*self.menu.lines(self.without)]):
             yield from ("", *lines)
 
+    def lacking(self) -> str:
+        """Return what to write where Enter answers nothing."""
+        if self.without:
+            return _("there is no proposal to take here: write an answer, or {none} for none", none=NONE)
+        return _("there is no proposal to take here: write an answer")
+
 
 class Dialogue:
     """Asks a person questions at a terminal and records the answers.
@@ -66,10 +74,10 @@ class Dialogue:
             except _BackRequested:
                 continue
 
-    def say(self, *lines: str) -> None:
-        """Print lines, except while replaying earlier answers."""
+    def say(self, *lines: str, column: int | None = None) -> None:
+        """Print lines, except while replaying earlier answers; what fits on none goes on in `column`."""
         if self.place >= len(self._typed):
-            say(*lines)
+            say_wrapped(*lines, column=column)
 
     def ask(self, prompt: Prompt[T]) -> T:
         """Ask until the answer can be read, and return what it was read as.
@@ -78,7 +86,7 @@ class Dialogue:
             UsageError: the dialogue asks nothing and the default is missing or invalid; the message names the option.
         """
         if self.asks:
-            self.say(*prompt.lines())
+            self.say(*prompt.lines(), column=Menu.COLUMN)
         while self.asks:
             is_known = self.place < len(self._typed)
             answer = self._typed[self.place] if is_known else _typed_answer(prompt.text, prompt.default)
@@ -86,6 +94,9 @@ class Dialogue:
                 if self._typed:
                     self.go_back_to_question(len(self._typed) - 1)
                 self.say("  " + _("this is the first question"))
+                continue
+            if not answer:
+                self.say(f"  {prompt.lacking()}")
                 continue
             try:
                 made = prompt.read(answer)
@@ -116,9 +127,15 @@ class Dialogue:
 
 
 def _typed_answer(question: str, default: str | None) -> str:
-    # Without a type, the prompt would take the default's, and a translated text is of a type of its own.
-    typed: str = typer.prompt(question, default, type=str, show_default=bool(default))
-    return typed.strip()
+    asked = (
+        _("{question} [{default}]:", question=question, default=default)
+        if default
+        else _("{question}:", question=question)
+    )
+    *above, last = (each.rstrip(_ROOM) for each in wrapped(asked + _ROOM))
+    say_wrapped(*above)
+    typed: str = typer.prompt(last, "", show_default=False, prompt_suffix=" ")
+    return typed.strip() or default or ""
 
 
 def _yes_or_no(text: str) -> bool:
