@@ -10,7 +10,7 @@ _MONTHS = 12
 
 
 def parse_day(text: str) -> date:
-    """Parse a day as 2026-11-30, or day first as 30/11/2026.
+    """Parse a day as 2026-08-31, or day first as 31/08/2026.
 
     Raises:
         ValueError: it is no day, or one that may be read month first, by whoever does not read French.
@@ -22,7 +22,7 @@ def parse_day(text: str) -> date:
         number, month, year = map(int, written.groups())
         day = date(year, month, number)
     except ValueError:
-        raise ValueError(_("write a day as 2026-11-30 or 30/11/2026")) from None
+        raise ValueError(_("write a day as 2026-08-31 or 31/08/2026")) from None
     if number != month and number <= _MONTHS and current_language() is not Language.FRENCH:
         other = date(year, number, month)
         raise ValueError(_("{text} may be {day} or {other}: write the one meant", text=text, day=day, other=other))

@@ -234,8 +234,8 @@ FAULTS = (
     Fault(
         "a long past of undated statuses is doubted by `init`",
         "jobs/cli/setup/init/interview.py",
-        "            if day is None or not is_undated:",
-        "            if day is None or is_undated:",
+        "        if is_undated:",
+        "        if not is_undated:",
         "tests/unit/cli/test_interview.py",
     ),
     Fault(
@@ -612,8 +612,8 @@ FAULTS = (
     Fault(
         "a status wired to another stage is not taken by Enter",
         "jobs/cli/setup/init/interview.py",
-        'ask_yes_no(_("Is that right?"), default=not doubts)',
-        'ask_yes_no(_("Is that right?"), default=True)',
+        'self._confirm(_("Is that right?"), start, default=not doubts)',
+        'self._confirm(_("Is that right?"), start, default=True)',
         "tests/unit/cli/test_interview.py",
     ),
     Fault(

@@ -9,6 +9,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from rich import box
+from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.markup import escape
 from rich.segment import Segment
@@ -156,17 +157,31 @@ def say(*lines: str) -> None:
 
 def say_below(*lines: str) -> None:
     """Print each line indented: wrapped at a terminal; elsewhere whole, for whoever searches it."""
-    console = results_console()
+    say_wrapped(*(f"  {each}" for each in lines))
+
+
+def say_wrapped(*lines: str, column: int | None = None) -> None:
+    """Print each line: at a terminal, broken between words as `wrapped` breaks it; elsewhere whole."""
     for each in lines:
-        if not console.is_terminal:
-            say(f"  {each}")
-            continue
-        text = console.render_str(each, markup=False, highlight=False)
-        first, *rest = text.wrap(console, console.width - _HANGING)
-        for indent, line in ((2, first), *((_HANGING, line) for line in rest)):
-            line.rstrip()
-            console.print(Text.assemble(" " * indent, line), soft_wrap=True)
+        say(*wrapped(each, column))
 
 
-_HANGING = 4
-"""Columns before the lines that follow the first."""
+def wrapped(line: str, column: int | None = None) -> list[str]:
+    """Return a line as it fits the terminal, if there is one.
+
+    What does not fit begins in `column`, or a little further in than the line.
+    """
+    console = results_console()
+    text = line.lstrip(" ")
+    indent = len(line) - len(text)
+    column = indent + _HANGING if column is None else column
+    if not console.is_terminal or cell_len(line) <= console.width:
+        return [line]
+    # Whatever stands before the column stays there: the first line has no less room than those below it.
+    first, *rest = console.render_str(text, markup=False, highlight=False).wrap(console, max(1, console.width - column))
+    broken = [" " * indent + first.plain, *(" " * column + each.plain for each in rest)]
+    return [each.translate(_UNGLUE).rstrip(" ") for each in broken]
+
+
+_HANGING = 2
+"""Columns by which the lines that follow the first are further in."""

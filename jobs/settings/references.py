@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 import stat
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -45,7 +46,11 @@ class EnvFile:
     def warnings(self) -> Iterator[str]:
         """What the file's owner should fix; never includes any part of a value."""
         if self.is_shared:
-            yield _("{path} holds secrets and others may read it: chmod 600 {path}", path=self.path)
+            yield _(
+                "{path} holds secrets and others may read it: chmod 600 {quoted}",
+                path=self.path,
+                quoted=shlex.quote(str(self.path)),
+            )
         for line in self.unclear_lines:
             yield _(
                 "{path}:{line}: this line is not read; write KEY=VALUE, and close every quote",

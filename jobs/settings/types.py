@@ -203,7 +203,7 @@ Slug = Annotated[
     str,
     PatternConstraint(
         r"[a-z0-9][a-z0-9_-]{0,39}",
-        N_("a name has lowercase letters without accents, digits, - and _, 40 at most; it begins with no sign"),
+        N_("write a name of lowercase letters without accents, digits, - and _, at most 40, not beginning with - or _"),
     ),
 ]
 Text = Annotated[str, Field(min_length=1, max_length=200)]

@@ -994,8 +994,11 @@ def _serve_and_run(folder):
 
 
 def test_demo_is_repeatable_and_its_books_agree(tmp_path):
-    """Two runs print the same, and `--keep` keeps the folder and refuses one that holds a demonstration."""
-    kept = tmp_path / "kept"
+    """Two runs print the same, and `--keep` keeps the folder and refuses one that holds a demonstration.
+
+    What to type next can be pasted, though the folder's name has a space.
+    """
+    kept = tmp_path / "kept here"
     first = oplead_sync("demo", "--leads", "60", "--nights", "4")
     second = oplead_sync("demo", "--leads", "60", "--nights", "4", "--keep", str(kept))
     third = oplead_sync("demo", "--keep", str(kept))
@@ -1010,7 +1013,8 @@ def test_demo_is_repeatable_and_its_books_agree(tmp_path):
     assert kept / "maison-demo-report.html" == pages[1]
     assert ["maison-demo" in page.read_text(encoding="utf-8") for page in pages] == [True, True]
     shutil.rmtree(pages[0].parent)
-    _assert_told(third, 2, "holds a demonstration already")
+    _assert_told(third, 2, f"holds a demonstration already; go on with `oplead-sync sandbox --out '{kept}'`")
+    assert f" sandbox --out '{kept}'\n" in second.stdout
 
 
 @pytest.mark.parametrize("transport", suite.mostly_exhaustive(["data_manager", "google_ads_api"], "google_ads_api"))

@@ -32,6 +32,7 @@ IN_FRENCH = (
     ("que le lead est perdu", ""),
     ("Est-ce exact", "peut-être"),
     ("Est-ce exact", "O"),
+    ("Un nom court", ""),
     ("Un nom court", "Maison Durand"),
     ("Un nom court", "maison-durand"),
     ("servir à la publicité", "rgpd"),
@@ -41,6 +42,11 @@ IN_FRENCH = (
     ("valent refus", "b"),  # means yes already
     ("valent refus", "a"),
     ("Est-ce exact", "non"),
+    ("valent accord", "<"),
+    ("servir à la publicité", "a"),
+    ("valent accord", "a"),
+    ("valent refus", "a"),
+    ("valent refus", "<"),
     ("valent accord", ""),
     ("valent refus", ""),
     ("Est-ce exact", "oui"),
@@ -79,6 +85,7 @@ IN_ENGLISH = (
     ("the lead is lost", ""),
     ("Is that right", "maybe"),
     ("Is that right", "Y"),
+    ("A short name", ""),
     ("A short name", "Maison Durand"),
     ("A short name", "maison-durand"),
     ("used for advertising", "rgpd"),
@@ -88,6 +95,11 @@ IN_ENGLISH = (
     ("mean no", "b"),
     ("mean no", "a"),
     ("Is that right", "no"),
+    ("mean yes", "<"),
+    ("used for advertising", "a"),
+    ("mean yes", "a"),
+    ("mean no", "a"),
+    ("mean no", "<"),
     ("mean yes", ""),
     ("mean no", ""),
     ("Is that right", "yes"),
@@ -114,9 +126,16 @@ IN_ENGLISH = (
 SAID = {
     "fr_FR.UTF-8": (
         *("répondez oui ou non", "zzz n’est ni une lettre de la liste", "évoque une autre étape", "sans texte"),
-        *("écrivez un jour comme 30/11/2026", "n’iraient nulle part", "devis envoyé", "Vendu, payé"),
+        *("écrivez un jour comme 31/08/2026", "n’iraient nulle part", "devis envoyé", "Vendu, payé"),
+        *("« oui » vaut déjà accord", "rien n’est proposé ici : écrivez une réponse", "oui ou non [non] :"),
+        "comme 31/08/2026 ou 2026-08-31 [-] : 05/06/2026 dernier jour : ven. 5 juin 2026 ; ",
+        "une vente sans montant part avec 12 500,00 €",
     ),
-    "C.UTF-8": ("answer yes or no", "zzz is neither a letter", "reads as another stage", "without words"),
+    "C.UTF-8": (
+        *("answer yes or no", "zzz is neither a letter", "reads as another stage", "without words"),
+        *("“oui” is among the answers that mean yes", "there is no proposal to take here"),
+        "by other means, as 2026-08-31 or 31/08/2026 [-]: 05/06/2026",
+    ),
 }
 
 
@@ -125,20 +144,25 @@ LOOKS_WRONG = {"fr_FR.UTF-8": "Ce qui semble faux", "C.UTF-8": "What looks wrong
 
 @pytest.mark.parametrize(("locale", "played"), [("fr_FR.UTF-8", IN_FRENCH), ("C.UTF-8", IN_ENGLISH)])
 def test_init_is_played_whole_at_a_terminal(tmp_path, locale, played):
-    """Every question takes a typed answer, says of a wrong one what to write, and leads on to the right file."""
+    """Every question takes a typed answer, says of a wrong one what to write, and leads on to the right file.
+
+    No word is broken at the terminal's width but those of a path or a command.
+    """
     with Sandbox(quick.with_key(tmp_path / "sandbox"), InventedLeads.generate(7, 120)) as sandbox:
         servers = [
             part for option, name in SERVERS.items() for part in (f"--{option}", sandbox.sandbox_server_urls[name])
         ]
         environ = {"LC_ALL": locale, "OPLEAD_TOKEN": ADMIN_KEY}
-        with terminal("init", "--dir", str(tmp_path / "mine"), *servers, environ=environ) as shown:
+        with terminal("init", "--dir", str(tmp_path / "mine"), *servers, environ=environ, columns=100) as shown:
             for question, typed in played:
                 shown.answer(question, typed)
             code = shown.end()
 
     told = YAML(typ="safe", pure=True).load((tmp_path / "mine" / "pipeline.yaml").read_text(encoding="utf-8"))
     assert 0 == code, shown.screen
-    assert [] == [words for words in (*SAID[locale], "maison-durand") if words not in shown.screen], shown.screen
+    said = " ".join(shown.screen.split())
+    assert [] == [words for words in (*SAID[locale], "maison-durand") if words not in said], shown.screen
+    assert [] == [line for line in shown.screen.splitlines() if len(line) > 100 and str(tmp_path) not in line]
     assert "_Translated" not in shown.screen
     # It answers no question, so it comes after the last one.
     assert shown.screen.index(LOOKS_WRONG[locale]) > shown.screen.rindex(played[-1][0])

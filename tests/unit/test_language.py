@@ -44,6 +44,7 @@ from jobs.cancellation import run_in_threads
 from jobs.cli import options
 from jobs.cli.night.after_a_night import log_night
 from jobs.cli.oplead import lead_options
+from jobs.cli.setup.init import command
 from jobs.cli.setup.init.questions import PATH_PREFIX, STAGES
 from jobs.evidence import folder
 from jobs.oplead_commands import statuses
@@ -424,11 +425,14 @@ NO_SENTENCES = {
     "jobs/cli/accounts.py": {"settings read from a file always name their state"},
     "jobs/cli/demo/audit.py": {" sandbox --out ", " demo --keep demo"},
     "jobs/cli/demo/sandbox.py": {"run --first-run", " init --dir mine "},
-    "jobs/cli/setup/init/command.py": {"check --live", "run --dry-run", "run --first-run", "created: lead_received"},
+    "jobs/cli/setup/init/command.py": {
+        *("check --live", "run --dry-run", "run --first-run", command._NO_SPECIFICATION),
+    },
     "jobs/cli/setup/init/questions.py": {
         PATH_PREFIX,
         *(name for stage in STAGES.values() for name in (stage.conversion and stage.conversion.name,)),
     },
+    "jobs/cli/setup/init/written.py": {"created: lead_received"},
     "jobs/cli/output.py": {"then "},
     "jobs/cli/night/after_a_night.py": {"night ended", "webhooks taken up", "outcomes asked for"},
     "jobs/cli/oplead/lead_options.py": {lead_options._FIELD},

@@ -1,5 +1,6 @@
 """Compare what the platforms counted with the ledger, delivery by delivery."""
 
+import shlex
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -245,7 +246,7 @@ def print_demo_audit(console: Console, stage: RunningSandbox, settings: Settings
     print_title(_("What to type next"))
     if kept:
         say(
-            f"  {command_name()} sandbox --out {stage.sandbox.directory}",
+            f"  {command_name()} sandbox --out {shlex.quote(str(stage.sandbox.directory))}",
             _("and, while that is open, in another terminal:"),
         )
         commands = ("run", "status", f"explain {lead.id if lead else 'LEAD'}")

@@ -1,6 +1,7 @@
 """Play the demonstration: nights with planned failures until nothing is left to do, then the audit."""
 
 import random
+import shlex
 import tempfile
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
@@ -64,9 +65,10 @@ def play_demo(keep: Path | None, cast: InventedLeadsSpec, nights: int, google_tr
     if keep is not None and (keep / STATE_FILE).exists():
         raise UsageError(
             _(
-                "{folder} holds a demonstration already; go on with `oplead-sync sandbox --out {folder}`, or name "
+                "{folder} holds a demonstration already; go on with `oplead-sync sandbox --out {quoted}`, or name "
                 "another",
                 folder=keep,
+                quoted=shlex.quote(str(keep)),
             )
         )
     # Every random wait, including the connectors', uses this generator: the same seed gives the same numbers.

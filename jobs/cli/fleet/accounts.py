@@ -1,6 +1,7 @@
 """`fleet deploy`, `accounts`, `run` and `backfill`: the tables, the settings in them, and what accounts are to do."""
 
 import os
+import shlex
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -230,7 +231,7 @@ def _state_to_write(account: AccountFile, path: Path) -> str:
             "state: {path} is on one machine, and each of them would send everything; move it: `oplead-sync state "
             "move --config {file} --to '{reference}'`, and write `state: {reference}`",
             path=path,
-            file=account.file,
+            file=shlex.quote(str(account.file)),
             reference="${OPLEAD_SYNC_DATABASE}",
         )
     return _(

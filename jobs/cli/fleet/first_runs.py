@@ -1,5 +1,6 @@
 """Whether an account that joins a fleet has run before, by its own name or by another one."""
 
+import shlex
 from collections.abc import Collection, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
@@ -67,9 +68,10 @@ def _refuse_state_in_file(account: AccountFile) -> None:
         raise UsageError(
             _(
                 "{file}: this account has run: its state is {path}, and without it everything would be sent again. "
-                "Move it first: `oplead-sync state move --config {file} --to '{reference}'`; then leave --first-run "
+                "Move it first: `oplead-sync state move --config {quoted} --to '{reference}'`; then leave --first-run "
                 "out",
                 file=account.file,
+                quoted=shlex.quote(str(account.file)),
                 path=path,
                 reference="${OPLEAD_SYNC_DATABASE}",
             )

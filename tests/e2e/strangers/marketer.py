@@ -15,7 +15,7 @@ COMMAND = Path(sys.executable).with_name("oplead-sync")
 PATIENCE = 120  # seconds for a question, and for the end
 MOST_QUESTIONS = 60
 _ROW = re.compile(r"^ +([a-z]{1,2}|-)  (.+)$", re.MULTILINE)
-_PROMPT = re.compile(r"([^\n]+): \Z")
+_PROMPT = re.compile(r"([^\n]+?) ?: \Z")
 _COUNT = re.compile(r"  \(.*\)$")
 
 

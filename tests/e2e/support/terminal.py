@@ -14,6 +14,8 @@ COMMAND = Path(sys.executable).with_name("oplead-sync")
 PATIENCE = 20  # seconds for each question, and for the end
 _PART = 65_536
 _ANY_QUESTION = re.compile(r"[^\n]+: \Z")
+_WRAPPED = r"(?:[^\n]|\n  (?=\S))*"
+"""What may follow a question's words, on further lines too."""
 
 
 class Terminal:
@@ -25,7 +27,7 @@ class Terminal:
 
     def answer(self, question, typed):
         """Type a line once this question is the last thing on the screen, waiting for what is typed."""
-        until, asked = time.monotonic() + PATIENCE, re.compile(f"{re.escape(question)}[^\n]*: \\Z")
+        until, asked = time.monotonic() + PATIENCE, re.compile(rf"{re.escape(question)}{_WRAPPED}: \Z")
         while not (found := asked.search(self.screen, self._seen)):
             if not self._read(until - time.monotonic()):
                 raise AssertionError(f"“{question}” was never asked:\n{self.screen[self._seen :]}")
@@ -86,13 +88,13 @@ class Terminal:
 
 
 @contextmanager
-def terminal(*arguments, environ):
-    """Type a command at a terminal of 200 columns."""
+def terminal(*arguments, environ, columns=200):
+    """Type a command at a terminal of so many columns."""
     leader, follower = pty.openpty()
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "PYTHONPATH") if name in os.environ}
     process = subprocess.Popen(
         [COMMAND, *arguments],
-        env=kept | {"TERM": "xterm", "COLUMNS": "200"} | environ,
+        env=kept | {"TERM": "xterm", "COLUMNS": str(columns)} | environ,
         stdin=follower,
         stdout=follower,
         stderr=follower,

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import shutil
 import stat
 import subprocess
@@ -97,9 +98,20 @@ def test_says_which_statuses_are_ignored(type_in, tmp_path):
 def test_lists_every_next_step_of_the_guide(type_in, survey):
     """The list is the same after a survey, since `probe` also reports what looks wrong."""
     result, _ = type_in(*ENOUGH, survey=survey)
-    steps = re.findall(r"^  \d\. .*?\b(copy|probe|check|run)\b", result.output, re.MULTILINE)
+    steps = re.findall(r"^  \d\. .*?\b(cp|probe|check|run)\b", result.output, re.MULTILINE)
 
-    assert ["copy", "probe", "check", "check", "run", "run"] == steps
+    assert ["cp", "probe", "check", "check", "run", "run"] == steps
+
+
+def test_commands_to_type_next_can_be_pasted_whatever_the_folder_is_called(type_in, tmp_path):
+    """The shell takes each path with a space for one."""
+    folder = tmp_path / "mes réglages"
+    result, _ = type_in(*ENOUGH, "--dir", str(folder))
+    commands = [line.partition(". ")[2] for line in result.output.splitlines() if re.match(r"  \d\. ", line)]
+
+    copied, *others = map(shlex.split, commands)
+    assert ["cp", f"{folder}/.env.example", f"{folder}/.env", "&&", "chmod", "600", f"{folder}/.env"] == copied
+    assert [["--config", f"{folder}/pipeline.yaml"]] * 5 == [each[-2:] for each in others]
 
 
 @pytest.mark.parametrize(
@@ -107,15 +119,24 @@ def test_lists_every_next_step_of_the_guide(type_in, survey):
     [
         (
             (),
-            "  1. copy {0}/.env.example to {0}/.env, chmod 600 {0}/.env, and fill in OPLEAD_TOKEN, GOOGLE_ADS_KEY_FILE",
+            (
+                "  1. cp {0}/.env.example {0}/.env && chmod 600 {0}/.env",
+                "     then fill in OPLEAD_TOKEN, GOOGLE_ADS_KEY_FILE in {0}/.env",
+            ),
         ),
         (
             ("OPLEAD_TOKEN",),
-            "  1. copy {0}/.env.example to {0}/.env, chmod 600 {0}/.env, and fill in GOOGLE_ADS_KEY_FILE",
+            (
+                "  1. cp {0}/.env.example {0}/.env && chmod 600 {0}/.env",
+                "     then fill in GOOGLE_ADS_KEY_FILE in {0}/.env",
+            ),
         ),
         (
             ("OPLEAD_TOKEN", "GOOGLE_ADS_KEY_FILE"),
-            "  1. oplead-sync probe --config {0}/pipeline.yaml ",
+            (
+                "  1. oplead-sync probe --config {0}/pipeline.yaml",
+                "     what Oplead answers, what looks wrong, what to write",
+            ),
         ),
     ],
 )
@@ -125,9 +146,10 @@ def test_asks_to_fill_in_only_the_variables_that_are_not_set(type_in, tmp_path, 
     for name in variables:
         monkeypatch.setenv(name, "x")
     result, _ = type_in(*ENOUGH, survey=SURVEY if variables else None)
-    steps = [line for line in result.output.splitlines() if re.match(r"  \d\. ", line)]
+    after = result.output.partition("Next:\n")[2].splitlines()
+    steps = [line for line in after if re.match(r"  \d\. ", line)]
 
-    assert steps[0].startswith(first.format(tmp_path))
+    assert [each.format(tmp_path) for each in first] == after[:2]
     assert [f"  {number}." for number in range(1, len(steps) + 1)] == [step[:4] for step in steps]
 
 

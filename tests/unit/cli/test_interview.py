@@ -1,11 +1,13 @@
 """`init` with a marketer at the terminal: doubtful answers are pointed out and can be taken back."""
 
+import re
 from dataclasses import replace
 from datetime import date
 
 import pytest
 
 from connectors.survey import AmountPath, FieldMatch, PathWithFewValues, SurveyedLabel, SurveyedPath
+from jobs.cli.setup.init import command
 from tests.unit.cli.test_init import APART_TOO, ENOUGH, META, SURVEY
 
 CODES = replace(
@@ -79,6 +81,29 @@ def test_the_whole_status_mapping_is_confirmed(type_in):
     assert expected == [named[key] for key in ("appointment", "quote_sent", "won", "lost", "ignored")]
 
 
+def test_says_whether_all_leads_of_a_status_have_a_click_id_or_none(type_in):
+    """In words, where a number would only be compared."""
+    labels = (
+        SurveyedLabel("Gagné", 9, 9),
+        SurveyedLabel("RDV", 8, 0),
+        SurveyedLabel("Neuf", 1, 1),
+        SurveyedLabel("Tiède", 1, 0),
+    )
+    result, _ = type_in("--account", "m", *META, survey=replace(SURVEY, labels=labels), typed=lines(*[""] * 5))
+    listed = [line.split("  ")[-1] for line in result.output.splitlines() if re.match(r"    [a-d]  ", line)]
+
+    having = ("9 leads, all with", "8 leads, none with", "1 lead, with", "1 lead, without")
+    assert [f"({each} a click id)" for each in having] == listed[:4], result.output
+
+
+def test_a_status_under_two_stages_is_refused(type_in):
+    """A lead may enter several stages, but a status counts for one."""
+    result, told = type_in(survey=SURVEY, typed=lines("c", NOTHING, "c", "a", "", "", "maison-x", *END))
+
+    assert {"appointment": ["RDV pris"], "won": ["Gagné"]} == told["stages"]
+    assert "“RDV pris” is under appointment already: a status counts for one step only" in result.output
+
+
 def test_a_mapping_without_any_conversion_stage_is_asked_again(type_in):
     """Without such a stage no conversion can be written; in a script that is a usage error."""
     typed = lines("-", "-", "-", "a", "y", "c", "-", "-", "-", "y", "maison-x", *END)
@@ -143,7 +168,10 @@ def test_a_status_wired_to_another_stage_is_doubted_at_once(type_in):
     result, told = type_in(survey=crossed, typed=lines(*wrong, "", *right, "", "maison-x", *END))
 
     assert {"won": ["Gagné"], "lost": ["Perdu"]} == told["stages"], result.output
-    assert 1 == result.output.count("“Perdu” reads as another stage than “won”")
+    doubt = "“Perdu” reads as another stage than “won”"
+    assert 2 == result.output.count(doubt)
+    at_the_end = f"  {doubt}\n  “Gagné” reads as another stage than “lost”\nIs that right? yes or no [no]: "
+    assert at_the_end in result.output
     _, kept = type_in("--force", survey=crossed, typed=lines(*wrong, "yes", "maison-x", *END))
     assert {"won": ["Perdu"], "lost": ["Gagné"]} == kept["stages"]
 
@@ -247,10 +275,28 @@ def test_a_field_that_no_lead_has_needs_confirmation(type_in):
     result, told = type_in(survey=SURVEY, typed=lines(*before, "montantt", "", "ville", *after))
 
     assert "ville" == told["conversions"][1]["value"]["field"], result.output
-    assert 'amount: of 300 leads, 0 hold something at montantt; did you mean "montant"?' in result.output
+    assert (
+        'amount: none of the 300 leads that were read holds anything at montantt; did you mean "montant"?'
+        in result.output
+    )
     assert "amount: of 300 leads, 299 hold something at ville" in result.output
     kept, told = type_in("--force", survey=SURVEY, typed=lines(*before, "montantt", "y", *after))
     assert "montantt" == told["conversions"][1]["value"]["field"], kept.output
+
+
+def test_a_field_on_the_list_is_suggested_before_one_that_is_but_spelled_alike(type_in):
+    """What is listed may hold an amount; off the list, only what is almost the same is meant."""
+    listed = AmountPath("amount", 40, 0, 260)
+    paths = (SurveyedPath("contact", 300, ("text",)), SurveyedPath("amount", 40, ("number",)))
+    french = replace(SURVEY, paths=(*SURVEY.paths[:1], *paths), amounts=(listed,))
+    before = ("", "", "", "", "", "maison-x", *CONSENT, NOTHING)
+    after = ("", "included", NOTHING, NOTHING, DATASET, NO_CONTACT, NOTHING)
+    result, _ = type_in(survey=french, typed=lines(*before, "montant", "", "contacts", "", *after))
+    unlisted, _ = type_in("--force", survey=replace(french, amounts=()), typed=lines(*before, "montant", "", "-", "-"))
+
+    asked = re.findall(r"holds anything at (\w+); did you mean \"(\w+)\"", result.output)
+    assert [("montant", "amount"), ("contacts", "contact")] == asked, result.output
+    assert "did you mean" not in unlisted.output
 
 
 def test_says_how_many_leads_hold_a_field_given_by_option(type_in):
@@ -261,8 +307,51 @@ def test_says_how_many_leads_hold_a_field_given_by_option(type_in):
     result, _ = type_in("--account", "maison-x", *META, "--amount-field", "prix", survey=SURVEY)
     single, _ = type_in("--account", "maison-x", *META, "--force", survey=one)
 
-    assert "amount: of 300 leads, 0 hold something at prix" in result.output
+    assert "amount: none of the 300 leads that were read holds anything at prix" in result.output
     assert "amount: of 1 lead, 1 holds something at montant; 1 cannot be read as an amount" in single.output
+
+
+def test_a_less_than_sign_after_a_no_goes_back_to_what_stands_before(type_in):
+    """Never into what was refused: to the field, whose answers these are, and from a field to the question before."""
+    before = ("", "", "", "", "", "maison-x")
+    refused = ("", "b", "a", "no", "<")
+    result, told = type_in(survey=SURVEY, typed=lines(*before, *refused, "-", NOTHING, NOTHING, NOTHING, *END[-3:]))
+    assert "replace-me" == told["consent"]["ad_user_data"]["field"], result.output
+
+    path = ("rgpd", "no", "<", "maison-y")
+    result, told = type_in("--force", survey=SURVEY, typed=lines(*before, *path, *END))
+    assert "maison-y" == told["account"], result.output
+
+
+def test_an_answer_that_means_yes_is_not_proposed_as_a_no(type_in):
+    """Typed, it is refused in plain words."""
+    before = ("", "", "", "", "", "maison-x")
+    result, told = type_in(survey=SURVEY, typed=lines(*before, "", "b", "b", "", "", *END[4:]))
+
+    assert {"field": "rgpd.pub", "granted": ["non"], "refused": []} == told["consent"]["ad_user_data"]
+    assert "“non” is among the answers that mean yes, so it cannot mean no" in result.output
+    assert 2 == result.output.count("Its answers that mean no [-]: ")
+
+
+def test_an_empty_answer_where_nothing_is_proposed_says_what_to_write(type_in):
+    """With what there is to write in place of an answer, if none will do."""
+    unknown = replace(SURVEY, few_values=())
+    result, _ = type_in(survey=unknown, typed=lines("", "", "", "", "", "", "maison-x", "", NOTHING, *END[4:]))
+
+    assert 0 == result.exit_code, result.output
+    said = "there is no proposal to take here: write an answer"
+    assert [f"  {said}", f"  {said}, or - for none"] == [each for each in result.output.splitlines() if said in each]
+
+
+def test_brackets_show_that_enter_answers_none(type_in):
+    """As they show any other answer that Enter takes."""
+    answers = ("", "", "", "", "", "maison-x", *CONSENT, "", "", "", "", "1234567890", "", "", "", DATASET, "", "")
+    result, _ = type_in(survey=SURVEY, typed=lines(*answers))
+    optional = ("The field that says whether ads", "What to send", "The manager", "The id of", "Meta's", "The last day")
+    asked = [line for line in result.output.splitlines() if line.startswith(optional)]
+
+    assert (0, 7) == (result.exit_code, len(asked)), result.output
+    assert [] == [line for line in asked if "[-]: " not in line]
 
 
 # ── destinations ─────────────────────────────────────────────────────────────────────────────────
@@ -409,6 +498,27 @@ def test_one_conversion_action_for_two_stages_is_refused(type_in):
     assert 2 == refused.exit_code
 
 
+def test_the_account_itself_is_no_manager_account(type_in, capfd):
+    """However its number is written; an option with it is wrong usage."""
+    before = ("", "", "", "", "", "maison-x", *CONSENT, NOTHING, NOTHING, "123-456-7890")
+    after = ("11", "12", DATASET, NO_CONTACT, NOTHING)
+    result, told = type_in(survey=SURVEY, typed=lines(*before, "123 456 7890", "111-222-3333", *after))
+    assert "1112223333" == str(told["google_ads"]["login_customer_id"]), result.output
+    assert "1234567890 is the account itself" in result.output
+
+    refused, _ = type_in(*ENOUGH, "--google-login-customer-id", "1234567890", "--force", survey=SURVEY)
+    assert 2 == refused.exit_code
+    assert "--google-login-customer-id: 1234567890 is the account itself" in capfd.readouterr().err + refused.output
+
+
+def test_says_where_to_find_the_id_of_a_conversion_action_once(type_in):
+    """Before the first of its questions."""
+    before = ("", "", "", "", "", "maison-x", *CONSENT, NOTHING, NOTHING, "1234567890", NOTHING)
+    asked, _ = type_in(survey=SURVEY, typed=lines(*before, "11", "12", DATASET, NO_CONTACT, NOTHING))
+
+    assert 1 == asked.output.count("the number after ctId=.\n"), asked.output
+
+
 def test_a_dataset_id_with_punctuation_is_refused(type_in):
     """`check` refuses it in the file, so the option does too."""
     assert 2 == type_in(*ENOUGH, "--meta-dataset-id", "123-456")[0].exit_code
@@ -424,6 +534,29 @@ def test_warns_when_no_status_means_a_sale(type_in, survey):
 
     assert said in " ".join(without.output.split())
     assert said not in " ".join(whole.output.split())
+
+
+@pytest.mark.parametrize(
+    ("day", "said"),
+    [
+        ("2026-08-29", "those of 2 past days included where Google and Meta still take them"),
+        ("2026-08-30", "those of 1 past day included where Google and Meta still take them"),
+        ("2026-08-31", ""),
+    ],
+)
+def test_an_amount_and_a_day_are_shown_again_with_what_follows(type_in, monkeypatch, day, said):
+    """As they were read; the example of a day is a past one by the clock in use, and no other day month first."""
+    monkeypatch.setattr(command, "_today", lambda _look: date(2026, 9, 1))
+    before = ("", "", "", "", "", "maison-x", *CONSENT, NOTHING, "", "", "12 000 €", NOTHING, DATASET, NO_CONTACT)
+    result, _ = type_in(survey=SURVEY, typed=lines(*before, day))
+    shown = [line for line in result.output.splitlines() if line.startswith("  last day: ")]
+
+    assert "  a sale without an amount is sent with €12,000.00" in result.output
+    assert "by other means, as 2026-08-31 or 31/08/2026 [-]: " in result.output
+    assert [f"conversions from the next day on are sent{said and ', '}{said}"] == [
+        line.partition("; ")[2] for line in shown
+    ]
+    assert f" {int(day[-2:])} Aug 2026;" in shown[0]
 
 
 def test_a_day_after_which_undated_statuses_would_be_sent_can_be_taken_back(type_in):

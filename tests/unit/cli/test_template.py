@@ -10,8 +10,8 @@ from ruamel.yaml import YAML
 
 from connectors.language import Language, using_language
 from connectors.sandbox.sandbox import KEY_FILE
-from jobs.cli.setup.init.command import TO_BE_FILLED_IN, env_example_text, settings_text
 from jobs.cli.setup.init.questions import QUESTIONS
+from jobs.cli.setup.init.written import TO_BE_FILLED_IN, env_example_text, settings_text
 from jobs.settings import InvalidSettings, ValidSettings, load
 from jobs.settings.document import to_inline_yaml, yaml_section_lines
 from tests import quick

@@ -22,8 +22,8 @@ WRONG = {
     "oplead leads lst": "Commande inconnue\xa0: 'lst'. Vouliez-vous dire 'list'\u202f?",
     "explain": "Argument manquant\xa0: 'LEAD'.",
     "status -c x extra": "Argument en trop (extra)",
-    "backfill -c x --from 2026-13-01": "Valeur incorrecte pour '--from'\xa0: écrivez un jour comme 30/11/2026 ou "
-    "2026-11-30",
+    "backfill -c x --from 2026-13-01": "Valeur incorrecte pour '--from'\xa0: écrivez un jour comme 31/08/2026 ou "
+    "2026-08-31",
     "demo --google-transport x": "Valeur incorrecte pour '--google-transport'\xa0: 'x' n’est pas l’une des valeurs "
     "'data_manager', 'google_ads_api'.",
 }

@@ -9,7 +9,7 @@ import structlog
 
 from jobs.cli.output import start_logging
 from jobs.reporting import presentation
-from jobs.reporting.console import console_table, facts_grid, results_console, say_below
+from jobs.reporting.console import console_table, facts_grid, results_console, say_below, say_wrapped
 
 HOSTILE = "Gagn\u00e9\x1b]0;owned\x07\x1b[2J\x9b1m\x7f\u202e\u200b"
 
@@ -56,6 +56,21 @@ def test_sentences_below_a_heading_are_wrapped_at_a_terminal_only(monkeypatch, i
     assert sentence == " ".join(map(str.strip, lines))
     assert ([2, 4] if is_terminal else [2]) == [len(line) - len(line.lstrip()) for line in lines]
     assert not is_terminal or max(map(len, lines)) <= 80
+
+
+def test_what_does_not_fit_goes_on_below_what_it_continues(monkeypatch):
+    """In its column, or a little further in; a no-break space holds words together."""
+    out = io.StringIO()
+    out.isatty = lambda: True
+    monkeypatch.setattr("sys.stdout", out)
+    monkeypatch.setenv("TERM", "dumb")
+    say_wrapped("    a  " + "answer " * 15, "", column=7)
+    say_wrapped("What is asked " * 7 + "here\u202f?", "[sale] fits")
+    lines = out.getvalue().splitlines()
+
+    assert [4, 7, 0, 0, 2, 0] == [len(line) - len(line.lstrip()) for line in lines]
+    assert ("here\u202f?", "[sale] fits") == (lines[4][-6:], lines[5])
+    assert max(map(len, lines)) <= 80
 
 
 def test_json_holds_no_control_characters():

@@ -71,6 +71,10 @@ def test_warns_when_others_may_read_the_file(env_file, tmp_path, mode, is_shared
 
     assert is_shared == bool(warnings)
     assert all(f"chmod 600 {path}" in warning for warning in warnings)
+    spaced = tmp_path / "mes réglages"
+    spaced.mkdir()
+    path.rename(spaced / path.name)
+    assert all(each.endswith(f"chmod 600 '{spaced / path.name}'") for each in read_env_file(spaced).warnings)
 
 
 def test_settings_take_missing_variables_from_the_env_file(loaded, env_file):

@@ -249,8 +249,8 @@ def test_errors_speak_french(tmp_path):
         (
             "account",
             (
-                "un nom a des minuscules sans accents, des chiffres, - et _, 40 caractères au plus ; il commence par "
-                "une lettre ou un chiffre"
+                "écrivez un nom en minuscules, sans accents ni espaces\u202f; les chiffres, - et _ sont permis (mais "
+                "ni - ni _ au début), 40 caractères au plus"
             ),
         ),
         (

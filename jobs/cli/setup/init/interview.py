@@ -1,150 +1,40 @@
-"""Collect answers from options, from the survey of Oplead, or from a person, who can go back."""
+"""Collect answers from options, from the survey of Oplead, or from a person."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
+from decimal import Decimal
 from functools import partial
-from typing import Any, Generic, TypeVar
+from typing import Any
 
-import typer
-
-from connectors.language import N_, _, _n, format_integer, join_with_semicolons
+from connectors.language import N_, _, _n, format_day, format_integer, format_money, join_with_semicolons
 from connectors.stage_words import stage_in_words, stage_meant
 from connectors.survey import AmountPath, PathWithFewValues, Survey, SurveyedLabel
+from jobs.cli.setup.init.dialogue import BACK, Dialogue, Prompt
 from jobs.cli.setup.init.menu import Choice, Menu
 from jobs.cli.setup.init.questions import (
     CONVERSIONS,
     NONE,
     QUESTIONS,
     STAGES,
-    YES_OR_NO,
     Answers,
     SetupQuestion,
     require_labels,
 )
 from jobs.exit_codes import UsageError
-from jobs.reporting.console import say, value_with_count
+from jobs.reporting.console import value_with_count
 from jobs.rules.labels import normalise_label
 from jobs.settings.document import did_you_mean
 from jobs.settings.lint import lint_warnings
 from jobs.settings.unmatched import loose_field_path, undated_start_in_words
 
-BACK = "<"
-"""The input that returns to the previous question."""
 _HOW = N_("Enter takes what stands in brackets, {none} means that there is none, {back} goes back one question.")
 _MOST_FIELDS = 12
 _MOST_VALUES = 4
+_STAGE = 12
+"""Columns for a stage's name."""
+_ALMOST_THE_SAME = 0.8
 _NO_MENU = Menu()
-T = TypeVar("T")
-
-
-class _BackRequested(Exception):
-    """Restarts the questions; earlier answers are replayed up to the one that was taken back."""
-
-
-@dataclass(frozen=True, slots=True)
-class Prompt(Generic[T]):
-    """A question as it is put to a person."""
-
-    text: str
-    option: str
-    """What answers it on the command line."""
-    read: Callable[[str], T]
-    """Reads an answer; raises ValueError with what to write instead."""
-    default: str | None = None
-    """What Enter answers, and what is answered where nobody is asked."""
-    menu: Menu = _NO_MENU
-    """What to choose from."""
-    without: str = ""
-    """What it means to answer none; empty if an answer is needed."""
-
-    def lines(self) -> Iterator[str]:
-        """Yield what may be answered, after an empty line."""
-        if any(lines := [*self.menu.lines(self.without)]):
-            yield from ("", *lines)
-
-
-class Dialogue:
-    """Asks a person questions at a terminal and records the answers.
-
-    Going back restarts with one answer fewer, so the caller must ask the same questions after the same answers.
-    """
-
-    def __init__(self, *, ask: bool) -> None:
-        """Set up the dialogue; if `ask` is false, it takes the defaults and asks nothing."""
-        self.asks = ask
-        self._typed: list[str] = []
-        self.place = 0
-        """The number of questions answered so far, replayed ones included."""
-
-    def run_with_going_back(self, questions: Callable[[], T]) -> T:
-        """Run the questions, restarting whenever the person goes back, and return their result."""
-        while True:
-            self.place = 0
-            try:
-                return questions()
-            except _BackRequested:
-                continue
-
-    def say(self, *lines: str) -> None:
-        """Print lines, except while replaying earlier answers."""
-        if self.place >= len(self._typed):
-            say(*lines)
-
-    def ask(self, prompt: Prompt[T]) -> T:
-        """Ask until the answer can be read, and return what it was read as.
-
-        Raises:
-            UsageError: the dialogue asks nothing and the default is missing or invalid; the message names the option.
-        """
-        if self.asks:
-            self.say(*prompt.lines())
-        while self.asks:
-            is_known = self.place < len(self._typed)
-            answer = self._typed[self.place] if is_known else _typed_answer(prompt.text, prompt.default)
-            if answer == BACK:
-                if self._typed:
-                    self.go_back_to_question(len(self._typed) - 1)
-                self.say("  " + _("this is the first question"))
-                continue
-            try:
-                made = prompt.read(answer)
-            except ValueError as error:
-                self.say(f"  {error}")
-                continue
-            if not is_known:
-                self._typed.append(answer)
-            self.place += 1
-            return made
-        why = ""
-        try:
-            if prompt.default is not None:
-                return prompt.read(prompt.default)
-        except ValueError as error:
-            why = f" ({error})"
-        raise UsageError(_("nobody is there to answer: write {option}…", option=prompt.option) + why)
-
-    def ask_yes_no(self, question: str, *, default: bool) -> bool:
-        """Whether the person answers yes; always true if the dialogue asks nothing."""
-        asked = _("{question} yes or no", question=question)
-        return not self.asks or self.ask(Prompt(asked, "", _yes_or_no, _("yes") if default else _("no")))
-
-    def go_back_to_question(self, place: int) -> None:
-        """Ask the questions from `place` on again."""
-        del self._typed[place:]
-        raise _BackRequested
-
-
-def _typed_answer(question: str, default: str | None) -> str:
-    # Without a type, the prompt would take the default's, and a translated text is of a type of its own.
-    typed: str = typer.prompt(question, default, type=str, show_default=bool(default))
-    return typed.strip()
-
-
-def _yes_or_no(text: str) -> bool:
-    if text.casefold() not in YES_OR_NO:
-        raise ValueError(_("answer yes or no"))
-    return YES_OR_NO[text.casefold()]
 
 
 @dataclass(eq=False, repr=False)
@@ -156,6 +46,8 @@ class Interview:
     survey: Survey | None
     """The survey of Oplead; None if it was not read."""
     dialogue: Dialogue
+    today: date
+    """By the clock in use, which may be a sandbox's."""
     _platforms_from: int = field(default=0, init=False)
 
     def answers(self) -> Answers:
@@ -192,6 +84,10 @@ class Interview:
                 return {question.name: self._ask_for_each_stage(question, stages)}
             case "google_customer_id":
                 self._platforms_from = self.dialogue.place
+            case "google_login_customer_id":
+                return {question.name: self._ask_manager_account(question, answers)}
+            case "otherwise":
+                return {question.name: self._ask_amount_instead(question, answers)}
             case "imported_until":
                 return {question.name: self._ask_last_imported_day(question)}
         answer = self._ask_lead_path(question, answers) if question.field_of else self._ask_with_explanation(question)
@@ -199,40 +95,100 @@ class Interview:
             self._ask_for_a_platform_again()
         return {question.name: answer}
 
-    def _ask_with_explanation(self, question: SetupQuestion) -> Any:
+    def _ask_with_explanation(self, question: SetupQuestion, **values: str) -> Any:
         if question.name in self.given:
             return self.given[question.name]
         if not question.is_asked:
             return question.proposal
         if self.dialogue.asks:
             self.dialogue.say(*_(question.explanation).splitlines())
-        return self._ask(question, question.proposal)
+        return self._ask(question, question.proposal, None, **values)
+
+    def _ask_manager_account(self, question: SetupQuestion, answers: Answers) -> str | None:
+        """Return the manager account; the account itself is none."""
+        own = {"google_customer_id": answers["google_customer_id"]}
+        read = question.parser_rejecting_repeated_answers(question.name, own)
+        try:
+            account: str | None = (
+                read(self.given[question.name] or NONE)
+                if question.name in self.given
+                else self._put(question, None, read)
+            )
+        except ValueError as error:
+            raise UsageError(f"{question.option_flag}: {error}") from None
+        return account
+
+    def _ask_amount_instead(self, question: SetupQuestion, answers: Answers) -> Decimal | None:
+        """Return what to send for a sale without an amount, shown again as it was read."""
+        amount: Decimal | None = self._ask_with_explanation(question)
+        if amount:
+            shown = format_money(amount, answers["currency"])
+            self._show_again(question, _("a sale without an amount is sent with {amount}", amount=shown))
+        return amount
 
     def _ask_last_imported_day(self, question: SetupQuestion) -> date | None:
         """Return the day, asking again for one after which undated statuses are sent unless the person keeps it."""
-        places = self.survey.fields if self.survey else ()
+        places, start = self.survey.fields if self.survey else (), self.dialogue.place
         is_undated = bool(places) and not any(one.path for one in places if one.field in {"history", "status_at"})
-        while True:
-            day: date | None = self._ask_with_explanation(question)
-            if day is None or not is_undated:
-                return day
-            doubt = undated_start_in_words(day + timedelta(days=1))
+        # No day of a month's end is read as another, month first.
+        example = self.today.replace(day=1) - timedelta(days=1)
+        day: date | None = self._ask_with_explanation(
+            question, iso=example.isoformat(), day_first=f"{example:%d/%m/%Y}"
+        )
+        if day is None:
+            return None
+        since = day + timedelta(days=1)
+        self._show_again(
+            question,
+            _n(
+                "last day: {day}; conversions from the next day on are sent, those of {count} past day included where "
+                "Google and Meta still take them",
+                "last day: {day}; conversions from the next day on are sent, those of {count} past days included where "
+                "Google and Meta still take them",
+                (self.today - since).days,
+                day=format_day(day),
+            )
+            if since < self.today
+            else _("last day: {day}; conversions from the next day on are sent", day=format_day(day)),
+        )
+        if is_undated:
+            doubt = undated_start_in_words(since)
             advice = _("to leave it out, answer the day before the first night")
             self.dialogue.say(f"  {join_with_semicolons((doubt, advice))}")
-            if question.name in self.given or self.dialogue.ask_yes_no(_("Keep it all the same?"), default=False):
-                return day
+            if question.name not in self.given:
+                self._confirm(_("Keep it all the same?"), start, default=False)
+        return day
 
-    def _ask(self, question: SetupQuestion, proposal: str | None, menu: Menu | None = None) -> Any:
+    def _show_again(self, question: SetupQuestion, sentence: str) -> None:
+        """Say what an answer that was typed comes to."""
+        if self.dialogue.asks and question.name not in self.given:
+            self.dialogue.say(f"  {sentence}")
+
+    def _confirm(self, asked: str, start: int, *options: str, default: bool) -> None:
+        """Unless the person says yes, ask the questions from `start` on again, whatever these options answered."""
+        if not self.dialogue.ask_yes_no(asked, default=default):
+            self.given = {name: answer for name, answer in self.given.items() if name not in options}
+            self.dialogue.go_back_to_question(start)
+
+    def _ask(self, question: SetupQuestion, proposal: str | None, menu: Menu | None = None, **values: str) -> Any:
         choose = (menu or _NO_MENU).choose_one
-        return self._put(question, proposal, lambda text: question.parse_answer(choose(text) if menu else text), menu)
+        return self._put(
+            question, proposal, lambda text: question.parse_answer(choose(text) if menu else text), menu, **values
+        )
 
     def _put(
-        self, question: SetupQuestion, proposal: str | None, read: Callable[[str], Any], menu: Menu | None = None
+        self,
+        question: SetupQuestion,
+        proposal: str | None,
+        read: Callable[[str], Any],
+        menu: Menu | None = None,
+        **values: str,
     ) -> Any:
         # What a survey proposes is a name in Oplead, which may look like one of our messages.
         proposed = _(proposal) if proposal and proposal == question.proposal else proposal
-        default = proposed or ("" if question.optional and not question.must_be_said else None)
-        prompt = Prompt(_(question.text), question.option_flag, read, default, menu or _NO_MENU, _(question.without))
+        default = proposed or (NONE if question.optional and not question.must_be_said else None)
+        text = _(question.text, **values)
+        prompt = Prompt(text, question.option_flag, read, default, menu or _NO_MENU, _(question.without))
         return self.dialogue.ask(prompt)
 
     def _ask_for_a_platform_again(self) -> None:
@@ -281,7 +237,9 @@ class Interview:
             self.dialogue.place,
         )
         if dialogue.asks and shown:
-            dialogue.say(_("These are the statuses that leads have:"), *menu.lines(_(question.without)))
+            dialogue.say(
+                _("These are the statuses that leads have:"), *menu.lines(_(question.without)), column=Menu.COLUMN
+            )
             if masked:
                 hidden = _n(
                     "not shown, since it may be personal data: the status of {count} lead",
@@ -290,7 +248,7 @@ class Interview:
                 )
                 dialogue.say(f"       {hidden}")
         chosen: dict[str, tuple[str, ...]] = {}
-        left, doubts = {each.label: each.words or each.label for each in shown}, 0
+        left, doubts = {each.label: each.words or each.label for each in shown}, list[str]()
         words = dict(left)
         for name, stage in STAGES.items():
             usual = [label for label, said in left.items() if stage_meant(said) == stage_meant(name)]
@@ -303,38 +261,37 @@ class Interview:
             option = f"{question.option_flag} {name}="
             chosen[name] = dialogue.ask(Prompt(asked, option, read, menu.letters_of(usual))) or ()
             left = {label: said for label, said in left.items() if label not in chosen[name]}
+            notes = _doubts(name, [words.get(label, label) for label in chosen[name]])
             if dialogue.asks:
-                dialogue.say(f"  {stage_in_words(name)} = {_names(menu, chosen[name])}")
-            doubts += self._say_doubts(name, [words.get(label, label) for label in chosen[name]])
+                dialogue.say(f"  {stage_in_words(name)} = {_names(menu, chosen[name])}", *notes)
+            doubts += notes
         dialogue.say(
             _("So this is what your statuses mean:"),
             *(
-                f"  {name:<12}  {_names(menu, labels)}"
+                f"  {name:<{_STAGE}}  {_names(menu, labels)}"
                 for name, labels in {
                     **{stage_in_words(stage): labels for stage, labels in chosen.items()},
                     _("ignored"): tuple(left),
                 }.items()
             ),
+            column=_STAGE + 4,
         )
-        if (shown or doubts) and not dialogue.ask_yes_no(_("Is that right?"), default=not doubts):
-            dialogue.go_back_to_question(start)
+        dialogue.say(*doubts)
+        if shown or doubts:
+            self._confirm(_("Is that right?"), start, default=not doubts)
         return chosen
-
-    def _say_doubts(self, stage: str, labels: Sequence[str]) -> int:
-        """Say what `check` would note of a stage's labels, and return how many notes these are."""
-        notes = [each.message for each in lint_warnings({"stages": {stage: [*labels]}})]
-        self.dialogue.say(*(f"  {note}" for note in notes))
-        return len(notes)
 
     def _ask_for_each_stage(self, question: SetupQuestion, stages: Iterable[str]) -> Answers:
         """Return the answers to a question that each stage answers for itself, unless the answer is none."""
         given, answers = self.given.get(question.name, {}), Answers()
+        if self.dialogue.asks and not given:
+            self.dialogue.say(*_(question.explanation).splitlines())
         for stage in stages:
             prompt = Prompt(
                 _(question.text, stage=stage_in_words(stage)),
                 f"{question.option_flag} {stage}=",
                 question.parser_rejecting_repeated_answers(stage, answers),
-                "",
+                NONE,
                 without=_(question.without),
             )
             answers[stage] = given[stage] if stage in given else self.dialogue.ask(prompt)
@@ -345,10 +302,10 @@ class Interview:
     def _ask_lead_path(self, question: SetupQuestion, answers: Answers) -> str | None:
         """Return a lead path, asking again for one that no lead has a value at unless the person keeps it."""
         likely, menu = self._likely(question, answers), Menu(list(self._field_choices(question, answers)))
-        is_given = question.name in self.given
+        is_given, start = question.name in self.given, self.dialogue.place
         path: str | None = self.given[question.name] if is_given else self._ask(question, likely, menu)
-        while path and not self._confirm_path_has_values(question.field_of, path):
-            path = self._ask(question, likely, menu)
+        if path and not self._say_how_many_hold(question.field_of, path, menu):
+            self._confirm(_("Keep it all the same?"), start, question.name, default=False)
         return path
 
     def _field_choices(self, question: SetupQuestion, answers: Answers) -> Iterator[Choice]:
@@ -376,33 +333,42 @@ class Interview:
             paths = [path for path in paths if path != answers["consent_field"] and "perso" in path.casefold()]
         return next(iter(paths), None)
 
-    def _confirm_path_has_values(self, what: str, path: str) -> bool:
-        """Print how many leads have a value at a path; return whether any has, or the person keeps the path anyway."""
-        survey = self.survey
+    def _say_how_many_hold(self, what: str, path: str, menu: Menu) -> bool:
+        """Say how many leads have a value at a path; return whether any has, or there is no survey."""
+        survey, spelling = self.survey, loose_field_path(path)
         if survey is None:
             return True
-        held = next((one.filled for one in survey.paths if loose_field_path(one.path) == loose_field_path(path)), 0)
-        unclear = next(
-            (one.unreadable for one in survey.amounts if loose_field_path(one.path) == loose_field_path(path)), 0
-        )
-        hint = (
-            _n("; {count} cannot be read as an amount", "; {count} cannot be read as an amount", unclear)
-            if unclear
-            else ""
-        )
+        held = next((one.filled for one in survey.paths if loose_field_path(one.path) == spelling), 0)
+        unclear = next((one.unreadable for one in survey.amounts if loose_field_path(one.path) == spelling), 0)
         if not held:
-            hint = did_you_mean(path, [one.path for one in survey.paths])
-        found = _n(
-            "{what}: of {leads}, {count} holds something at {path}{hint}",
-            "{what}: of {leads}, {count} hold something at {path}{hint}",
-            held,
-            what=_(what),
-            leads=_n("{count} lead", "{count} leads", survey.leads),
-            path=path,
-            hint=hint,
-        )
+            # A field from the list is meant, rather than one of the many others that is but spelled alike.
+            others = [one.path for one in survey.paths]
+            hint = did_you_mean(path, menu.answers()) or did_you_mean(path, others, cutoff=_ALMOST_THE_SAME)
+            found = _n(
+                "{what}: the {count} lead that was read holds nothing at {path}{hint}",
+                "{what}: none of the {count} leads that were read holds anything at {path}{hint}",
+                survey.leads,
+                what=_(what),
+                path=path,
+                hint=hint,
+            )
+        else:
+            hint = (
+                _n("; {count} cannot be read as an amount", "; {count} cannot be read as an amount", unclear)
+                if unclear
+                else ""
+            )
+            found = _n(
+                "{what}: of {leads}, {count} holds something at {path}{hint}",
+                "{what}: of {leads}, {count} hold something at {path}{hint}",
+                held,
+                what=_(what),
+                leads=_n("{count} lead", "{count} leads", survey.leads),
+                path=path,
+                hint=hint,
+            )
         self.dialogue.say(f"  {found}")
-        return bool(held) or self.dialogue.ask_yes_no(_("Keep it all the same?"), default=False)
+        return bool(held)
 
     def _few_values_at_path(self, path: str) -> PathWithFewValues | None:
         seen = self.survey.few_values if self.survey else ()
@@ -415,7 +381,7 @@ class Interview:
 
         Proposes answers found in leads; if the survey has none for the field, the `usual` ones.
         """
-        names = (f"{prefix}granted", f"{prefix}refused")
+        names, start = (f"{prefix}granted", f"{prefix}refused"), self.dialogue.place
         yes, no = (question for question in QUESTIONS if question.name in names)
         few, given = self._few_values_at_path(answers[f"{prefix or 'consent_'}field"]), self.given
         if few is not None:
@@ -424,17 +390,17 @@ class Interview:
             usual = ((), ()) if self.survey else (("oui",), ("non",))
         menu = Menu(list(_answer_choices(few.values if few else {})))
         read = partial(yes.parse_answer, read=lambda text: require_labels(menu.choose_several(text)))
-        while True:
-            granted = given[yes.name] if yes.name in given else self._put(yes, ", ".join(usual[0]) or None, read, menu)
-            distinct = no.parser_rejecting_repeated_answers("no", {_("yes"): granted}, read)
-            proposed = ", ".join(usual[1]) or NONE
-            refused = given[no.name] if no.name in given else self._put(no, proposed, distinct, menu)
-            if few is None or not granted or self._confirm_consent_answers(few, granted, refused or ()):
-                return {yes.name: granted, no.name: refused}
-            given = {}
+        granted = given[yes.name] if yes.name in given else self._put(yes, ", ".join(usual[0]) or None, read, menu)
+        distinct = no.parser_rejecting_repeated_answers("no", {_("yes"): granted}, read)
+        proposed = ", ".join(each for each in usual[1] if each not in (granted or ())) or NONE
+        refused = given[no.name] if no.name in given else self._put(no, proposed, distinct, menu)
+        if few is not None and granted:
+            is_seen = self._say_consent_answers(few, granted, refused or ())
+            self._confirm(_("Is that right?"), start, *names, default=is_seen)
+        return {yes.name: granted, no.name: refused}
 
-    def _confirm_consent_answers(self, few: PathWithFewValues, granted: Sequence[str], refused: Sequence[str]) -> bool:
-        """Print how many leads have each answer, and return whether the person confirms."""
+    def _say_consent_answers(self, few: PathWithFewValues, granted: Sequence[str], refused: Sequence[str]) -> bool:
+        """Say how many leads have each answer, and return whether some have each of those named."""
         leads = {normalise_label(value): leads for value, leads in few.values.items() if value}
         yes, no = ([(one, leads.pop(normalise_label(one), 0)) for one in answers] for answers in (granted, refused))
         others = [(value, count) for value, count in few.values.items() if not value or normalise_label(value) in leads]
@@ -443,17 +409,22 @@ class Interview:
             "  " + _("no: {answers}", answers=_counts(no)),
             "  " + _("in neither list, so not sent: {answers}", answers=_counts(others)),
         )
-        return self.dialogue.ask_yes_no(_("Is that right?"), default=all(leads for _, leads in (*yes, *no)))
+        return all(leads for _, leads in (*yes, *no))
 
 
 def _status_choice(seen: SurveyedLabel) -> Choice:
     """Return a status to choose; of a mere code it says what Oplead calls it, or a lead that has it."""
-    having = _n(
-        "{count} lead, {with_click_id} with a click id",
-        "{count} leads, {with_click_id} with a click id",
-        seen.leads,
-        with_click_id=format_integer(seen.with_click_id),
-    )
+    if seen.with_click_id == seen.leads:
+        having = _n("{count} lead, with a click id", "{count} leads, all with a click id", seen.leads)
+    elif not seen.with_click_id:
+        having = _n("{count} lead, without a click id", "{count} leads, none with a click id", seen.leads)
+    else:
+        having = _n(
+            "{count} lead, {with_click_id} with a click id",
+            "{count} leads, {with_click_id} with a click id",
+            seen.leads,
+            with_click_id=format_integer(seen.with_click_id),
+        )
     if not seen.is_code:
         return Choice(seen.label, having)
     if seen.words:
@@ -461,6 +432,11 @@ def _status_choice(seen: SurveyedLabel) -> Choice:
     if seen.example:
         having = _("{seen}; for example lead {lead}", seen=having, lead=seen.example)
     return Choice(seen.label, having, _("code {label}", label=seen.label))
+
+
+def _doubts(stage: str, labels: Sequence[str]) -> list[str]:
+    """Return a line for each note that `check` would make of a stage's labels."""
+    return [f"  {each.message}" for each in lint_warnings({"stages": {stage: [*labels]}})]
 
 
 def _names(menu: Menu, labels: Iterable[str]) -> str:
@@ -483,7 +459,7 @@ def _amounts_seen(amount: AmountPath, leads: int) -> str:
     """Return on how many leads, and in which statuses, there is an amount."""
     seen = _("{filled} of {leads}", filled=amount.readable + amount.unreadable, leads=format_integer(leads))
     statuses = _counts([*amount.statuses.items()][:_MOST_VALUES])
-    return f"{seen}: {statuses}" if amount.statuses else seen
+    return _("{name}: {text}", name=seen, text=statuses) if amount.statuses else seen
 
 
 def _answer_choices(values: Mapping[str, int]) -> Iterator[Choice]:

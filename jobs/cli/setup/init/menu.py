@@ -29,12 +29,19 @@ class Choice:
 class Menu:
     """Answers to choose from; what is in quotes is taken as typed."""
 
+    COLUMN = 7
+    """Where answers begin, to the right of their letters."""
+
     def __init__(self, choices: Sequence[Choice] = (), *, takes_others: bool = True) -> None:
         """Assign a letter to each choice, skipping letters that are themselves a choice."""
         self._by_name = {normalise_label(each.answer): each for each in choices}
         letters = ("".join(each) for length in count(1) for each in product(ascii_lowercase, repeat=length))
         self._by_letter = dict(zip((each for each in letters if each not in self._by_name), choices, strict=False))
         self._takes_others = takes_others
+
+    def answers(self) -> list[str]:
+        """Return the answers on the list."""
+        return [each.answer for each in self._by_name.values()]
 
     def lines(self, without: str = "") -> Iterator[str]:
         """Yield a line for each choice, with its letter, and one for what it means to take none."""

@@ -249,25 +249,23 @@ def _answer_as_tuple(answer: str | tuple[str, ...] | None) -> tuple[str, ...]:
 
 
 def _answers_of_consent(prefix: str = "", needs: str = "consent_field") -> Iterator[SetupQuestion]:
-    no = N_("Its answers that mean no")
     yield SetupQuestion(
         f"{prefix}granted",
-        N_("Its answers that mean yes"),
+        N_("Its answers that agree to personalized ads") if prefix else N_("Its answers that mean yes"),
         parse_comma_separated_labels,
         needs=needs,
         without=N_("not known yet: nothing is sent until the file names one"),
         must_be_said=True,
         metavar="ANSWER,…",
     )
-    both = N_("{answer} means {place} already")
     yield SetupQuestion(
         f"{prefix}refused",
-        no,
+        N_("Its answers that refuse personalized ads") if prefix else N_("Its answers that mean no"),
         parse_comma_separated_labels,
         needs=needs,
         without=N_("none: whoever refuses leaves the field empty"),
         metavar="ANSWER,…",
-        complaint=both,
+        complaint=N_("“{answer}” is among the answers that mean yes, so it cannot mean no"),
     )
 
 
@@ -306,9 +304,17 @@ QUESTIONS = (
         without=N_("none of them"),
         by_stage=True,
         metavar="STAGE=LABEL,LABEL",
-        complaint=N_("{answer} is under {place} already: a lead has one stage"),
+        complaint=N_("“{answer}” is under {place} already: a status counts for one step only"),
     ),
-    SetupQuestion("account", N_("A short name for this account, as maison-durand"), _parser_for_type("Slug")),
+    SetupQuestion(
+        "account",
+        N_("A short name for this account, as maison-durand"),
+        _parser_for_type("Slug"),
+        explanation=N_(
+            "The account's name stays the same for good. Write lowercase letters without accents, digits, - and _, "
+            "at most 40."
+        ),
+    ),
     SetupQuestion(
         "consent_field",
         N_("The field that says whether a lead's data may be used for advertising"),
@@ -366,10 +372,13 @@ QUESTIONS = (
         _parser_for_type("CustomerId", without=" "),
         without=N_("none: the key gives access by itself"),
         needs="google_customer_id",
+        complaint=N_(
+            "{answer} is the account itself: write the number of the manager account above it, or - if there is none"
+        ),
     ),
     SetupQuestion(
         "action",
-        N_("The id of the conversion action for {stage} (ctId= in its address)"),
+        N_("The id of the conversion action for {stage}"),
         _parser_for_type("ActionId", without=" "),
         help="A stage's Google conversion action, as won=987654322; repeat it",
         without=N_("later: `check` names the line in which it is missing"),
@@ -377,6 +386,10 @@ QUESTIONS = (
         by_stage=True,
         metavar="STAGE=ID",
         complaint=N_("{answer} is the action for {place} already: each stage needs one of its own"),
+        explanation=N_(
+            "You find the id of a conversion action in Google Ads: open the action (Goals, then Conversions) and "
+            "look at the address in your browser. It is the number after ctId=."
+        ),
     ),
     SetupQuestion("endpoint", "A stand-in for the Data Manager API", is_asked=False, metavar="URL"),
     SetupQuestion("ads_api_endpoint", "A stand-in for the Google Ads API", is_asked=False, metavar="URL"),
@@ -400,15 +413,16 @@ QUESTIONS = (
         explanation=N_(
             "Hashed contact data (e-mail and phone; for Meta name and place, too) can be sent with the click id.\n"
             "  Benefit: more conversions are matched. Google advises sending both; Meta matches by them, too.\n"
-            "  Required: the customer data terms accepted and enhanced conversions for leads turned on, both in\n"
-            "  Google Ads' conversion settings; Meta's terms for its dataset; and people's consent, or another\n"
-            "  lawful basis."
+            "  Required: the customer data terms accepted and enhanced conversions for leads turned on, both in "
+            "Google Ads' conversion settings; Meta's terms for its dataset; and people's consent, or another "
+            "lawful basis."
         ),
     ),
     SetupQuestion(
         "imported_until",
-        N_("The last day whose conversions were imported by other means, as 2026-11-30 or 30/11/2026"),
+        N_("The last day whose conversions were imported by other means, as {iso} or {day_first}"),
         parse_day,
+        help="The last day whose conversions were imported by other means, as 2026-08-31 or 31/08/2026",
         without=N_("none: what happens from the first night on is sent"),
         metavar="DAY",
     ),
