@@ -33,6 +33,7 @@ _FRENCH: Mapping[str, tuple[str, ...]] = {
     "event": ("evenement",),
     "events": ("evenements",),
     "data": ("donnees",),
+    "data.lead": ("donnees.lead",),
 }
 
 

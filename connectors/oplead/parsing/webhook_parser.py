@@ -127,6 +127,8 @@ class WebhookParser:
         self._new_status = with_french(*webhooks.status)
         self._any_status = (*with_french(*options.fields.status), *with_french("new"))
         self._change_time = tuple(name for name in ENTRY_TIME if name not in _VAGUE_TIME)
+        parents = (path.rpartition(".")[0] for path in self._new_status if "." in path)
+        self._beside_status = tuple(f"{parent}.{name}" for parent in parents for name in self._change_time)
         self._appointment = (*options.fields.appointment_at, *webhooks.appointment_at)
         self._zone = options.zone
         self._kinds = {normalise(name): kind for kind, name in webhooks.names.items()}
@@ -247,7 +249,12 @@ class WebhookParser:
             return None
         beside = event.content if event.lead_content is not event.content else {}
         change = {} if self._is_shown_lead(event.lead_content) else event.lead_content
-        times = (first_value_at_paths(beside, ENTRY_TIME), first_value_at_paths(change, self._change_time))
+        own = (*self._paths.at, *self._change_time)
+        times = (
+            event.first(self._beside_status),
+            first_value_at_paths(beside, ENTRY_TIME),
+            first_value_at_paths(change, own),
+        )
         return next((at for time in times if (at := read_moment_or_none(time, self._zone))), None)
 
     def _read(self, event: _Event, own_at: Moment | None) -> WebhookEvent:
@@ -271,8 +278,8 @@ class WebhookParser:
 
         A lead as the API shows it says more, and its `id` may be its own.
         """
-        content = scopes[0]
-        if len(scopes) > 1 or not _first_names(content) <= self._of_a_change:
+        content, surrounding = scopes[0], scopes[1:]
+        if any(len(one) > 1 for one in surrounding) or not _first_names(content) <= self._of_a_change:
             return None
         told = (self._ids, (*self._new_status, *self._any_status), (*self._paths.at, *self._change_time))
         is_change = all(first_value_at_paths(content, paths) is not None for paths in told)
