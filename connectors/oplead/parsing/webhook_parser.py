@@ -133,10 +133,8 @@ class WebhookParser:
         self._zone = options.zone
         self._kinds = {normalise(name): kind for kind, name in webhooks.names.items()}
         self._of_the_delivery = _OF_THE_DELIVERY - _first_names(webhooks.at)
-        self._of_a_change = _first_names(
-            (*self._ids, *webhooks.event_id, *webhooks.at, *self._change_time)
-            + (*self._new_status, *self._any_status, *ENTRY_BEFORE)
-        )
+        times, statuses = (*webhooks.at, *self._change_time), (*self._new_status, *self._any_status, *ENTRY_BEFORE)
+        self._of_a_change = _first_names((*self._ids, *webhooks.event_id, *times, *statuses))
 
     def parse(self, body: bytes, received_at: datetime) -> list[ReceivedEvent]:
         """Return the events in a body: one, or those in a list, which may be wrapped.
@@ -163,36 +161,38 @@ class WebhookParser:
         if not isinstance(content, Mapping):
             return [content]
         lists = [name for name, value in content.items() if _is_list_of_objects(value)]
-        around = {name: value for name, value in content.items() if name not in lists}
         known = [name for name in _LISTS if name in lists]
-        unknown = [] if known or self._is_shown_lead(around) else lists
-        has_id = first_value_at_paths(around, self._leads.paths.id) is not None
-        wrappers = known or [name for name in unknown if self._names_leads(name, content[name], beside_id=has_id)]
+        wrappers = known or [name for name in lists if self._names_leads(name, content)]
         if len(wrappers) != 1:
             return [content]
-        wrapper, around = wrappers[0], {name: value for name, value in content.items() if name != wrappers[0]}
+        around = {name: value for name, value in content.items() if name != wrappers[0]}
+        place, entries = self._place(wrappers[0]), content[wrappers[0]]
         is_about_lead = self._tells_lead(around) or len(_objects_to_search(around, self._lead)) > 1
-        place = self._place(wrapper)
-        if is_about_lead or (has_id and not all(self._is_event_or_lead({place: one}) for one in content[wrapper])):
+        has_id = first_value_at_paths(around, self._leads.paths.id) is not None
+        if is_about_lead or (has_id and not all(self._is_event_or_lead({place: one}) for one in entries)):
             return [content]
         # An event that says its own kind says all else; any other is read as if it had come in its list's place.
         return [
-            one if first_value_at_paths(one, self._event) is not None else {**around, place: one}
-            for one in content[wrapper]
+            one if first_value_at_paths(one, self._event) is not None else {**around, place: one} for one in entries
         ]
 
     def _place(self, wrapper: str) -> str:
         """Return the name under which an object of a list is read."""
         return wrapper if any(path.partition(".")[0] == wrapper for path in self._lead) else "data"
 
-    def _names_leads(self, name: str, entries: Sequence[Content], *, beside_id: bool) -> bool:
-        """Whether each object of a list names the lead that it is about, and cannot be one of that lead's own."""
-        placed = [_objects_to_search({self._place(name): one}, self._lead) for one in entries]
-        own_ids = () if beside_id else self._leads.paths.id
-        return all(
+    def _names_leads(self, name: str, content: Content) -> bool:
+        """Whether each object of a list says which lead it is about, and so is none of that lead's own.
+
+        An `id` beside a status says so only where nothing around the list has one: past statuses have both.
+        """
+        has_id = first_value_at_paths({**content, name: None}, self._leads.paths.id) is not None
+        if has_id and self._is_shown_lead(content):
+            return False
+        entries = content[name]
+        return isinstance(entries, list) and all(
             any(first_value_at_paths(one, self._ids) is not None for one in objects)
-            or (any(map(self._tells_lead, objects)) and any(first_value_at_paths(one, own_ids) for one in objects))
-            for objects in placed
+            or (not has_id and first_value_at_paths(objects[0], self._leads.paths.id) and self._tells_lead(objects[0]))
+            for objects in (_objects_to_search({self._place(name): one}, self._lead) for one in entries)
         )
 
     def _is_shown_lead(self, content: Content) -> bool:
@@ -242,8 +242,8 @@ class WebhookParser:
     def _time_beside_lead(self, event: _Event, read: WebhookEvent) -> Moment | None:
         """Return the time under a name that it may have in a status history; at worst, it is that of sending.
 
-        That lies nearer to the change than the arrival, but tells no two events apart. In the lead itself it may be the
-        lead's, and beside an appointment the appointment's.
+        That lies nearer to the change than the arrival, but tells no two events apart. In a lead as the API shows it,
+        it may be the lead's, and beside an appointment the appointment's.
         """
         if read.kind is not CrmEventKind.STATUS_CHANGE or self._paths.at != OCCURRED_AT:
             return None
@@ -314,7 +314,9 @@ class WebhookParser:
         own = _id_in(first_value_at_paths(event.lead_content, own_paths), is_certain=own_paths != CANDIDATES.id)
         if event.is_bare_lead:
             return own
-        places = ((path, value) for scope in event.scopes for path in self._ids for value in values_at_path(scope, path))
+        places = (
+            (path, value) for scope in event.scopes for path in self._ids for value in values_at_path(scope, path)
+        )
         ids = ((path, _id_in(value, is_certain=self._paths.lead_id is not None)) for path, value in places)
         path, named = next(((path, one) for path, one in ids if one), (None, None))
         if named is None or own is None or named == own or self._paths.lead_id:

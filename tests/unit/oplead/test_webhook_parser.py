@@ -406,7 +406,9 @@ def test_a_body_may_hold_a_list():
     assert {ARRIVED} == {one.received_at for one in events}
 
 
-@pytest.mark.parametrize("name", ["events", "data", "items", "payload", "evenements", "notifications", "leads", "fiches"])
+@pytest.mark.parametrize(
+    "name", ["events", "data", "items", "payload", "evenements", "notifications", "leads", "fiches"]
+)
 @pytest.mark.parametrize("form", ["event", "event around lead", "lead", "lead inside"])
 def test_events_in_a_wrapped_list_are_each_read(name, form):
     """The list may hold events, or leads whose event is named beside it; each counts, not only the first."""
@@ -594,21 +596,25 @@ def test_the_time_of_a_status_change_has_any_name_that_it_has_in_a_history(name)
 
 
 @pytest.mark.parametrize("name", ["date", "at", "le", "depuis", "changedAt"])
-@pytest.mark.parametrize(
-    "told",
-    [
-        {"event": "lead.status_changed", "leadId": "L-1", "status": "Gagné", "user": "USR_5"},
-        {"event": "lead.status_changed", "items": [{"id": "L-1", "status": "Gagné"}]},
-        {"type": "statut", "data": {"id": "L-1", "ancien": None, "nouveau": "Gagné"}},
-    ],
-)
-def test_the_time_beside_a_new_status_is_its_own(told, name):
-    """Whether it stands beside what names the lead, or inside it: only a lead that shows its creation is one."""
-    (inner,) = [one for value in told.values() for one in (value if isinstance(value, list) else [value])
-                if isinstance(one, dict)] or [told]  # fmt: skip
-    inner[name] = "2026-07-20T10:00:00Z"
+@pytest.mark.parametrize("status", ["status", "newStatus", "nouveau"])
+@pytest.mark.parametrize("place", [None, "data", "items"])
+def test_the_time_beside_a_status_is_its_own(name, status, place):
+    """Whether it stands beside what names the lead, or inside it: only what shows its creation is a lead."""
+    told = {"id": "L-1", status: "Gagné", name: "2026-07-20T10:00:00Z", "user": "USR_5"}
+    inside = {None: told, "data": {"data": told}, "items": {"items": [told]}}[place]
 
-    assert (CrmEventKind.STATUS_CHANGE, "Gagné", TEN) == (event(told).kind, event(told).label, event(told).at)
+    read = event({"event": "lead.status_changed", **inside})
+
+    assert (CrmEventKind.STATUS_CHANGE, "L-1", "Gagné", TEN) == (read.kind, read.lead, read.label, read.at)
+
+
+@pytest.mark.parametrize("names", [("status", "old", "new"), ("statut", "ancien", "nouveau")])
+def test_a_status_that_tells_old_and_new_may_tell_when(names):
+    """Beside the new one."""
+    status, old, new = names
+    told = {"lead": {"id": "L-1"}, status: {old: "RDV", new: "Gagné", "date": "2026-07-20T10:00:00Z"}}
+
+    assert ("Gagné", TEN) == (event(told).label, event(told).at)
 
 
 @pytest.mark.parametrize(
