@@ -52,20 +52,21 @@ def settings_line(structures: Sequence[str]) -> str:
 def has_leads_out_of_reach(structures: Iterable[str]) -> bool:
     """Whether what may name a lead lies only in a list within another object, where no setting leads."""
     return any(
-        any(map(fits.search, _unreadable(one))) and not any(map(fits.search, _readable(one)))
+        any(map(fits.search, _unreadable(one)))
+        and not any(fits.search(name) or _FITTING["status"].search(name) for name in _readable(one))
         for one in structures
         for fits in (_FITTING["lead_id"], _ANY_ID)
     )
 
 
 def _readable(structure: str) -> tuple[str, ...]:
-    """Return the names that settings may use: those outside lists, else those in the body's own."""
+    """Return the names that settings may use: those outside lists and, if they name no lead, in the body's own list."""
     names = _field_names(structure)
     outside = tuple(name for name in names if "[]" not in name)
     if any(map(_FITTING["lead_id"].search, outside)):
         return outside
     inside = (name[listed.end() :] for name in names if (listed := _LISTED.match(name)))
-    return (*outside, *(name for name in inside if "[]" not in name))
+    return (*(name for name in inside if "[]" not in name), *outside)
 
 
 def _unreadable(structure: str) -> tuple[str, ...]:

@@ -79,6 +79,7 @@ def pasted(line):
         {"id": "evt-1", "leads": [{"idProspect": "L-1", "idStatut": "Gagné", "le": AT}]},
         {"id": "evt-1", "type": "maj", "fiches": [{"idProspect": "L-1", "idStatut": "Gagné", "le": AT}]},
         {"type": "maj", "fiches": [{"leadId": "L-1", "nouveau": "Gagné", "le": AT}]},
+        {"etat": "ok", "fiches": [{"idProspect": "L-1", "nouveau": "Gagné", "le": AT}]},
     ],
 )
 def test_an_event_is_understood_once_its_line_is_pasted(body):
@@ -102,7 +103,7 @@ def test_a_name_that_a_person_writes_from_what_is_shown_is_read_too():
     body = {"id": "evt-1", "fiches": [{"dossier": "L-1", "avis": "Gagné"}, {"dossier": "L-2", "avis": "Perdu"}]}
     (one,) = received(body)
 
-    assert ("id", "dossier", "avis") == shown_fields([one.structure])
+    assert ("dossier", "avis", "id") == shown_fields([one.structure])
     told = received(body, lead_id=("dossier",), status=("avis",))
     assert [("L-1", "Gagné"), ("L-2", "Perdu")] == [(each.lead, each.label) for each in told]
 
@@ -126,6 +127,7 @@ def test_events_of_two_structures_are_both_understood_once_their_line_is_pasted(
         ({"id": "evt-1", "resultat": {"fiches": [{"leadId": "L-1", "status": "Gagné"}]}}, True),
         ({"resultat": {"fiches": [{"id": "L-1", "status": "Gagné"}, {"id": "L-2", "status": "Gagné"}]}}, True),
         ({"type": "maj", "fiche": {"numero": "L-1", "telephones": [{"numero": "0612345678"}]}}, False),
+        ({"type": "maj", "fiche": {"code": "L-1", "statut": "Gagné", "produits": [{"id": 7}]}}, False),
         ({"type": "maj", "leadId": "L-1", "produits": [{"id": 7, "statut": "commandé"}]}, False),
     ],
 )
@@ -134,8 +136,7 @@ def test_no_line_is_offered_where_none_helps(body, is_out_of_reach):
     structures = [one.structure for one in received(body)]
 
     assert is_out_of_reach is has_leads_out_of_reach(structures)
-    assert is_out_of_reach is not settings_line(structures)
-    assert "commandé" not in settings_line(structures)
+    assert is_out_of_reach is (settings_line(structures) == "")
 
 
 def test_a_status_of_a_leads_own_list_is_not_offered_for_its_own():
