@@ -44,7 +44,7 @@ from jobs.rules.reasons import Message, MessageKind
 from jobs.rules.status_changes import LeadReadTimes, new_status_changes
 from jobs.rules.twins import click_marks, is_another_lead
 from jobs.rules.webhook_history import lead_history_from_webhooks
-from jobs.rules.webhook_structures import settings_line, shown_fields
+from jobs.rules.webhook_structures import has_leads_out_of_reach, settings_line, shown_fields
 from jobs.run_context import RunContext, TwinAnswer
 
 NAMED = 10
@@ -126,7 +126,12 @@ def _not_there(leads: Sequence[str]) -> Message:
 
 
 def _not_understood(count: int, structures: tuple[str, ...]) -> Message:
-    values = {"count": count, "structures": shown_fields(structures), "line": settings_line(structures)}
+    values = {
+        "count": count,
+        "structures": shown_fields(structures),
+        "line": settings_line(structures),
+        "out_of_reach": has_leads_out_of_reach(structures),
+    }
     return Message(MessageKind.UNKNOWN_WEBHOOKS, values)
 
 

@@ -231,10 +231,12 @@ class Receiver:
         if not is_known and len(self._structures) < _MOST_STRUCTURES:
             self._structures.add(structure)
             _log.warning(
-                "an event was not understood; below `webhooks:` in the settings, name its fields",
+                "an event was not understood; below `webhooks:` in the settings, name its fields"
+                if (line := settings_line([structure]))
+                else "an event was not understood: no setting can read a lead in a list within another object",
                 account=account,
                 holds=", ".join(shown_fields([structure])),
-                settings=settings_line([structure]),
+                settings=line,
             )
 
 

@@ -72,7 +72,7 @@ def test_the_first_night_is_right_without_a_path_written_by_hand(played, name):
 
 
 @pytest.mark.parametrize("name", EACH)
-def test_a_webhook_is_stored_under_its_lead_whatever_it_is_wrapped_in(played, name, tmp_path):
+def test_a_webhook_is_a_change_of_its_lead_with_status_and_time_whatever_it_is_wrapped_in(played, name, tmp_path):
     """By the settings that `init` wrote, and nothing else."""
     _, oplead, settings, environ = played(name)
     receiver = ReceiverProcess(tmp_path / "hook")
@@ -91,4 +91,6 @@ def test_a_webhook_is_stored_under_its_lead_whatever_it_is_wrapped_in(played, na
                 assert 204 == answered.status
         receiver.stop()
 
-    assert receiver.stored() == [str(oplead.lead_id(life)) for life in told]
+    meant = {str(oplead.lead_id(life)): [oplead.change(life)] for life in told}
+    events = {lead: [one.event for one in events] for lead, events in receiver.events_of(meant).items()}
+    assert meant == {lead: [(one.kind, one.label, one.at and one.at.at) for one in of] for lead, of in events.items()}

@@ -33,7 +33,7 @@ from connectors.text import holds_contact, is_contact, strip_control_characters
 
 _ENTRY_STATUS = with_french("status", "newStatus", "toStatus", "statusLabel")
 _ENTRY_LABEL = (*_ENTRY_STATUS, *with_french("label", "name", "to", "state", "new", "stage"))
-_ENTRY_BEFORE = with_french("from", "old", "oldStatus", "fromStatus", "previousStatus")
+ENTRY_BEFORE = with_french("from", "old", "oldStatus", "fromStatus", "previousStatus")
 _ENTRY_AFTER = with_french("to", "new", "newStatus", "toStatus")
 _ENTRY_KIND = ("type", "kind", "event", "action", "field")
 _STATUS_WORDS = ("statu", "stage", "etape", "etat", "state")
@@ -94,7 +94,7 @@ class LeadParser:
         self._id_name = paths.id[0] if "." not in paths.id[0] else None
         self._entry_time = paths.history_at or ENTRY_TIME
         self._entry = PathReader(
-            (*paths.history_status, *_ENTRY_LABEL, *_ENTRY_BEFORE, *_ENTRY_AFTER, *_ENTRY_KIND, *self._entry_time)
+            (*paths.history_status, *_ENTRY_LABEL, *ENTRY_BEFORE, *_ENTRY_AFTER, *_ENTRY_KIND, *self._entry_time)
         )
         self._reader = PathReader(chain(*(getattr(paths, one.name) for one in dataclasses.fields(paths)), wanted))
 
@@ -220,7 +220,7 @@ class LeadParser:
             return entry.first(self.paths.history_status)
         kind = normalise(text_of(entry.first(_ENTRY_KIND)) or "")
         is_of_status = any(word in kind for word in _STATUS_WORDS)
-        is_move = entry.first(_ENTRY_BEFORE) is not None
+        is_move = entry.first(ENTRY_BEFORE) is not None
         if is_general and not is_of_status and (kind or not is_move):
             return entry.first(_ENTRY_STATUS)
         after = _ENTRY_AFTER if is_move else ()

@@ -14,6 +14,7 @@ _FRENCH: Mapping[str, tuple[str, ...]] = {
     "status": ("statut",),
     "newStatus": ("nouveauStatut",),
     "oldStatus": ("ancienStatut",),
+    "status.new": ("statut.nouveau",),
     "statusLabel": ("libelleStatut", "statutLibelle"),
     "state": ("etat",),
     "stage": ("etape",),
@@ -29,6 +30,10 @@ _FRENCH: Mapping[str, tuple[str, ...]] = {
     "error": ("erreur",),
     "errors": ("erreurs",),
     "reason": ("motif",),
+    "event": ("evenement",),
+    "events": ("evenements",),
+    "data": ("donnees",),
+    "data.lead": ("donnees.lead",),
 }
 
 

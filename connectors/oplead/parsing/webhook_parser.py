@@ -7,7 +7,7 @@ from the options. What is not understood keeps its structure, with every value m
 import hashlib
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import assert_never
@@ -16,7 +16,7 @@ from connectors.crm import CrmEventKind, ReceivedEvent, WebhookEvent
 from connectors.language import Language, using_language
 from connectors.oplead.options import CANDIDATES, OCCURRED_AT, OpleadOptions, WebhookFieldPaths
 from connectors.oplead.parsing.dates import in_meant_pass, read_moment_or_none
-from connectors.oplead.parsing.field_tree import common_lead_field_paths, normalise, summarise_lead_paths
+from connectors.oplead.parsing.field_tree import Tree, common_lead_field_paths, normalise, summarise_lead_paths
 from connectors.oplead.parsing.fields import (
     first_value_at_paths,
     loosely_normalised_name,
@@ -28,18 +28,20 @@ from connectors.oplead.parsing.fields import (
     values_at_path,
 )
 from connectors.oplead.parsing.lead_parser import (
+    ENTRY_BEFORE,
     ENTRY_TIME,
     LeadParser,
     UnreadableLeadError,
     as_lead_id,
     digest_of,
 )
+from connectors.oplead.parsing.synonyms import with_french
 from connectors.records import LeadId, Moment
 
 MOST_EVENTS = 100
 """In one body."""
 _MOST_VALUES = 10_000  # in one body: a hundred events with a hundred fields each
-_LISTS = ("events", "data", "items", "payload")
+_LISTS = with_french("events", "data", "items", "payload", "leads", "notifications")
 """Names under which a body may list its events."""
 _LONGEST_STRUCTURE = 2_000
 _LONGEST_NAME = 100
@@ -52,8 +54,10 @@ _WORDS = {
 _NEW = frozenset(["new", "created", "create", "added", "assigned", "nouveau", "nouveaux", "nouvelle", "cree"])
 """Words of an event's name, one of which says that a lead is new, if all others are among the next ones."""
 _LEAD = frozenset(["lead", "leads", "prospect", "event", "webhook", "attribue", "attribues", "affecte"])
-_LEAD_ID = ("leadId", "leadIdentifier", "lead")
+_LEAD_ID = ("leadId", "leadIdentifier", "idLead", "identifiantLead", "lead")
 """Where a lead's id may be beside an `id` of the event's own."""
+_VAGUE_TIME = frozenset(with_french("createdAt", "updatedAt", "timestamp"))
+"""Times of a history's entry that may be a lead's, or that of sending, where the lead itself stands."""
 _ID = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
 _DIGIT = re.compile(r"[0-9]")
 _EVENT_NAME = re.compile(r"[A-Za-z]+(?:[._:/-][A-Za-z]+){0,5}")
@@ -88,6 +92,8 @@ class _Event:
     """The objects in which to look: the lead first, then what surrounds it, the whole event last."""
     name: str | None
     """What the event calls itself."""
+    kind: CrmEventKind | None
+    """What its name says that it is or, if it has none, its fields alone."""
 
     @property
     def lead_content(self) -> Content:
@@ -97,7 +103,7 @@ class _Event:
     @property
     def is_bare_lead(self) -> bool:
         """Whether it is a lead and nothing else, as the API shows it: then its ids and times are the lead's."""
-        return self.lead_content is self.content and self.name is None
+        return self.lead_content is self.content and self.name is None and self.kind is None
 
     def first(self, paths: Sequence[str]) -> object:
         """Return the first value at any of the paths."""
@@ -115,11 +121,20 @@ class WebhookParser:
         """Read leads by `options`, and what surrounds them by `webhooks`."""
         self._leads = LeadParser(options)
         self._paths = webhooks
+        self._event = with_french(*webhooks.event)
+        self._lead = with_french(*webhooks.lead)
+        self._ids = webhooks.lead_id or _LEAD_ID
+        self._new_status = with_french(*webhooks.status)
+        self._any_status = (*with_french(*options.fields.status), *with_french("new"))
+        self._change_time = tuple(name for name in ENTRY_TIME if name not in _VAGUE_TIME)
+        parents = (path.rpartition(".")[0] for path in self._new_status if "." in path)
+        self._beside_status = tuple(f"{parent}.{name}" for parent in parents for name in self._change_time)
         self._appointment = (*options.fields.appointment_at, *webhooks.appointment_at)
         self._zone = options.zone
         self._kinds = {normalise(name): kind for kind, name in webhooks.names.items()}
-        named = {loosely_normalised_name(path.partition(".")[0]) for path in webhooks.at}
-        self._of_the_delivery = _OF_THE_DELIVERY - named
+        self._of_the_delivery = _OF_THE_DELIVERY - _first_names(webhooks.at)
+        times, statuses = (*webhooks.at, *self._change_time), (*self._new_status, *self._any_status, *ENTRY_BEFORE)
+        self._of_a_change = _first_names((*self._ids, *webhooks.event_id, *times, *statuses))
 
     def parse(self, body: bytes, received_at: datetime) -> list[ReceivedEvent]:
         """Return the events in a body: one, or those in a list, which may be wrapped.
@@ -140,35 +155,60 @@ class WebhookParser:
         """Return the events that a body wraps in a list, each with what surrounds it; else the body itself.
 
         A list beside a status or a lead is the lead's own, such as the lines of its quote. Beside an `id` that may be
-        the event's, it is so unless each of its objects tells what only an event or a lead has.
+        the event's, it is so unless each of its objects tells what only an event or a lead has. Under a name that says
+        nothing, each must name its lead.
         """
         if not isinstance(content, Mapping):
             return [content]
-        lists = [name for name in _LISTS if _is_list_of_objects(content.get(name))]
-        if len(lists) != 1:
+        lists = [name for name, value in content.items() if _is_list_of_objects(value)]
+        known = [name for name in _LISTS if name in lists]
+        wrappers = known or [name for name in lists if self._names_leads(name, content)]
+        if len(wrappers) != 1:
             return [content]
-        around = {name: value for name, value in content.items() if name != lists[0]}
-        is_about_lead = self._tells_lead(around) or len(_objects_to_search(around, self._paths.lead)) > 1
+        around = {name: value for name, value in content.items() if name != wrappers[0]}
+        place, entries = self._place(wrappers[0]), content[wrappers[0]]
+        is_about_lead = self._tells_lead(around) or len(_objects_to_search(around, self._lead)) > 1
         has_id = first_value_at_paths(around, self._leads.paths.id) is not None
-        if is_about_lead or (has_id and not all(map(self._is_event_or_lead, content[lists[0]]))):
+        if is_about_lead or (has_id and not all(self._is_event_or_lead({place: one}) for one in entries)):
             return [content]
         # An event that says its own kind says all else; any other is read as if it had come in its list's place.
-        is_place = any(path.partition(".")[0] == lists[0] for path in self._paths.lead)
-        place = lists[0] if is_place else "data"
         return [
-            one if first_value_at_paths(one, self._paths.event) is not None else {**around, place: one}
-            for one in content[lists[0]]
+            one if first_value_at_paths(one, self._event) is not None else {**around, place: one} for one in entries
         ]
+
+    def _place(self, wrapper: str) -> str:
+        """Return the name under which an object of a list is read."""
+        return wrapper if any(path.partition(".")[0] == wrapper for path in self._lead) else "data"
+
+    def _names_leads(self, name: str, content: Content) -> bool:
+        """Whether each object of a list says which lead it is about, and so is none of that lead's own.
+
+        An `id` beside a status says so only where nothing around the list has one: past statuses have both.
+        """
+        has_id = first_value_at_paths({**content, name: None}, self._leads.paths.id) is not None
+        if has_id and self._is_shown_lead(content):
+            return False
+        entries = content[name]
+        return isinstance(entries, list) and all(
+            any(first_value_at_paths(one, self._ids) is not None for one in objects)
+            or (not has_id and first_value_at_paths(objects[0], self._leads.paths.id) and self._tells_lead(objects[0]))
+            for objects in (_objects_to_search({self._place(name): one}, self._lead) for one in entries)
+        )
+
+    def _is_shown_lead(self, content: Content) -> bool:
+        """Whether an object is a lead as the API shows it: each has a time of creation."""
+        return first_value_at_paths(content, self._leads.paths.created_at) is not None
 
     def _tells_lead(self, content: Content) -> bool:
         """Whether an object has a status, or an id that can only be a lead's."""
-        paths = (*self._paths.status, *self._leads.paths.status, *(self._paths.lead_id or _LEAD_ID))
+        paths = (*self._new_status, *self._leads.paths.status, *self._ids)
         return first_value_at_paths(content, paths) is not None
 
     def _is_event_or_lead(self, content: Content) -> bool:
-        name = first_value_at_paths(content, self._paths.event)
-        is_event = isinstance(name, str) and self._kind_by_name(name) is not None
-        return is_event or any(map(self._tells_lead, _objects_to_search(content, self._paths.lead)))
+        objects = _objects_to_search(content, self._lead)
+        names = (first_value_at_paths(one, self._event) for one in objects)
+        is_event = any(isinstance(name, str) and self._kind_by_name(name) is not None for name in names)
+        return is_event or any(map(self._tells_lead, objects))
 
     def _received(self, content: object, received_at: datetime) -> ReceivedEvent:
         if not isinstance(content, Mapping) or not content:
@@ -180,9 +220,10 @@ class WebhookParser:
             )
         except UnreadableLeadError as error:
             raise ValueError(str(error)) from None
-        scopes = _objects_to_search(content, self._paths.lead)
-        name = first_value_at_paths(content, self._paths.event)
-        event = _Event(content, scopes, name[:_LONGEST_NAME] if isinstance(name, str) else None)
+        scopes = _objects_to_search(content, self._lead)
+        found = first_value_at_paths(content, self._event)
+        name = found[:_LONGEST_NAME] if isinstance(found, str) else None
+        event = _Event(content, scopes, name, self._kind_by_name(name) if name else self._kind_by_fields(scopes))
         own_at = (
             None
             if event.is_bare_lead
@@ -201,18 +242,25 @@ class WebhookParser:
     def _time_beside_lead(self, event: _Event, read: WebhookEvent) -> Moment | None:
         """Return the time under a name that it may have in a status history; at worst, it is that of sending.
 
-        That lies nearer to the change than the arrival, but tells no two events apart. In the lead itself it may be the
-        lead's, and beside an appointment the appointment's.
+        That lies nearer to the change than the arrival, but tells no two events apart. In a lead as the API shows it,
+        it may be the lead's, and beside an appointment the appointment's.
         """
-        is_status = read.kind is CrmEventKind.STATUS_CHANGE and event.lead_content is not event.content
-        if not is_status or self._paths.at != OCCURRED_AT:
+        if read.kind is not CrmEventKind.STATUS_CHANGE or self._paths.at != OCCURRED_AT:
             return None
-        return read_moment_or_none(first_value_at_paths(event.content, ENTRY_TIME), self._zone)
+        beside = event.content if event.lead_content is not event.content else {}
+        change = {} if self._is_shown_lead(event.lead_content) else event.lead_content
+        own = (*self._paths.at, *self._change_time)
+        times = (
+            event.first(self._beside_status),
+            first_value_at_paths(beside, ENTRY_TIME),
+            first_value_at_paths(change, own),
+        )
+        return next((at for time in times if (at := read_moment_or_none(time, self._zone))), None)
 
     def _read(self, event: _Event, own_at: Moment | None) -> WebhookEvent:
-        named, lead = self._kind_by_name(event.name), self._lead_id(event)
+        named, lead = event.kind, self._lead_id(event)
         label, label_at = self._status(event, named)
-        has_status = event.first(self._paths.status) is not None
+        has_status = event.first(self._new_status) is not None
         appointment_at = read_moment_or_none(event.first(self._appointment), self._zone)
         kind = named or _kind_by_content(event.name, label, appointment_at, is_dated=has_status or label_at is not None)
         if lead is None or kind is None or not self._is_complete(event, kind, label):
@@ -225,9 +273,19 @@ class WebhookParser:
 
     # ── what kind ──
 
-    def _kind_by_name(self, name: str | None) -> CrmEventKind | None:
-        if name is None:
+    def _kind_by_fields(self, scopes: Sequence[Content]) -> CrmEventKind | None:
+        """Return what a body without a name is: one that names a lead, a status and a time, and no more, is a change.
+
+        A lead as the API shows it says more, and its `id` may be its own.
+        """
+        content, surrounding = scopes[0], scopes[1:]
+        if any(len(one) > 1 for one in surrounding) or not _first_names(content) <= self._of_a_change:
             return None
+        told = (self._ids, (*self._new_status, *self._any_status), (*self._paths.at, *self._change_time))
+        is_change = all(first_value_at_paths(content, paths) is not None for paths in told)
+        return CrmEventKind.STATUS_CHANGE if is_change and not self._is_shown_lead(content) else None
+
+    def _kind_by_name(self, name: str) -> CrmEventKind | None:
         normal = normalise(name)
         if normal in self._kinds:
             return self._kinds[normal]
@@ -256,8 +314,9 @@ class WebhookParser:
         own = _id_in(first_value_at_paths(event.lead_content, own_paths), is_certain=own_paths != CANDIDATES.id)
         if event.is_bare_lead:
             return own
-        paths = self._paths.lead_id or _LEAD_ID
-        places = ((path, value) for scope in event.scopes for path in paths for value in values_at_path(scope, path))
+        places = (
+            (path, value) for scope in event.scopes for path in self._ids for value in values_at_path(scope, path)
+        )
         ids = ((path, _id_in(value, is_certain=self._paths.lead_id is not None)) for path, value in places)
         path, named = next(((path, one) for path, one in ids if one), (None, None))
         if named is None or own is None or named == own or self._paths.lead_id:
@@ -270,9 +329,9 @@ class WebhookParser:
     def _status(self, event: _Event, named: CrmEventKind | None) -> tuple[str | None, Moment | None]:
         """Return the status that the event tells, and when the lead got it if the lead's own dates say so."""
         own, own_at = self._leads.current_status(event.lead_content)
-        status = event.first(self._paths.status)
+        status = event.first(self._new_status)
         if status is None and own is None and named is CrmEventKind.STATUS_CHANGE:
-            status = event.first(self._leads.paths.status)
+            status = event.first(self._any_status)
         label = self._leads.read_label(status)[0] or own
         return label, own_at if own in {label, None} else None
 
@@ -293,11 +352,19 @@ class WebhookParser:
     def _structure(self, event: _Event) -> str:
         """Return every path with the shape of its values, and the event's name if it can be no personal data."""
         name = [f"event {event.name}"] if event.name and _names_an_event(event.name) else []
+        tree = common_lead_field_paths([event.content])
         paths = (
-            f"{one.path}: {' or '.join(one.shapes)}"
-            for one in summarise_lead_paths(common_lead_field_paths([event.content]), self._zone)
+            f"{_marked(one.path, tree)}: {' or '.join(one.shapes)}" for one in summarise_lead_paths(tree, self._zone)
         )
         return "; ".join([*name, *paths])[:_LONGEST_STRUCTURE] or "an object without names"
+
+
+def _marked(path: str, tree: Tree) -> str:
+    """Return a path with `[]` behind the list in which it lies, if any."""
+    outside = path
+    while outside and tree[outside].is_listed:
+        outside = outside.rpartition(".")[0]
+    return path if outside == path else f"{outside}[]{path[len(outside) :]}"
 
 
 def _id_in(value: object, *, is_certain: bool) -> LeadId | None:
@@ -312,6 +379,10 @@ def _id_in(value: object, *, is_certain: bool) -> LeadId | None:
 def _objects_to_search(content: Content, paths: Sequence[str]) -> tuple[Content, ...]:
     inside = (value for path in paths for value in raw_values_at_path(content, path) if isinstance(value, Mapping))
     return (*inside, content)
+
+
+def _first_names(paths: Iterable[str]) -> frozenset[str]:
+    return frozenset(loosely_normalised_name(path.partition(".")[0]) for path in paths)
 
 
 def _is_list_of_objects(value: object) -> bool:

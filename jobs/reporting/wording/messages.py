@@ -551,6 +551,13 @@ MESSAGES: Mapping[MessageKind, tuple[MessagePart, ...]] = {
         MessagePart(
             N_("If these are the right ones, paste this below `webhooks:` in the settings: {line}"), given="line"
         ),
+        MessagePart(
+            N_(
+                "No setting can read a lead in a list within another object, as here: please report it, with what "
+                "`run --json` says of it."
+            ),
+            given="out_of_reach",
+        ),
     ),
 }
 

@@ -91,6 +91,10 @@ class Oplead:
         """The body of a webhook on a lead's status."""
         raise NotImplementedError
 
+    def change(self, life):
+        """What that means: a change, to the status as the lead shows it, at its time."""
+        return "status_change", self.CODES.get(life.state, self.LABELS[life.state]), life.state_at
+
     def unknown(self, code):
         """The body of an error."""
         return {"code": code, "message": {401: "Unauthorized", 404: "Not found", 429: "Too many requests"}[code]}

@@ -59,6 +59,11 @@ def digest(content, **more):
         {"id": "L-1", "status": "Gagné", "statusDate": "2026-07-19"},
         {"id": "L-1", "newStatus": "Gagné"},
         {"leadIdentifier": "L-1", "statusHistory": [{"status": "Gagné", "date": "2026-07-19"}], "name": "x"},
+        {"evenement": "changement_statut", "leadId": "L-1", "statut": {"id": 14, "libelle": "Gagné"}},
+        {"evenement": "changement_statut", "identifiantLead": "L-1", "statut": "Gagné"},
+        {"type": "statut", "idLead": "L-1", "ancienStatut": "RDV", "nouveauStatut": "Gagné"},
+        {"type": "statut", "data": {"id": "L-1", "ancien": None, "nouveau": "Gagné"}},
+        {"evenement": "statut", "donnees": {"lead": {"id": "L-1"}, "statut": {"ancien": "RDV", "nouveau": "Gagné"}}},
     ],
 )
 def test_a_status_change_is_read_from_many_shapes(content):
@@ -199,9 +204,46 @@ def test_a_lead_that_is_merely_shown_does_not_date_its_status(content):
     assert (CrmEventKind.NEW_LEAD, "L-1", "Gagné", None) == (read.kind, read.lead, read.label, read.at)
 
 
-def test_dates_of_a_bare_lead_are_not_those_of_an_event():
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"id": "L-1"},
+        {"leadId": "L-1", "city": "Nantes"},
+        {"leadId": "L-1", "createdAt": "2026-07-01T10:00:00Z"},
+        {"leadId": "L-1", "contact": {"firstname": "Zoé"}},
+    ],
+)
+def test_dates_of_a_bare_lead_are_not_those_of_an_event(more):
     """The `date` of a lead that is sent as it is may be that of its creation."""
-    assert event({"id": "L-1", "status": "Gagné", "date": "2026-07-01T10:00:00Z"}).at is None
+    read = event({**more, "status": "Gagné", "date": "2026-07-01T10:00:00Z"})
+
+    assert (CrmEventKind.NEW_LEAD, None) == (read.kind, read.at)
+
+
+@pytest.mark.parametrize("name", ["createdAt", "creeLe", "updatedAt", "timestamp", "sentAt"])
+def test_a_time_that_may_be_of_creation_editing_or_sending_makes_no_change_of_a_lead(name):
+    """A lead that was won last year and edited today was not won today."""
+    read = event({"leadId": "L-1", "status": "Gagné", name: "2026-07-20T10:00:00Z"})
+
+    assert (CrmEventKind.NEW_LEAD, None) == (read.kind, read.at)
+
+
+@pytest.mark.parametrize("wrapped", [False, True])
+@pytest.mark.parametrize("lead", ["leadId", "leadIdentifier", "idLead"])
+@pytest.mark.parametrize("time", ["date", "le", "depuis", "occurredAt", "changedAt"])
+def test_what_names_a_lead_a_status_and_a_time_and_no_more_is_a_change(lead, time, wrapped):
+    """No lead as Oplead shows it says so little, and it has no need to say of which lead it is."""
+    told = {lead: "L-1", "statusIdentifier": 7, time: "2026-07-20T10:00:00Z"}
+    read = event({"items": [told]} if wrapped else told, fields=FieldPaths(id=(lead,), status=("statusIdentifier",)))
+
+    assert WebhookEvent(CrmEventKind.STATUS_CHANGE, LeadId("L-1"), "7", TEN) == read
+
+
+def test_what_surrounds_a_lead_a_status_and_a_time_may_say_otherwise():
+    """Such as that it is about a note, under a name that nobody has told us."""
+    told = {"leadId": "L-1", "status": "Gagné", "date": "2026-07-20T10:00:00Z"}
+
+    assert CrmEventKind.NEW_LEAD == event({"topic": "note", "data": told}).kind
 
 
 # ── whose it is ──────────────────────────────────────────────────────────────────────────────────
@@ -364,7 +406,9 @@ def test_a_body_may_hold_a_list():
     assert {ARRIVED} == {one.received_at for one in events}
 
 
-@pytest.mark.parametrize("name", ["events", "data", "items", "payload"])
+@pytest.mark.parametrize(
+    "name", ["events", "data", "items", "payload", "evenements", "notifications", "leads", "fiches"]
+)
 @pytest.mark.parametrize("form", ["event", "event around lead", "lead", "lead inside"])
 def test_events_in_a_wrapped_list_are_each_read(name, form):
     """The list may hold events, or leads whose event is named beside it; each counts, not only the first."""
@@ -426,11 +470,38 @@ def test_products_of_a_lead_are_not_taken_for_leads(own, name):
         {"lead": {"id": "L-1", "status": "Gagné"}},
     ],
 )
-def test_an_id_beside_leads_is_the_events_own(one):
+@pytest.mark.parametrize("name", ["data", "leads"])
+def test_an_id_beside_leads_is_the_events_own(one, name):
     """What tells a status or a lead of its own is no line of a quote."""
-    (told,) = received({"event": "lead.status_changed", "id": "evt-1", "data": [one]})
+    (told,) = received({"event": "lead.status_changed", "id": "evt-1", name: [one]})
 
     assert (CrmEventKind.STATUS_CHANGE, "L-1", "Gagné") == (told.event.kind, told.event.lead, told.event.label)
+
+
+@pytest.mark.parametrize(
+    "own",
+    [
+        {"lignes": [{"id": "P-7", "name": "Cuisine"}]},
+        {"id": "L-1", "lignes": [{"id": "P-7", "status": "commandé"}]},
+        {"id": "L-1", "createdAt": "2026-07-01", "suivi": [{"id": 5, "leadId": "L-1", "status": "RDV"}]},
+        {"leadId": "L-1", "suivi": [{"leadId": "L-2", "status": "RDV"}]},
+        {"lead": {"id": "L-1"}, "suivi": [{"leadId": "L-2", "status": "RDV"}]},
+        {"fiches": [{"leadId": "L-2", "status": "RDV"}], "autres": [{"leadId": "L-3", "status": "RDV"}]},
+    ],
+)
+def test_a_list_under_another_name_holds_events_only_if_each_must_be_one(own):
+    """Lines of a quote and past statuses have ids and statuses too."""
+    (told,) = received({"event": "lead.created", **own})
+
+    assert told.event.lead in {"L-1", None}
+
+
+def test_each_object_of_a_list_under_another_name_must_name_its_lead():
+    """Of two that do and one that does not, none is read by itself."""
+    entries = [{"leadId": "L-1", "status": "Gagné"}, {"leadId": "L-2"}, {"note": "x"}]
+    body = {"event": "lead.status_changed", "fiches": entries}
+
+    assert (2, 1) == (len(received({**body, "fiches": entries[:2]})), len(received(body)))
 
 
 def test_a_wrapped_list_is_bounded_too():
@@ -524,10 +595,37 @@ def test_the_time_of_a_status_change_has_any_name_that_it_has_in_a_history(name)
     assert Moment(datetime(2026, 7, 20, 10, tzinfo=UTC)) == event(told).at
 
 
+@pytest.mark.parametrize("name", ["date", "at", "le", "depuis", "changedAt"])
+@pytest.mark.parametrize("status", ["status", "newStatus", "nouveau"])
+@pytest.mark.parametrize("place", [None, "data", "items"])
+def test_the_time_beside_a_status_is_its_own(name, status, place):
+    """Whether it stands beside what names the lead, or inside it: only what shows its creation is a lead."""
+    told = {"id": "L-1", status: "Gagné", name: "2026-07-20T10:00:00Z", "user": "USR_5"}
+    inside = {None: told, "data": {"data": told}, "items": {"items": [told]}}[place]
+
+    read = event({"event": "lead.status_changed", **inside})
+
+    assert (CrmEventKind.STATUS_CHANGE, "L-1", "Gagné", TEN) == (read.kind, read.lead, read.label, read.at)
+
+
+@pytest.mark.parametrize("names", [("status", "old", "new"), ("statut", "ancien", "nouveau")])
+def test_a_status_that_tells_old_and_new_may_tell_when(names):
+    """Beside the new one."""
+    status, old, new = names
+    told = {"lead": {"id": "L-1"}, status: {old: "RDV", new: "Gagné", "date": "2026-07-20T10:00:00Z"}}
+
+    assert ("Gagné", TEN) == (event(told).label, event(told).at)
+
+
 @pytest.mark.parametrize(
     "told",
     [
         {"event": "lead.status_changed", "id": "L-1", "status": "Gagné", "createdAt": "2026-07-20T10:00:00Z"},
+        {"event": "lead.status_changed", "id": "L-1", "status": "Gagné", "updatedAt": "2026-07-20T10:00:00Z"},
+        {
+            "event": "lead.status_changed",
+            "lead": {"id": "L-1", "status": "Gagné", "createdAt": "2026-07-01", "date": "2026-07-20T10:00:00Z"},
+        },
         {
             "event": "lead.appointment_updated",
             "lead": {"id": "L-1"},
@@ -537,5 +635,5 @@ def test_the_time_of_a_status_change_has_any_name_that_it_has_in_a_history(name)
     ],
 )
 def test_a_time_that_may_be_anothers_dates_no_event(told):
-    """That of the lead's creation, or of the appointment."""
+    """That of the lead's creation or editing, or of the appointment."""
     assert event(told).at is None

@@ -544,6 +544,15 @@ def test_what_is_not_understood_is_reported_once_with_its_structure(account):
     assert 0 == account.night().exit_code
 
 
+def test_a_lead_that_no_setting_can_reach_is_told_without_a_line_to_paste(account):
+    """A line that does not help costs a person's time."""
+    not_understood(account, "data: object; data.result: object; data.result.leads[].leadId: text, 3 letters", times=1)
+    (told,) = attention(account.night())
+
+    assert "paste" not in told
+    assert "No setting can read a lead in a list within another object" in told
+
+
 def test_never_is_everything_all_right_while_webhooks_are_not_understood(account):
     """Neither on a quiet night, nor when they come again; once all that comes is understood, it is."""
 
