@@ -1171,7 +1171,7 @@ FAULTS = (
     ),
     Fault(
         "no run begins the state of an account that has one under another name",
-        "jobs/cli/night/account_hold.py",
+        "jobs/account/hold.py",
         "raise LedgerError(why_same_account(state, sending))",
         "pass",
         "tests/e2e/test_renamed.py::test_plain_run_of_a_new_name_is_refused_and_names_the_old_one",
@@ -1319,10 +1319,10 @@ FAULTS = (
     ),
     Fault(
         "a night that cannot begin is not put off to the next one in silence",
-        "jobs/cli/fleet/account_work.py",
+        "jobs/account/work_order.py",
         "failure.exit_code, self._until_next_night(order), why=why)",
         "failure.exit_code, *[self._until_next_night(order)] * 2, why=why)",
-        "tests/unit/cli/test_account_work.py",
+        "tests/unit/account/test_work_order.py",
     ),
     Fault(
         "what a night told is not lost where another worker has taken its account over",
@@ -1487,8 +1487,8 @@ FAULTS = (
     ),
     Fault(
         "a worker does not start beside ledgers of another version",
-        "jobs/cli/fleet/worker.py",
-        "                require_deployed(connection)\n",
+        "jobs/account/fleet_worker.py",
+        "            require_deployed(connection)\n",
         "",
         "tests/e2e/test_fleet_faults.py",
     ),
@@ -1508,10 +1508,10 @@ FAULTS = (
     ),
     Fault(
         "a night that came upon an upgrade is tried again, and asks for nobody",
-        "jobs/cli/night/schedule.py",
+        "jobs/account/runner.py",
         "return replace(failure, exit_code=Exit.HELD) if isinstance(error, OtherSchemaError) else failure",
         "return failure",
-        "tests/unit/cli/test_account_work.py",
+        "tests/unit/account/test_work_order.py",
     ),
     Fault(
         "a night that meets an upgrade halfway knows what it has met",
@@ -1587,7 +1587,7 @@ FAULTS = (
     ),
     Fault(
         "an account new to a fleet makes up for no night before it",
-        "jobs/cli/fleet/account_work.py",
+        "jobs/account/work_order.py",
         "if_missed=due.at < now - order.age",
         "if_missed=False",
         "tests/e2e/test_fleet.py",
@@ -1636,38 +1636,38 @@ FAULTS = (
     ),
     Fault(
         "what this machine lacks is told from what no machine could run",
-        "jobs/cli/fleet/account_work.py",
+        "jobs/account/work_order.py",
         "if isinstance(account.loaded, InvalidSettings):",
         "if False:",
-        "tests/unit/cli/test_account_work.py",
+        "tests/unit/account/test_work_order.py",
     ),
     Fault(
         "a machine whose clock is so wrong that Oplead's would end its nights begins none",
-        "jobs/cli/fleet/account_work.py",
+        "jobs/account/work_order.py",
         "abs(clock_error) > _MOST_CLOCK_ERROR:",
         "clock_error > _MOST_CLOCK_ERROR:",
-        "tests/unit/cli/test_account_work.py",
+        "tests/unit/account/test_work_order.py",
     ),
     Fault(
         "a machine whose clock is a little wrong puts no night off",
-        "jobs/cli/fleet/account_work.py",
+        "jobs/account/work_order.py",
         "replace(served.timetable(), clock_error=clock_error)",
         "served.timetable()",
-        "tests/unit/cli/test_account_work.py",
+        "tests/unit/account/test_work_order.py",
     ),
     Fault(
         "a machine whose clock is a little wrong puts no account off that could not run",
-        "jobs/cli/fleet/account_work.py",
+        "jobs/account/work_order.py",
         "replace(table, clock_error=_clock_error(loaded.settings, order)).next_night_after(now)",
         "table.next_night_after(now)",
-        "tests/unit/cli/test_account_work.py",
+        "tests/unit/account/test_work_order.py",
     ),
     Fault(
         "a sandbox's clock is not taken for a wrong one",
-        "jobs/cli/fleet/account_work.py",
+        "jobs/account/work_order.py",
         "return order.clock_error if settings.clock is None else timedelta()",
         "return order.clock_error",
-        "tests/unit/cli/test_account_work.py",
+        "tests/unit/account/test_work_order.py",
     ),
     Fault(
         "a night is due by the right clock, also where it is tomorrow's by one that is behind",
@@ -1720,10 +1720,10 @@ FAULTS = (
     ),
     Fault(
         "a clock that is corrected during a night does not put the account off",
-        "jobs/cli/fleet/account_work.py",
+        "jobs/account/work_order.py",
         "table.next_night_after(min(began, now))",
         "table.next_night_after(began)",
-        "tests/unit/cli/test_account_work.py",
+        "tests/unit/account/test_work_order.py",
     ),
     Fault(
         "a worker whose machine lacks something leaves the accounts to others",
@@ -1748,7 +1748,7 @@ FAULTS = (
     ),
     Fault(
         "what a night told is not lost with its worker",
-        "jobs/cli/fleet/account_work.py",
+        "jobs/account/work_order.py",
         "outcome.done_by > order.last_run:",
         "False:",
         "tests/e2e/test_fleet_faults.py::test_what_a_night_told_outlives_its_worker",
@@ -1807,7 +1807,7 @@ FAULTS = (
         "jobs/reporting/run_report.py",
         "notices: tuple[OpenIncident, ...] | None = None",
         "notices: tuple[OpenIncident, ...] | None = ()",
-        "tests/unit/cli/test_after_a_night.py",
+        "tests/unit/account/test_after_a_night.py",
     ),
     Fault(
         "what a night told a human is not over because one that was asked for ended well",
@@ -1916,7 +1916,7 @@ FAULTS = (
     ),
     Fault(
         "an address of the fleet is not told account by account",
-        "jobs/cli/fleet/account_work.py",
+        "jobs/account/work_order.py",
         "not in self.notified_by_fleet",
         "not in ()",
         "tests/e2e/test_fleet.py::test_worker_shows_and_tells_how_the_fleet_fares",
@@ -2218,7 +2218,7 @@ FAULTS = (
     ),
     Fault(
         "a night erases what webhooks report of a forgotten lead",
-        "jobs/cli/night/account_night.py",
+        "jobs/account/night.py",
         "        lambda: erase_events_without_lead(run.ledger, account_inbox(settings), now=run.now()),\n",
         "",
         "tests/e2e/test_forget.py::test_night_erases_what_webhooks_report_of_a_forgotten_lead",
@@ -2372,10 +2372,10 @@ FAULTS = (
     ),
     Fault(
         "a worker checks stored settings for secrets of other accounts",
-        "jobs/cli/accounts.py",
+        "jobs/account/files.py",
         "text=text, in_fleet=secrets)",
         "text=text)",
-        "tests/unit/cli/test_account_work.py",
+        "tests/unit/account/test_work_order.py",
     ),
     Fault(
         "a secret that each account lacks under its own name is one cause",
@@ -2611,10 +2611,10 @@ FAULTS = (
     ),
     Fault(
         "what a fleet remembers of a night names no lead",
-        "jobs/cli/night/after_a_night.py",
+        "jobs/account/after_a_night.py",
         "message_in_words(each.without_leads)",
         "message_in_words(each)",
-        "tests/unit/cli/test_after_a_night.py",
+        "tests/unit/account/test_after_a_night.py",
     ),
     Fault(
         "a lead that only the file knows from which the state was moved is found there",
@@ -2988,7 +2988,7 @@ FAULTS = (
         "jobs/oplead_commands/creation/outbox.py",
         "        raise damage from None",
         "        raise",
-        "tests/unit/jobs/test_lead_search.py",
+        "tests/unit/account/test_lead_search.py",
     ),
     Fault(
         "a lead that cannot be looked for because Oplead is down for a day is for a human",
@@ -4517,7 +4517,7 @@ FAULTS = (
     ),
     Fault(
         "a search for leads in doubt that fails for a reason that nobody foresaw ends the night with 70",
-        "jobs/cli/night/account_night.py",
+        "jobs/account/night.py",
         "search_leads_in_doubt(settings, opened, cancel_token, summary.other_faults, every=True)",
         "search_leads_in_doubt(settings, opened, cancel_token, [], every=True)",
         "tests/e2e/test_faults.py::test_fault_in_what_follows_a_night_costs_only_that",
@@ -4868,10 +4868,10 @@ FAULTS = (
     ),
     Fault(
         "the dead man's switch is pinged before the page is written, and once",
-        "jobs/cli/night/after_a_night.py",
+        "jobs/account/after_a_night.py",
         "        if not is_known:\n",
         "        if True:\n",
-        "tests/unit/cli/test_after_a_night.py",
+        "tests/unit/account/test_after_a_night.py",
     ),
     Fault(
         "test leads and deleted ones have no unknown status",

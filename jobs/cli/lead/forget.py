@@ -18,11 +18,11 @@ from sqlmodel import Session
 from connectors.language import _
 from connectors.ports import Clock
 from connectors.records import Contact, LeadId
-from jobs.cli.accounts import AccountFile, load_account, presentation_of_account, speaking_account_language
-from jobs.cli.night.account_hold import hold_account_for_run
+from jobs.account.files import AccountFile, load_account, presentation_of_account, speaking_account_language
+from jobs.account.hold import hold_account_for_run
+from jobs.account.pages import write_page_of_usual_period
+from jobs.account.state import open_state_read_only
 from jobs.cli.output import signals_and_logging
-from jobs.cli.reporting.report import write_page_of_usual_period
-from jobs.cli.state import open_state_read_only
 from jobs.exit_codes import CommandError, Exit, UsageError
 from jobs.ledger.incidents import incidents_naming
 from jobs.ledger.retention.erasure import all_forgotten_leads, forgotten_among

@@ -10,10 +10,10 @@ from sqlmodel import Session
 
 from connectors.language import _
 from connectors.ports import Clock
+from jobs.account.after_a_night import find_incidents, notify, ping_with_outcome, send_weekly_summary, write_report
+from jobs.account.hold import expect_no_other_state, expect_state_exists, hold_account_for_run
+from jobs.account.lead_search import search_leads_in_doubt
 from jobs.cancellation import StopSignal, never_cancelled
-from jobs.cli.night.account_hold import expect_no_other_state, expect_state_exists, hold_account_for_run
-from jobs.cli.night.after_a_night import find_incidents, notify, ping_with_outcome, send_weekly_summary, write_report
-from jobs.cli.night.lead_search import search_leads_in_doubt
 from jobs.exit_codes import UsageError
 from jobs.faults import ContainedFault
 from jobs.ledger.report import queries
