@@ -2211,7 +2211,7 @@ FAULTS = (
     ),
     Fault(
         "a mistyped id blocks no lead for ever",
-        "jobs/cli/lead/forget.py",
+        "jobs/account/forget.py",
         "            find.expect_on_record(settings, held, found.created, found)\n",
         "",
         "tests/e2e/test_forget.py::test_mistyped_id_is_refused_and_blocks_no_lead",
@@ -2407,7 +2407,7 @@ FAULTS = (
     ),
     Fault(
         "the record of a forgotten lead's creation is erased",
-        "jobs/cli/lead/forget.py",
+        "jobs/account/forget.py",
         "        self.outbox.erase(every)",
         "        pass",
         "tests/e2e/test_forget.py",
@@ -2435,7 +2435,7 @@ FAULTS = (
     ),
     Fault(
         "a killed forgetting is finished by the next, which may find nobody",
-        "jobs/cli/lead/forget.py",
+        "jobs/account/forget.py",
         "            forgotten = all_forgotten_leads(session, self.ledger.account)",
         "            forgotten = [each.lead for each in held]",
         "tests/e2e/test_forget.py",
@@ -2576,7 +2576,7 @@ FAULTS = (
     ),
     Fault(
         "a file that could not be searched for a person is named, though it could be erased later",
-        "jobs/cli/lead/forget.py",
+        "jobs/account/forget.py",
         "        self.unfinished.extend(found.problems.values())\n",
         "",
         "tests/e2e/test_forget_after_move.py::test_a_file_that_could_be_erased_but_not_searched_is_named",
@@ -2590,7 +2590,7 @@ FAULTS = (
     ),
     Fault(
         "a rehearsal counts in the old files all that forgetting erases there",
-        "jobs/cli/lead/forget.py",
+        "jobs/account/forget.py",
         "tuple(found.in_files(every))",
         "tuple(found.in_files(found.leads))",
         "tests/e2e/test_forget_after_move.py::test_a_rehearsal_counts_what_forgetting_does",
@@ -2618,7 +2618,7 @@ FAULTS = (
     ),
     Fault(
         "a lead that only the file knows from which the state was moved is found there",
-        "jobs/cli/lead/forget.py",
+        "jobs/account/forget.py",
         "_all_leads(leads, [each.lead for each in found.in_former])",
         "leads",
         "tests/e2e/test_forget_after_move.py::test_a_lead_that_only_the_old_state_knows_is_found_there",
