@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 
 from connectors.survey import Suggestion, Survey
 
+ENOUGH_LEADS = 20
+"""How many leads it takes, each with its own page, before something that none of them has counts as absent."""
 Tree = Mapping[str, "Tree"] | tuple["Tree", ...] | str
 """The structure of a JSON value: names of fields, and kinds in place of values."""
 
@@ -101,7 +103,7 @@ class OpleadLook:
     without_key: int | None
     """What the same was answered without any key."""
     pages: int
-    """How many different pages of the list were read."""
+    """How many pages of the list showed leads that no page before had shown."""
     documentation: int | None
     """What the documentation page was answered; None if nobody asked."""
     is_specified: bool
@@ -112,6 +114,10 @@ class OpleadLook:
     """How many leads that was looked for on."""
     own_pages: int
     """How many pages of single leads were read."""
+    unread_pages: int
+    """How many pages of single leads were asked for, and never shown."""
+    status_places: frozenset[str]
+    """The names under which the dates of statuses, or the histories, were found."""
     are_status_dates_zoned: bool | None
     """Whether their times say their zone; None if there are none."""
     lists: Mapping[str, ListAnswer]

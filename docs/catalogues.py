@@ -14,7 +14,7 @@ from pydantic import BaseModel
 from typer.main import get_command
 
 from jobs.cli.app import app
-from jobs.cli.help import help_texts
+from jobs.cli.help import help_texts, value_names
 from jobs.settings.load import models_in
 from jobs.settings.meanings import meaning_of_setting
 from jobs.settings.oplead_schema import OpleadSettings
@@ -44,7 +44,8 @@ def messages_in_code() -> Catalog:
     for source in SOURCES:
         for _file, _line, message, comments, context in extract_from_dir(source, METHODS, keywords=KEYWORDS):
             found.add(message, auto_comments=comments, context=context)
-    for what in (*_meanings_of_required_settings(Settings), *_LINTED, *help_texts(get_command(app))):
+    command = get_command(app)
+    for what in (*_meanings_of_required_settings(Settings), *_LINTED, *help_texts(command), *value_names(command)):
         found.add(str(what))
     return found
 

@@ -52,7 +52,7 @@ PAGES = (
 )
 _PART = re.compile(r"(<!-- generated: ([\w ]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 _COUNT = re.compile(
-    r"\d+ of \d+ assumptions confirmed(?: \([\d-]+\))?|Suppositions confirmées : \d+ sur \d+(?: \([\d-]+\))?"
+    r"\d+ of \d+ assumptions confirmed(?: \([\d-]+\))?|Hypothèses confirmées : \d+ sur \d+(?: \([\d-]+\))?"
 )
 _UNITS = ((timedelta(days=1), "d"), (timedelta(hours=1), "h"), (timedelta(minutes=1), "min"))
 
@@ -269,7 +269,7 @@ _REPORT = {"en": ("name", "meaning"), "fr": ("nom", "sens")}
 
 _ASSUMED = {
     Language.ENGLISH: ("assumption", "what settles it"),
-    Language.FRENCH: ("supposition", "ce qui permettrait de trancher"),
+    Language.FRENCH: ("hypothèse", "ce qui permettrait de trancher"),
 }
 
 
@@ -284,7 +284,7 @@ def _confirmed() -> str:
     confirmed, last = count_confirmed(claims)
     day = f" ({last})" if last else ""
     if current_language() is Language.FRENCH:
-        return f"Suppositions confirmées : {confirmed} sur {len(claims)}{day}"
+        return f"Hypothèses confirmées : {confirmed} sur {len(claims)}{day}"
     return f"{confirmed} of {len(claims)} assumptions confirmed{day}"
 
 

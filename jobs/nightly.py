@@ -32,14 +32,15 @@ from jobs.plan.planner import (
 )
 from jobs.plan.twin_guard import apply_twin_answer, hold_changed_ids
 from jobs.plan.volume_guard import hold_excess_volume, hold_sent_before_restore
+from jobs.pull.clock import check_clock_plausible
 from jobs.pull.exported_file import open_newest_export
 from jobs.pull.inbox import read_webhook_leads
 from jobs.pull.originals import ask_for_originals
-from jobs.pull.sync import check_clock_plausible, pull
+from jobs.pull.sync import pull
 from jobs.rules.delivery_state import DeliveryState
 from jobs.rules.extraction import id_to_show
 from jobs.rules.reasons import DestinationScope, Message, MessageKind, StopCause, StopKind
-from jobs.run_context import NightStep, RunContext, RunReadingScope, SyncMode
+from jobs.run_context import NightStep, RunContext, RunReadingScope
 from jobs.run_summary import RunSummary
 from jobs.settings.compile import Rulebook
 
@@ -222,7 +223,7 @@ def _pull(run: RunContext, summary: RunSummary) -> None:
     open_newest_export(run)
     until = run.now() + window.budget
     pull(run, until=until, done=done)
-    if not done.complete or window.style is SyncMode.DETAILS:
+    if not done.complete or window.reads_by_details:
         return
     with run.ledger.read_transaction() as session:
         understood = status_labels.are_label_renames_settled(session, run.ledger.account)

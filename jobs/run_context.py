@@ -104,6 +104,11 @@ class PullOptions:
     budget: timedelta
     """After this long, reading stops at the end of a page; the next night resumes there."""
 
+    @property
+    def reads_by_details(self) -> bool:
+        """Whether leads are read by their own pages."""
+        return self.style is SyncMode.DETAILS
+
 
 @dataclass(frozen=True, slots=True)
 class Deps:

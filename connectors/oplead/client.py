@@ -174,7 +174,7 @@ class OpleadClient:
 
         Several requests are in flight at once. After a transient failure no new request starts until the failed page
         reaches the head of the queue, where the callable retries it. A failure that affects every page (the token is
-        refused, the platform asks for a long delay) is raised at once. Only the calling thread waits for slots and
+        unknown, the platform asks for a long delay) is raised at once. Only the calling thread waits for slots and
         consumes `ids`. Close or exhaust the generator; both wait for the requests in flight.
         """
         largest, at_once = self._largest_detail_page, self.options.in_flight

@@ -9,7 +9,7 @@ from typing import Generic, TypeVar
 
 from connectors.errors import Transient, UnknownHost
 from connectors.http import LONGEST_ASKED_FOR
-from connectors.oplead.answers import OpleadAnswer, OpleadRefused, TooLarge
+from connectors.oplead.answers import OpleadAnswer, OpleadRefused, TokenRefused, TooLarge
 
 T = TypeVar("T")
 Page = Callable[[], OpleadAnswer]
@@ -80,4 +80,6 @@ def _concerns_every_page(failure: BaseException) -> bool:
         return True
     if isinstance(failure, Transient):
         return failure.retry_after is not None and failure.retry_after > LONGEST_ASKED_FOR
+    if isinstance(failure, TokenRefused):
+        return not failure.is_known
     return not isinstance(failure, OpleadRefused | TooLarge)

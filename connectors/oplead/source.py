@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from connectors.errors import Misconfigured, Transient, Unreachable
 from connectors.language import _
-from connectors.oplead.answers import OpleadAnswer, OpleadRefused, TooLarge
+from connectors.oplead.answers import OpleadAnswer, OpleadRefused, TokenRefused, TooLarge
 from connectors.oplead.client import OpleadClient
 from connectors.oplead.latest import newest, newest_first
 from connectors.oplead.lead_pages import collect_lead_page, collect_seen_in_leads
@@ -49,6 +49,8 @@ class _ListEntry(NamedTuple):
     needs_details: bool = False
 
 
+_OF_ONE_PAGE: tuple[type[Exception], ...] = (Transient, OpleadRefused, TooLarge, _NoLeadError)
+"""Failures that may be those of one detail page alone."""
 _DetailPage = Mapping[str, object] | SubstituteLead | UnreadableLead | None
 """The lead on a detail page, another lead found there, why it is unreadable, or None if the page is gone."""
 
@@ -200,7 +202,8 @@ class OpleadSource:
         entries = [self._unless_known(entry, known) if isinstance(entry, _ListEntry) else entry for entry in entries]
         bare = [entry.listed.id for entry in entries if isinstance(entry, _ListEntry) and entry.needs_details]
         self._details_read = 0
-        with closing(self._detail_pages(bare)) as pages:
+        # A key that has read the list is a good one, even if it may not read one of its leads.
+        with closing(self._detail_pages(bare, (*_OF_ONE_PAGE, TokenRefused))) as pages:
             read = [
                 self._parse_list_entry(entry, pages) if isinstance(entry, _ListEntry) else entry for entry in entries
             ]
@@ -261,7 +264,9 @@ class OpleadSource:
             return UnreadableLead(lead_id, _("its own page is another lead's, see oplead.fields.id"))
         return page
 
-    def _detail_pages(self, ids: Iterable[LeadId]) -> Generator[tuple[LeadId, _DetailPage], None, None]:
+    def _detail_pages(
+        self, ids: Iterable[LeadId], of_one_page: tuple[type[Exception], ...] = _OF_ONE_PAGE
+    ) -> Generator[tuple[LeadId, _DetailPage], None, None]:
         """Yield each lead's detail page, in order.
 
         A page that always fails must not stop every night, so a single failure only makes its lead unreadable. A second
@@ -274,11 +279,14 @@ class OpleadSource:
                 last_failure, self._last_failure = self._last_failure, None
                 try:
                     page = self._detail_page(lead_id, answer)
-                except (Transient, OpleadRefused, TooLarge, _NoLeadError) as error:
+                except of_one_page as error:
                     if last_failure is type(error) or _is_platform_wide_failure(error):
                         raise
                     self._last_failure = type(error)
-                    page = UnreadableLead(lead_id, _("its own page fails ({error})", error=error))
+                    why = _("its own page fails ({error})", error=error)
+                    if isinstance(error, TokenRefused):
+                        why = _("the key may not read its own page")
+                    page = UnreadableLead(lead_id, why)
                 yield lead_id, page
 
     def _detail_page(self, lead_id: LeadId, answer: Callable[[], OpleadAnswer]) -> _DetailPage:
@@ -328,5 +336,7 @@ def _unread_places(leads: Sequence[object], options: OpleadOptions) -> Iterator[
 
 
 def _is_platform_wide_failure(failure: Exception) -> bool:
-    """Whether a failure cannot be one page's: nobody answers, or a delay is asked for."""
+    """Whether a failure cannot be one page's: nobody answers, a delay is asked for, or the key is unknown."""
+    if isinstance(failure, TokenRefused):
+        return not failure.is_known
     return isinstance(failure, Unreachable) or (isinstance(failure, Transient) and bool(failure.retry_after))

@@ -205,8 +205,8 @@ def log_env_files(env_files: Iterable[EnvFile | None]) -> None:
 
 def presentation_of_account(settings: Settings, file: Path) -> AccountPresentation:
     """Return what reports need to present the results of the account that `file` describes."""
-    names = {conversion.id: conversion.name or conversion.id for conversion in settings.conversions}
-    return AccountPresentation(settings.account, settings.zone, settings.currency, names, file, settings.language)
+    names, money = settings.conversion_names, settings.currency
+    return AccountPresentation(settings.account, settings.zone, money, names, file, settings.language)
 
 
 def secrets_of(settings: BaseModel) -> Iterator[str]:

@@ -564,7 +564,7 @@ def forget(
     dry_run: DryRun = False,
     json: Json = False,
 ) -> int:
-    """Forget a person: erase what is held, and never read the lead in again.
+    """Erase what is held on a person, and keep the lead out.
 
     Lists what the platforms were already sent, and what remains elsewhere. An address or a number is found only by
     hashes still held, and is neither stored nor logged.
@@ -652,7 +652,7 @@ def demo(
     nights: Annotated[int, typer.Option(min=1, max=50, help="Nights to play before it may end.")] = 14,
     google_transport: GoogleTransport = "data_manager",
 ) -> int:
-    """Watch two weeks go by in a minute.
+    """Watch two weeks go by in a few minutes.
 
     Invented leads, a simulated Oplead, Google and Meta, and everything going wrong that can; no account is needed.
     """

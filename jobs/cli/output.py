@@ -107,10 +107,12 @@ def _order_log_keys(_logger: object, _method: str, event: Event) -> Event:
 
 def _sentence(_logger: object, _method: str, event: MutableMapping[str, object]) -> str:
     """Render an event as text for a person, with its trace on indented lines."""
-    account = f"{event['account']}: " if "account" in event else ""
+    text = f"{event['event']}"
+    if "account" in event:
+        text = _("{name}: {text}", name=event["account"], text=text)
     trace = event.get("trace")
     lines = [f"  {line}" for line in trace] if isinstance(trace, list) else []
-    return "\n".join([f"{account}{event['event']}", *lines])
+    return "\n".join([text, *lines])
 
 
 def run_guarded(command: Callable[[], int]) -> int:

@@ -6,9 +6,7 @@ import typer
 
 from jobs.cli.options import Config, DryRun, Yes, command
 
-app = typer.Typer(
-    name="state", help="Move an account's state to a database, or go on from a restored backup.", no_args_is_help=True
-)
+app = typer.Typer(name="state", help="Move an account's state, or go on from a restored backup.", no_args_is_help=True)
 
 To = Annotated[
     str,
@@ -41,10 +39,10 @@ def move(config: Config, *, to: To) -> int:
     name="restored",
 )
 def restored(config: Config, *, yes: Yes = False, dry_run: DryRun = False) -> int:
-    """Declare that an account's state was restored from a backup, so that runs go on from it.
+    """Declare that the state was restored from a backup.
 
-    What may have been sent since the backup is in doubt: where a platform would count it twice, it is flagged, or with
-    `in_doubt: ask` held for you. This command says so and asks first; it sends nothing.
+    Runs then go on from it. What may have been sent since the backup is in doubt: where a platform would count it
+    twice, it is flagged, or with `in_doubt: ask` held for you. This command says so and asks first; it sends nothing.
     """
     from jobs.cli.night.approval import ApprovalOptions  # noqa: PLC0415
     from jobs.cli.setup.state_restored import declare_restored  # noqa: PLC0415

@@ -74,11 +74,12 @@ class EvidenceFolder:
     """How the account answers, as it was searched last: it stays the same from verdict to verdict."""
 
     @contextmanager
-    def hold(self) -> Iterator[None]:
-        """Keep every other walk out of the folder, which is made if it is not there.
+    def open(self, today: date, program: str, mark: str) -> Iterator[Evidence]:
+        """Yield what an earlier walk has left here, or nothing yet; every other walk is kept out meanwhile.
 
         Raises:
-            UsageError: another walk holds it, or it is no folder.
+            UsageError: another walk holds it, it is no folder, or it holds something else, another account's evidence,
+                or some that cannot be read.
         """
         with ExitStack() as stack:
             try:
@@ -90,30 +91,24 @@ class EvidenceFolder:
                 ) from None
             except OSError as error:
                 raise _unwritable(self.path, error) from None
-            yield
-
-    def load(self, today: date, program: str, mark: str) -> Evidence:
-        """Return what an earlier walk has left here, or nothing yet.
-
-        Raises:
-            UsageError: the folder holds something else, another account's evidence, or some that cannot be read.
-        """
-        file = self.path / EVIDENCE_FILE
-        if not file.exists():
-            if self.path.is_dir() and any(map(_is_not_ours, self.path.iterdir())):
+            file = self.path / EVIDENCE_FILE
+            evidence = Evidence(today, program, mark)
+            if file.exists():
+                try:
+                    evidence = _parsed(json.loads(file.read_text(encoding="utf-8")), today, program)
+                except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+                    raise UsageError(
+                        _("{file} cannot be read ({name}): name a new folder", file=file, name=type(error).__name__)
+                    ) from None
+            elif any(map(_is_not_ours, self.path.iterdir())):
                 raise UsageError(
                     _("{folder} holds something else: name a new folder, or one of an earlier walk", folder=self.path)
                 )
-            return Evidence(today, program, mark)
-        try:
-            evidence = _parsed(json.loads(file.read_text(encoding="utf-8")), today, program)
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            raise UsageError(
-                _("{file} cannot be read ({name}): name a new folder", file=file, name=type(error).__name__)
-            ) from None
-        if evidence.mark != mark:
-            raise UsageError(_("{folder} is of another account or another Oplead: name a new folder", folder=self.path))
-        return evidence
+            if evidence.mark != mark:
+                raise UsageError(
+                    _("{folder} is of another account or another Oplead: name a new folder", folder=self.path)
+                )
+            yield evidence
 
     def save(self, evidence: Evidence, summaries: Mapping[str, str]) -> None:
         """Write the verdicts, and the summaries by file name.

@@ -54,7 +54,7 @@ def _dataset_quality(session: Session) -> Finding:
             lambda: _("one dataset's ratings were read in that form; reading another's is refused with such a code")
         )
     if True in forms:
-        return unclear(lambda: _("the form is as assumed; how a token is refused that may not read it was not seen"))
+        return unclear(lambda: _("the form is as assumed; no token that may not read it was seen refused"))
     if codes & _MAY_NOT_READ:
         return unclear(lambda: _("the token may not read it, and is told so as assumed; the form was not seen"))
     if codes:

@@ -7,14 +7,14 @@ claim held.
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
 
-from connectors.evidence import OpleadLook
+from connectors.evidence import ENOUGH_LEADS, OpleadLook
 from connectors.language import _, _n
 from jobs.claims import ClaimId
 from jobs.evidence.verdicts import Finding, confirmed, refuted, unclear
 
 Judgement = Callable[[OpleadLook], Finding]
-ENOUGH_LEADS = 20
-"""How many leads it takes before something that none of them has counts as absent."""
+_EVERY_LEAD_HAS = ("oplead.fields.id", "oplead.fields.created_at", "oplead.fields.status")
+"""What is missed where it is not found; an account may have no click id."""
 _REFUSED = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
 _ABSENT = frozenset({HTTPStatus.NOT_FOUND, HTTPStatus.GONE})
 _STATUS_DATES = ("statusDate", "statusHistory")
@@ -36,7 +36,9 @@ def _key_header(look: OpleadLook) -> Finding:
 def _list_shape(look: OpleadLook) -> Finding:
     survey = look.survey
     if any("oplead.pagination" in one for one in survey.undecided):
-        return refuted(lambda: _("the list's shape or its pages were not understood"))
+        if look.pages == 1 and (survey.total or 0) > look.leads:
+            return refuted(lambda: _("Oplead counts more leads than it lists, and no known way leads to the others"))
+        return unclear(lambda: _("the list's shape or its pages were not understood"))
     if look.pages > 1 and survey.are_leads_readable and survey.suggestion.get("since_filter"):
         return confirmed(lambda: _n("{count} page was read", "{count} pages were read", look.pages))
     if look.pages > 1 and survey.are_leads_readable:
@@ -45,8 +47,8 @@ def _list_shape(look: OpleadLook) -> Finding:
 
 
 def _field_names(look: OpleadLook) -> Finding:
-    lacking = [one for one in look.survey.undecided if one.startswith("oplead.fields.")]
-    if look.leads >= ENOUGH_LEADS and lacking:
+    lacking = [one for one in look.survey.undecided if one.startswith(_EVERY_LEAD_HAS)]
+    if lacking and _is_enough_seen(look):
         return refuted(
             lambda: _n("{count} field was not recognised", "{count} fields were not recognised", len(lacking))
         )
@@ -68,15 +70,22 @@ def _lead_data(look: OpleadLook) -> Finding:
 
 
 def _missed(look: OpleadLook) -> Finding:
-    """Judge what none of the leads has that were seen: it may stand on their own pages alone."""
-    if look.leads >= ENOUGH_LEADS and look.own_pages:
+    """Judge what none of the leads has that were seen."""
+    if _is_enough_seen(look):
         return refuted(lambda: _n("{count} lead has none", "none of {count} leads has it", look.leads))
-    return unclear(lambda: _("too few leads were seen, or none of them on its own page"))
+    return unclear(lambda: _("too few leads' own pages were read"))
+
+
+def _is_enough_seen(look: OpleadLook) -> bool:
+    """Whether what none of the leads has is missed: it may stand on their own pages alone, and on few of these."""
+    return look.own_pages >= ENOUGH_LEADS
 
 
 def _status_dates(look: OpleadLook) -> Finding:
     if not any(look.exact_names[name] for name in _STATUS_DATES):
         return _missed(look)
+    if look.status_places.isdisjoint(_STATUS_DATES):
+        return unclear(lambda: _("a field has that name, but status dates seem to be elsewhere"))
     if look.are_status_dates_zoned:
         return confirmed(lambda: _("leads have them, with their zone"))
     return unclear(lambda: _("leads have them, without a zone: compare one with the time that Oplead shows you"))

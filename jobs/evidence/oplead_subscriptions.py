@@ -3,8 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from connectors.crm import CrmEventKind, WriteAccepted, WriteReceipt, WriteRefusalReason, WriteRefused
-from connectors.errors import ConnectorError
+from connectors.crm import CrmEventKind, Subscription, WriteAccepted, WriteReceipt, WriteRefusalReason, WriteRefused
 from connectors.language import _
 from connectors.records import RequestNotSent
 from jobs.evidence import own_lead
@@ -16,34 +15,32 @@ from jobs.oplead_commands.context import OpleadWriteAccess
 from jobs.rules.extraction import TEST_DOMAIN
 from jobs.settings.oplead_schema import SubscriptionSettings
 
+_URL = f"https://{TEST_DOMAIN}/evidence"
+
 
 def judge_subscriptions(session: Session) -> Finding:
-    """Subscribe an address that cannot exist to each event, after a yes, and end that; nothing stays that is listed."""
-    url = f"https://{TEST_DOMAIN}/evidence"
+    """Subscribe an address that cannot exist to each event, after a yes, and end what the list then shows of it."""
     if not session.agrees(
-        _("Subscribe {url}, an address that cannot exist, to Oplead's events, and end that?", url=url)
+        _("Subscribe {url}, an address that cannot exist, to Oplead's events, then unsubscribe it?", url=_URL)
     ):
         return not_agreed()
-    noted = LeftBehind("subscription", "", url)
+    noted = LeftBehind("subscription", "", _URL)
     with own_lead.open_writer(session) as writer:
-        earlier = _end_own(writer, url)
+        earlier = _end_own(writer)
         if earlier.left or earlier.gap:
-            return unclear(lambda: _("the list of subscriptions could not be read whole, so none was made"))
+            return unclear(
+                lambda: _("none was made: the list was not read in full, or still shows those of an earlier walk")
+            )
         if noted not in session.evidence.left_behind:
             own_lead.note(session, noted)
-        receipts = [writer.subscribe(kind, url) for kind in CrmEventKind]
-        try:
-            ended = _end_own(writer, url)
-        except ConnectorError:
-            # Without the list, nothing but its answer tells which subscription is ours.
-            for one in receipts:
-                if isinstance(one, WriteAccepted) and one.id:
-                    writer.unsubscribe(one.id)
-            raise
+        receipts = [writer.subscribe(kind, _URL) for kind in CrmEventKind]
+        # What an answer calls an id may be another's: only the list tells which are ours.
+        ended = _end_own(writer)
     made = sum(not isinstance(one, WriteRefused | RequestNotSent) for one in receipts)
-    if not ended.left and ended.gap is None and len(ended.receipts) >= made:
+    are_gone = not (ended.left or ended.gap) and len(ended.receipts) >= made
+    if are_gone:
         own_lead.change_note(session, noted, None)
-    return _judge(session, receipts, ended)
+    return _judge(session, receipts, ended, are_gone=are_gone)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +54,15 @@ class _Ended:
     """Why more may be left."""
 
 
-def _end_own(writer: OpleadWriteAccess, url: str) -> _Ended:
+def _end_own(writer: OpleadWriteAccess) -> _Ended:
     """End the subscriptions of our address, also those of a walk that was cut off."""
-    receipts = [writer.unsubscribe(one.id) for one in writer.subscriptions().entries if one.url == url]
+    receipts = [writer.unsubscribe(one.id) for one in writer.subscriptions().entries if _is_ours(one)]
     after = writer.subscriptions()
-    return _Ended(receipts, sum(one.url == url for one in after.entries), after.gap)
+    return _Ended(receipts, sum(map(_is_ours, after.entries)), after.gap)
+
+
+def _is_ours(one: Subscription) -> bool:
+    return one.url.startswith(_URL)
 
 
 def subscription_settings(session: Session) -> SubscriptionSettings:
@@ -70,21 +71,27 @@ def subscription_settings(session: Session) -> SubscriptionSettings:
     return webhooks.subscriptions if webhooks else SubscriptionSettings()
 
 
-def _judge(session: Session, receipts: list[WriteReceipt], ended: _Ended) -> Finding:
+def _judge(session: Session, receipts: list[WriteReceipt], ended: _Ended, *, are_gone: bool) -> Finding:
     is_usual = subscription_settings(session) == SubscriptionSettings()
     refusals = [one for one in receipts if not isinstance(one, WriteAccepted)]
     if len(refusals) == len(receipts):
         return refusal(refusals[0], is_usual=is_usual)
+    if kept := [one for one in ended.receipts if not isinstance(one, WriteAccepted)]:
+        # Oplead may itself have ended what leads to an address that cannot exist.
+        return refusal(kept[0], is_usual=is_usual and not _is(kept[0], WriteRefusalReason.MISSING))
+    if not are_gone:
+        return unclear(lambda: _("some were not listed, or still were once they had been ended"))
     if refusals:
-        if is_usual and all(isinstance(one, WriteRefused) and one.fault is WriteRefusalReason.DATA for one in refusals):
+        # After the last that was taken, what is refused may be one too many.
+        until = max(number for number, one in enumerate(receipts) if isinstance(one, WriteAccepted))
+        before = [one for one in receipts[:until] if not isinstance(one, WriteAccepted)]
+        if is_usual and before and all(_is(one, WriteRefusalReason.DATA) for one in refusals):
             return refuted(lambda: _("some events are not called as assumed: Oplead refuses them, and takes others"))
         return refusal(refusals[0], is_usual=False)
-    if len(ended.receipts) < len(receipts) or ended.gap:
-        return unclear(lambda: _("not all that were made are listed"))
-    if kept := [one for one in ended.receipts if not isinstance(one, WriteAccepted)]:
-        return refusal(kept[0], is_usual=is_usual)
     if not is_usual:
         return otherwise_written()
-    if ended.left:
-        return refuted(lambda: _("the end of a subscription was taken, and it is still listed"))
     return confirmed(lambda: _("all three were made, listed and ended"))
+
+
+def _is(receipt: WriteReceipt, reason: WriteRefusalReason) -> bool:
+    return isinstance(receipt, WriteRefused) and receipt.fault is reason

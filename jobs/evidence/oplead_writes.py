@@ -14,7 +14,7 @@ from connectors.crm import (
     WriteReceipt,
     WriteRefused,
 )
-from connectors.language import _
+from connectors.language import N_, _
 from connectors.records import AnswerLost, Contact, Found, Lead, LeadId, RequestNotSent, Utm
 from jobs.claims import ClaimId
 from jobs.evidence import own_lead
@@ -32,12 +32,17 @@ _SPECIFIED = ("create", "update", "status")
 _CREATE_AND_CHANGE, _STATUS = ClaimId("oplead.create_and_change"), ClaimId("oplead.status")
 _TRIED = (_CREATE_AND_CHANGE, _STATUS, ClaimId("oplead.subscriptions"))
 _CLICK_ID_PLACE = "leadData.externalID"
+_UTM = Utm("oplead-sync")
 _CHANGES: Mapping[str, Sequence[Contact]] = {
-    "city": (Contact(city="Lyon"), Contact(city="Paris")),
-    "last_name": (Contact(last_name="oplead-sync 2"), Contact(last_name="oplead-sync")),
     "first_name": (Contact(first_name="Essai"), Contact(first_name="Test")),
+    "last_name": (Contact(last_name="oplead-sync 2"), Contact(last_name="oplead-sync")),
+    "city": (Contact(city="Lyon"), Contact(city="Paris")),
 }
-"""What is changed on the test lead: the first of these that it shows, to what it does not show."""
+"""What is changed on the test lead: the first of these that it shows, to what it does not show.
+
+A city comes last, as an Oplead may take it from the postcode.
+"""
+_CHANGED_NAMES = {"first_name": N_("first name"), "last_name": N_("last name"), "city": N_("city")}
 _PDF = b"%PDF-1.4\n1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj\n2 0 obj<</Type/Pages/Kids[]/Count 0>>endobj\n\
 trailer<</Root 1 0 R>>\n%%EOF\n"
 
@@ -52,15 +57,15 @@ def _create_and_change(session: Session) -> Finding:
     if entry and not entry.id:
         entry = own_lead.find(session, entry)
         if not entry.id and not own_lead.has_had_time(session, entry):
-            return unclear(lambda: _("the answer to its creation was lost: it is looked for by the next walk"))
-    if entry and entry.id and own_lead.read(session, entry) is None:
-        entry = own_lead.last_entry(session)
+            return unclear(lambda: _("the answer to its creation was lost: the next walk looks for it"))
+    before = _once_written(session, entry, shown) if entry and entry.id else None
+    # One that is gone has left the notes by now; one that is still listed is not gone.
+    entry = own_lead.last_entry(session) or own_lead.adopt(session, others)
     if entry is None or not entry.id:
         made = _create(session, shown, seek=entry)
         if isinstance(made, Finding):
             return made
-        entry = made
-    before = _once_shown(session, entry, lambda one: not _not_shown(one, shown))
+        entry, before = made, _once_written(session, made, shown)
     if not isinstance(before, Lead):
         return unclear(lambda: _("the test lead was created, and its page cannot be read"))
     if not _has_our_address(before, entry):
@@ -83,8 +88,8 @@ def _create(session: Session, shown: Collection[str], *, seek: LeftBehind | None
     )
     if seek:
         question = _(
-            "The answer to the creation of {name} was lost, and it was not found. Look for it in Oplead. Is it "
-            "not there, and may another test lead be created?",
+            "The answer to the creation of {name} was lost, and it was not found. Look for it in Oplead: is it "
+            "missing there, and may another test lead be created?",
             name=seek.name,
         )
     if not session.agrees(question):
@@ -103,7 +108,9 @@ def _change(session: Session, entry: LeftBehind, before: Lead) -> Finding:
     if name is None:
         return unclear(lambda: _("the test lead shows nothing that could be changed"))
     change = next(one for one in _CHANGES[name] if not _is_like(before, one, name))
-    if not session.agrees(_("Change {field} of the test lead {lead} in Oplead?", field=name, lead=entry.id)):
+    if not session.agrees(
+        _("Change the test lead {lead} in Oplead ({field})?", lead=entry.id, field=_(_CHANGED_NAMES[name]))
+    ):
         return not_agreed()
     with own_lead.open_writer(session) as writer:
         receipt = writer.update(LeadId(entry.id), LeadToWrite(change))
@@ -119,6 +126,11 @@ def _change(session: Session, entry: LeftBehind, before: Lead) -> Finding:
     if _has_lost(before, after):
         return refuted(lambda: _("the change took away values that it did not name"))
     return confirmed(lambda: _("the lead shows what was written, and what the change did not name has stayed"))
+
+
+def _once_written(session: Session, entry: LeftBehind, shown: Collection[str]) -> Found:
+    """Return the test lead, once it shows what was written."""
+    return _once_shown(session, entry, lambda one: not _not_shown(one, shown))
 
 
 def _not_shown(lead: Lead, shown: Collection[str]) -> str:
@@ -142,7 +154,8 @@ def _address_not_shown(session: Session, entry: LeftBehind) -> Finding:
     line = f"exclude: {{ fields: {{ {own_lead.id_path(session, entry)}: ['{entry.id}'] }} }}"
     return unclear(
         lambda: _(
-            "lead {lead} does not show our address: add `{line}` to your settings before the next night",
+            "lead {lead} does not show our address: open it in Oplead and, if it is the test lead, add `{line}` to "
+            "your settings before the next night",
             lead=entry.id,
             line=line,
         )
@@ -212,7 +225,7 @@ def _document(session: Session) -> Finding:
     sent = LeftBehind("document", entry.id, "oplead-sync.pdf")
     # One whose answer was lost may be there: it is not sent again.
     if sent not in session.evidence.left_behind:
-        if not session.agrees(_("Add a small PDF of ours to the test lead {lead} in Oplead?", lead=entry.id)):
+        if not session.agrees(_("Add a small test PDF to the test lead {lead} in Oplead?", lead=entry.id)):
             return not_agreed()
         receipt = _attach(session, sent)
         if isinstance(receipt, WriteRefused | RequestNotSent):
@@ -238,7 +251,7 @@ def _refusals(session: Session) -> Finding:
         return _no_test_lead()
     entry, _lead = own
     if not _was_confirmed(session, _CREATE_AND_CHANGE):
-        return unclear(lambda: _("only after a change that was well made would a refusal be the field's"))
+        return unclear(lambda: _("without a change that worked, a refusal need not be about the field"))
     if not session.agrees(_("Write a field that does not exist to the test lead {lead}?", lead=entry.id)):
         return not_agreed()
     with own_lead.open_writer(session) as writer:
@@ -301,24 +314,24 @@ def _deleted(session: Session) -> Finding:
 def _form(session: Session) -> Finding:
     if session.known.settings.oplead.write.form is None:
         return unclear(lambda: _("the settings have no form"))
+    own = _shown(session)
     entry = own_lead.last_entry(session, "form") or own_lead.new_entry(session, "form")
     if entry not in session.evidence.left_behind:
-        if "emails" not in own_lead.shown_by(own_lead.newest(session)):
+        if own is None and "emails" not in own_lead.shown_by(own_lead.newest(session)):
             return _no_addresses()
         if not session.agrees(_("Send one test lead ({name}) by the form import?", name=entry.name)):
             return not_agreed()
         # The number is one for fiction, by the ARCEP.
         contact = replace(own_lead.NOBODY, emails=(own_lead.address_of(entry),), phones=("0639980000",), country="FR")
         with own_lead.open_writer(session, "form") as writer:
-            receipt = own_lead.create_once(session, writer, entry, LeadToWrite(contact, utm=Utm("oplead-sync")))
+            receipt = own_lead.create_once(session, writer, entry, LeadToWrite(contact, utm=_UTM))
         if not isinstance(receipt, WriteAccepted | AnswerLost):
             return refusal(receipt, is_usual=False)
         entry = own_lead.last_entry(session, "form") or entry
-    entry = own_lead.find(session, replace(entry, id="")) if not entry.id else entry
-    found = own_lead.read(session, entry) if entry.id else None
+    entry = entry if entry.id else own_lead.find(session, entry)
+    found = _once_shown(session, entry, lambda one: all(_values(one).values())) if entry.id else None
     if not isinstance(found, Lead):
         return unclear(lambda: _("the form was sent, and its lead is not in Oplead yet: walk again later"))
-    own = _shown(session)
     return _judge_form(_values(found), _values(own[1]) if own else {})
 
 
@@ -329,7 +342,7 @@ def _values(lead: Lead) -> Mapping[str, object]:
         "first_name": contact.first_name,
         "city": contact.city,
         "phone": contact.phones,
-        "utm_source": lead.utm.source,
+        "utm_source": lead.utm.source == _UTM.source,  # an Oplead may have one of its own
     }
 
 

@@ -13,8 +13,6 @@ from connectors.records import AnswerLost, ClickId, ClickIdKind, Contact, Found,
 from jobs.evidence.folder import LeftBehind
 from jobs.evidence.session import Session
 from jobs.oplead_commands.context import OpleadWriteAccess
-from jobs.oplead_commands.lead_reads import LeadListReading
-from jobs.pull.sync import MAX_CLOCK_SKEW
 from jobs.rules.extraction import TEST_DOMAIN
 from jobs.settings.load import PartialSettings
 from jobs.settings.oplead_schema import WrittenFields
@@ -27,6 +25,7 @@ _STAMP = "%Y%m%d%H%M%S"
 _OWN_ADDRESS = re.compile(rf"test-\d{{14}}@{re.escape(TEST_DOMAIN)}")
 _OPLEADS_TIME = timedelta(minutes=30)
 """How long Oplead may still be at work on a lead whose answer was lost, as for any other lead that is created."""
+_SOUGHT_AMONG = 100
 _OUR_WORDS = frozenset({"test", "oplead", "sync", "oplead-sync", "invalid"})
 
 
@@ -162,11 +161,12 @@ def change_note(session: Session, entry: LeftBehind, instead: LeftBehind | None)
 
 
 def find(session: Session, entry: LeftBehind) -> LeftBehind:
-    """Look for a lead whose answer was lost, and return what is known of it then; its id stays empty if unseen."""
-    address, reading = address_of(entry), LeadListReading()
-    with open_source(session) as source:
-        leads = reading.read(source, _sent_at(entry) - MAX_CLOCK_SKEW)
-        seen = next((one.id for one in leads if address in one.contact.emails), None)
+    """Look for a lead whose answer was lost, and return what is known of it then; its id stays empty if unseen.
+
+    Only among the newest: an old account's whole list would take hours.
+    """
+    leads = newest(session, _SOUGHT_AMONG)
+    seen = next((one.id for one in leads if address_of(entry) in one.contact.emails), None)
     if seen is None:
         return entry
     found = replace(entry, id=seen)

@@ -2,7 +2,7 @@
 
 from connectors.ports import ReadsExports
 from jobs.ledger import exports
-from jobs.pull.sync import check_clock_plausible
+from jobs.pull.clock import check_clock_plausible
 from jobs.run_context import RunContext
 
 

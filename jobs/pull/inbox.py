@@ -19,12 +19,10 @@ from jobs.ledger.leads.reported_leads import NOT_FOUND, LookupState
 from jobs.ledger.outbox import outbox
 from jobs.ledger.report import queries
 from jobs.ledger.retention.erasure import forgotten_by_either
-from jobs.pull.ingest import DetailFetcher, FetchedDetails, PastRefusedFetcher, PullResult
+from jobs.pull.ingest import MANY, DetailFetcher, FetchedDetails, PastRefusedFetcher, PullResult
 from jobs.run_context import RunContext
 from jobs.webhooks.inbox_reader import InboxReader
 
-MANY = 5
-"""So many leads, none of them found at once, suggest that their own pages are elsewhere."""
 UNKNOWN_A_NIGHT = 200
 """So many leads that do not exist are looked up at most, of those that are reported and not on record."""
 _SHARED_FOR = timedelta(hours=12)

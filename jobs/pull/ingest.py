@@ -1,6 +1,6 @@
 """Ingest: stores the facts the rules need and each sink's contact hashes, and reads single leads."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
@@ -51,6 +51,8 @@ NAMED = 10
 """Names at most so many leads that webhooks report and nothing shows."""
 AT_ONCE = 50
 """Leads stored per transaction; the time limit is checked after each."""
+MANY = 5
+"""So many leads, none of them found at once, suggest that their own pages are elsewhere, or the key sees less."""
 _OTHER_LEAD = N_("its own page is another lead's, see oplead.fields.id")
 
 
@@ -279,46 +281,21 @@ def store_lead_page(session: Session, run: RunContext, page: LeadPage, when: Rea
     page = without_forgotten(session, run, page, done)
     # A page may list a lead twice if the list shifts meanwhile; the later entry is fresher.
     latest = {lead.id: lead for lead in page.leads}
-    ids = list(latest)
-    known = leads.load_lead_facts(session, account, ids)
-    unknown = {lead.id: lead.created_at for lead in latest.values() if lead.id not in known}
-    too_old = retention.possibly_erased_leads(session, account, unknown)
-    done.too_old += len(too_old)
-    # Some lists show no times: by its digest, such a lead need not be read again.
-    left_out = {lead: latest.pop(lead).digest for lead in too_old}
-    excluded_leads.record_excluded_leads(session, account, left_out, read_at=when.served, too_old=True)
+    known = leads.load_lead_facts(session, account, list(latest))
+    done.too_old += _leave_out_too_old(session, account, latest, known, when)
     if run.deps.twins is not TwinAnswer.SAME:
         reused = {one for one, facts in known.items() if is_another_lead(facts, latest[one])}
         _pass_over_reused(session, run, [(latest.pop(one), known.pop(one)) for one in reused], when)
-    ids = list(latest)
     tests = {lead.id for lead in latest.values() if run.book.extraction.exclude.is_test_lead(lead)}
-    received = run.deps.inbox.webhook_events_of(ids, to=when.heard)
-    readings = [
-        _make_storable_lead(
-            run,
-            lead,
-            known.get(lead.id),
-            when,
-            received.get(lead.id, ()),
-            excluded=lead.id in tests,
-            faults=done.faults,
-        )
-        for lead in latest.values()
-        if lead.id in known or lead.id not in tests
-    ]
-    lead_writes.forget_unreadable(session, account, ids)
+    readings = _make_storable_leads(run, latest, known, tests, when=when, faults=done.faults)
+    lead_writes.forget_unreadable(session, account, list(latest))
     lead_writes.store_lead_readings(session, account, readings, on_record=known.keys(), seen_at=when.served)
     status_labels.record_other_names(session, run.ledger, readings)
     consents.record_consent_answers(session, account, readings, known, read_at=when.served)
-    left_out = {lead.id: lead.digest for lead in latest.values() if lead.id in tests and lead.id not in known}
-    excluded_leads.record_excluded_leads(session, account, left_out, read_at=when.served)
-    excluded_leads.delete_exclusions(session, account, latest.keys() - left_out.keys())
+    _note_excluded(session, account, latest, tests - known.keys(), when)
     unchanged_tests = lead_writes.record_seen_again(session, account, set(page.unchanged), seen_at=when.served)
-    created = {LeadId(one.id): one.created_at for one in page.unreadable if one.id and one.created_at}
-    gone = retention.possibly_erased_leads(session, account, created)
-    unreadable = [one for one in page.unreadable if one.id not in gone]
-    lead_writes.store_unreadable_leads(session, account, unreadable, before=done.unreadable, seen_at=when.served)
-    if ids or page.unchanged:
+    _store_unreadable(session, account, page.unreadable, when, done)
+    if latest or page.unchanged:
         reading_progress.record_reading(session, account, at=when.served)
     if latest:
         from connectors.contact import clear_contact_caches  # noqa: PLC0415 - a night without leads does without it
@@ -327,6 +304,63 @@ def store_lead_page(session: Session, run: RunContext, page: LeadPage, when: Rea
     done.changed += len(readings)
     done.excluded += len(tests) + unchanged_tests
     done.back += sum(one.deleted for one in known.values())
+
+
+def _leave_out_too_old(
+    session: Session,
+    account: str,
+    latest: dict[LeadId, Lead],
+    known: Mapping[LeadId, LeadFacts],
+    when: ReadTimes,
+) -> int:
+    """Take those leads out of `latest` that are not on record and may have left, note their digests and count them.
+
+    Some lists show no times: by its digest, such a lead need not be read again.
+    """
+    unknown = {lead.id: lead.created_at for lead in latest.values() if lead.id not in known}
+    too_old = retention.possibly_erased_leads(session, account, unknown)
+    digests = {lead: latest.pop(lead).digest for lead in too_old}
+    excluded_leads.record_excluded_leads(session, account, digests, read_at=when.served, too_old=True)
+    return len(digests)
+
+
+def _make_storable_leads(
+    run: RunContext,
+    latest: Mapping[LeadId, Lead],
+    known: Mapping[LeadId, LeadFacts],
+    tests: Collection[LeadId],
+    *,
+    when: ReadTimes,
+    faults: list[str],
+) -> list[StorableLead]:
+    """Return what is stored of leads: of a test lead something only if it is on record."""
+    received = run.deps.inbox.webhook_events_of(list(latest), to=when.heard)
+    return [
+        _make_storable_lead(
+            run, lead, known.get(name), when, received.get(name, ()), excluded=name in tests, faults=faults
+        )
+        for name, lead in latest.items()
+        if name in known or name not in tests
+    ]
+
+
+def _note_excluded(
+    session: Session, account: str, latest: Mapping[LeadId, Lead], tests: Collection[LeadId], when: ReadTimes
+) -> None:
+    """Note the digests of these test leads, which need not be read again; the others are excluded no longer."""
+    digests = {lead: latest[lead].digest for lead in tests}
+    excluded_leads.record_excluded_leads(session, account, digests, read_at=when.served)
+    excluded_leads.delete_exclusions(session, account, latest.keys() - digests.keys())
+
+
+def _store_unreadable(
+    session: Session, account: str, unreadable: Sequence[UnreadableLead], when: ReadTimes, done: PullResult
+) -> None:
+    """Store what could not be read, unless it may have left."""
+    created = {LeadId(one.id): one.created_at for one in unreadable if one.id and one.created_at}
+    gone = retention.possibly_erased_leads(session, account, created)
+    there = [one for one in unreadable if one.id not in gone]
+    lead_writes.store_unreadable_leads(session, account, there, before=done.unreadable, seen_at=when.served)
 
 
 def _pass_over_reused(

@@ -178,6 +178,11 @@ def print_forecast(console: Console, account: AccountPresentation, made: SampleR
     )
     console.print(f"\n[bold]{heading}[/bold]")
     if made.tallies:
+        missing = _(
+            "A lead is in no row of a destination if only another platform's ad brought it, or if the settings leave "
+            "it out."
+        )
+        console.print(missing, style="dim")
         print_states(console, account, made.tallies, on_record=False)
     else:
         console.print(_("None of them has reached a stage that counts."))
@@ -245,7 +250,7 @@ def print_labels(console: Console, settings: Settings, seen: Sequence[LabelUsage
     made = console_table(_("Stage"), _("Counts as"), _("Status in Oplead"), now, ever, example, numbers=(now, ever))
     for stage, labels in groupby(seen, lambda one: one.stage):
         made.add_section()
-        named = [conversion.id for conversion in settings.conversions if stage and stage == conversion.stage]
+        named = [each.name or each.id for each in settings.conversions if stage and stage == each.stage]
         name = _(_STAGES[stage]) if stage in _STAGES else escape(stage_in_words(stage or ""))
         for at, one in enumerate(labels):
             first = (name, escape(", ".join(named))) if at == 0 else ("", "")
@@ -261,9 +266,8 @@ def _unreadable(made: SampleRehearsal) -> CheckFinding:
     by_reason: dict[str, list[str]] = {}
     for lead in made.unreadable:
         by_reason.setdefault(lead.reason, []).append(lead.id or _("without an id"))
-    shown = [
-        f"{reason} ({value_in_words(tuple(ids), most=_NAMED)})" for reason, ids in list(by_reason.items())[:_NAMED]
-    ]
+    named = {reason: value_in_words(tuple(dict.fromkeys(ids)), most=_NAMED) for reason, ids in by_reason.items()}
+    shown = [f"{reason} ({ids})" for reason, ids in list(named.items())[:_NAMED]]
     verdict = CheckVerdict.DOUBTFUL
     advice = _("Fix these leads in Oplead; nothing is sent for them meanwhile, and the others are not concerned.")
     if count >= made.leads:

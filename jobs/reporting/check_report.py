@@ -68,13 +68,13 @@ class CheckedFile:
     @property
     def checked_items_text(self) -> str:
         """Return what was checked, and what was not."""
-        text = _("checked: {names}", names=", ".join(self.checked))
+        text = _("looked at: {names}", names=", ".join(self.checked))
         if not self.unchecked:
             return text
         names = ", ".join(self.unchecked)
         if self.is_live:
-            return _("{checked}; not checked: {names} (could not be looked at)", checked=text, names=names)
-        return _("{checked}; not checked: {names} (--live asks them)", checked=text, names=names)
+            return _("{seen}; not looked at: {names} (not readable)", seen=text, names=names)
+        return _("{seen}; not looked at: {names} (--live asks them)", seen=text, names=names)
 
 
 def print_checked_files(console: Console, concluded: Sequence[CheckedFile]) -> None:

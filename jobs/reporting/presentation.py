@@ -14,9 +14,11 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from connectors.language import Language, _, in_english, using_language
+from connectors.stage_words import stage_in_words
 from connectors.text import strip_control_characters
 from jobs.reporting.sentences import incident_notice, message_in_words, value_in_words
 from jobs.reporting.wording.messages import ANOMALY_TITLES
+from jobs.reporting.wording.platform_codes import STAGE_OF_FORMS
 from jobs.rules.incident import Incident, OpenIncident
 from jobs.rules.reasons import Anomaly, DestinationScope, Message, StopCause
 
@@ -121,7 +123,7 @@ class AccountPresentation:
     zone: ZoneInfo
     currency: str
     conversions: Mapping[str, str]
-    """Display names of the conversions, by id."""
+    """As `Settings.conversion_names` has them."""
     file: Path
     """The settings file, as the user named it."""
     language: Language | None = None
@@ -132,9 +134,12 @@ class AccountPresentation:
         return pasteable_command_line(words, self.file)
 
     def conversion(self, conversion: str) -> str:
-        """Return a conversion's display name; its id if the settings have none, or no longer have it.
+        """Return a conversion's display name."""
+        return conversion_in_words(self.conversions, conversion)
 
-        A funnel stage (`funnel:sale`) is shown with Meta's name for it: `sale (funnel)`.
-        """
-        kind, of_a_kind, name = conversion.partition(":")
-        return f"{name} ({kind})" if of_a_kind else self.conversions.get(conversion, conversion)
+
+def conversion_in_words(names: Mapping[str, str], conversion: str) -> str:
+    """Return a conversion's display name; its id, or Meta's name for a stage, if the settings no longer have it."""
+    _kind, is_stage, plain = conversion.rpartition(":")
+    name = names.get(conversion, plain)
+    return _(STAGE_OF_FORMS, stage=stage_in_words(name)) if is_stage else name

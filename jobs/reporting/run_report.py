@@ -1,6 +1,6 @@
 """Reports what one run did, as text and as JSON; several accounts take a line each."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -18,13 +18,17 @@ from connectors.language import (
     _n,
     format_day,
     format_integer,
+    in_english,
     join_with_semicolons,
+    translated,
 )
+from connectors.records import UnreadableLead
 from jobs.deliver.transactions import SendingResult
 from jobs.exit_codes import Exit
 from jobs.ledger.report.queries import StateCount
 from jobs.pull.ingest import PullResult, WebhooksTaken
 from jobs.reporting.console import bulleted, console_table, day_and_time, duration, facts_grid, print_section
+from jobs.reporting.details import strip_shape_from_detail
 from jobs.reporting.page.brief import Brief, print_brief, task_with_text
 from jobs.reporting.page.facts import ActionItem
 from jobs.reporting.presentation import AccountPresentation, fields_as_dict
@@ -36,6 +40,7 @@ from jobs.reporting.sentences import (
     short_code,
     stop_lines,
     stop_sentence,
+    value_in_words,
 )
 from jobs.reporting.status_report import print_states
 from jobs.reporting.wording.reasons import STATES
@@ -116,7 +121,7 @@ MOVED = N_("What moved tonight: new, sent now, or sent before and heard of now")
 _BEFORE = (Reason.BEFORE_SINCE, Reason.BASELINE)
 """Reasons for changes that precede their conversion's start."""
 _SHOWN = 10
-"""Maximum number of unreadable leads listed."""
+"""Maximum number of unreadable leads listed for a reason."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -415,15 +420,24 @@ def _unreadable(summary: RunSummary) -> list[str]:
     """Return unreadable leads by name if any is new: a night only tried leaves nothing for `status` to list."""
     # The list may show one twice, and a webhook name it once more.
     met = {one.id or place: one for place, one in enumerate(summary.pulled.unreadable)}
-    found = list(met.values()) if summary.review.unreadable else []
-    text = [
-        _("lead {lead} could not be read: {reason}", lead=lead.id, reason=lead.reason)
-        if lead.id
-        else _("lead without an id could not be read: {reason}", reason=lead.reason)
-        for lead in found[:_SHOWN]
-    ]
-    more = len(found) - _SHOWN
-    return text + ([_n("and {count} lead more", "and {count} leads more", more)] if more > 0 else [])
+    alike = defaultdict[tuple[str, bool], list[UnreadableLead]](list)
+    for lead in met.values() if summary.review.unreadable else ():
+        alike[strip_shape_from_detail(in_english(lead.reason)), lead.id is None].append(lead)
+    return [_unreadable_alike(each) for each in alike.values()]
+
+
+def _unreadable_alike(leads: Sequence[UnreadableLead]) -> str:
+    """Return why these could not be read, which is the same for all of them, and which they are."""
+    reason, ids = leads[0].reason, tuple(lead.id for lead in leads if lead.id)
+    if len(leads) > 1:
+        reason = translated(strip_shape_from_detail(in_english(reason)))
+    if not ids:
+        one = N_(
+            "lead without an id could not be read: {reason}", "{count} leads without an id could not be read: {reason}"
+        )
+        return _n(*one, len(leads), reason=reason)
+    several = N_("lead {leads} could not be read: {reason}", "{count} leads could not be read: {reason} ({leads})")
+    return _n(*several, len(leads), leads=value_in_words(ids, most=_SHOWN), reason=reason)
 
 
 def what_needs_a_human(summary: RunSummary, by_name: Mapping[MessageKind, list[str]] | None = None) -> list[str]:

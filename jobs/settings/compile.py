@@ -33,6 +33,7 @@ from jobs.settings.schema import (
     ExpectedValueSettings,
     Settings,
     ValueFromFieldSettings,
+    funnel_conversion_id,
 )
 
 
@@ -286,11 +287,6 @@ def _funnel_routes(settings: Settings, limits: AllLimits) -> Iterator[Conversion
             target = Target(META_TRANSPORT, meta.dataset_id, name, "crm")
             route = _route(settings, limits, funnel_conversion_id(name), (stage,), destination=meta, target=target)
             yield replace(route, only_with=_FROM_A_FORM, since=meta.funnel_since)
-
-
-def funnel_conversion_id(name: str) -> str:
-    """Return a funnel stage's conversion id, built from Meta's name, which survives a rename of the stage here."""
-    return f"funnel:{name}"
 
 
 def _conversion_route(

@@ -640,9 +640,20 @@ class Settings(Strict):
         return tuple(one.model_copy(update={key: in_utc(getattr(one, key))}) for one in sections)
 
     @property
+    def conversion_names(self) -> dict[str, str]:
+        """The display name of each conversion, by id; of a stage of Meta's funnel, its name here."""
+        stages = {funnel_conversion_id(name): stage for each in self.meta for stage, name in each.funnel.items()}
+        return {each.id: each.name or each.id for each in self.conversions} | stages
+
+    @property
     def zone(self) -> ZoneInfo:
         """The account's time zone."""
         return ZoneInfo(self.timezone)
+
+
+def funnel_conversion_id(name: str) -> str:
+    """Return a funnel stage's conversion id, built from Meta's name, which survives a rename of the stage here."""
+    return f"funnel:{name}"
 
 
 def settings_schema_text() -> str:

@@ -4,13 +4,12 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, suppress
 from dataclasses import replace
 from functools import partial
-from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from connectors.crm import CrmListEntries
 from connectors.errors import ConnectorError, Misconfigured, Transient
-from connectors.evidence import ExchangeRecorder, ListAnswer, OpleadLook
+from connectors.evidence import ENOUGH_LEADS, ExchangeRecorder, ListAnswer, OpleadLook
 from connectors.ports import Clock
 from jobs.settings.load import PartialSettings
 from jobs.wiring.oplead import build_lead_writing_options, oplead_client
@@ -19,7 +18,7 @@ from jobs.wiring.surveys import oplead_probe
 if TYPE_CHECKING:
     from connectors.oplead.answers import HeardExchange
     from connectors.oplead.client import OpleadClient
-    from connectors.oplead.options import OpleadOptions, OpleadWriteOptions
+    from connectors.oplead.options import OpleadWriteOptions
 
 LEADS = 300
 """How many leads to look at."""
@@ -48,8 +47,11 @@ def look_at_oplead(known: PartialSettings, clock: Clock, recorder: ExchangeRecor
         heard_leads,
         shown_of,
         status_dates_say_zone,
+        status_places,
     )
     from connectors.oplead.options import ApiAuthScheme, OpleadOptions  # noqa: PLC0415
+    from connectors.oplead.probe.asking import ProbeRequestSender  # noqa: PLC0415
+    from connectors.oplead.probe.sampling import read_detail_pages  # noqa: PLC0415
     from connectors.oplead.probe.specification.documentation import PAGE  # noqa: PLC0415
 
     look, heard = known.settings, list["HeardExchange"]()
@@ -78,6 +80,13 @@ def look_at_oplead(known: PartialSettings, clock: Clock, recorder: ExchangeRecor
         options.path_prefix + options.leads_path,
     )
     leads = heard_leads(heard, options)
+    if leads.opened:  # there are such pages: enough of them are read for something to be missed there
+        unopened = [one for one in leads.ids if one not in leads.opened][: ENOUGH_LEADS - len(leads.opened)]
+        with closing(reader), suppress(ConnectorError):
+            read_detail_pages(
+                ProbeRequestSender(reader, len(unopened)), unopened, options.fields.id, options.lead_path, set()
+            )
+        leads = heard_leads(heard, options)
     shown = shown_of(leads, survey, options, write)
     return OpleadLook(
         survey=survey,
@@ -85,23 +94,19 @@ def look_at_oplead(known: PartialSettings, clock: Clock, recorder: ExchangeRecor
         usual_way=usual_way,
         usual_way_shows_leads=bool(heard_leads(heard[:1], replace(usual, pagination=options.pagination)).listed),
         without_key=without_key,
-        pages=len({one.target for one in heard if one.answered and _is_page(one, options)}),
+        pages=leads.list_pages,
         documentation=documentation,
         is_specified=is_specified,
         exact_names=exact_names(leads.all, _NAMES),
-        leads=leads.different,
-        own_pages=len(leads.details),
+        leads=len(leads.ids),
+        own_pages=len(leads.opened),
+        unread_pages=leads.unread,
+        status_places=status_places(survey),
         are_status_dates_zoned=status_dates_say_zone(leads.all, survey),
         lists=dict(_lists(reader, write, heard)),
         dialect=dialect_of(heard, leads, survey, options, shown) if leads.listed else None,
         shown=shown,
         contact=contact_values(leads.all, survey, shown),
-    )
-
-
-def _is_page(one: "HeardExchange", options: "OpleadOptions") -> bool:
-    return one.status == HTTPStatus.OK and one.target.partition("?")[0].endswith(
-        options.path_prefix + options.leads_path
     )
 
 

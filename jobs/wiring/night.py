@@ -15,7 +15,7 @@ from connectors.ports import Clock, ConversionSink, DeadMansSwitchPinger, Platfo
 from connectors.records import DestinationId, NoticeResult
 from jobs.alerts.notify import Recipient
 from jobs.cancellation import never_cancelled
-from jobs.pull.sync import MAX_CLOCK_SKEW
+from jobs.pull.clock import MAX_CLOCK_SKEW
 from jobs.run_context import Deps, PullOptions, SyncMode
 from jobs.settings.compile import Rulebook, compile_rules
 from jobs.settings.schema import GoogleAdsSettings, MetaSettings, Settings

@@ -20,7 +20,7 @@ from connectors.language import _
 from connectors.ports import Clock
 from connectors.private_folder import make_private_folder
 from jobs.cancellation import never_cancelled
-from jobs.pull.sync import MAX_CLOCK_SKEW
+from jobs.pull.clock import MAX_CLOCK_SKEW
 from jobs.settings.load import OpleadSection, PartialSettings
 from jobs.settings.oplead_schema import ExportFileSettings, OpleadSettings, WebhookSettings, WriteSettings
 from jobs.settings.schema import Settings

@@ -187,10 +187,11 @@ def test_text_output_lists_failures_first_with_advice(company):
 
     assert (1, "") == (code, err)
     assert "may run" not in told
-    assert "checked: the file, Oplead, google_ads, meta" in told
+    assert "looked at: the file, Oplead, google_ads, meta" in told
     assert "needs a human first (1 failed: fix what is named above, then check again)" in out.splitlines()[-1]
     assert told.index("write currency: EUR") < told.index("Statuses found in the latest") < told.index("needs a human")
     assert "google_ads: currency: " in told
+    assert "A lead is in no row of a destination if only another platform's ad brought it" in told
     assert "(--verbose lists them)" in told
     assert "amounts are sent in USD and the account is in EUR" in told
     assert "write currency: EUR" in told

@@ -291,7 +291,7 @@ def test_check_lists_assumptions_for_a_valid_file(account):
 
     assert 0 == result.returncode
     assert f"{account.settings}: may run (no mistakes in the file)" == result.stdout.splitlines()[-1]
-    assert "checked: the file; not checked: Oplead, google_ads, meta (--live asks them)" in result.stdout
+    assert "looked at: the file; not looked at: Oplead, google_ads, meta (--live asks them)" in result.stdout
     assert "note: " in result.stdout
     assert "click window of conversion action 987654321 is taken as 90 days" in result.stdout
     assert "987654322" not in result.stdout
@@ -963,7 +963,7 @@ class _Served:
         while not (lines and lines[-1].startswith("Ctrl-C")):
             lines.append(process.stdout.readline())
             assert lines[-1], "it ended before it was open"
-        self.addresses = [line.split()[1] for line in lines if re.match(r"  \w+ +http://127", line)]
+        self.addresses = [line.split()[-1] for line in lines if re.match(r"  \S.*  http://127", line)]
         typed = next(line for line in lines if "oplead-sync run" in line).strip()
         night = subprocess.run(
             ["/bin/sh", "-c", f"{typed} --json"],

@@ -125,6 +125,18 @@ def test_what_only_leads_own_pages_have_is_not_missed_where_they_cannot_be_read(
     assert ("unclear", "unclear") == (found["oplead.lead_data"], found["oplead.status_dates"])
 
 
+def test_one_page_that_may_not_be_read_hides_no_other(otherwise):
+    """Bravo's `leadData` is on leads' own pages alone."""
+    first = []
+
+    def answer(was, asked):
+        first.extend([asked.path] if asked.path.startswith("/v1/leads/") and not first else [])
+        return refused_at(first[0] if first else "/-", 403)(was, asked)
+
+    assert "confirmed" == otherwise("Bravo", "answer", answer)["oplead.lead_data"]
+    assert first
+
+
 def test_what_neither_list_nor_pages_have_is_missed(otherwise):
     """Both were read."""
     found = otherwise("Alpha", "lead", lambda was, life: {k: v for k, v in was(life).items() if k != "leadData"})

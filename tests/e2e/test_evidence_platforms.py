@@ -18,6 +18,7 @@ from jobs.settings import ValidSettings
 from jobs.settings.load import PartialSettings, load, load_partial
 from tests.e2e.support.company import DATASET
 from tests.e2e.support.evidence import WRITE, serve_pages
+from tests.e2e.support.terminal import terminal
 from tests.e2e.support.typed import type_in
 
 CHECKS = {**google.CHECKS, **meta.CHECKS}
@@ -426,3 +427,17 @@ def test_a_second_walk_goes_on_with_the_test_lead_of_the_first(company, monkeypa
     assert "confirmed" == verdicts["oplead.create_and_change"]
     assert {"confirmed", "unclear"} >= {verdicts[name] for name in CHECKS}
     assert ["lead", "document"] == [one["kind"] for one in folder["left_behind"]]
+
+
+def test_what_is_typed_before_a_question_is_no_answer_to_it(company, tmp_path):
+    """Neither while Oplead is read, nor together with the answer to the question before."""
+    serve_pages(company)
+    company.settings["oplead"] = {"write": WRITE}
+    told = ("evidence", "--out", str(tmp_path / "out"), "--config", str(company.config))
+    with terminal(*told, environ=company.environ) as screen:
+        screen.type_ahead("o")
+        code, asked = screen.answer_all("non\no")
+
+    assert 0 == code, screen.screen
+    assert len(asked) > 1
+    assert {"GET"} == {one["method"] for one in company.asked("oplead")}

@@ -1,6 +1,10 @@
 """What `evidence` writes to Oplead: nothing without a yes, one test lead whatever is cut off, and honest verdicts."""
 
+import json
+import os
+from contextlib import nullcontext
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
@@ -66,8 +70,10 @@ class Walk:
     def check(self, name, **answers):
         """Run one check in a new process, as far as the folder goes; return its verdict and why."""
         known, evidence_folder = self.known(), EvidenceFolder(self.folder / "out")
-        with open_clock_showing_waits(known.settings) as clock:
-            evidence = evidence_folder.load(clock.now().date(), "1.0", "0f")
+        with (
+            open_clock_showing_waits(known.settings) as clock,
+            evidence_folder.open(clock.now().date(), "1.0", "0f") as evidence,
+        ):
             evidence.verdicts = self.verdicts
             session = Session(
                 known=known,
@@ -121,6 +127,12 @@ class Walk:
         """Those of this test that write."""
         new = [one for one in self.log if str(one) not in self.before]
         return [f"{one['method']} {one['path']}" for one in new if one["method"] != "GET"]
+
+    def reads_of(self, name):
+        """Run one check, and return the paths that it reads."""
+        before = len(self.log)
+        self.check(name)
+        return [one["path"].partition("?")[0] for one in self.log[before:] if one["method"] == "GET"]
 
     @property
     def test_leads(self):
@@ -216,10 +228,32 @@ def test_a_walk_that_is_killed_before_the_answer_makes_no_second_test_lead(walk,
 
     walk.kill_in("create_and_change", monkeypatch)
     assert count + 1 == len(walk.test_leads)
+    assert [("lead", "")] == [(one.kind, one.id) for one in walk.left_behind]
 
     assert "confirmed" == walk.check("create_and_change")[0]
     assert count + 1 == len(walk.test_leads)
     assert 1 == walk.written.count("POST /v1/leads")
+
+
+@pytest.mark.parametrize("name", ["create_and_change", "subscriptions"])
+def test_what_is_made_is_on_the_disk_before_its_request_leaves(walk, name, monkeypatch):
+    """Each file before it gets its name, and the folder once it has: no power cut loses it."""
+    seen, fsync, write = [], os.fsync, OpleadClient._write
+
+    def synced(descriptor):
+        at = Path(f"/proc/self/fd/{descriptor}").resolve()
+        seen.append(at.name if at.is_file() else [each.name for each in at.glob(".*")])
+        fsync(descriptor)
+
+    def sent(client, verb, *rest):
+        seen.append(verb)
+        return write(client, verb, *rest)
+
+    monkeypatch.setattr(os, "fsync", synced)
+    monkeypatch.setattr(OpleadClient, "_write", sent)
+    walk.check(name)
+
+    assert [".evidence.json.new", [], ".summary.md.new", [], ".resume.md.new", [], "POST"] == seen[:7]
 
 
 def test_a_test_lead_that_is_not_found_is_made_again_only_once_somebody_says_so(walk):
@@ -336,6 +370,27 @@ def test_a_test_lead_of_another_folder_is_used_again(walk, tmp_path_factory):
     assert [f"PUT /v1/leads/{other.left_behind[0].id}"] == other.written
 
 
+def test_a_walk_that_goes_on_reads_nothing_twice(walk):
+    """Its test lead's page once before it is changed and once after; the newest leads for the form not at all."""
+    walk.use_form()
+    walk.check("create_and_change")
+    lead = f"/v1/leads/{walk.left_behind[0].id}"
+
+    assert [lead, lead] == [path for path in walk.reads_of("create_and_change") if path == lead]
+    assert "/v1/leads" not in walk.reads_of("form")
+
+
+def test_a_test_lead_whose_page_alone_is_gone_is_not_made_again(walk):
+    """Settings may name another page; it is still listed."""
+    walk.check("create_and_change")
+    walk.sandbox.clock.advance(walk.sandbox.clock.now() + timedelta(minutes=31))
+    walk.fail(f"/v1/leads/{walk.left_behind[0].id}", status=404, count=99)
+    before, noted = walk.written, walk.left_behind
+
+    assert "unclear" == walk.check("create_and_change")[0]
+    assert (before, noted) == (walk.written, walk.left_behind)
+
+
 def test_a_test_lead_that_somebody_has_deleted_leaves_the_notes(walk):
     """Once it cannot be one that Oplead is slow to show."""
     walk.check("create_and_change")
@@ -385,6 +440,20 @@ def test_a_form_is_sent_once_and_its_lead_read_back(walk):
     assert ["POST /addlead/"] == walk.written
 
 
+def test_a_form_is_refuted_by_a_value_that_its_lead_does_not_show_within_a_minute(walk):
+    """And that the other test lead shows."""
+    walk.write += "fields: { city: address.city }, "
+    walk.use_form()
+    walk.check("create_and_change")
+    walk.check("form")
+    lead = walk.left_behind[-1].id
+    walk.sandbox.oplead.put(lead, walk.sandbox.oplead.leads()[lead] | {"address": {}})
+    before = walk.sandbox.clock.now()
+
+    assert "refuted" == walk.check("form")[0]
+    assert walk.sandbox.clock.now() - before >= timedelta(minutes=1)
+
+
 def test_subscriptions_are_made_listed_and_ended(walk):
     """Nothing stays, and those of others are left alone."""
     others = walk.sandbox.oplead.subscriptions.add("lead.created", "https://example.com/hook", "admin")
@@ -406,17 +475,79 @@ def test_subscriptions_of_a_walk_that_was_cut_off_are_ended_by_the_next(walk, mo
     assert ({}, []) == (walk.sandbox.oplead.subscriptions.all, walk.left_behind)
 
 
-def test_an_event_of_another_name_is_refuted_and_no_list_means_no_subscription(walk):
-    """If the others are taken; what is made must be seen to be ended."""
-    walk.fail("/v1/subscriptions", status=422, after=4)
-    verdict = walk.check("subscriptions")[0]
-    walk.fail("/v1/subscriptions", status=404)
-    before = walk.written
+OTHERS = '{"id": "S-90", "event": "lead.created", "url": "https://example.com/hook"}'
+NOT_WHOLE = f'{{"data": [{OTHERS}], "total": 4}}'
+"""A page that lacks three of the four that it counts."""
 
-    assert "refuted" == verdict
+
+def test_no_subscription_is_made_that_a_list_with_a_gap_might_not_show(walk):
+    """It could not be ended for sure."""
+    walk.fail("/v1/subscriptions", after=1, status=200, body=NOT_WHOLE)
+
+    assert "unclear" == walk.check("subscriptions")[0]
+    assert ([], []) == (walk.written, walk.left_behind)
+
+
+@pytest.mark.parametrize(
+    ("status", "body"), [(200, NOT_WHOLE), (200, "[]"), (200, f"[{OTHERS}]"), (403, ""), (404, "")], ids=str
+)
+def test_a_subscription_that_is_not_listed_stays_in_the_notes_and_is_ended_by_the_next_walk(walk, status, body):
+    """Whatever an answer calls its id: that may be another's."""
+    others = walk.sandbox.oplead.subscriptions.add("lead.created", "https://example.com/hook", "admin")
+    walk.fail("/v1/subscriptions", after=2, status=201, body=f'{{"id": "{others.id}"}}')
+    walk.fail("/v1/subscriptions", after=4, count=2, status=status, body=body)
+    with nullcontext() if 200 == status else pytest.raises(Misconfigured):
+        assert "unclear" == walk.check("subscriptions")[0]
+
+    walk.sandbox.faults.clear()
+    assert ["POST /v1/subscriptions"] * 3 == walk.written
+    assert (["subscription"], 3) == (
+        [one.kind for one in walk.left_behind],
+        len(walk.sandbox.oplead.subscriptions.all),
+    )
+
+    assert "confirmed" == walk.check("subscriptions")[0]
+    assert ([others], []) == ([*walk.sandbox.oplead.subscriptions.all.values()], walk.left_behind)
+
+
+def test_what_is_still_listed_once_it_was_ended_settles_nothing(walk):
+    """It may be listed as ended, or be gone in a moment; until it is, nothing more is made."""
+    ours = json.dumps([{"id": "S-1", "event": "lead.created", "url": f"https://{TEST_DOMAIN}/evidence"}])
+    walk.fail("/v1/subscriptions", after=9, status=200, body=ours)
+    assert "unclear" == walk.check("subscriptions")[0]
+    assert ["subscription"] == [one.kind for one in walk.left_behind]
+    before = len(walk.written)
+
+    walk.fail("/v1/subscriptions", after=1, status=200, body=ours)
+    assert "none was made" in walk.check("subscriptions")[1]
+    assert before == len(walk.written)
+
+
+@pytest.mark.parametrize(("status", "verdict"), [(405, "refuted"), (404, "unclear"), (403, "unclear")])
+def test_an_end_that_is_refused_refutes_only_where_there_is_no_such_request(walk, status, verdict):
+    """What is gone already was ended by somebody else; what stays is noted."""
+    walk.fail("/v1/subscriptions/", status=status)
+
+    assert verdict == walk.check("subscriptions")[0]
+    assert 1 == len(walk.sandbox.oplead.subscriptions.all) == len(walk.left_behind)
+
+
+@pytest.mark.parametrize(("nth", "verdict"), [(0, "refuted"), (1, "refuted"), (2, "unclear")])
+def test_an_event_of_another_name_is_refuted_where_a_later_one_is_taken(walk, nth, verdict):
+    """What is refused after all others may be one too many."""
+    walk.fail("/v1/subscriptions", status=422, after=2 + nth)
+
+    assert verdict == walk.check("subscriptions")[0]
+    assert [] == walk.left_behind
+
+
+def test_no_list_means_no_subscription(walk):
+    """What is made must be seen to be ended."""
+    walk.fail("/v1/subscriptions", status=404)
+
     with pytest.raises(Misconfigured):
         walk.check("subscriptions")
-    assert before == walk.written
+    assert [] == walk.written
 
 
 def test_a_specification_holds_where_what_was_written_so_has_worked(walk):

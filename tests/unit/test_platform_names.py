@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 
 JOBS = Path(__file__).parents[2] / "jobs"
-NAMED = re.compile(r"google|(?<!ti)meta(?!data)|facebook", re.IGNORECASE)
+NAMED = re.compile(r"google|(?<!ti)meta(?!data|var)|facebook", re.IGNORECASE)
 ALLOWED = {
     "cli/app.py",
     "cli/setup/check.py",

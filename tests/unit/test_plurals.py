@@ -11,7 +11,7 @@ NOUNS = (
 )
 NEVER_ONE = {
     "jobs/deliver/resolve.py: days": "how long an outcome is waited for is a constant",
-    "jobs/pull/sync.py: leads": "only many at once are told",
+    "jobs/pull/list_reading.py: leads": "only many at once are told",
     "jobs/reporting/wording/messages.py: characters": "the length of a click id",
     "jobs/reporting/wording/messages.py: conversions": "an alarm wants several",
     "jobs/reporting/wording/messages.py: days": "how long lately is, is a constant",

@@ -282,8 +282,8 @@ class DataManagerError:
 
     @property
     def _summary(self) -> str:
-        request = [f"request {self.request_id}"] if self.request_id else []
-        return ", ".join([f"HTTP {self.http} {self.status}", *(each.path for each in self.violations[:3]), *request])
+        words = ", ".join([f"HTTP {self.http} {self.status}", *(each.path for each in self.violations[:3])])
+        return _("{words}, request {id}", words=words, id=self.request_id) if self.request_id else words
 
 
 def read_error(response: requests.Response) -> DataManagerError | None:

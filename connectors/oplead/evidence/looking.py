@@ -4,6 +4,7 @@ import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from urllib.parse import unquote
 
 from connectors.errors import Misconfigured
 from connectors.evidence import Dialect, Shown, Tree
@@ -55,8 +56,14 @@ class HeardLeads:
     details: Sequence[Mapping[str, object]]
     """From leads' own pages."""
 
-    different: int
-    """How many leads these are; some were read more than once."""
+    ids: Sequence[str]
+    """Of the listed leads, each once."""
+    list_pages: int
+    """How many list pages showed leads that no page before had shown."""
+    opened: frozenset[str]
+    """The ids of the listed leads whose own pages were read."""
+    unread: int
+    """How many listed leads' own pages were asked for, and never shown."""
 
     @property
     def all(self) -> Sequence[Mapping[str, object]]:
@@ -68,28 +75,44 @@ def heard_leads(heard: Collection[HeardExchange], options: OpleadOptions) -> Hea
     """Return the leads that were read with these options."""
     list_path = options.path_prefix + options.leads_path
     before, _, after = (options.path_prefix + options.lead_path).partition("{id}")
-    bodies, opened, listed = [], [], list[Mapping[str, object]]()
+    bodies, opened, listed, list_pages = [], [], list[Mapping[str, object]](), 0
+    ids, asked = dict[str | None, None](), set[str]()
     for one in heard:
         path = one.target.partition("?")[0]
-        if one.method != "GET" or one.status != _OK:
+        is_own = before in path and path.endswith(after) and not path.endswith(list_path)
+        if one.method != "GET":
             continue
-        if path.endswith(list_path):
-            try:
-                body = read_json(one.answered)
-                found = find_lead_array(body, options.pagination.items)
-            except (ValueError, Misconfigured):
-                continue
-            bodies.append(body)
-            listed += [lead for lead in found if isinstance(lead, Mapping)]
-        elif before in path and path.endswith(after):
-            with suppress(ValueError):
-                opened.append(read_json(one.answered))
-    ids = {_id_of(lead, options) for lead in listed} - {None}
+        if is_own:
+            asked.add(unquote(path.rpartition(before)[2].removesuffix(after)))
+        if one.status != _OK:
+            continue
+        with suppress(ValueError, Misconfigured):
+            body = read_json(one.answered)
+            if is_own:
+                opened.append(body)
+            elif path.endswith(list_path):
+                found = [lead for lead in find_lead_array(body, options.pagination.items) if isinstance(lead, Mapping)]
+                new = dict.fromkeys(_id_of(lead, options) for lead in found)
+                list_pages += not ids.keys() >= new.keys()
+                ids |= new
+                bodies.append(body)
+                listed += found
+    ids.pop(None, None)
     # Anything may be answered to a lead that is not there.
     own = [
         (page, lead) for page in opened for lead in candidate_lead_objects(page)[-1:] if _id_of(lead, options) in ids
     ]
-    return HeardLeads(bodies, [page for page, _lead in own], listed, [lead for _page, lead in own], len(ids))
+    read = frozenset(one for one in (_id_of(lead, options) for _page, lead in own) if one)
+    return HeardLeads(
+        bodies,
+        [page for page, _lead in own],
+        listed,
+        [lead for _page, lead in own],
+        [one for one in ids if one],
+        list_pages,
+        read,
+        len(asked & ids.keys() - read),
+    )
 
 
 def _id_of(lead: Mapping[str, object], options: OpleadOptions) -> str | None:
@@ -154,6 +177,15 @@ def _names_in(value: object) -> Iterator[str]:
         case list():
             for one in value:
                 yield from _names_in(one)
+
+
+def status_places(survey: Survey) -> frozenset[str]:
+    """Return the names under which the dates of statuses, or the histories, were found."""
+    return frozenset(
+        match.path.rpartition(".")[2]
+        for match in survey.fields
+        if match.path and match.field in {"status_at", "history"}
+    )
 
 
 def status_dates_say_zone(leads: Sequence[object], survey: Survey) -> bool | None:

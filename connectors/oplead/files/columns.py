@@ -9,7 +9,7 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from connectors.errors import Misconfigured
-from connectors.language import N_, _
+from connectors.language import N_, _, join_with_semicolons
 from connectors.oplead.files.table import Cell
 from connectors.oplead.options import FieldPaths
 from connectors.oplead.parsing.click_ids import is_click_id_label
@@ -247,7 +247,7 @@ def _expect_needed(path: Path, titles: Sequence[str], places: Collection[str], e
     lacking |= {one: one for one in sorted(expected.wanted) if not _is_listed_path(one, places)}
     if not lacking:
         return
-    what = "; ".join(
+    what = join_with_semicolons(
         _("{meaning}, as Title: {place}", meaning=_(meaning), place=place) if meaning != place else f"Title: {place}"
         for meaning, place in lacking.items()
     )

@@ -176,10 +176,11 @@ class SpecificationGuidedProbe:
         path, ids = self.specification.paths.lead_path and options.lead_path, listed.ids
         most = min(_MOST_DETAIL_PAGES, asker.left - (options.since_filter is not None))
         details: dict[str, Mapping[str, object]] = {}
+        refused: set[str] = set()
         if path:
             labels = {mark: text_of(first_value_at_paths(item, options.fields.status)) for mark, item in items.items()}
             chosen = sample_across_labels([mark for mark in items if not lacks_id(mark)], labels, most)
-            details = read_detail_pages(ProbeRequestSender(asker.client, most), chosen, ids, path)
+            details = read_detail_pages(ProbeRequestSender(asker.client, most), chosen, ids, path, refused)
             asker.left -= len(chosen)
             if chosen and not details:
                 raise ContradictedError(
@@ -187,7 +188,7 @@ class SpecificationGuidedProbe:
                 )
         more = any(detail_page_adds_values(items[mark], lead) for mark, lead in details.items())
         is_more = bool(details) and (more or self.specification.has_more_in_details)
-        return LeadSample(pages, items, path if details else None, details, is_more, None, None)
+        return LeadSample(pages, items, path if details else None, details, is_more, None, None, frozenset(refused))
 
     def _places(self, sample: LeadSample, options: OpleadOptions) -> FieldLocations:
         """Return where fields are; one that is specified may be empty on a few leads."""

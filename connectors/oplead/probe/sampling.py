@@ -1,7 +1,6 @@
 """Sample leads from the list and their detail pages."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import islice, zip_longest
 
@@ -40,6 +39,8 @@ class LeadSample:
     """The total number of leads, if the list was followed to its end."""
     objection: str | None
     """Why the list could not be followed, if it could not."""
+    refused: frozenset[str]
+    """The leads whose own pages the key may not read."""
 
     @property
     def most_complete_leads(self) -> dict[str, object]:
@@ -97,18 +98,19 @@ def take_sample(
         objection = str(error)
     if not read:
         read, items = [first_page], dict(zip(first_page.marks, first_page.items, strict=True))
-    lead_path, details, add = _detail_pages(asker, leads.ids, items)
-    return LeadSample(tuple(read), items, lead_path, details, add, counted, objection)
+    refused: set[str] = set()
+    lead_path, details, add = _detail_pages(asker, leads.ids, items, refused)
+    return LeadSample(tuple(read), items, lead_path, details, add, counted, objection, frozenset(refused))
 
 
 def _detail_pages(
-    asker: ProbeRequestSender, id_paths: tuple[str, ...], items: Mapping[str, object]
+    asker: ProbeRequestSender, id_paths: tuple[str, ...], items: Mapping[str, object], refused: set[str]
 ) -> tuple[str | None, dict[str, Mapping[str, object]], bool]:
     """Return the detail path, the detail pages read (more if they add to the list), and whether they do."""
     options = asker.client.options
     with_id = [mark for mark, item in items.items() if text_of(first_value_at_paths(_object(item), id_paths)) == mark]
     for path in dict.fromkeys((options.lead_path, f"{options.leads_path}/{{id}}", *_LEAD_PATHS)):
-        found = read_detail_pages(asker, _evenly_spaced_marks(with_id, FIRST_DETAIL_PAGES), id_paths, path)
+        found = read_detail_pages(asker, _evenly_spaced_marks(with_id, FIRST_DETAIL_PAGES), id_paths, path, refused)
         if found:
             break
     else:
@@ -118,20 +120,29 @@ def _detail_pages(
     status_paths = locate_configured_fields(list(items.values()), options).fields.status
     labels = {mark: text_of(first_value_at_paths(item, status_paths)) for mark, item in items.items()}
     rest = [mark for mark in sample_across_labels(with_id, labels, _MOST_DETAIL_PAGES) if mark not in found]
-    return path, {**found, **read_detail_pages(asker, rest, id_paths, path)}, True
+    return path, {**found, **read_detail_pages(asker, rest, id_paths, path, refused)}, True
 
 
 def read_detail_pages(
-    asker: ProbeRequestSender, ids: Iterable[str], id_paths: tuple[str, ...], lead_path: str
+    asker: ProbeRequestSender, ids: Iterable[str], id_paths: tuple[str, ...], lead_path: str, refused: set[str]
 ) -> dict[str, Mapping[str, object]]:
-    """Return the detail pages found, by id; stop after two misses if none was found, at the limit or on an outage."""
+    """Return the detail pages found, by id; stop after two misses if none was found, at the limit or on an outage.
+
+    A key that reads the list is a good one: a page that it may not read, added to `refused`, is a miss like others.
+    """
     found: dict[str, Mapping[str, object]] = {}
     try:
         for tried, lead_id in enumerate(ids, 1):
-            with suppress(OpleadRefused):
+            try:
                 answer = asker.send_request(asker.client.lead_path(lead_id, lead_path))
                 if (lead := find_lead_by_id(candidate_lead_objects(answer.body), lead_id, id_paths)) is not None:
                     found[lead_id] = lead
+            except OpleadRefused:
+                pass
+            except TokenRefused as refusal:
+                if not refusal.is_known:
+                    raise
+                refused.add(lead_id)
             if tried > 1 and not found:
                 break
     except (RequestLimitReached, Transient):

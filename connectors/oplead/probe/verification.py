@@ -7,7 +7,7 @@ from datetime import datetime
 from itertools import islice
 
 from connectors.errors import Misconfigured
-from connectors.language import _
+from connectors.language import _, _n
 from connectors.oplead.options import OpleadOptions, PaginationOptions
 from connectors.oplead.pagination import ListedPage
 from connectors.oplead.probe.access import OpenClient
@@ -61,10 +61,21 @@ def _with_detail(found: ProbeFindings, notes: Notes) -> OpleadOptions:
     """Return the options without a filter, with detail pages if they hold something needed that the list lacks."""
     path, are_lacking = found.sample.lead_path, found.lacks_click_ids
     options = replace(found.options, pagination=found.paging.options, since_filter=None)
+    if refused := found.sample.refused:
+        notes.how.append(
+            _n(
+                "Details: of the leads tried, {count} has a page of its own that this key may not read (403).",
+                "Details: of the leads tried, {count} have pages of their own that this key may not read (403).",
+                len(refused),
+            )
+        )
     if path is None:
         if are_lacking:
             notes.undecided.append(
-                _("oplead.lead_path: the list leaves out what holds click ids, and no lead's own page was found")
+                _(
+                    "oplead.lead_path: the list leaves out what holds click ids, and no lead's own page was found that "
+                    "this key may read"
+                )
             )
         return options
     options = replace(options, lead_path=path)

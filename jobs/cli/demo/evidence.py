@@ -3,19 +3,17 @@
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from pydantic import ValidationError
 
 from connectors.language import _
 from connectors.sandbox.oplead.recorded.dialect import WrongDialectError, parse_dialect, parse_manner
 from connectors.sandbox.oplead.recorded.front import RecordedOplead
+from jobs.evidence.folder import EVIDENCE_FILE, FORMAT
 from jobs.exit_codes import UsageError
 from jobs.settings.oplead_schema import OpleadSettings
 from jobs.wiring.oplead import how_to_ask
-
-EVIDENCE_FILE: Final = "evidence.json"
-_VERSION: Final = 1
 
 
 def read_dialect(folder: Path) -> Mapping[str, Any]:
@@ -31,7 +29,7 @@ def read_dialect(folder: Path) -> Mapping[str, Any]:
         raise UsageError(_("{file} cannot be read ({strerror})", file=file, strerror=error.strerror)) from None
     except ValueError:
         raise UsageError(_("{file} is not valid JSON", file=file)) from None
-    if not isinstance(document, dict) or document.get("version") != _VERSION:
+    if not isinstance(document, dict) or document.get("version") != FORMAT:
         raise _wrong(file, "version")
     dialect: Mapping[str, Any] | None = document.get("dialect")
     if dialect is None:

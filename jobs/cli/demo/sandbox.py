@@ -16,7 +16,7 @@ from rich.markup import escape
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from connectors.language import _
+from connectors.language import N_, _
 from connectors.sandbox.oplead.shape import ApiShape, drawn_shape, shape_from_axis_positions
 from connectors.sandbox.population.company import FIRST_NIGHT, InventedLeads
 from connectors.sandbox.rules import RULES
@@ -29,6 +29,18 @@ from jobs.reporting.console import console_table, results_console, say
 
 LEADS_FILE, ENVIRONMENT_FILE, SETTINGS_FILE = "leads.json", "sandbox.env", "pipeline.yaml"
 NAME = "oplead-sync"
+SERVERS = {
+    "oplead": "Oplead",
+    "oplead_form": N_("Oplead's form import"),
+    "data_manager": N_("Google's Data Manager API"),
+    "google_ads": N_("Google Ads API"),
+    "google_ads_tls": N_("Google Ads API over TLS"),
+    "oauth": N_("Google's access tokens"),
+    "meta": N_("Meta's Graph API"),
+    "clock": N_("the clock"),
+    "control": N_("the control page"),
+}
+"""What the sandbox's servers are, in the order in which they are told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +178,8 @@ def _print_addresses(stage: RunningSandbox) -> None:
         # The sandbox's own settings fit; a folder used before already has the account's state.
         first = "run" if any(stage.settings.parent.glob("*.db")) else "run --first-run"
     say(_("The sandbox is open, on this machine only. Everything in it is invented."))
-    say(*(f"  {name:<13} {addresses[name]}" for name in sorted(addresses)))
+    named = {_(words): addresses[name] for name, words in SERVERS.items()}
+    say(*(f"  {words:<{max(map(len, named))}}  {address}" for words, address in named.items()))
     page = f"{addresses['control']}/"
     say(_("Watch it and plant faults at {address}", address=page))
     if not sandbox.oplead.shows_shape:

@@ -25,9 +25,7 @@ from jobs.cli.options import (
 if TYPE_CHECKING:
     from jobs.fleet.database import FleetDatabase
 
-app = typer.Typer(
-    name="fleet", help="Run many accounts on any number of machines, by way of PostgreSQL.", no_args_is_help=True
-)
+app = typer.Typer(name="fleet", help="Run many accounts on many machines, by way of PostgreSQL.", no_args_is_help=True)
 accounts = typer.Typer(name="accounts", help="Which accounts the fleet runs.", no_args_is_help=True)
 app.add_typer(accounts)
 
@@ -121,10 +119,10 @@ def add(
     ] = False,
     database: Database = None,
 ) -> int:
-    """Store accounts' settings, or new versions of them; comments are left out.
+    """Store accounts' settings, or new versions of them.
 
-    Each file is checked first, as `check` does; one that must not run is refused, and the others are stored. Secrets
-    stay references, which each worker resolves on its machine.
+    Comments are left out. Each file is checked first, as `check` does; one that must not run is refused, and the others
+    are stored. Secrets stay references, which each worker resolves on its machine.
     """
     from jobs.cli.fleet.accounts import add_accounts  # noqa: PLC0415
 
@@ -141,7 +139,10 @@ def list_(*, database: Database = None, json: Json = False) -> int:
 
 @_command(accounts)
 def pause(names: Names, *, database: Database = None) -> int:
-    """Have accounts run no more until they are resumed; a run under way ends by itself."""
+    """Have accounts run no more until they are resumed.
+
+    A run under way ends by itself.
+    """
     from jobs.cli.fleet.accounts import change_accounts  # noqa: PLC0415
 
     return change_accounts(_open_database(database), names, "pause")
@@ -149,7 +150,10 @@ def pause(names: Names, *, database: Database = None) -> int:
 
 @_command(accounts)
 def resume(names: Names, *, database: Database = None) -> int:
-    """Have paused accounts run again; a night that they missed is made up for."""
+    """Have paused accounts run again.
+
+    A night that they missed is made up for.
+    """
     from jobs.cli.fleet.accounts import change_accounts  # noqa: PLC0415
 
     return change_accounts(_open_database(database), names, "resume")
@@ -164,7 +168,10 @@ def remove(
     ] = False,
     database: Database = None,
 ) -> int:
-    """Take accounts out of the fleet; their states are not touched."""
+    """Take accounts out of the fleet.
+
+    Their states are not touched.
+    """
     from jobs.cli.fleet.accounts import change_accounts  # noqa: PLC0415
 
     return change_accounts(_open_database(database), names, "erase" if erase else "remove")
@@ -241,9 +248,10 @@ def backfill(
     json: Json = False,
     database: Database = None,
 ) -> int:
-    """Send what happened before a conversion's start, for one account, from this machine.
+    """Send what happened before a conversion's start.
 
-    As `backfill` does, by the settings that the fleet has; this machine needs the account's secrets and its state.
+    For one account and from this machine, as `backfill` does, by the settings that the fleet has; this machine needs
+    the account's secrets and its state.
     """
     from jobs.cli.fleet.accounts import backfill_account  # noqa: PLC0415
     from jobs.cli.night.approval import ApprovalOptions  # noqa: PLC0415

@@ -16,9 +16,7 @@ if TYPE_CHECKING:
     from jobs.oplead_commands.context import OpleadContext
     from jobs.oplead_commands.creation.creating import Verdict
 
-app = typer.Typer(
-    name="oplead", help="Work with Oplead itself: leads, documents, statuses and webhooks.", no_args_is_help=True
-)
+app = typer.Typer(name="oplead", help="Work in Oplead: leads, documents, statuses, webhooks.", no_args_is_help=True)
 leads = typer.Typer(name="leads", help="Create, read, change, import and export leads.", no_args_is_help=True)
 document = typer.Typer(name="document", help="Add quotes and invoices to a lead.", no_args_is_help=True)
 status = typer.Typer(name="status", help="Set the status of leads.", no_args_is_help=True)
@@ -356,9 +354,9 @@ def subscribe(
 
 @command(webhooks, EXIT_CODES, name="list")
 def list_subscriptions(config: Config, *, json: Json = False) -> int:
-    """List what Oplead reports, and where; secrets in addresses are masked.
+    """List what Oplead reports, and where.
 
-    Any key may do.
+    Secrets in addresses are masked. Any key may do.
     """
     from jobs.oplead_commands import subscriptions  # noqa: PLC0415
 

@@ -222,7 +222,7 @@ def _print(checked: RunnableFileCheck, *, verbose: bool) -> None:
     say_below(
         *(_("note: {text}", text=each) for each in checked.notes),
         *(_("assumed: {text}", text=each) for each in checked.assumptions()),
-        *(_("corrected: {text}", text=each) for each in corrections),
+        *(_("correction: {text}", text=each) for each in corrections),
         *(_("webhooks: {text}", text=each) for each in checked.webhooks),
     )
     if checked.platforms is not None:

@@ -41,11 +41,12 @@ def gather_evidence(
             raise UsageError(_("evidence asks Oplead's API, and these settings read exported files (`source`)"))
         if test_dataset is not None:
             _require_made_for_tests(test_dataset, settings)
+    mark = mark_of(known.settings.account or "", known.settings.oplead.base_url.host or "")
     with (
         signals_and_logging() as (stop, _redaction),
         using_language(known.language),
         open_clock_showing_waits(known.settings, stop) as clock,
-        folder.hold(),
+        folder.open(clock.now().astimezone(known.settings.zone).date(), version("oplead-sync"), mark) as evidence,
     ):
         say(
             _(
@@ -55,9 +56,6 @@ def gather_evidence(
         )
         say(_nothing_is_sent(test_dataset))
         recorder = ExchangeRecorder()
-        today = clock.now().astimezone(known.settings.zone).date()
-        mark = mark_of(known.settings.account or "", known.settings.oplead.base_url.host or "")
-        evidence = folder.load(today, version("oplead-sync"), mark)
         folder.save(evidence, summaries(evidence))  # whether it can be written shows before anything is asked
         look = _look(known, clock, recorder)
         folder = EvidenceFolder(out, _must_not_be_shown(known, look))
@@ -74,6 +72,7 @@ def gather_evidence(
         )
         for verdict in walk(session, folder):
             _show(verdict)
+            stop.raise_if_stop_requested()
         return max(_conclude(folder, evidence), Exit.DONE if look else Exit.ATTENTION)
 
 
@@ -115,10 +114,19 @@ def _nothing_is_sent(test_dataset: str | None) -> str:
 def _look(known: PartialSettings, clock: Clock, recorder: ExchangeRecorder) -> OpleadLook | None:
     """Return what reading Oplead shows, None if it cannot be read."""
     try:
-        return look_at_oplead(known, clock, recorder)
+        look = look_at_oplead(known, clock, recorder)
     except ConnectorError as error:
         say(_("Oplead could not be read: {error}", error=error))
         return None
+    if look.unread_pages:
+        say(
+            _n(
+                "{count} lead's own page could not be read: what only that page shows was not seen.",
+                "{count} leads' own pages could not be read: what only those pages show was not seen.",
+                look.unread_pages,
+            )
+        )
+    return look
 
 
 def _must_not_be_shown(known: PartialSettings, look: OpleadLook | None) -> frozenset[str]:

@@ -11,7 +11,16 @@ from rich.console import Console, RenderableType
 from rich.markup import escape
 from rich.padding import Padding
 
-from connectors.language import N_, Language, _, _n, chosen_language, format_integer, using_language
+from connectors.language import (
+    N_,
+    Language,
+    _,
+    _n,
+    chosen_language,
+    format_integer,
+    join_with_semicolons,
+    using_language,
+)
 from connectors.stage_words import stage_in_words
 from connectors.survey import SUGGESTED, Basis, SeenInLeads, Survey
 from jobs.account.files import invalid_settings_error, log_env_files
@@ -442,5 +451,7 @@ def _fields(survey: Survey) -> Parts:
     )
     leads = _("Leads")
     yield from _table(_("Where fields are"), ("oplead.fields", _("Path"), leads), places, leads)
-    paths = ((one.path, format_integer(one.filled), "; ".join(one.shapes[:_SHOWN_SHAPES])) for one in survey.paths)
+    paths = (
+        (one.path, format_integer(one.filled), join_with_semicolons(one.shapes[:_SHOWN_SHAPES])) for one in survey.paths
+    )
     yield from _table(_("Everything a lead has"), (_("Path"), leads, _("Values")), paths, leads)

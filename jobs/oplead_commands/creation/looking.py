@@ -19,7 +19,7 @@ from jobs.oplead_commands.creation.outbox import (
     open_outbox,
 )
 from jobs.oplead_commands.creation.recognition import NotFound, SeenLead, recognise_created_leads
-from jobs.pull.sync import MAX_CLOCK_SKEW
+from jobs.pull.clock import MAX_CLOCK_SKEW
 from jobs.wiring.account import Look
 
 _LOOKS_FOR = timedelta(minutes=30)

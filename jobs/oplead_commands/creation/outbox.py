@@ -23,7 +23,7 @@ from jobs.exit_codes import UsageError
 from jobs.ledger.storage.lock import LeaseHeldError, hold_lock
 from jobs.ledger.storage.state_file import open_privately, open_read_only
 from jobs.oplead_commands.creation.identity import LeadFingerprint
-from jobs.pull.sync import MAX_CLOCK_SKEW
+from jobs.pull.clock import MAX_CLOCK_SKEW
 
 
 class OutboxUnusableError(UsageError):

@@ -219,12 +219,10 @@ def _json_cells(line: str) -> Cells:
     cells: dict[str, str] = {}
     for title, value in read.items():
         if isinstance(value, dict | list):
-            raise ValueError(  # noqa: TRY004 - what the file holds
-                _(
-                    "{title}: write a text; a value within another one is named by its path",
-                    title=quoted_column_title(title),
-                )
-            )
+            said = N_("{title}: write a text; a value within another one is named by its path")
+            if isinstance(value, list):
+                said = N_("{title}: write a single text in place of the list")
+            raise ValueError(_(said, title=quoted_column_title(title)))  # noqa: TRY004 - what the file holds
         text = str(value).lower() if isinstance(value, bool) else value
         if text is not None and str(text).strip():
             cells[title] = str(text)

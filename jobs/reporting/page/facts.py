@@ -358,6 +358,8 @@ class SendingObstacle(StrEnum):
     UNREADABLE_AMOUNT = "unreadable_amount"
     MISSING_AMOUNT = "missing_amount"
     AMBIGUOUS_CLICK_ID = "ambiguous_click_id"
+    """One without a label, of which nothing says whose it is."""
+    UNUSABLE_CLICK_ID = "unusable_click_id"
     CONSENT_MISSING = "consent_missing"
     CONSENT_UNCLEAR = "consent_unclear"
     UNREADABLE_LEAD = "unreadable_lead"

@@ -61,12 +61,14 @@ _GAPS = {
     Reason.VALUE_MISSING: SendingObstacle.MISSING_AMOUNT,
     Reason.VALUE_NEVER_SEEN: SendingObstacle.MISSING_AMOUNT,
     Reason.BARE_CLICK_ID: SendingObstacle.AMBIGUOUS_CLICK_ID,
-    Reason.NO_CLICK_ID: SendingObstacle.AMBIGUOUS_CLICK_ID,
-    Reason.NO_IDENTIFIER: SendingObstacle.AMBIGUOUS_CLICK_ID,
+    Reason.NO_CLICK_ID: SendingObstacle.UNUSABLE_CLICK_ID,
+    Reason.NO_IDENTIFIER: SendingObstacle.UNUSABLE_CLICK_ID,
     Reason.CONSENT_MISSING: SendingObstacle.CONSENT_MISSING,
     Reason.CONSENT_UNKNOWN: SendingObstacle.CONSENT_UNCLEAR,
 }
-_WITH_DETAIL = (SendingObstacle.UNREADABLE_AMOUNT, SendingObstacle.AMBIGUOUS_CLICK_ID)
+_NOT_READ = (SendingObstacle.AMBIGUOUS_CLICK_ID, SendingObstacle.UNUSABLE_CLICK_ID)
+"""Gaps of a lead whose ad is known by a click id that was not read as one."""
+_WITH_DETAIL = (SendingObstacle.UNREADABLE_AMOUNT, SendingObstacle.UNUSABLE_CLICK_ID)
 """Gaps whose reason has a detail that tells leads apart."""
 
 Place = tuple[str, str, Cause]
@@ -102,7 +104,7 @@ def gather(
         zone=book.zone,
         currency=currency,
         period=period,
-        conversion_names={one.id: one.name or one.id for one in settings.conversions},
+        conversion_names=settings.conversion_names,
         stage_names={stage: labels[0] for stage, labels in settings.stages.items() if labels},
         sale=rules.sale_conversion.id,
         consent_assumed_because=settings.consent.because,
@@ -322,7 +324,7 @@ def _hold(session: Session, book: Rulebook, now: datetime, *, expiring_only: boo
             saved.value += value
             saved.first_expiry = min(row.expires_at, saved.first_expiry or row.expires_at)
         gap = _GAPS.get(reason)
-        if gap is not None and (row.has_click or gap is SendingObstacle.AMBIGUOUS_CLICK_ID):
+        if gap is not None and (row.has_click or gap in _NOT_READ):
             missed = held.gaps[gap, strip_shape_from_detail(row.detail or "") if gap in _WITH_DETAIL else ""]
             missed.leads[row.lead] = None
             missed.conversions += 1

@@ -17,6 +17,7 @@ from jobs.reporting.page.facts import OutcomeCount, Period, ReportFacts, Sales
 from jobs.reporting.page.leads.campaigns import campaign_name_without_source, sum_campaigns_by_name, sum_sales_by_name
 from jobs.reporting.page.words import explain_outcome, why_held_back
 from jobs.reporting.page.writing import replacing
+from jobs.reporting.presentation import conversion_in_words
 
 Value = str | int | Decimal | bool | date | datetime | timedelta | tuple[str, ...] | Mapping[str, int] | None
 """What a cell may hold: a list of ids and a count for each stage, too."""
@@ -59,7 +60,7 @@ _CONVERSION = _plain("conversion", N_("The conversion’s id in the settings."))
 _CONVERSION_NAME = Column(
     "conversion_name",
     N_("What the settings call it."),
-    lambda row, facts: facts.conversion_names.get(row.conversion, row.conversion),
+    lambda row, facts: conversion_in_words(facts.conversion_names, row.conversion),
 )
 _DESTINATION = _plain("destination", N_("The destination’s id in the settings."))
 _COUNT = _plain("count", N_("How many conversions."))
@@ -302,7 +303,7 @@ TABLES: tuple[Table, ...] = (
                 "gap",
                 N_(
                     "`unknown_status`, `unreadable_amount`, `missing_amount`, `ambiguous_click_id`, "
-                    "`consent_missing`, `consent_unclear` or `unreadable_lead`."
+                    "`unusable_click_id`, `consent_missing`, `consent_unclear` or `unreadable_lead`."
                 ),
             ),
             _plain("detail", N_("The status as Oplead writes it, or the problem.")),

@@ -54,6 +54,7 @@ GAPS: Mapping[SendingObstacle, str] = {
     SendingObstacle.UNREADABLE_AMOUNT: N_("Amount that cannot be read"),
     SendingObstacle.MISSING_AMOUNT: N_("Sale without an amount"),
     SendingObstacle.AMBIGUOUS_CLICK_ID: N_("Click id: Google's or Meta's?"),
+    SendingObstacle.UNUSABLE_CLICK_ID: N_("Click id that cannot be used"),
     SendingObstacle.CONSENT_MISSING: N_("Consent not asked"),
     SendingObstacle.CONSENT_UNCLEAR: N_("Consent unknown"),
     SendingObstacle.UNREADABLE_LEAD: N_("Lead that cannot be read"),

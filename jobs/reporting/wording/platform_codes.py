@@ -9,6 +9,8 @@ DATA_MANAGER = "PROCESSING_ERROR_REASON_"
 """Prefix of the Data Manager API's codes."""
 LOCAL = "LOCAL_"
 """Prefix of the codes of our own refusals, made before anything was sent."""
+STAGE_OF_FORMS = N_("{stage} (Meta's forms)")
+"""A stage as it is reported for leads of Meta's own forms."""
 
 PLATFORM_CODES: Mapping[tuple[str, ...], StateAndReasonTexts] = TranslatedTexts(
     {

@@ -249,7 +249,7 @@ REASONS: Mapping[Reason, StateAndReasonTexts] = TranslatedTexts(
         Reason.VALUE_UNREADABLE: StateAndReasonTexts(
             N_("amount unreadable"),
             N_("The amount in Oplead cannot be read as one number; `value.otherwise` only replaces a missing amount."),
-            N_("Correct it in Oplead: write 12 500,00, without words."),
+            N_("Correct it in Oplead: write 12500,00, without words."),
         ),
         Reason.TIME: StateAndReasonTexts(
             N_("implausible date"),

@@ -9,6 +9,7 @@ from datetime import timedelta
 
 import pytest
 
+from connectors.language import Language, using_language
 from connectors.records import (
     AnswerLost,
     DeliveryKey,
@@ -284,7 +285,11 @@ def test_outcome_does_not_repeat_the_platforms_messages(google):
     google.refuse(400, "INVALID_ARGUMENT", blamed, google.request_info("trace-9"))
     receipt = google.submit()
 
+    with using_language(Language.FRENCH):
+        french = google.submit().outcome.message
+
     assert "HTTP 400 INVALID_ARGUMENT, events[0].user_data, request trace-9" == receipt.outcome.message
+    assert "HTTP 400 INVALID_ARGUMENT, events[0].user_data, requête trace-9" == french
     assert "jean" not in repr(receipt)
 
 

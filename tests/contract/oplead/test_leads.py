@@ -163,7 +163,7 @@ def test_two_failing_detail_pages_in_a_row_stop_the_pull(platform, open_source, 
 
 
 @pytest.mark.parametrize(
-    "odd", [{"status": 400}, {"status": 422}, {"body": {}}, {"body": []}, {"body": {"error": "x"}}]
+    "odd", [{"status": 400}, {"status": 403}, {"status": 422}, {"body": {}}, {"body": []}, {"body": {"error": "x"}}]
 )
 def test_one_malformed_or_rejected_detail_page_costs_one_lead(platform, open_source, lead, reply, odd):
     """An answer about a single lead must not stop the pull at its page, night after night."""
@@ -178,7 +178,25 @@ def test_one_malformed_or_rejected_detail_page_costs_one_lead(platform, open_sou
     assert ["L-2"] == [one.id for one in page.leads]
 
 
-@pytest.mark.parametrize("odd", [{"status": 400}, {"body": {}}])
+@pytest.mark.parametrize("read", [pull, lambda source: source.fetch_latest(10)], ids=["a night", "a check"])
+def test_a_page_that_the_key_may_not_read_is_told_apart_from_a_refused_key(platform, open_source, lead, reply, read):
+    """A key that reads the list may not read one of its leads; the others are read, and an unknown key ends all."""
+    platform.serve("/v1/leads", [lead(1), lead(2)])
+    platform.serve("/v1/leads/L-1", reply(status=403))
+    platform.serve("/v1/leads/L-2", lead(2))
+    source = open_source(detail="always")
+    found = read(source)
+
+    whole = str(found)
+    assert (1, 1) == (whole.count("the key may not read its own page"), whole.count("Lead(id='L-2'"))
+
+    platform.serve("/v1/leads/L-1", reply(status=401))
+
+    with pytest.raises(Misconfigured, match="token"):
+        read(open_source(detail="always"))
+
+
+@pytest.mark.parametrize("odd", [{"status": 400}, {"status": 403}, {"body": {}}])
 def test_two_malformed_detail_pages_in_a_row_are_misconfiguration(platform, open_source, lead, reply, odd):
     """The fault is then not in the lead, and the message names a setting."""
     platform.serve("/v1/leads", [lead(1), lead(2)])

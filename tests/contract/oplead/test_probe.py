@@ -77,6 +77,8 @@ class List:
     shown: tuple | None = None
     """The keys of a lead that the list shows; `None` shows all."""
     own_path: str = "/leads/"
+    refused: tuple = ()
+    """The leads whose own pages this key may not read."""
     past_end: str = "empty"
     filter_end: str | None = None
     """The parameter for the end of the period, if the filter requires both ends."""
@@ -99,6 +101,8 @@ class List:
         if given != value and platform.headers[-1].get(name) != value:
             return make({"error": "who is there"}, 401)
         if address.path.startswith(self.prefix + self.own_path):
+            if address.path.rpartition("/")[2] in self.refused:
+                return make({"error": "not for you"}, 403)
             own = next((one for one in self.leads if address.path.endswith(f"/{next(iter(one.values()))}")), None)
             return make({"data": own}) if own else make({"error": "no lead"}, 404)
         if address.path == f"{self.prefix}{self.statuses_path}":
@@ -672,6 +676,16 @@ def test_rejects_a_two_ended_filter_by_creation(probe):
 # ── the contents of leads ────────────────────────────────────────────────────────────────────────
 
 
+def test_a_lead_whose_own_page_is_refused_hides_no_other(probe):
+    """The key reads the list, so it is the right one; what it may not read is said, and the rest is found."""
+    shown = ("id", "createdAt", "updatedAt", "status")
+    survey = probe(List(leads(45), shown=shown, own_path="/lead/", refused=("L-0",)))
+
+    assert "/lead/{id}" == survey.suggestion["lead_path"]
+    assert "leadData.externalID" == {match.field: match.path for match in survey.fields}["click_id"]
+    assert "Details: of the leads tried, 1 has a page of its own that this key may not read (403)." in survey.how
+
+
 def test_finds_details_that_the_list_leaves_out(probe):
     """The click ids are only on detail pages, which the probe finds under their own path."""
     listed = List(leads(45), shown=("id", "createdAt", "updatedAt", "status"), own_path="/lead/")
@@ -681,6 +695,25 @@ def test_finds_details_that_the_list_leaves_out(probe):
     assert "/lead/{id}" == survey.suggestion["lead_path"]
     assert "leadData.externalID" == {match.field: match.path for match in survey.fields}["click_id"]
     assert survey.minutes_first > 0.4
+
+
+@pytest.mark.parametrize("forbidden", [("L-0",), ("L-22", "L-44")])
+def test_passes_over_a_page_that_the_key_may_not_read(probe, forbidden):
+    """Other leads' own pages show what the list leaves out."""
+    listed = List(leads(45), shown=("id", "createdAt", "updatedAt", "status"), refused=forbidden)
+    survey = probe(listed)
+
+    assert "leadData.externalID" == {match.field: match.path for match in survey.fields}["click_id"]
+
+
+def test_tells_that_no_page_of_a_lead_may_be_read(probe):
+    """What the list shows is found all the same."""
+    every = leads(45)
+    shown = ("id", "createdAt", "updatedAt", "status")
+    survey = probe(List(every, shown=shown, refused=tuple(one["id"] for one in every)))
+
+    assert {"style": "page"} == survey.suggestion["pagination"]
+    assert [one for one in survey.undecided if "may read" in one]
 
 
 def test_samples_details_of_every_label_to_find_rare_fields(probe):

@@ -17,6 +17,7 @@ from connectors.sandbox.oplead.shape import AXES, ApiShape
 from connectors.sandbox.population.company import InventedLeads
 from connectors.sandbox.rules import RULES
 from connectors.sandbox.sandbox import Sandbox
+from jobs.cli.demo.sandbox import SERVERS
 from tests import quick
 from tests.builders import leads_at_time
 
@@ -88,21 +89,10 @@ def ingest(sandbox, ask, headers):
 
 
 def test_every_server_has_its_own_address(sandbox):
-    """Nine servers listen on nine loopback ports; the TLS one goes by the name in its certificate."""
+    """Nine servers, each told in words, listen on nine loopback ports; the TLS one goes by its certificate's name."""
     addresses = sandbox.sandbox_server_urls
-    names = {
-        "clock",
-        "oplead",
-        "oplead_form",
-        "oauth",
-        "data_manager",
-        "google_ads",
-        "google_ads_tls",
-        "meta",
-        "control",
-    }
 
-    assert names == addresses.keys()
+    assert SERVERS.keys() == addresses.keys()
     assert addresses["google_ads_tls"].startswith("https://localhost:")
     assert {"127.0.0.1", "localhost"} == {urlsplit(url).hostname for url in addresses.values()}
     assert 9 == len({urlsplit(url).port for url in addresses.values()})

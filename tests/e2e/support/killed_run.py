@@ -20,7 +20,7 @@ from jobs.ledger import runs
 from jobs.ledger.leads import leads
 from jobs.ledger.outbox import backfill_and_retry
 from jobs.plan import planner
-from jobs.pull import sync
+from jobs.pull.list_reading import ListReading
 
 
 def countdown(nth):
@@ -104,10 +104,10 @@ def table_made(die):
 POINTS = {
     "a table of the state made": table_made,
     "state up to date, not committed": lambda die: event.listen(Engine, "commit", die),
-    "in a page's commit": partial(committing, sync._NightReading, "_store_list_page"),
-    "page committed": partial(committed, sync._NightReading, "_store_list_page"),
-    "backfill: in a page's commit": partial(committing, sync._RangeReading, "_store_list_page"),
-    "backfill: page committed": partial(committed, sync._RangeReading, "_store_list_page"),
+    "in a page's commit": partial(committing, ListReading, "_store_page"),
+    "page committed": partial(committed, ListReading, "_store_page"),
+    "backfill: in a page's commit": partial(committing, ListReading, "_store_page"),
+    "backfill: page committed": partial(committed, ListReading, "_store_page"),
     "backfill: in the picks' commit": partial(committing, backfill_and_retry, "approve_for_backfill"),
     "backfill: picks committed": partial(committed, backfill_and_retry, "approve_for_backfill"),
     "a lead judged": partial(after, planner, "decide_route"),

@@ -32,6 +32,10 @@ class Terminal:
         self._seen = found.end()
         os.write(self._leader, f"{typed}\n".encode())
 
+    def type_ahead(self, typed):
+        """Type a line without waiting for any question."""
+        os.write(self._leader, f"{typed}\n".encode())
+
     def answer_all(self, typed, *, most=None):
         """Type a line to each question, until the command ends or `most` were asked.
 

@@ -11,6 +11,7 @@ import structlog
 import typer
 
 from connectors.errors import Misconfigured
+from connectors.language import Language, using_language
 from connectors.records import ContactIdentifierKind, Identifier
 from jobs.account.failures import failure_from_error, worst_exit_code
 from jobs.cancellation import StoppedBySignal
@@ -185,6 +186,16 @@ def test_a_failure_is_logged_as_plain_text_at_a_terminal(capsys):
     )
 
     assert "the state is damaged\n  jobs/pull/sync.py:3 in pull\n" == capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("_own_logging")
+def test_what_an_account_is_told_at_a_terminal_has_its_name_as_the_language_writes_it(capsys):
+    """French has a space before a colon."""
+    start_logging(as_json=False)
+    with using_language(Language.FRENCH):
+        structlog.stdlib.get_logger("jobs.cli.night.run").warning("registre absent", account="ma-maison")
+
+    assert "ma-maison\xa0: registre absent\n" == capsys.readouterr().err
 
 
 def test_every_command_of_a_fleet_says_what_it_ends_with_when_the_database_is_away():

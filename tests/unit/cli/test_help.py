@@ -20,6 +20,9 @@ def _paths(command, path=()):
 PATHS = [*_paths(get_command(app))]
 
 
+LISTS = [path for path in PATHS if any(path == below[:-1] for below in PATHS if below)]
+
+
 def _helped(path, locale):
     done = CliRunner().invoke(app, [*path, "--help"], env={"LC_ALL": locale, "COLUMNS": "100000"})
     assert 0 == done.exit_code, done.output
@@ -28,15 +31,30 @@ def _helped(path, locale):
 
 @pytest.mark.parametrize("path", PATHS, ids=" ".join)
 def test_help_is_french_where_the_terminal_is(path):
-    """What commands and options say, what Typer adds, and the codes; names and metavars stay."""
+    """What commands and options say, what Typer adds, what stands for values, and the codes; names stay."""
     said = _helped(path, "fr_FR.UTF-8")
 
     assert said.startswith("Utilisation\xa0: ")
     assert "Afficher ce message et quitter." in said
     assert "Options\xa0: " in said
     assert not re.search(
-        r"Usage: |Commands:|\w: --|Show this|\[default|required\]|Exit codes|\b(the|of|what|which)\b", said
+        r"Usage: |Commands:|\w: --|Show this|\[default|required\]|Exit codes|\b(the|of|what|which)\b"
+        r"|\b(COMMAND|FILE|DIR|FOLDER|DAY|ADDRESS|ANSWER)\b|<(int range|str|path)>|<=x|x>=|\w;",
+        re.sub(r"<;", "<", said),  # what may be typed for --delimiter
     )
+
+
+@pytest.mark.parametrize("columns", ["80", "100"])
+@pytest.mark.parametrize("locale", ["C.UTF-8", "fr_FR.UTF-8"])
+@pytest.mark.parametrize("path", LISTS, ids=" ".join)
+def test_no_command_in_a_list_is_cut_short(path, locale, columns, monkeypatch, capsys):
+    """Each has a whole sentence beside it, at a terminal of the usual widths."""
+    monkeypatch.setenv("LC_ALL", locale)
+    monkeypatch.setenv("COLUMNS", columns)
+    get_command(app).main([*path, "--help"], prog_name="oplead-sync", standalone_mode=False)
+    _heading, *listed = capsys.readouterr().out.strip().split("\n\n")[-1].splitlines()
+
+    assert [] == [line for line in listed if not line.endswith(".") or line.endswith("...")]
 
 
 def test_help_is_english_elsewhere_also_after_it_was_french():

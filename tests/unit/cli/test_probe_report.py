@@ -6,6 +6,7 @@ from io import StringIO
 
 from rich.console import Console
 
+from connectors.language import Language, using_language
 from connectors.survey import (
     AmountPath,
     FieldMatch,
@@ -92,6 +93,17 @@ def test_counts_of_one_use_the_singular():
     text = printed(report(survey=replace(SURVEY, leads=1, total=1, requests=1)), 120)
 
     assert "1 of 1 lead looked at, with 1 request;" in text
+
+
+def test_several_forms_of_a_value_stand_apart_as_the_language_writes_it():
+    """French has a space before a semicolon; and what cannot be read is called so in each table."""
+    paths = (SurveyedPath("createdAt", 245, ("date", "texte, 16 caractères")),)
+    with using_language(Language.FRENCH):
+        text = printed(report(survey=replace(SURVEY, paths=paths)), width=120)
+
+    assert "date\u202f; texte, 16 caractères" in text
+    assert "Incertains" in text
+    assert "Illisibles" in text
 
 
 def test_says_when_status_changes_will_be_dated_by_observation():

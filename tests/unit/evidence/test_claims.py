@@ -93,8 +93,8 @@ def test_the_latest_day_of_what_is_confirmed_is_told():
     [
         ("README.md", "{confirmed} of {count} assumptions confirmed"),
         ("docs/not-verified.md", "{confirmed} of {count} assumptions confirmed"),
-        ("README.fr.md", "Suppositions confirmées : {confirmed} sur {count}"),
-        ("docs/fr/non-verifie.md", "Suppositions confirmées : {confirmed} sur {count}"),
+        ("README.fr.md", "Hypothèses confirmées : {confirmed} sur {count}"),
+        ("docs/fr/non-verifie.md", "Hypothèses confirmées : {confirmed} sur {count}"),
     ],
 )
 def test_how_much_is_confirmed_stands_where_people_look(page, said):

@@ -1,6 +1,10 @@
 """The command searches what it writes for what it has read, whatever redaction has let through."""
 
+import json
+import signal
+
 import pytest
+import typer
 
 from connectors.errors import Transient
 from connectors.evidence import Exchange
@@ -17,12 +21,12 @@ def walked(tmp_path, monkeypatch):
     settings = tmp_path / "pipeline.yaml"
     settings.write_text("account: maison-test\noplead:\n  token: ${OPLEAD_TOKEN}\n")
 
-    def walk(path, contact=frozenset(), error=None, test_dataset=None):
+    def walk(path, contact=frozenset(), error=None, test_dataset=None, unread_pages=0):
         def look(_known, _clock, recorder):
             recorder.add(Exchange("oplead", "GET", path))
             if error:
                 raise error
-            return replace(LOOK, contact=contact)
+            return replace(LOOK, contact=contact, unread_pages=unread_pages)
 
         monkeypatch.setattr(evidence, "look_at_oplead", look)
         code = evidence.gather_evidence(settings, tmp_path / "out", test_dataset, environ={"OPLEAD_TOKEN": KEY})
@@ -86,3 +90,23 @@ def test_nobody_is_asked_again_once_a_question_stayed_without_an_answer(monkeypa
     agrees = evidence._asking(lambda: None)
 
     assert [True, False, False, False] == [agrees("?") for _ in range(4)]
+
+
+def test_a_walk_that_is_asked_to_stop_ends_after_the_verdict_at_hand(walked, monkeypatch, tmp_path):
+    """What is known by then is kept."""
+    asked = iter([signal.SIGINT])
+    monkeypatch.setattr(evidence, "_show", lambda _verdict: [signal.raise_signal(one) for one in asked])
+
+    with pytest.raises(typer.Exit):
+        walked("/v1/leads")
+    assert 1 == len(json.loads((tmp_path / "out" / "evidence.json").read_text())["verdicts"])
+
+
+@pytest.mark.parametrize(("unread", "said"), [(0, ""), (1, "1 lead's own page could"), (2, "2 leads' own pages could")])
+def test_what_could_not_be_read_is_said(walked, unread, said, capsys):
+    """Verdicts rest on the rest."""
+    walked("/v1/leads", unread_pages=unread)
+
+    out = capsys.readouterr().out
+    assert said in out
+    assert bool(unread) is ("could not be read" in out)

@@ -22,12 +22,18 @@ def evidence(name="id"):
     return Evidence(TODAY, "1.0", MARK, {CLAIM: verdict}, dialect={"lead": {name: "integer"}})
 
 
+def found_in(path, mark=MARK):
+    """What a walk finds in a folder."""
+    with EvidenceFolder(path).open(TODAY, "1.0", mark) as found:
+        return found
+
+
 def test_a_walk_goes_on_from_what_was_written(tmp_path):
     """The verdicts and the dialect."""
     folder = EvidenceFolder(tmp_path / "out")
     folder.save(evidence(), summaries(evidence()))
 
-    assert evidence() == EvidenceFolder(tmp_path / "out").load(TODAY, "1.0", MARK)
+    assert evidence() == found_in(tmp_path / "out")
     assert {"evidence.json", "summary.md", "resume.md"} == {each.name for each in (tmp_path / "out").iterdir()}
 
 
@@ -57,7 +63,7 @@ def test_evidence_that_cannot_be_read_is_refused(tmp_path, content):
     (tmp_path / "evidence.json").write_text(content)
 
     with pytest.raises(UsageError, match="new folder"):
-        EvidenceFolder(tmp_path).load(TODAY, "1.0", MARK)
+        found_in(tmp_path)
     assert content == (tmp_path / "evidence.json").read_text()
 
 
@@ -66,14 +72,14 @@ def test_a_folder_with_something_else_is_refused(tmp_path):
     (tmp_path / "notes.txt").write_text("mine")
 
     with pytest.raises(UsageError, match="something else"):
-        EvidenceFolder(tmp_path).load(TODAY, "1.0", MARK)
+        found_in(tmp_path)
 
 
 def test_a_folder_in_which_a_walk_was_killed_is_gone_on_with(tmp_path):
     """Before its first file was whole."""
     (tmp_path / ".evidence.json.new").write_text("{")
 
-    assert Evidence(TODAY, "1.0", MARK) == EvidenceFolder(tmp_path).load(TODAY, "1.0", MARK)
+    assert Evidence(TODAY, "1.0", MARK) == found_in(tmp_path)
 
 
 def test_words_of_our_own_are_nobodys(tmp_path):
@@ -90,24 +96,22 @@ def test_the_folder_of_another_account_is_refused(tmp_path):
 
     for other in (mark_of("maison-durand", "oplead.example"), mark_of("toiture-martin", "api.oplead.com")):
         with pytest.raises(UsageError, match="another account"):
-            folder.load(TODAY, "1.0", other)
+            found_in(tmp_path, other)
     assert 2 == len(MARK)
 
 
 def test_a_folder_has_one_walk_at_a_time(tmp_path):
     """The other one is told, and may come once that has ended."""
-    folder = EvidenceFolder(tmp_path / "out")
-    with folder.hold(), pytest.raises(UsageError, match="in use"), EvidenceFolder(tmp_path / "out").hold():
-        pass
-    with EvidenceFolder(tmp_path / "out").hold():
-        pass
+    with EvidenceFolder(tmp_path / "out").open(TODAY, "1.0", MARK), pytest.raises(UsageError, match="in use"):
+        found_in(tmp_path / "out")
+    found_in(tmp_path / "out")
 
     (tmp_path / "file").write_text("mine")
-    with pytest.raises(UsageError, match="cannot be written"), EvidenceFolder(tmp_path / "file").hold():
-        pass
+    with pytest.raises(UsageError, match="cannot be written"):
+        found_in(tmp_path / "file")
 
 
 def test_what_fails_in_a_walk_is_not_taken_for_another_walk(tmp_path):
     """Also where it is an error of the kind by which a held folder shows."""
-    with pytest.raises(BlockingIOError), EvidenceFolder(tmp_path / "out").hold():
+    with pytest.raises(BlockingIOError), EvidenceFolder(tmp_path / "out").open(TODAY, "1.0", MARK):
         raise BlockingIOError

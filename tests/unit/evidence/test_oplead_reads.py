@@ -22,12 +22,15 @@ LOOK = OpleadLook(
     is_specified=True,
     exact_names={"leadData": 60, "statusDate": 60, "statusHistory": 0},
     leads=60,
-    own_pages=3,
+    own_pages=20,
+    unread_pages=0,
+    status_places=frozenset({"statusHistory", "updatedAt"}),
     are_status_dates_zoned=True,
     lists={"subscriptions": READ, "channels": READ, "custom_fields": replace(READ, entries=30)},
     dialect=None,
 )
-UNDECIDED = Survey(leads=60, undecided=("oplead.pagination.style: …", "oplead.fields.status: …"))
+UNDECIDED = Survey(leads=60, total=99, undecided=("oplead.pagination.style: …", "oplead.fields.status: …"))
+NO_CLICK_IDS = Survey(leads=60, undecided=("oplead.fields.click_id: …",))
 NO_NAMES = {"leadData": 0, "statusDate": 0, "statusHistory": 0}
 C, R, U = Verdict.CONFIRMED, Verdict.REFUTED, Verdict.UNCLEAR
 
@@ -48,10 +51,13 @@ C, R, U = Verdict.CONFIRMED, Verdict.REFUTED, Verdict.UNCLEAR
         ("list_shape", {}, C),
         ("list_shape", {"pages": 1}, U),
         ("list_shape", {"survey": Survey(leads=60)}, U),
-        ("list_shape", {"survey": UNDECIDED}, R),
+        ("list_shape", {"survey": UNDECIDED, "pages": 1}, R),
+        *(("list_shape", {"survey": replace(UNDECIDED, total=total), "pages": 1}, U) for total in (60, None)),
+        *(("list_shape", {"survey": UNDECIDED, "pages": pages}, U) for pages in (0, 2)),
         ("field_names", {}, U),
         ("field_names", {"survey": UNDECIDED}, R),
-        ("field_names", {"survey": UNDECIDED, "leads": 3}, U),
+        ("field_names", {"survey": UNDECIDED, "own_pages": 19}, U),
+        ("field_names", {"survey": NO_CLICK_IDS}, U),
         ("documentation", {}, C),
         *(("documentation", {"is_specified": False, "documentation": code}, R) for code in (404, 410)),
         *(
@@ -60,13 +66,12 @@ C, R, U = Verdict.CONFIRMED, Verdict.REFUTED, Verdict.UNCLEAR
         ),
         ("lead_data", {}, C),
         ("lead_data", {"exact_names": NO_NAMES}, R),
-        ("lead_data", {"exact_names": NO_NAMES, "leads": 5}, U),
-        ("lead_data", {"exact_names": NO_NAMES, "own_pages": 0}, U),
+        ("lead_data", {"exact_names": NO_NAMES, "own_pages": 19}, U),
         ("status_dates", {}, C),
         ("status_dates", {"are_status_dates_zoned": False}, U),
         ("status_dates", {"exact_names": NO_NAMES}, R),
-        ("status_dates", {"exact_names": NO_NAMES, "leads": 5}, U),
-        ("status_dates", {"exact_names": NO_NAMES, "own_pages": 0}, U),
+        ("status_dates", {"exact_names": NO_NAMES, "own_pages": 19}, U),
+        ("status_dates", {"status_places": frozenset({"depuis"})}, U),
         ("lists", {}, C),
         ("lists", {"lists": dict.fromkeys(LOOK.lists, READ)}, U),
         ("lists", {"lists": {**LOOK.lists, "channels": ListAnswer(403, None, 0)}}, U),

@@ -14,7 +14,10 @@ from tests.builders import CREATED, WON, from_field, lead, route, rulebook
 SETTINGS = SimpleNamespace(
     stages={"appointment": ("4",), "won": ("Gagné", "7"), "lost": ("Perdu",)},
     ignored_statuses=("Nouveau",),
-    conversions=(SimpleNamespace(id="sale", stage="won"), SimpleNamespace(id="meeting", stage="appointment")),
+    conversions=(
+        SimpleNamespace(id="sale", name="Signed sale", stage="won"),
+        SimpleNamespace(id="meeting", name=None, stage="appointment"),
+    ),
 )
 
 
@@ -56,7 +59,7 @@ def test_table_shows_the_conversion_of_each_status():
     rows = [line.split() for line in text.getvalue().splitlines()]
 
     assert ["appointment", "meeting", "4", "1", "2", "L-3"] in rows
-    assert ["won", "sale", "GAGNE", "1", "1", "L-2"] in rows
+    assert ["won", "Signed", "sale", "GAGNE", "1", "1", "L-2"] in rows
     assert ["7", "0", "0", "-"] in rows
     assert ["ignored", "nouveau", "0", "3", "L-3"] in rows
     assert ["in", "no", "stage", "Chaud", "1", "1", "L-1"] in rows

@@ -10,7 +10,7 @@ import pytest
 from connectors.errors import Transient
 from connectors.records import LeadId, Moment, StatusEntry, UnreadableLead
 from jobs.ledger.schema import LeadRow, UnreadableLeadRow
-from jobs.pull import sync as pull_module
+from jobs.pull import absences
 from jobs.pull.ingest import PullResult
 from jobs.pull.sync import pull
 from jobs.run_context import SyncMode
@@ -103,7 +103,7 @@ def test_unlisted_lead_is_read_by_its_detail_page(account, style):
 
 def test_only_unlisted_leads_with_open_deliveries_are_looked_up(account, monkeypatch):
     """The longest unseen come first, up to the limit of a night."""
-    monkeypatch.setattr(pull_module, "ASKED_A_NIGHT", 2)
+    monkeypatch.setattr(absences, "ASKED_A_NIGHT", 2)
     account.put(waiting("L-1"), lead("L-9", label="Nouveau", history=()))
     nights(account, 0 * DAY)
     account.source.unlisted = {"L-1"}
@@ -204,7 +204,7 @@ def test_second_reading_of_a_night_clears_the_suspicion_of_the_first(account):
 
 def test_leads_not_looked_up_are_extrapolated_from_those_that_were(account, monkeypatch):
     """Otherwise the limit on look-ups would hide a mass deletion."""
-    monkeypatch.setattr(pull_module, "ASKED_A_NIGHT", 4)
+    monkeypatch.setattr(absences, "ASKED_A_NIGHT", 4)
     names = [f"L-{number:02}" for number in range(30)]
     account.put(*(waiting(name) for name in names))
     nights(account, 0 * DAY)
@@ -380,7 +380,7 @@ def test_detail_pages_of_wrong_leads_delete_nothing(account, style):
 
 def test_failing_lookups_do_not_starve_others(account, monkeypatch):
     """A failed look-up counts as an attempt, so that each lead has its turn."""
-    monkeypatch.setattr(pull_module, "ASKED_A_NIGHT", 2)
+    monkeypatch.setattr(absences, "ASKED_A_NIGHT", 2)
     names = [f"L-{number}" for number in range(5)]
     quiet = (lead(f"Q-{number}", history=(), label="Nouveau") for number in range(5))
     account.put(*(waiting(name) for name in names), *quiet)

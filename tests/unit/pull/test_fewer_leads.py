@@ -10,7 +10,7 @@ from connectors.errors import KeyRefused
 from jobs.alerts.incidents import NightFacts, detect_incidents, is_incident_over
 from jobs.ledger.schema import Cursor, LeadRow
 from jobs.nightly import run_night
-from jobs.pull.sync import SAMPLED
+from jobs.pull.absences import SAMPLED
 from jobs.rules.incident import IncidentId, IncidentKind
 from jobs.rules.reasons import Message, MessageKind
 from jobs.run_context import SyncMode

@@ -66,7 +66,7 @@ def test_list_reading_is_closed_when_a_page_cannot_be_stored(account, monkeypatc
         raise ValueError("spoilt")
 
     account.source.fetch_changes = watched
-    monkeypatch.setattr("jobs.pull.sync.store_lead_page", failing)
+    monkeypatch.setattr("jobs.pull.list_reading.store_lead_page", failing)
     with pytest.raises(ValueError, match="spoilt") as _held:
         pull(account)
 

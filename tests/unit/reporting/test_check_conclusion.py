@@ -31,26 +31,26 @@ def printed(*concluded):
         (
             OFFLINE,
             [
-                "checked: the file; not checked: Oplead, meta (--live asks them)",
+                "looked at: the file; not looked at: Oplead, meta (--live asks them)",
                 "may run (no mistakes in the file)",
             ],
         ),
-        (LIVE, ["checked: the file, Oplead, meta", "may run (nothing failed)"]),
+        (LIVE, ["looked at: the file, Oplead, meta", "may run (nothing failed)"]),
         (
             BLIND,
-            ["checked: the file, Oplead; not checked: meta (could not be looked at)", "may run (nothing failed)"],
+            ["looked at: the file, Oplead; not looked at: meta (not readable)", "may run (nothing failed)"],
         ),
         (
             UNSEEN,
             [
-                "checked: the file, Oplead, meta",
+                "looked at: the file, Oplead, meta",
                 "may run (nothing failed; nobody could confirm Meta dataset 123)",
             ],
         ),
         (
             FAILED,
             [
-                "checked: the file, Oplead, meta",
+                "looked at: the file, Oplead, meta",
                 "needs a human first (2 failed: fix what is named above, then check again)",
             ],
         ),

@@ -279,10 +279,10 @@ def test_the_agencies(facts):
 
 
 def test_the_coverage(facts):
-    """A lead without any click id is no gap; one whose id cannot be told is."""
+    """A lead without any click id is no gap; one whose id cannot be used is."""
     assert (
         CoverageGap(SendingObstacle.CONSENT_MISSING, "", 1, 1, Decimal(3000), ("L06",)),
-        CoverageGap(SendingObstacle.AMBIGUOUS_CLICK_ID, "", 1, 1, Decimal(60), ("L10",)),
+        CoverageGap(SendingObstacle.UNUSABLE_CLICK_ID, "", 1, 1, Decimal(60), ("L10",)),
         CoverageGap(SendingObstacle.MISSING_AMOUNT, "", 1, 1, Decimal(0), ("L05",)),
         CoverageGap(SendingObstacle.UNKNOWN_STATUS, "Mystère", 1, 0, Decimal(0), ("L12",)),
         CoverageGap(SendingObstacle.UNREADABLE_LEAD, "no creation date", 1, 0, Decimal(0), ("X-9",)),

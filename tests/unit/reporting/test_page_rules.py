@@ -25,6 +25,7 @@ from jobs.reporting.page.facts import (
     Period,
     ResponsibleParty,
     SalesKnownToPlatform,
+    SendingObstacle,
 )
 from jobs.reporting.page.gather import gather
 from jobs.reporting.page.responsible import RESPONSIBLE, level_of_incident, who_mends_anomaly, who_mends_incident
@@ -311,9 +312,10 @@ def test_a_sale_sent_as_a_stage_of_metas_funnel_is_known_to_meta(tmp_path, ledge
     ledger.lead("L-1", "11-02", (WON, "11-10"), clicks=["lead_id"])
     ledger.conversion("L-1", "funnel:met", "meta", [(1, *SENT)])
     ledger.conversion("L-1", "funnel:signed", "meta", [(1, *SENT, "accepted")])
-    counted = ledger.gather(*settings_from(tmp_path, funnel), PERIOD, NOW).headline.counted
+    facts = ledger.gather(*settings_from(tmp_path, funnel), PERIOD, NOW)
 
-    assert SalesKnownToPlatform(META, 1, 1, 1, 1, 0) == counted[1]
+    assert SalesKnownToPlatform(META, 1, 1, 1, 1, 0) == facts.headline.counted[1]
+    assert ("appointment", "won") == tuple(map(facts.conversion_names.get, ("funnel:met", "funnel:signed")))
 
 
 # ── who can do what ──────────────────────────────────────────────────────────────────────────────
@@ -436,6 +438,24 @@ def test_an_expected_value_that_cannot_be_sent_costs_its_estimate(tmp_path, ledg
     facts = ledger.gather(settings, book, PERIOD, NOW)
 
     assert [Decimal(worth)] * 2 == [facts.headline.recoverable[0].value, facts.coverage[0].value]
+
+
+def test_a_click_id_that_may_be_either_platforms_is_told_from_one_that_is_of_no_use(ledger, account):
+    """A line in the settings brings the first back; the second is for the website to mend."""
+    told = {"expires_at": on("12-31")}
+    for lead, why in (
+        ("L-1", {"reason": Reason.BARE_CLICK_ID}),
+        ("L-2", {"reason": Reason.NO_CLICK_ID, "detail": "labelled gclid, but not in its form (text, 9 characters)"}),
+        ("L-3", {"reason": Reason.NO_CLICK_ID}),
+    ):
+        ledger.lead(lead, "11-02", ("rendez vous", "11-05"))
+        ledger.conversion(lead, "rdv", "google_ads", [(1, "withheld")], **why, **told)
+    coverage = ledger.gather(*account, PERIOD, NOW).coverage
+
+    assert {
+        (SendingObstacle.AMBIGUOUS_CLICK_ID, "", ("L-1",)),
+        (SendingObstacle.UNUSABLE_CLICK_ID, "labelled gclid, but not in its form", ("L-2",)),
+    } == {(row.gap, row.detail, row.lead_ids) for row in coverage}
 
 
 def test_accounts_in_one_ledger_count_apart(tmp_path, ledger, account):

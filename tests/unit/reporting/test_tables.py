@@ -50,7 +50,11 @@ from jobs.run_summary import RunSummary
 
 NOW = datetime(2026, 9, 1, 3, 30, tzinfo=UTC)
 ACCOUNT = AccountPresentation(
-    "maison-test", ZoneInfo("Europe/Paris"), "EUR", {"sale": "Vente signée"}, Path("clients/durand.yaml")
+    "maison-test",
+    ZoneInfo("Europe/Paris"),
+    "EUR",
+    {"sale": "Vente signée", "funnel:sale": "won"},
+    Path("clients/durand.yaml"),
 )
 TALLIES = (
     StateCount("sale", "google_ads", DeliveryState.WITHHELD, Reason.NO_CLICK_ID, 34, Decimal(0)),
@@ -265,14 +269,15 @@ def test_night_report_says_that_its_clock_was_not_checked():
 
 
 def test_rehearsal_names_each_unreadable_lead_once():
-    """The list may repeat it; nothing shows that of those without an id, each of which counts."""
+    """The list may repeat it; nothing shows that of those without an id, which count together."""
     summary = RunSummary("maison-test", 3, NOW)
     summary.review.unreadable = 2
     summary.pulled.unreadable = [UnreadableLead("L-9", "no date"), UnreadableLead(None, "no id")] * 2
     night = Night(summary, NOW, (), Mode.REHEARSAL)
     text = _printed(120, lambda console: print_night(console, ACCOUNT, night))
 
-    assert (1, 2) == (text.count("lead L-9 could not be read: no date"), text.count("lead without an id"))
+    assert 1 == text.count("lead L-9 could not be read: no date")
+    assert 1 == text.count("2 leads without an id could not be read: no id")
 
 
 def test_expected_rejections_are_reported_separately():
@@ -424,12 +429,12 @@ def test_destination_appears_below_the_conversion():
     [
         ("sale", "Vente signée"),
         ("deleted", "deleted"),
-        ("funnel:sale", "sale (funnel)"),
-        ("funnel:lead_in", "lead_in (funnel)"),
+        ("funnel:sale", "won (Meta's forms)"),
+        ("funnel:lead_in", "lead_in (Meta's forms)"),
     ],
 )
 def test_conversion_is_shown_by_its_name(conversion, told):
-    """That is marketing's own, else the id; a funnel's stage has Meta's name for it."""
+    """That is marketing's own, else the id; a stage for leads of Meta's forms has its own, else Meta's name for it."""
     assert told == ACCOUNT.conversion(conversion)
 
 
@@ -478,6 +483,6 @@ def test_unsent_conversions_with_one_reason_share_an_explanation():
 
     assert 1 == text.count(REASONS["stage_not_reached"].means)
     assert "Vente signée → google_ads, quote → meta: nothing to send" in text
-    assert "sale (funnel) → meta: nothing to send" in text
+    assert "won (Meta's forms) → meta: nothing to send" in text
     assert text.index("visit → google_ads") < text.index("Vente signée → google_ads")
     assert "e-mail, first name kept for meta" in text

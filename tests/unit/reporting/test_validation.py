@@ -33,7 +33,11 @@ from jobs.run_summary import RunSummary
 
 NOW = datetime(2026, 9, 1, 3, 30, tzinfo=UTC)
 ACCOUNT = AccountPresentation(
-    "maison-test", ZoneInfo("Europe/Paris"), "EUR", {"sale": "Vente signée"}, Path("clients/durand.yaml")
+    "maison-test",
+    ZoneInfo("Europe/Paris"),
+    "EUR",
+    {"sale": "Vente signée", "funnel:sale": "won"},
+    Path("clients/durand.yaml"),
 )
 
 
@@ -88,7 +92,7 @@ def test_funnel_stage_is_shown_as_one():
     """Its id means nothing to a reader."""
     text = _verdicts({("funnel:sale", "meta", DeliveryState.ACCEPTED, "CHECKED_LOCALLY"): 2})
 
-    assert "sale (funnel) meta 2 valid, checked on this machine only" in _rows(text)
+    assert "won (Meta's forms) meta 2 valid, checked on this machine" in _rows(text)
     assert "funnel:" not in text
 
 
@@ -113,19 +117,19 @@ def test_validation_shows_verdicts_in_place_of_deliveries():
 
 @pytest.mark.parametrize("mode", [Mode.VALIDATION, Mode.REHEARSAL])
 def test_validation_and_rehearsal_name_unreadable_leads(mode):
-    """No state will have them to look up, so ten appear by name and the others by number."""
+    """No state will have them to look up, so ten that lack the same appear by name, whatever the length of it."""
     summary = _summary({})
-    summary.pulled.unreadable = [UnreadableLead(f"L-{number}", "no time") for number in range(12)]
+    summary.pulled.unreadable = [UnreadableLead(f"L-{n}", f"no time (text, {n} characters)") for n in range(12)]
     summary.pulled.unreadable[3] = UnreadableLead(None, "no id")
     summary.review.unreadable = 12
     text = _printed(lambda console: print_night(console, ACCOUNT, Night(summary, NOW, (), mode)))
 
     assert 1 == summary.exit_code
     assert "A human is needed" in text
-    assert "lead L-0 could not be read: no time" in text
+    named = "L-0, L-1, L-2, L-4, L-5, L-6, L-7, L-8, L-9, L-10, …"
+    assert f"11 leads could not be read: no time ({named})" in " ".join(text.split())
     assert "lead without an id could not be read: no id" in text
-    assert "and 2 leads more" in text
-    assert "L-10" not in text
+    assert "L-11" not in text
 
 
 META = DestinationScope(DestinationId("meta"))

@@ -15,8 +15,9 @@ from connectors.sandbox.oplead.server import OpleadPlatform
 from connectors.sandbox.population.company import FIRST_NIGHT, InventedLeads
 from connectors.sandbox.server import WireRequest
 from jobs.cli.app import app
-from jobs.cli.demo.evidence import EVIDENCE_FILE, read_dialect, recorded_oplead
+from jobs.cli.demo.evidence import read_dialect, recorded_oplead
 from jobs.cli.demo.sandbox import InventedLeadsSpec, as_in_evidence, serve_sandbox_for_block
+from jobs.evidence.folder import EVIDENCE_FILE
 from jobs.exit_codes import UsageError
 
 FOLDERS = Path(__file__).parents[2] / "evidence"

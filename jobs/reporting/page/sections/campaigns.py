@@ -149,7 +149,7 @@ def _all_campaigns(facts: ReportFacts) -> ChartWithTable | None:
         lambda step: (step[0], format_integer(step[1]), format_share(step[1], leads)),
         most=len(steps),
     )
-    text = "; ".join(f"{name}: {format_integer(count)}" for name, count in steps)
+    text = join_with_semicolons(_("{name}: {text}", name=name, text=format_integer(count)) for name, count in steps)
     return ChartWithTable(
         _("From lead to sale, all campaigns"), text, charts.render_svg(charts.funnel_chart(steps)), grid
     )

@@ -41,7 +41,6 @@ from jobs.reporting.page.sections.grids import (
     Grid,
     Tile,
     capital,
-    conversion_name,
     destination_name,
     grid_of,
     money_formatter,
@@ -55,6 +54,7 @@ from jobs.reporting.page.words import (
     explain_outcome,
     why_held_back,
 )
+from jobs.reporting.presentation import conversion_in_words
 
 MOST_TRENDS = 8
 """Charts of nights; the table has the others."""
@@ -246,7 +246,7 @@ def _by_outcome(caption: str, standings: Iterable[OutcomeCount], names: Mapping[
         numbers = [format_integer(rows[key][outcome]) for outcome in shown]
         if matched:
             numbers.append(format_integer(matched[key]) if key in matched else _("not told"))
-        name = conversion_name(names, key[0]) if key[0] else _("All together")
+        name = conversion_in_words(names, key[0]) if key[0] else _("All together")
         return (name, destination_name(key[1]), *numbers)
 
     biggest = sorted(rows, key=lambda key: (-rows[key].total(), key))
@@ -330,7 +330,9 @@ def nights_section(facts: ReportFacts, names: Mapping[str, str]) -> Mapping[str,
     for each in facts.trend:
         nights[each.conversion, each.destination][each.night][each.outcome] += each.count
     last = max(facts.now.astimezone(facts.zone).date(), *(each.night for each in facts.trend))
-    trends = [_Trend(conversion_name(names, key[0]), destination_name(key[1]), found) for key, found in nights.items()]
+    trends = [
+        _Trend(conversion_in_words(names, key[0]), destination_name(key[1]), found) for key, found in nights.items()
+    ]
     trends.sort(key=lambda trend: -trend.total(date.min, last).total())
     return {
         "charts": [_trend_charts(trend, last) for trend in trends[:MOST_TRENDS]],

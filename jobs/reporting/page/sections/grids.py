@@ -1,6 +1,6 @@
 """What a section is made of: tables, charts with their numbers, and how names and money are shown in them."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import TypeVar
@@ -104,12 +104,6 @@ def money_or_unknown_formatter(facts: ReportFacts) -> Callable[[Decimal], str]:
 def capital(text: str) -> str:
     """Return a text that begins with a capital."""
     return text[:1].upper() + text[1:]
-
-
-def conversion_name(names: Mapping[str, str], conversion: str) -> str:
-    """Return a conversion's name; a stage of Meta's funnel has the one that Meta knows."""
-    kind, of_a_kind, name = conversion.partition(":")
-    return f"{name} ({kind})" if of_a_kind else names.get(conversion, conversion)
 
 
 def destination_name(destination: str) -> str:

@@ -10,6 +10,7 @@ from connectors.language import (
     format_rough_duration,
     format_share,
     format_time,
+    join_with_semicolons,
     translated,
 )
 from jobs.reporting.page import charts
@@ -96,7 +97,9 @@ def _times(facts: ReportFacts, platform: AdPlatform) -> ChartWithTable | None:
     if not spans:
         return None
     name = _(PLATFORMS[platform])
-    text = "; ".join(f"{span.name}: {format_rough_duration(span.median)}" for span in spans)
+    text = join_with_semicolons(
+        _("{name}: {text}", name=span.name, text=format_rough_duration(span.median)) for span in spans
+    )
     own = grid_of(
         _("Days from a click on an ad of {platform} to each stage", platform=name),
         (
