@@ -1,7 +1,8 @@
 """What one run of an account works with: its ledger, its rules, its connectors and how it reads."""
 
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -13,8 +14,11 @@ from connectors.ports import Clock, LeadSource, PlatformStatementReader
 from connectors.records import DestinationId
 from jobs.cancellation import never_cancelled
 from jobs.ledger.runs import Ledger
+from jobs.logs import Log
 from jobs.settings.compile import Rulebook, Sinks
 from jobs.webhooks.inbox_reader import InboxReader
+
+_log = Log(__name__)
 
 
 class NightStep(StrEnum):
@@ -45,6 +49,20 @@ def no_progress_display(
 ) -> AbstractContextManager[object]:
     """A watch that shows nothing."""
     return nullcontext()
+
+
+@contextmanager
+def log_step_duration(
+    step: NightStep,
+    summary: Any,  # noqa: ARG001
+    *,
+    total: Callable[[], int] | None = None,  # noqa: ARG001
+) -> Iterator[None]:
+    """A watch that logs when a step began and how long it took."""
+    began = time.monotonic()
+    _log.info("step began", step=step.value)
+    yield
+    _log.info("step ended", step=step.value, seconds=round(time.monotonic() - began, 1))
 
 
 class RunReadingScope(StrEnum):

@@ -1241,7 +1241,7 @@ FAULTS = (
     ),
     Fault(
         "no run begins the state of an account that has one under another name",
-        "jobs/cli/night/account_hold.py",
+        "jobs/account/hold.py",
         "raise LedgerError(why_same_account(state, sending))",
         "pass",
         "tests/e2e/test_renamed.py::test_plain_run_of_a_new_name_is_refused_and_names_the_old_one",
@@ -1389,10 +1389,10 @@ FAULTS = (
     ),
     Fault(
         "a night that cannot begin is not put off to the next one in silence",
-        "jobs/cli/fleet/account_work.py",
+        "jobs/account/work_order.py",
         "failure.exit_code, self._until_next_night(order), why=why)",
         "failure.exit_code, *[self._until_next_night(order)] * 2, why=why)",
-        "tests/unit/cli/test_account_work.py",
+        "tests/unit/account/test_work_order.py",
     ),
     Fault(
         "what a night told is not lost where another worker has taken its account over",
@@ -1557,8 +1557,8 @@ FAULTS = (
     ),
     Fault(
         "a worker does not start beside ledgers of another version",
-        "jobs/cli/fleet/worker.py",
-        "                require_deployed(connection)\n",
+        "jobs/account/fleet_worker.py",
+        "            require_deployed(connection)\n",
         "",
         "tests/e2e/test_fleet_faults.py",
     ),
@@ -1578,10 +1578,10 @@ FAULTS = (
     ),
     Fault(
         "a night that came upon an upgrade is tried again, and asks for nobody",
-        "jobs/cli/night/schedule.py",
+        "jobs/account/runner.py",
         "return replace(failure, exit_code=Exit.HELD) if isinstance(error, OtherSchemaError) else failure",
         "return failure",
-        "tests/unit/cli/test_account_work.py",
+        "tests/unit/account/test_work_order.py",
     ),
     Fault(
         "a night that meets an upgrade halfway knows what it has met",
@@ -1657,7 +1657,7 @@ FAULTS = (
     ),
     Fault(
         "an account new to a fleet makes up for no night before it",
-        "jobs/cli/fleet/account_work.py",
+        "jobs/account/work_order.py",
         "if_missed=due.at < now - order.age",
         "if_missed=False",
         "tests/e2e/test_fleet.py",
@@ -1706,38 +1706,38 @@ FAULTS = (
     ),
     Fault(
         "what this machine lacks is told from what no machine could run",
-        "jobs/cli/fleet/account_work.py",
+        "jobs/account/work_order.py",
         "if isinstance(account.loaded, InvalidSettings):",
         "if False:",
-        "tests/unit/cli/test_account_work.py",
+        "tests/unit/account/test_work_order.py",
     ),
     Fault(
         "a machine whose clock is so wrong that Oplead's would end its nights begins none",
-        "jobs/cli/fleet/account_work.py",
+        "jobs/account/work_order.py",
         "abs(clock_error) > _MOST_CLOCK_ERROR:",
         "clock_error > _MOST_CLOCK_ERROR:",
-        "tests/unit/cli/test_account_work.py",
+        "tests/unit/account/test_work_order.py",
     ),
     Fault(
         "a machine whose clock is a little wrong puts no night off",
-        "jobs/cli/fleet/account_work.py",
+        "jobs/account/work_order.py",
         "replace(served.timetable(), clock_error=clock_error)",
         "served.timetable()",
-        "tests/unit/cli/test_account_work.py",
+        "tests/unit/account/test_work_order.py",
     ),
     Fault(
         "a machine whose clock is a little wrong puts no account off that could not run",
-        "jobs/cli/fleet/account_work.py",
+        "jobs/account/work_order.py",
         "replace(table, clock_error=_clock_error(loaded.settings, order)).next_night_after(now)",
         "table.next_night_after(now)",
-        "tests/unit/cli/test_account_work.py",
+        "tests/unit/account/test_work_order.py",
     ),
     Fault(
         "a sandbox's clock is not taken for a wrong one",
-        "jobs/cli/fleet/account_work.py",
+        "jobs/account/work_order.py",
         "return order.clock_error if settings.clock is None else timedelta()",
         "return order.clock_error",
-        "tests/unit/cli/test_account_work.py",
+        "tests/unit/account/test_work_order.py",
     ),
     Fault(
         "a night is due by the right clock, also where it is tomorrow's by one that is behind",
@@ -1790,10 +1790,10 @@ FAULTS = (
     ),
     Fault(
         "a clock that is corrected during a night does not put the account off",
-        "jobs/cli/fleet/account_work.py",
+        "jobs/account/work_order.py",
         "table.next_night_after(min(began, now))",
         "table.next_night_after(began)",
-        "tests/unit/cli/test_account_work.py",
+        "tests/unit/account/test_work_order.py",
     ),
     Fault(
         "a worker whose machine lacks something leaves the accounts to others",
@@ -1818,7 +1818,7 @@ FAULTS = (
     ),
     Fault(
         "what a night told is not lost with its worker",
-        "jobs/cli/fleet/account_work.py",
+        "jobs/account/work_order.py",
         "outcome.done_by > order.last_run:",
         "False:",
         "tests/e2e/test_fleet_faults.py::test_what_a_night_told_outlives_its_worker",
@@ -1877,7 +1877,7 @@ FAULTS = (
         "jobs/reporting/run_report.py",
         "notices: tuple[OpenIncident, ...] | None = None",
         "notices: tuple[OpenIncident, ...] | None = ()",
-        "tests/unit/cli/test_after_a_night.py",
+        "tests/unit/account/test_after_a_night.py",
     ),
     Fault(
         "what a night told a human is not over because one that was asked for ended well",
@@ -1986,7 +1986,7 @@ FAULTS = (
     ),
     Fault(
         "an address of the fleet is not told account by account",
-        "jobs/cli/fleet/account_work.py",
+        "jobs/account/work_order.py",
         "not in self.notified_by_fleet",
         "not in ()",
         "tests/e2e/test_fleet.py::test_worker_shows_and_tells_how_the_fleet_fares",
@@ -2281,14 +2281,14 @@ FAULTS = (
     ),
     Fault(
         "a mistyped id blocks no lead for ever",
-        "jobs/cli/lead/forget.py",
+        "jobs/account/forget.py",
         "            find.expect_on_record(settings, held, found.created, found)\n",
         "",
         "tests/e2e/test_forget.py::test_mistyped_id_is_refused_and_blocks_no_lead",
     ),
     Fault(
         "a night erases what webhooks report of a forgotten lead",
-        "jobs/cli/night/account_night.py",
+        "jobs/account/night.py",
         "        lambda: erase_events_without_lead(run.ledger, account_inbox(settings), now=run.now()),\n",
         "",
         "tests/e2e/test_forget.py::test_night_erases_what_webhooks_report_of_a_forgotten_lead",
@@ -2463,10 +2463,10 @@ FAULTS = (
     ),
     Fault(
         "a worker checks stored settings for secrets of other accounts",
-        "jobs/cli/accounts.py",
+        "jobs/account/files.py",
         "text=text, in_fleet=secrets)",
         "text=text)",
-        "tests/unit/cli/test_account_work.py",
+        "tests/unit/account/test_work_order.py",
     ),
     Fault(
         "a secret that each account lacks under its own name is one cause",
@@ -2498,7 +2498,7 @@ FAULTS = (
     ),
     Fault(
         "the record of a forgotten lead's creation is erased",
-        "jobs/cli/lead/forget.py",
+        "jobs/account/forget.py",
         "        self.outbox.erase(every)",
         "        pass",
         "tests/e2e/test_forget.py",
@@ -2526,7 +2526,7 @@ FAULTS = (
     ),
     Fault(
         "a killed forgetting is finished by the next, which may find nobody",
-        "jobs/cli/lead/forget.py",
+        "jobs/account/forget.py",
         "            forgotten = all_forgotten_leads(session, self.ledger.account)",
         "            forgotten = [each.lead for each in held]",
         "tests/e2e/test_forget.py",
@@ -2667,7 +2667,7 @@ FAULTS = (
     ),
     Fault(
         "a file that could not be searched for a person is named, though it could be erased later",
-        "jobs/cli/lead/forget.py",
+        "jobs/account/forget.py",
         "        self.unfinished.extend(found.problems.values())\n",
         "",
         "tests/e2e/test_forget_after_move.py::test_a_file_that_could_be_erased_but_not_searched_is_named",
@@ -2681,7 +2681,7 @@ FAULTS = (
     ),
     Fault(
         "a rehearsal counts in the old files all that forgetting erases there",
-        "jobs/cli/lead/forget.py",
+        "jobs/account/forget.py",
         "tuple(found.in_files(every))",
         "tuple(found.in_files(found.leads))",
         "tests/e2e/test_forget_after_move.py::test_a_rehearsal_counts_what_forgetting_does",
@@ -2702,14 +2702,14 @@ FAULTS = (
     ),
     Fault(
         "what a fleet remembers of a night names no lead",
-        "jobs/cli/night/after_a_night.py",
+        "jobs/account/after_a_night.py",
         "message_in_words(each.without_leads)",
         "message_in_words(each)",
-        "tests/unit/cli/test_after_a_night.py",
+        "tests/unit/account/test_after_a_night.py",
     ),
     Fault(
         "a lead that only the file knows from which the state was moved is found there",
-        "jobs/cli/lead/forget.py",
+        "jobs/account/forget.py",
         "_all_leads(leads, [each.lead for each in found.in_former])",
         "leads",
         "tests/e2e/test_forget_after_move.py::test_a_lead_that_only_the_old_state_knows_is_found_there",
@@ -3079,7 +3079,7 @@ FAULTS = (
         "jobs/oplead_commands/creation/outbox.py",
         "        raise damage from None",
         "        raise",
-        "tests/unit/jobs/test_lead_search.py",
+        "tests/unit/account/test_lead_search.py",
     ),
     Fault(
         "a lead that cannot be looked for because Oplead is down for a day is for a human",
@@ -4622,7 +4622,7 @@ FAULTS = (
     ),
     Fault(
         "a search for leads in doubt that fails for a reason that nobody foresaw ends the night with 70",
-        "jobs/cli/night/account_night.py",
+        "jobs/account/night.py",
         "search_leads_in_doubt(settings, opened, cancel_token, summary.other_faults, every=True)",
         "search_leads_in_doubt(settings, opened, cancel_token, [], every=True)",
         "tests/e2e/test_faults.py::test_fault_in_what_follows_a_night_costs_only_that",
@@ -4973,10 +4973,10 @@ FAULTS = (
     ),
     Fault(
         "the dead man's switch is pinged before the page is written, and once",
-        "jobs/cli/night/after_a_night.py",
+        "jobs/account/after_a_night.py",
         "        if not is_known:\n",
         "        if True:\n",
-        "tests/unit/cli/test_after_a_night.py",
+        "tests/unit/account/test_after_a_night.py",
     ),
     Fault(
         "test leads and deleted ones have no unknown status",

@@ -196,7 +196,7 @@ def run(
 
     One night's work for each account, some of them at the same time; what was sent before is asked about.
     """
-    from jobs.cli.night.account_night import RunOptions  # noqa: PLC0415
+    from jobs.account.night import RunOptions  # noqa: PLC0415
     from jobs.cli.night.run import run_accounts  # noqa: PLC0415
     from jobs.reporting.run_report import Mode  # noqa: PLC0415
     from jobs.run_context import TwinAnswer  # noqa: PLC0415
@@ -320,7 +320,7 @@ def check(
 
     By themselves, or with --live against what the platforms know.
     """
-    from jobs.cli.accounts import find_settings_files  # noqa: PLC0415
+    from jobs.account.files import find_settings_files  # noqa: PLC0415
     from jobs.cli.setup.check import check_settings_files  # noqa: PLC0415
 
     return check_settings_files(find_settings_files(config), live=live, json_wanted=json, verbose=verbose)
@@ -413,7 +413,7 @@ def backfill(
 
     Shows what would go out, what waits, what is held back and what is too late, and asks; the nights stay as they are.
     """
-    from jobs.cli.accounts import load_account  # noqa: PLC0415
+    from jobs.account.files import load_account  # noqa: PLC0415
     from jobs.cli.night.approval import ApprovalOptions  # noqa: PLC0415
     from jobs.cli.night.approved_send import send_approved  # noqa: PLC0415
     from jobs.cli.night.backfill_options import chosen_backfill  # noqa: PLC0415
@@ -439,7 +439,7 @@ def retry(
 
     Reads each lead again first; what is too late expires instead. At most 1,000 at once.
     """
-    from jobs.cli.accounts import load_account  # noqa: PLC0415
+    from jobs.account.files import load_account  # noqa: PLC0415
     from jobs.cli.night.approval import ApprovalOptions  # noqa: PLC0415
     from jobs.cli.night.approved_send import RetryRejected, send_approved  # noqa: PLC0415
 

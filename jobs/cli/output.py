@@ -1,30 +1,21 @@
-"""The output of a command: its logs, its exit code, and a sentence for each failure."""
+"""The output of a command: its logs, and how it ends when it fails or a signal stops it."""
 
 import logging
 import signal
 import sys
-from collections.abc import Callable, Iterable, Iterator, MutableMapping
+from collections.abc import Callable, Iterator, MutableMapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import partial
 from types import FrameType
 from typing import TYPE_CHECKING, Any, TextIO
 
 import typer
 
-from connectors.errors import ConnectorError
 from connectors.language import _, in_english
+from jobs.account.failures import CommandFailure, failure_from_error, log_failure, signal_exit_code
 from jobs.cancellation import StoppedBySignal, StopSignal, handle_stop_signals, stop_signals
-from jobs.exit_codes import CommandError, Exit
-from jobs.logs import Log, start_logging_lazily
-from jobs.privacy.redaction import (
-    Redaction,
-    describe_shape,
-    is_own_logger,
-    redact_libraries,
-    traceback_locations,
-    without_exception_data,
-)
+from jobs.logs import start_logging_lazily
+from jobs.privacy.redaction import Redaction, describe_shape, is_own_logger, redact_libraries, without_exception_data
 
 if TYPE_CHECKING:
     from structlog.typing import Processor
@@ -32,69 +23,7 @@ if TYPE_CHECKING:
 Event = MutableMapping[str, Any]
 """An event as structlog's processors hand it on."""
 
-# ── exit codes and failures ────────────────────────────────────────────────────────────────────────
-
-
-_WORST_FIRST = (Exit.BUG, Exit.STOPPED, Exit.CONFIGURATION, Exit.HELD, Exit.ATTENTION, Exit.DONE)
-
-
-def worst_exit_code(codes: Iterable[int]) -> Exit:
-    """Return the exit code for several accounts: that of the one that needs a human soonest.
-
-    Work that stopped halfway outranks work that never began.
-    """
-    return min((Exit(code) for code in codes), key=_WORST_FIRST.index, default=Exit.DONE)
-
-
-def signal_exit_code(signal_number: int) -> int:
-    """Return the exit code of a command stopped by a signal."""
-    return 128 + signal_number
-
-
-@dataclass(frozen=True, slots=True)
-class CommandFailure:
-    """Why a command failed, in a sentence without personal data."""
-
-    message: str
-    exit_code: int
-    trace: tuple[str, ...] = ()
-    """The code locations of an unexpected failure, without values."""
-
-
-def failure_from_error(error: BaseException) -> CommandFailure:
-    """Return the message and exit code for an error."""
-    match error:
-        case StoppedBySignal():
-            message = _("stopped; what was sent is on record, and the next run goes on from here")
-            return CommandFailure(message, signal_exit_code(error.number))
-        case typer.Abort():
-            return CommandFailure(_("stopped; nothing was written"), signal_exit_code(signal.SIGINT))
-        case CommandError():
-            return CommandFailure(_as_said(error), error.exit_code)
-        case ConnectorError():
-            return CommandFailure(str(error), Exit.CONFIGURATION)
-        case OSError(filename=str() as name):
-            return CommandFailure(f"{name}: {error.strerror}", Exit.CONFIGURATION)
-    return CommandFailure(
-        _(
-            "this was not foreseen: {error}. Please report it with the lines below; they hold places in the code and "
-            "no data. What was committed is safe.",
-            error=type(error).__name__,
-        ),
-        Exit.BUG,
-        traceback_locations(error),
-    )
-
-
-def _as_said(error: CommandError) -> str:
-    """Return an error's text; unlike `str`, this keeps its English for logs."""
-    said = error.args[0] if error.args else ""
-    return said if isinstance(said, str) else str(error)
-
-
-# ── results and logs ───────────────────────────────────────────────────────────────────────────────
-
-_SHOWN_TO_PEOPLE = "jobs.cli.accounts"
+_SHOWN_TO_PEOPLE = "jobs.account.files"
 """The logger that reports where secrets were found, which is shown at a terminal too."""
 
 
@@ -186,9 +115,6 @@ def _sentence(_logger: object, _method: str, event: MutableMapping[str, object])
     return "\n".join([text, *lines])
 
 
-_log = Log(__name__)
-
-
 def run_guarded(command: Callable[[], int]) -> int:
     """Run a command and return its exit code; report a failure on stderr and return the failure's code."""
 
@@ -205,6 +131,8 @@ def run_guarded(command: Callable[[], int]) -> int:
         raise
     except StoppedBySignal as stopped:
         return log_failure(CommandFailure(_("stopped"), signal_exit_code(stopped.number)))
+    except typer.Abort:
+        return log_failure(CommandFailure(_("stopped; nothing was written"), signal_exit_code(signal.SIGINT)))
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - a person reads a sentence, never a traceback
         return log_failure(failure_from_error(error))
 
@@ -218,10 +146,3 @@ def signals_and_logging() -> Iterator[tuple[StopSignal, Redaction]]:
             yield stop, redaction
         except StoppedBySignal as stopped:
             raise typer.Exit(log_failure(failure_from_error(stopped))) from None
-
-
-def log_failure(failure: CommandFailure) -> int:
-    """Log a failure and return its exit code."""
-    more = {"trace": list(failure.trace)} if failure.trace else {}
-    _log.error(failure.message, exit_code=int(failure.exit_code), **more)
-    return failure.exit_code

@@ -1,7 +1,6 @@
 """What a command shows while it works: the steps of a night, and long waits."""
 
 import sys
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from connectors.ports import Clock
 from jobs.cancellation import StopSignal
 from jobs.logs import Log
 from jobs.reporting.progress_bars import WorkProgress
-from jobs.run_context import NightStep, ProgressDisplay
+from jobs.run_context import NightStep, ProgressDisplay, log_step_duration
 from jobs.run_summary import RunSummary
 from jobs.wiring.account import Look, open_clock
 
@@ -30,7 +29,7 @@ def show_progress(*, alone: bool = True) -> Iterator[ProgressDisplay]:
     Accounts that run side by side get log lines only, as their bars would overwrite each other.
     """
     if not (alone and sys.stderr.isatty()):
-        yield _log_step_duration
+        yield log_step_duration
         return
     with WorkProgress() as progress:
         yield watch_at_a_terminal(progress)
@@ -65,19 +64,6 @@ _COUNTS: Mapping[NightStep, tuple[Callable[[RunSummary], int], Plural | None]] =
 def _listed(summary: RunSummary) -> int | None:
     """Return how many leads a pull lists in all, once a page has said so."""
     return summary.pulled.total
-
-
-@contextmanager
-def _log_step_duration(
-    step: NightStep,
-    summary: RunSummary,  # noqa: ARG001
-    *,
-    total: Callable[[], int] | None = None,  # noqa: ARG001
-) -> Iterator[None]:
-    began = time.monotonic()
-    _log.info("step began", step=step.value)
-    yield
-    _log.info("step ended", step=step.value, seconds=round(time.monotonic() - began, 1))
 
 
 _SHORT = timedelta(seconds=2)

@@ -660,9 +660,9 @@ def test_event_that_cannot_be_encoded_waits_alone(company, transport):
     ("module", "place", "event"),
     [
         ("jobs.cli.night.run", "gather_brief", "what needs doing could not be counted"),
-        ("jobs.cli.night.lead_search", "leads_in_doubt", "leads whose creation was never answered"),
-        ("jobs.cli.night.after_a_night", "update_incidents", "the incidents could not be brought up to date"),
-        ("jobs.cli.night.after_a_night", "run_metrics", "the metrics could not be written"),
+        ("jobs.account.lead_search", "leads_in_doubt", "leads whose creation was never answered"),
+        ("jobs.account.after_a_night", "update_incidents", "the incidents could not be brought up to date"),
+        ("jobs.account.after_a_night", "run_metrics", "the metrics could not be written"),
     ],
 )
 def test_fault_in_what_follows_a_night_costs_only_that(company, module, place, event):

@@ -11,7 +11,7 @@ from sqlalchemy import text
 
 from connectors.crm import CrmEventKind, ReceivedEvent, WebhookEvent
 from connectors.records import LeadId, Moment
-from jobs.cli.lead import forget as forgetting
+from jobs.account import forget as forgetting
 from jobs.ledger.storage.state_file import LedgerFileKind, read_state_move, state_file_kind
 from jobs.webhooks.file_inbox import WebhookInboxFile, set_aside_name
 from tests import postgresql

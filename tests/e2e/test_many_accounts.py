@@ -29,8 +29,8 @@ def waiting(run, *_, **__):
     while True:
         run.deps.cancel_token()
         __import__("time").sleep(0.01)
-import jobs.cli.night.account_night
-jobs.cli.night.account_night.run_night = waiting
+import jobs.account.night
+jobs.account.night.run_night = waiting
 """
 
 

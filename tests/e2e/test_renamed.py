@@ -5,7 +5,7 @@ import json
 import psycopg
 import pytest
 
-from jobs.cli.accounts import load_accounts
+from jobs.account.files import load_accounts
 from jobs.cli.fleet.first_runs import refuse_first_runs
 from jobs.fleet.database import FleetDatabase
 from jobs.ledger.storage import postgresql as storage

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from connectors.language import format_day, format_time
-from jobs.cli.night.account_night import RunOptions, do_night
+from jobs.account.night import RunOptions, do_night
 from jobs.ledger import schema
 from jobs.rules.incident import IncidentId, IncidentKind
 from jobs.rules.reasons import DestinationScope

@@ -40,9 +40,9 @@ from connectors.oplead.parsing.lead_parser import UnreadableLeadError, require_o
 from connectors.oplead.probe.specification import documentation
 from connectors.records import BARE_CLICK_ID, UNREADABLE_EVENT, CheckVerdict
 from docs.catalogues import FOLDER, SOURCES, messages_in_code, up_to_date
+from jobs.account.after_a_night import log_night
 from jobs.cancellation import run_in_threads
 from jobs.cli import options
-from jobs.cli.night.after_a_night import log_night
 from jobs.cli.oplead import lead_options
 from jobs.cli.setup.init import command
 from jobs.cli.setup.init.questions import PATH_PREFIX, STAGES
@@ -422,7 +422,7 @@ NO_SENTENCES = {
     "connectors/records.py": {*CheckVerdict, UNREADABLE_EVENT.outcome.message, BARE_CLICK_ID},
     "connectors/survey.py": {"str | int | bool | list[str] | Suggestion"},
     "jobs/evidence/folder.py": {folder._WORDS},
-    "jobs/cli/accounts.py": {"settings read from a file always name their state"},
+    "jobs/account/files.py": {"settings read from a file always name their state"},
     "jobs/cli/demo/audit.py": {" sandbox --out ", " demo --keep demo"},
     "jobs/cli/demo/sandbox.py": {"run --first-run", " init --dir mine "},
     "jobs/cli/setup/init/command.py": {
@@ -434,7 +434,7 @@ NO_SENTENCES = {
     },
     "jobs/cli/setup/init/written.py": {"created: lead_received"},
     "jobs/cli/output.py": {"then "},
-    "jobs/cli/night/after_a_night.py": {"night ended", "webhooks taken up", "outcomes asked for"},
+    "jobs/account/after_a_night.py": {"night ended", "webhooks taken up", "outcomes asked for"},
     "jobs/cli/oplead/lead_options.py": {lead_options._FIELD},
     "jobs/cli/options.py": {options._FILES, options._FIRST_RUN},
     "jobs/cli/usage_errors.py": {"Value error, ", "Invalid value"},

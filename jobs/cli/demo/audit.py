@@ -13,10 +13,10 @@ from rich.markup import escape
 from rich.padding import Padding
 
 from connectors.language import N_, Plural, _, _n
-from jobs.cli.accounts import presentation_of_account
+from jobs.account.files import presentation_of_account
+from jobs.account.state import StateView, open_view
 from jobs.cli.demo.sandbox import RunningSandbox, command_name, next_command
 from jobs.cli.lead.explain import explain
-from jobs.cli.state import StateView, open_view
 from jobs.ledger.outbox import outbox
 from jobs.ledger.report import queries
 from jobs.ledger.schema import Delivery, LeadRow

@@ -16,12 +16,12 @@ from connectors.language import N_, _, _n, format_integer, format_short_day
 from connectors.records import DestinationId, LeadId
 from connectors.sandbox.platform import FaultKind, PlannedFault
 from connectors.sandbox.sandbox import STATE_FILE
-from jobs.cli.accounts import load_account
+from jobs.account.files import load_account
+from jobs.account.night import RunOptions, do_night
+from jobs.account.pages import write_page_of_usual_period
+from jobs.account.state import open_view
 from jobs.cli.demo.audit import print_demo_audit
 from jobs.cli.demo.sandbox import InventedLeadsSpec, RunningSandbox, serve_sandbox_for_block
-from jobs.cli.night.account_night import RunOptions, do_night
-from jobs.cli.reporting.report import write_page_of_usual_period
-from jobs.cli.state import open_view
 from jobs.exit_codes import Exit, UsageError
 from jobs.ledger.outbox import outbox
 from jobs.reporting.console import facts_grid, print_title, results_console, say

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Literal, assert_never
 from pydantic import SecretStr
 
 from connectors.language import _, _n, format_time
-from jobs.cli.accounts import (
+from jobs.account.failures import failure_from_error, log_failure, worst_exit_code
+from jobs.account.files import (
     AccountFile,
     expect_account_name,
     find_settings_files,
@@ -18,9 +19,8 @@ from jobs.cli.accounts import (
     load_stored_account,
     secrets_of,
 )
+from jobs.account.renamed import owners_of
 from jobs.cli.fleet.first_runs import refuse_first_runs, tell_apart
-from jobs.cli.output import failure_from_error, log_failure, worst_exit_code
-from jobs.cli.renamed import owners_of
 from jobs.exit_codes import Exit, UsageError
 from jobs.fleet.accounts import (
     AddedAccount,

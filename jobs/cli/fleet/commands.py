@@ -194,10 +194,12 @@ def worker(
     minutes. One whose database is upgraded meanwhile ends with 75, to be started again. Supports systemd's Type=notify
     and WatchdogSec.
     """
-    from jobs.cli.fleet.worker import run_worker  # noqa: PLC0415
+    from jobs.account.fleet_worker import run_worker  # noqa: PLC0415
+    from jobs.cli.output import signals_and_logging  # noqa: PLC0415
 
-    found = _existing(folder)
-    return run_worker(_open_database(database), concurrency=concurrency, folder=found, health=health)
+    found, opened = _existing(folder), _open_database(database)
+    with signals_and_logging() as (stop, redaction):
+        return run_worker(opened, stop, redaction, concurrency=concurrency, folder=found, health=health)
 
 
 @_command(

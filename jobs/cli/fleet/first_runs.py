@@ -8,8 +8,8 @@ from pathlib import Path
 from pydantic import SecretStr
 
 from connectors.language import _
-from jobs.cli.accounts import AccountFile
-from jobs.cli.renamed import accounts_sending_too, owners_of, why_both_send, why_same_account
+from jobs.account.files import AccountFile
+from jobs.account.renamed import accounts_sending_too, owners_of, why_both_send, why_same_account
 from jobs.exit_codes import UsageError
 from jobs.fleet.accounts import (
     accounts_sending_to,

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from connectors.language import _, _n, format_integer, format_time, translated
-from jobs.cli.fleet.watch import read_fleet_status, write_files
 from jobs.exit_codes import Exit, UsageError
 from jobs.fleet.database import FleetDatabase
 from jobs.fleet.deploy import require_deployed
 from jobs.fleet.status import AccountState, AccountStatus, FleetStatus, account_state_name
+from jobs.fleet.watch import read_fleet_status, write_files
 from jobs.reporting.console import duration, facts_grid, print_section, results_console, say
 from jobs.reporting.presentation import print_json
 

@@ -8,8 +8,8 @@ from typing import Any
 
 from connectors.language import N_, _, format_amount, translated
 from connectors.records import LeadId
-from jobs.cli.accounts import presentation_of_account, reading_settings
-from jobs.cli.state import StateView, label_spelling, open_view
+from jobs.account.files import presentation_of_account, reading_settings
+from jobs.account.state import StateView, label_spelling, open_view
 from jobs.exit_codes import Exit, UsageError
 from jobs.ledger.leads import leads, starts
 from jobs.ledger.outbox import consents, outbox

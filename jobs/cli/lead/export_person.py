@@ -12,8 +12,8 @@ from typing import Any
 from connectors.crm import ReceivedEvent
 from connectors.language import _, format_day
 from connectors.records import LeadId
-from jobs.cli.accounts import reading_settings
-from jobs.cli.state import open_state_read_only
+from jobs.account.files import reading_settings
+from jobs.account.state import open_state_read_only
 from jobs.exit_codes import Exit, UsageError
 from jobs.ledger.retention import retention
 from jobs.ledger.schema import FormerFile

@@ -16,9 +16,9 @@ from rich.console import Console
 from connectors.language import N_, _, _n, format_list
 from connectors.records import LeadId
 from jobs import backfill_and_retry
+from jobs.account.files import AccountFile, presentation_of_account, speaking_account_language
+from jobs.account.hold import expect_state_exists, hold_account_for_run
 from jobs.backfill_and_retry import AlreadySent, Requeued
-from jobs.cli.accounts import AccountFile, presentation_of_account, speaking_account_language
-from jobs.cli.night.account_hold import expect_state_exists, hold_account_for_run
 from jobs.cli.night.approval import ApprovalOptions
 from jobs.cli.output import signals_and_logging
 from jobs.cli.progress import show_progress

@@ -9,26 +9,20 @@ from pathlib import Path
 import structlog
 
 from connectors.language import N_, _, in_english, using_language
-from jobs.cancellation import StoppedBySignal, StopSignal
-from jobs.cli.accounts import (
+from jobs.account.after_a_night import log_night
+from jobs.account.failures import CommandFailure, failure_from_error, log_failure, signal_exit_code, worst_exit_code
+from jobs.account.files import (
     AccountFile,
     common_language,
     find_settings_files,
     load_accounts,
     presentation_of_account,
 )
-from jobs.cli.night.account_night import RunOptions, do_night, process_webhook_inbox, rehearse_or_validate_night
-from jobs.cli.night.after_a_night import log_night
-from jobs.cli.output import (
-    CommandFailure,
-    failure_from_error,
-    log_failure,
-    signal_exit_code,
-    signals_and_logging,
-    worst_exit_code,
-)
+from jobs.account.night import RunOptions, do_night, process_webhook_inbox, rehearse_or_validate_night
+from jobs.account.state import open_state_read_only
+from jobs.cancellation import StoppedBySignal, StopSignal
+from jobs.cli.output import signals_and_logging
 from jobs.cli.progress import show_progress
-from jobs.cli.state import open_state_read_only
 from jobs.exit_codes import CommandError, Exit
 from jobs.faults import ContainedFault
 from jobs.processes import run_in_parallel

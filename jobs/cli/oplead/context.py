@@ -10,10 +10,11 @@ import typer
 
 from connectors.errors import Transient
 from connectors.language import _, chosen_language, using_language
+from jobs.account.failures import CommandFailure, log_failure, signal_exit_code
+from jobs.account.files import invalid_settings_error, log_env_files, secrets_of
 from jobs.cancellation import StoppedBySignal
-from jobs.cli.accounts import invalid_settings_error, log_env_files, secrets_of
 from jobs.cli.night.approval import ApprovalOptions
-from jobs.cli.output import CommandFailure, log_failure, signal_exit_code, signals_and_logging
+from jobs.cli.output import signals_and_logging
 from jobs.cli.progress import open_clock_showing_waits
 from jobs.exit_codes import Exit
 from jobs.oplead_commands.context import OpleadContext

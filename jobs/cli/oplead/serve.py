@@ -12,7 +12,7 @@ from pydantic import SecretStr
 
 from connectors.language import _, format_list
 from connectors.signals.liveness import LivenessReporter
-from jobs.cli.accounts import find_settings_files, invalid_settings_error, log_env_files, secrets_of
+from jobs.account.files import find_settings_files, invalid_settings_error, log_env_files, secrets_of
 from jobs.cli.output import signals_and_logging
 from jobs.exit_codes import Exit, UsageError
 from jobs.oplead_commands.serve_webhooks import WebhookAccount, receive_webhooks

@@ -8,11 +8,11 @@ from time import monotonic
 
 from connectors.language import _, _n, using_language
 from connectors.records import NoticeOutcome
+from jobs.account.failures import failure_from_error, log_failure, worst_exit_code
+from jobs.account.files import AccountFile, find_settings_files, load_accounts
+from jobs.account.pages import making_weekly_summary
+from jobs.account.state import open_view
 from jobs.alerts.weekly import WeeklySummaryMessage, subject_and_text
-from jobs.cli.accounts import AccountFile, find_settings_files, load_accounts
-from jobs.cli.output import failure_from_error, log_failure, worst_exit_code
-from jobs.cli.reporting.weekly import making_weekly_summary
-from jobs.cli.state import open_view
 from jobs.exit_codes import Exit, UsageError
 from jobs.reporting.console import results_console
 from jobs.reporting.presentation import print_json

@@ -3,33 +3,29 @@
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date
 from pathlib import Path
 
 import structlog
-from sqlmodel import Session
 
 from connectors.language import _, _n, using_language
-from jobs.cli.accounts import (
+from jobs.account.failures import failure_from_error, log_failure, worst_exit_code
+from jobs.account.files import (
     AccountFile,
     common_language,
     find_settings_files,
     load_accounts,
     speaking_account_language,
 )
-from jobs.cli.output import failure_from_error, log_failure, worst_exit_code
-from jobs.cli.state import held_reports_as_spelled, open_view
+from jobs.account.state import held_reports_as_spelled, open_view
 from jobs.exit_codes import Exit, UsageError
 from jobs.logs import Log
 from jobs.reporting.console import results_console
-from jobs.reporting.page.brief import Brief, brief_of_report
 from jobs.reporting.page.facts import ReportFacts
 from jobs.reporting.page.gather import gather
 from jobs.reporting.page.period import choose_period
 from jobs.reporting.page.writing import write_page, write_text_at_once
 from jobs.reporting.presentation import print_json
-from jobs.settings import Settings
-from jobs.settings.compile import Rulebook
 from jobs.wiring.account import compile_rules_only
 from jobs.wiring.state import why_refused
 
@@ -77,20 +73,6 @@ def write_reports(paths: Sequence[Path], options: ReportOptions) -> int:
     if options.opens:
         open_pages_in_browser([each.page for each in written] if index is None else [index])
     return worst_exit_code(codes)
-
-
-def write_page_of_usual_period(
-    session: Session, settings: Settings, book: Rulebook, folder: Path, *, now: datetime
-) -> Brief:
-    """Write the page of the usual period to a folder, and return what it says first.
-
-    Raises:
-        OSError: it cannot be written.
-    """
-    period = choose_period(None, None, today=now.astimezone(settings.zone).date())
-    held = held_reports_as_spelled(session, settings, book, now)
-    facts = gather(session, settings, book, period, now, held_reports=held)
-    return brief_of_report(facts, write_page(facts, folder))
 
 
 def _gather(account: AccountFile, options: ReportOptions) -> ReportFacts:

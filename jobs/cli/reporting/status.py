@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from connectors.language import _
+from jobs.account.files import presentation_of_account, reading_settings
+from jobs.account.state import StateView, open_view
 from jobs.alerts.review import current_anomalies, unknown_labels
-from jobs.cli.accounts import presentation_of_account, reading_settings
-from jobs.cli.state import StateView, open_view
 from jobs.exit_codes import Exit, UsageError
 from jobs.ledger import reading_progress
 from jobs.ledger.incidents import open_incidents

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from datetime import date, datetime, time
 from pathlib import Path
 
-from jobs.cli.accounts import presentation_of_account, reading_settings
-from jobs.cli.state import open_view
+from jobs.account.files import presentation_of_account, reading_settings
+from jobs.account.state import open_view
 from jobs.exit_codes import Exit
 from jobs.ledger.leads.stage_histories import lead_histories_since_stages
 from jobs.plan.expected_values import LOOKS_BACK, all_leads_known_since, lead_outcomes_known_until

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 from connectors.errors import Misconfigured
 from connectors.language import Language, _, using_language
 from connectors.records import CheckFinding, CheckVerdict
-from jobs.cli.accounts import (
+from jobs.account.failures import worst_exit_code
+from jobs.account.files import (
     AccountFile,
     common_language,
     load_accounts,
     presentation_of_account,
     speaking_account_language,
 )
-from jobs.cli.output import worst_exit_code
 from jobs.cli.setup.webhook_secrets import webhook_secrets_in_words
 from jobs.exit_codes import Exit, UsageError
 from jobs.faults import ContainedFault

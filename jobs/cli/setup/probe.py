@@ -23,7 +23,7 @@ from connectors.language import (
 )
 from connectors.stage_words import stage_in_words
 from connectors.survey import SUGGESTED, Basis, SeenInLeads, Survey
-from jobs.cli.accounts import invalid_settings_error, log_env_files
+from jobs.account.files import invalid_settings_error, log_env_files
 from jobs.cli.progress import open_clock_showing_waits
 from jobs.exit_codes import Exit, UsageError
 from jobs.reporting.console import console_table, duration, results_console, value_with_count

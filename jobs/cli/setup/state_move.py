@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from connectors.language import _, _n
-from jobs.cli.accounts import SecretsUnavailableError, load_account, speaking_account_language
+from jobs.account.files import SecretsUnavailableError, load_account, speaking_account_language
 from jobs.exit_codes import Exit, UsageError
 from jobs.ledger.storage.move import move_state
 from jobs.ledger.storage.sqlite_state import SqliteState

@@ -5,9 +5,9 @@ from pathlib import Path
 import structlog
 
 from connectors.language import _
-from jobs.cli.accounts import load_account, speaking_account_language
-from jobs.cli.lead.forget import finish_forgetting, held_outbox
-from jobs.cli.night.account_hold import expect_state_exists, hold_account_for_run
+from jobs.account.files import load_account, speaking_account_language
+from jobs.account.forget import finish_forgetting, held_outbox
+from jobs.account.hold import expect_state_exists, hold_account_for_run
 from jobs.cli.night.approval import ApprovalOptions
 from jobs.cli.output import signals_and_logging
 from jobs.exit_codes import Exit

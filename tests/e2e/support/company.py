@@ -21,7 +21,7 @@ from connectors.sandbox.oplead.server import ADMIN_KEY
 from connectors.sandbox.platform import FaultKind, PlannedFault
 from connectors.sandbox.population.company import paris_wall_time
 from connectors.sandbox.sandbox import KEY_FILE, Sandbox
-from jobs.cli.night.account_hold import hold_account_for_run
+from jobs.account.hold import hold_account_for_run
 from jobs.ledger import schema
 from jobs.ledger.runs import finish_run
 from jobs.ledger.storage.lock import lock_path

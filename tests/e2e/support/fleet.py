@@ -19,7 +19,7 @@ PATIENCE = 60
 """Seconds to wait for what a worker does."""
 QUICK = """
 import functools
-import jobs.cli.fleet.worker as started
+import jobs.account.fleet_worker as started
 from jobs.fleet.worker import WorkerIntervals
 pace = WorkerIntervals(look=0.2, poll=0.1, watch=1.0, heartbeat=0.2, dead_after=2.0, drain=15.0)
 started.FleetWorker = functools.partial(started.FleetWorker, pace=pace)

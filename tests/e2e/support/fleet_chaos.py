@@ -41,7 +41,7 @@ EVENTS = 150
 """Webhooks that arrive each night."""
 PACE = """
 import functools
-import jobs.cli.fleet.worker as started
+import jobs.account.fleet_worker as started
 from jobs.fleet.worker import WorkerIntervals
 pace = WorkerIntervals(look=0.5, poll=0.3, heartbeat=0.5, dead_after=3.0, drain=15.0)
 started.FleetWorker = functools.partial(started.FleetWorker, pace=pace)

@@ -2,7 +2,7 @@
 
 from functools import partial
 
-from jobs.cli.lead import forget
+from jobs.account import forget
 from jobs.privacy import former_files
 from tests.e2e.support.killed_run import after, before, committing
 

@@ -13,9 +13,10 @@ import typer
 from connectors.errors import Misconfigured
 from connectors.language import Language, using_language
 from connectors.records import ContactIdentifierKind, Identifier
+from jobs.account.failures import failure_from_error, worst_exit_code
 from jobs.cancellation import StoppedBySignal
 from jobs.cli.fleet.commands import app as fleet_app
-from jobs.cli.output import failure_from_error, start_logging, worst_exit_code
+from jobs.cli.output import start_logging
 from jobs.exit_codes import Exit
 from jobs.ledger.runs import LeaseLostError
 from jobs.ledger.storage.lock import LeaseHeldError

@@ -14,8 +14,9 @@ from structlog.testing import capture_logs
 from typer.testing import CliRunner
 
 from connectors.language import current_language
+from jobs.account import after_a_night
 from jobs.cli.app import app
-from jobs.cli.night import after_a_night, run
+from jobs.cli.night import run
 from jobs.ledger.storage.database import open_engine
 from jobs.ledger.storage.lock import hold_lock
 from jobs.reporting.page.period import choose_period

@@ -9,7 +9,7 @@ from decimal import Decimal
 
 import pytest
 
-from jobs.cli.output import failure_from_error
+from jobs.account.failures import failure_from_error
 from jobs.exit_codes import Exit
 from jobs.ledger.runs import open_locked_ledger
 from jobs.ledger.storage.lock import lock_path

@@ -13,9 +13,9 @@ from sqlalchemy import update
 from connectors.errors import Transient
 from connectors.language import format_time
 from connectors.records import Moment, StatusEntry, UnreadableLead, Utm
+from jobs.account import night as commands
 from jobs.alerts.incidents import NightFacts, detect_incidents, is_incident_over
 from jobs.cancellation import StoppedBySignal
-from jobs.cli.night import account_night as commands
 from jobs.cli.night.approved_send import Backfill
 from jobs.exit_codes import Exit, UsageError
 from jobs.ledger.outbox.backfill_and_retry import BackfillRequest

@@ -8,7 +8,7 @@ import pytest
 from pydantic import SecretStr
 
 from connectors.language import Language, using_language
-from jobs.cli.accounts import secrets_of
+from jobs.account.files import secrets_of
 from jobs.settings import InvalidSettings, SettingsProblem, ValidSettings, load
 from jobs.settings.references import HOW_TO_REFER
 from jobs.settings.types import StateDatabaseAddress, StateFile

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from jobs.cli.accounts import load_account
+from jobs.account.files import load_account
 from jobs.cli.setup.check import check_settings_files
 from jobs.exit_codes import Exit, UsageError
 from jobs.settings import InvalidSettings, ValidSettings, load, secrets_command

@@ -10,11 +10,11 @@ from procrastinate.exceptions import ConnectorException
 from psycopg.conninfo import conninfo_to_dict
 
 from connectors.language import Language, using_language
-from jobs.cli.fleet.watch import FleetWatch
 from jobs.exit_codes import UsageError
 from jobs.fleet import database as fleet_database
 from jobs.fleet.database import FleetAwayError, FleetDatabase, FleetDatabaseError, explained, find_fleet_database
 from jobs.fleet.deploy import create_or_upgrade_fleet_tables
+from jobs.fleet.watch import FleetWatch
 from jobs.fleet.worker import FleetWorker
 from jobs.ledger.storage.revisions import SchemaChange
 from tests.postgresql import server

@@ -3,11 +3,11 @@
 import pytest
 from structlog.testing import capture_logs
 
-from jobs.cli.fleet import watch
-from jobs.cli.fleet.watch import METRICS, NOTIFY, NOTIFY_FILE, PAGE, FleetWatch, fleet_watch_from_environment
 from jobs.exit_codes import UsageError
+from jobs.fleet import watch
 from jobs.fleet.database import FleetDatabase
 from jobs.fleet.deploy import create_or_upgrade_fleet_tables
+from jobs.fleet.watch import METRICS, NOTIFY, NOTIFY_FILE, PAGE, FleetWatch, fleet_watch_from_environment
 from tests.postgresql import server
 
 NOWHERE = FleetDatabase("postgresql://127.0.0.1:9/none")

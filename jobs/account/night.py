@@ -10,10 +10,10 @@ from sqlmodel import Session
 
 from connectors.language import _
 from connectors.ports import Clock
+from jobs.account.after_a_night import find_incidents, notify, ping_with_outcome, send_weekly_summary, write_report
+from jobs.account.hold import expect_no_other_state, expect_state_exists, hold_account_for_run
+from jobs.account.lead_search import search_leads_in_doubt
 from jobs.cancellation import StopSignal, never_cancelled
-from jobs.cli.night.account_hold import expect_no_other_state, expect_state_exists, hold_account_for_run
-from jobs.cli.night.after_a_night import find_incidents, notify, ping_with_outcome, send_weekly_summary, write_report
-from jobs.cli.night.lead_search import search_leads_in_doubt
 from jobs.exit_codes import UsageError
 from jobs.faults import ContainedFault
 from jobs.ledger.report import queries
@@ -32,7 +32,6 @@ from jobs.privacy.webhook_events import erase_events_without_lead
 from jobs.reporting.page.leads.archive import monthly_lead_counter
 from jobs.reporting.run_report import Mode, Night
 from jobs.rules.delivery_state import DeliveryState
-from jobs.rules.incident import OpenIncident
 from jobs.rules.reasons import Message, MessageKind
 from jobs.run_context import Deps, ProgressDisplay, RunContext, RunReadingScope, TwinAnswer, no_progress_display
 from jobs.run_summary import RunSummary
@@ -100,15 +99,13 @@ def do_night(
                 settings, account_state(settings), NIGHTLY, opened, unless, first_run=options.first_run
             ) as ledger,
         ):
-            night_deps = _night_deps(deps, options, watch)
-            run = RunContext(ledger, book, night_deps)
+            run = RunContext(ledger, book, _night_deps(deps, options, watch))
             summary = run_night(run, wait=options.wait)
             search = search_leads_in_doubt(settings, opened, cancel_token, summary.other_faults, every=True)
             summary.undecided_leads, summary.created_leads_unusable = search.undecided, search.damage
             erase_old(run, settings, summary)
             night = night or summary.started_at.astimezone(settings.zone).date()
-            standing = find_incidents(ledger, book, deps, settings, summary)
-            done = notify(ledger, book, deps, settings, _record_run_end(ledger, summary, opened, night, standing))
+            done = _end_run(run, settings, summary, night)
             # Before the page: it takes a while, and whatever becomes of it, the night is done.
             ping(done.summary.exit_code)
             now, faults = done.ended_at, summary.other_faults
@@ -141,9 +138,8 @@ def work_between_nights(
         open_connectors(settings, clock, cancel_token=stop.raise_if_stop_requested) as (book, deps),
         hold_account_for_run(settings, account_state(settings), _BETWEEN_NIGHTS[reading], clock) as ledger,
     ):
-        summary = run_night(RunContext(ledger, book, replace(deps, watch=watch)), reading=reading)
-        standing = find_incidents(ledger, book, deps, settings, summary)
-        return notify(ledger, book, deps, settings, _record_run_end(ledger, summary, clock, None, standing))
+        run = RunContext(ledger, book, replace(deps, watch=watch))
+        return _end_run(run, settings, run_night(run, reading=reading), None)
 
 
 def process_webhook_inbox(settings: Settings, *, watch: ProgressDisplay, stop: StopSignal) -> Night:
@@ -189,19 +185,15 @@ def rehearse_or_validate_night(
     return Night(summary, now, queries.sort_state_counts(shown), options.mode)
 
 
-def _record_run_end(
-    ledger: Ledger,
-    summary: RunSummary,
-    clock: Clock,
-    night: date | None,
-    standing: tuple[OpenIncident, ...] | None,
-) -> Night:
-    """Record a run's end and return its result."""
-    now = clock.now()
+def _end_run(run: RunContext, settings: Settings, summary: RunSummary, night: date | None) -> Night:
+    """Record a run's end, tell people of it, and return its result."""
+    ledger = run.ledger
+    standing = find_incidents(ledger, run.book, run.deps, settings, summary)
+    now = run.now()
     finish_run(ledger, summary.exit_code, night=night, now=now)
     with ledger.read_transaction() as session:
         moved = queries.count_by_state_and_reason(session, ledger.account, now=now, run=ledger.run)
-    return Night(summary, now, moved, notices=standing)
+    return notify(ledger, run.book, run.deps, settings, Night(summary, now, moved, notices=standing))
 
 
 def _record_faults(ledger: Ledger, summary: RunSummary, now: datetime) -> None:

@@ -10,9 +10,9 @@ import pytest
 from structlog.testing import capture_logs
 
 from connectors.language import Language, translated, using_language
+from jobs.account.runner import AccountNightRunner
+from jobs.account.work_order import WorkOrderExecutor, _result
 from jobs.cancellation import StopSignal
-from jobs.cli.fleet.account_work import WorkOrderExecutor, _result
-from jobs.cli.night.schedule import AccountNightRunner
 from jobs.exit_codes import Exit
 from jobs.fleet.accounts import StoredSettings
 from jobs.fleet.work import DidTask, WorkOrder, WorkResult
@@ -119,7 +119,7 @@ def test_night_that_meets_another_version_halfway_is_tried_again(did, monkeypatc
     def do_night(*_, **__):
         raise OtherSchemaError("upgraded")
 
-    monkeypatch.setattr("jobs.cli.night.schedule.do_night", do_night)
+    monkeypatch.setattr("jobs.account.runner.do_night", do_night)
     monkeypatch.setattr(AccountNightRunner, "timetable", lambda _self: daily_timetable("05:30", PARIS))
     result = did(SETTINGS, TOKEN, KEY)
 
@@ -206,7 +206,7 @@ def test_account_that_could_not_run_is_next_due_by_the_database_s_clock(did, mon
         def now(cls, zone):
             return datetime(2026, 11, 29, 12, 0, tzinfo=zone)
 
-    monkeypatch.setattr("jobs.cli.fleet.account_work.datetime", Machine)
+    monkeypatch.setattr("jobs.account.work_order.datetime", Machine)
     ahead, behind = (did(SETTINGS, TOKEN, KEY, timedelta(minutes=minutes)).next_in for minutes in (30, -30))
 
     assert [timedelta(hours=18), timedelta(hours=17)] == [ahead, behind]

@@ -8,7 +8,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from connectors.errors import Misconfigured
-from jobs.cli.night import after_a_night
+from jobs.account import after_a_night
 from jobs.ledger.runs import NightDoneError
 from jobs.ledger.storage.lock import LeaseHeldError
 from jobs.reporting.run_report import Night

@@ -8,9 +8,9 @@ from functools import partial
 import structlog
 
 from connectors.language import Language, _, using_language
+from jobs.account.failures import failure_from_error
 from jobs.alerts.notify import send_undelivered_notices, update_incidents
 from jobs.alerts.weekly import WeeklySummaryMessage, day_due, send_summary
-from jobs.cli.output import failure_from_error
 from jobs.exit_codes import Exit
 from jobs.faults import ContainedFault
 from jobs.ledger.runs import (
@@ -77,7 +77,7 @@ def write_report(
         return None
     said = _("the report could not be written")
     with ContainedFault(faults, said, folder=str(folder)):
-        from jobs.cli.reporting.report import write_page_of_usual_period  # noqa: PLC0415 - only for those who want it
+        from jobs.account.pages import write_page_of_usual_period  # noqa: PLC0415 - only for those who want it
 
         with ledger.read_transaction() as session:
             try:
@@ -97,7 +97,7 @@ def send_weekly_summary(
     if settings.notify_weekly is None:
         return
     with ContainedFault(faults, _("the summary of the week could not be sent")):
-        from jobs.cli.reporting.weekly import making_weekly_summary  # noqa: PLC0415 - only for those who want it
+        from jobs.account.pages import making_weekly_summary  # noqa: PLC0415 - only for those who want it
 
         due = day_due(settings.notify_weekly, night)
         with ExitStack() as until_sent:

@@ -10,8 +10,8 @@ from sqlmodel import Session
 from connectors.errors import ConnectorError
 from connectors.language import _
 from connectors.ports import Clock
-from jobs.cli.output import failure_from_error
-from jobs.cli.renamed import accounts_sending_too, owners_of, why_same_account
+from jobs.account.failures import failure_from_error
+from jobs.account.renamed import accounts_sending_too, owners_of, why_same_account
 from jobs.ledger.runs import (
     Ledger,
     finish_run,

@@ -7,8 +7,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from jobs.cli.night import lead_search
-from jobs.cli.night.lead_search import next_lead_search, search_leads_in_doubt
+from jobs.account import lead_search
+from jobs.account.lead_search import next_lead_search, search_leads_in_doubt
 from jobs.oplead_commands.creation import looking
 from jobs.oplead_commands.creation.looking import Search
 from jobs.oplead_commands.creation.outbox import (

@@ -3,7 +3,7 @@
 import pytest
 from structlog.testing import capture_logs
 
-from jobs.cli.accounts import find_settings_files, load_accounts
+from jobs.account.files import find_settings_files, load_accounts
 from jobs.exit_codes import UsageError
 
 ENVIRON = {"OPLEAD_TOKEN": "t0ken-of-oplead", "META": "t0ken-of-meta"}

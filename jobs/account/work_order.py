@@ -1,6 +1,5 @@
 """Work on one account of a fleet, in a process of its own: what is due by its own clock, and when anything is next."""
 
-import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -11,10 +10,10 @@ import structlog
 
 from connectors.language import Language, _, using_language
 from connectors.ports import Clock
+from jobs.account.failures import log_failure, signal_exit_code
+from jobs.account.files import AccountFile, load_stored_account
+from jobs.account.runner import AccountNightRunner, SharedByAccounts, failure_of_account, timetable_of
 from jobs.cancellation import StoppedBySignal, StopSignal
-from jobs.cli.accounts import AccountFile, load_stored_account
-from jobs.cli.night.schedule import AccountNightRunner, SharedByAccounts, failure_of_account, timetable_of
-from jobs.cli.output import log_failure, signal_exit_code
 from jobs.exit_codes import Exit
 from jobs.fleet.problems import incident_problem
 from jobs.fleet.work import DidTask, Problem, WorkOrder, WorkResult
@@ -82,7 +81,7 @@ class WorkOrderExecutor:
                 "keep both right (NTP)"
             )
             return WorkResult(DidTask.UNABLE, Exit.CONFIGURATION, why=why)
-        shared = SharedByAccounts(self.stop, self.redaction, json_wanted=True, prints_results=False)
+        shared = SharedByAccounts(self.stop, self.redaction)
         served = AccountNightRunner(account, shared, first_run=order.settings.first_run)
         shared.accounts = [served]
         others = order.settings.others
@@ -137,13 +136,6 @@ def _problems(settings: Settings, outcome: TaskOutcome, now: datetime) -> tuple[
 def _without_file(message: str, file: Path) -> str:
     """Return a message on stored settings without their file and line, so that equal causes are equal."""
     return re.sub(rf"^{re.escape(str(file))}:(\d+:\d+:)? *", "", message, flags=re.MULTILINE)
-
-
-def local_order_executor(
-    folder: Path, stop: StopSignal, redaction: Redaction, *, notified_by_fleet: frozenset[str]
-) -> WorkOrderExecutor:
-    """Return how this machine works on accounts, with its own environment."""
-    return WorkOrderExecutor(folder, stop, redaction, os.environ, notified_by_fleet)
 
 
 def _do_what_is_due(
