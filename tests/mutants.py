@@ -2978,7 +2978,7 @@ FAULTS = (
     Fault(
         "a return to an earlier status is news if only the named time tells it",
         "connectors/oplead/parsing/webhook_parser.py",
-        "self._of_the_delivery = _OF_THE_DELIVERY - named",
+        "self._of_the_delivery = _OF_THE_DELIVERY - _first_names(webhooks.at)",
         "self._of_the_delivery = _OF_THE_DELIVERY",
         "tests/unit/oplead/test_webhook_parser.py",
     ),
