@@ -4,6 +4,7 @@ import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from urllib.parse import unquote
 
 from connectors.errors import Misconfigured
 from connectors.evidence import Dialect, Shown, Tree
@@ -19,7 +20,7 @@ from connectors.oplead.parsing.field_tree import (
 )
 from connectors.oplead.parsing.fields import first_value_at_paths, lists_in, raw_values_at_path, read_json, text_of
 from connectors.oplead.parsing.items import find_lead_array
-from connectors.oplead.parsing.lead_parser import candidate_lead_objects
+from connectors.oplead.parsing.lead_parser import find_lead_by_id, leads_on_own_page
 from connectors.oplead.probe.specification.documentation import PAGE
 from connectors.survey import Survey
 
@@ -68,7 +69,8 @@ def heard_leads(heard: Collection[HeardExchange], options: OpleadOptions) -> Hea
     """Return the leads that were read with these options."""
     list_path = options.path_prefix + options.leads_path
     before, _, after = (options.path_prefix + options.lead_path).partition("{id}")
-    bodies, opened, listed = [], [], list[Mapping[str, object]]()
+    bodies, listed = [], list[Mapping[str, object]]()
+    opened: list[tuple[object, str]] = []
     for one in heard:
         path = one.target.partition("?")[0]
         if one.method != "GET" or one.status != _OK:
@@ -83,11 +85,14 @@ def heard_leads(heard: Collection[HeardExchange], options: OpleadOptions) -> Hea
             listed += [lead for lead in found if isinstance(lead, Mapping)]
         elif before in path and path.endswith(after):
             with suppress(ValueError):
-                opened.append(read_json(one.answered))
+                opened.append((read_json(one.answered), unquote(path.rpartition(before)[2].removesuffix(after))))
     ids = {_id_of(lead, options) for lead in listed} - {None}
     # Anything may be answered to a lead that is not there.
     own = [
-        (page, lead) for page in opened for lead in candidate_lead_objects(page)[-1:] if _id_of(lead, options) in ids
+        (page, lead)
+        for page, asked in opened
+        if asked in ids
+        if (lead := find_lead_by_id(leads_on_own_page(page, asked, options.fields.id), asked, options.fields.id))
     ]
     return HeardLeads(bodies, [page for page, _lead in own], listed, [lead for _page, lead in own], len(ids))
 

@@ -39,7 +39,8 @@ _URL = re.compile(r"https?://\S+", re.IGNORECASE)
 _NUMBER = re.compile(r"[-+]?\d[\d   .,]*(?:\s?(?:€|eur\w*))?(?:\s?(?:ttc|ht))?", re.IGNORECASE)
 _PERSONAL = re.compile(r"@|\d{5}")
 _LIST_WORDS = (
-    "data items results leads lead list records content fiches resultats donnees included entries elements rows page "
+    "data items result results response leads lead list records content fiche fiches prospect resultat resultats "
+    "reponse donnees included entries elements rows page "
     "pages size limit offset count total meta links link self first last prev previous next paging pagination cursor "
     "cursors has more "
     "success succes totalElements totalPages totalCount hasMore hasNext pageSize perPage "
