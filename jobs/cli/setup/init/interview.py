@@ -10,7 +10,7 @@ import typer
 
 from connectors.language import N_, _, _n, format_integer, join_with_semicolons
 from connectors.stage_words import stage_in_words, stage_meant
-from connectors.survey import AmountPath, PathWithFewValues, Survey, SurveyedLabel
+from connectors.survey import AmountPath, PathWithFewValues, Survey, SurveyedLabel, leaves_tax_out
 from jobs.cli.setup.init.menu import Choice, Menu
 from jobs.cli.setup.init.questions import (
     CONVERSIONS,
@@ -190,6 +190,8 @@ class Interview:
             case "action":
                 stages = [stage for stage in answers["stage"] if stage in CONVERSIONS]
                 return {question.name: self._ask_for_each_stage(question, stages)}
+            case "tax" if question.name not in self.given and self._leaves_tax_out(answers["amount_field"]):
+                return {question.name: self._ask(question, _("no"))}
             case "google_customer_id":
                 self._platforms_from = self.dialogue.place
             case "imported_until":
@@ -369,7 +371,7 @@ class Interview:
         survey = self.survey
         if survey is None:
             return question.proposal
-        paths = [each.path for each in survey.few_values if each.consent]
+        paths = [each.path for each in survey.few_values if each.consent and not each.is_for_messages]
         if question.name == "amount_field":
             paths = [each.path for each in _amounts_of_sales_first(survey.amounts, answers)]
         elif question.name == "personalization_field":
@@ -403,6 +405,11 @@ class Interview:
         )
         self.dialogue.say(f"  {found}")
         return bool(held) or self.dialogue.ask_yes_no(_("Keep it all the same?"), default=False)
+
+    def _leaves_tax_out(self, path: str) -> bool:
+        """Whether the name of an amount, or the title of its column, says that tax is not in it."""
+        columns = (self.survey and self.survey.columns) or {}
+        return any(map(leaves_tax_out, (path, *(title for title, place in columns.items() if place == path))))
 
     def _few_values_at_path(self, path: str) -> PathWithFewValues | None:
         seen = self.survey.few_values if self.survey else ()
