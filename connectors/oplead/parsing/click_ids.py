@@ -14,7 +14,14 @@ from zoneinfo import ZoneInfo
 from connectors.language import _
 from connectors.oplead.options import BareRule, UnlabelledClickIdRules
 from connectors.oplead.parsing.dates import read_moment_or_none
-from connectors.oplead.parsing.fields import LOOSE_NAME_KEYS, VALUE_KEYS, is_empty, loosely_normalised_name, read_json, shape
+from connectors.oplead.parsing.fields import (
+    LOOSE_NAME_KEYS,
+    VALUE_KEYS,
+    is_empty,
+    loosely_normalised_name,
+    read_json,
+    shape,
+)
 from connectors.records import BARE_CLICK_ID, ClickId, ClickIdKind
 
 _GOOGLE = frozenset({ClickIdKind.GCLID, ClickIdKind.GBRAID, ClickIdKind.WBRAID})

@@ -55,7 +55,9 @@ _PERSONAL_DIGITS = re.compile(r"(?:\d[\s.-]?){5,}")
 _NUMBER = re.compile(r"-?(?:\d{1,6}|\d{1,3} \d{3})(?:[.,]\d{1,4})?(?: ?(?:€|eur))?", re.IGNORECASE)
 _HAS_AMOUNT = re.compile(r"\d")
 _NOT_AMOUNTS = frozenset({"id", "date", "at", "currency", "devise", "tax", "tva", "count", "page"})
-_SAID_OF_AMOUNTS = re.compile(r"tax|tva|vat|taux|rate|le$|depuis|since|numero|number|ref|code|label|libelle|nom|name|type")
+_SAID_OF_AMOUNTS = re.compile(
+    r"tax|tva|vat|taux|rate|le$|depuis|since|numero|number|ref|code|label|libelle|nom|name|type"
+)
 """How names begin of what an object may say of its amount."""
 _SEVERAL_KINDS = "valeur"
 """What may hold more than amounts."""
