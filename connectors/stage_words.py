@@ -10,20 +10,20 @@ from connectors.text import remove_character_categories
 _WORDS: Mapping[str, re.Pattern[str]] = {
     stage: re.compile(rf"\b(?:{words})\b")
     for stage, words in {
-        "appointment": r"rdvs?|r d v|rendez.?vous|visites?|appointments?|booking",
-        "quote": r"devis|chiffrages?|propositions?|quotes?",
+        "appointment": r"rdvs?|r d v|rv|rendez.?vous|visites?|appointments?|booking",
+        "quote": r"devis|chiffrages?|propositions?|offres?|estimations?|quotes?",
         "won": (
-            r"gagne\w{0,2}|accepte\w{0,2}|vendue?s?|ventes?|achats?|signe\w{0,2}|commandes?|conclue?s?"
-            r"|won|sold|sales?|purchases?"
+            r"gagne\w{0,2}|accepte\w{0,2}|vendue?s?|ventes?|achats?|signe\w{0,2}|commandes?|cdes?|conclue?s?"
+            r"|bons?.pour.accord|bpa|acomptes?.(?:verse|recu|paye|encaisse)e?s?|won|sold|sales?|purchases?"
         ),
-        "lost": r"perdue?s?|sans.suite|sans.reponse|annul\w*|refus\w*|abandon\w*|lost|cancell?ed",
+        "lost": r"perdue?s?|sans.suite|sans.reponse|annul\w*|refus\w*|abandon\w*|ko|lost|cancell?ed",
     }.items()
 }
 _NOT_YET = re.compile(
     r"\b(?:a (?:faire|prendre|planifier|fixer|caler|envoyer|etablir|chiffrer|confirmer|signer)|demandee?s?"
-    r"|en attente d\w*|pas|non|to (?:do|send|make|book)|not)\b"
+    r"|en attente d\w*|pas|non|nrp\d*|to (?:do|send|make|book)|not)\b|^ ?commandes? ?$"
 )
-"""What says of a stage that a lead has not reached it."""
+"""What says of a stage that a lead has not reached it, or leaves it open: a mere Commande may be one to be placed."""
 _NAMES = {
     "created": N_("lead created"),
     "appointment": N_("appointment"),

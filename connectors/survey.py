@@ -15,11 +15,22 @@ Basis = Literal["specification", "settings", "trials"]
 """What a setting rests on: what the platform's specification says, what the file says, or what was found by trying."""
 _WORD = re.compile(r"[^\W\d_]{3}")
 _UUID = re.compile(r"[0-9a-f]{8}(?:-?[0-9a-f]{4}){3}-?[0-9a-f]{12}", re.IGNORECASE)
+_MESSAGES = re.compile("newsletter|lettre|mail|courriel|sms|phone", re.IGNORECASE)
+_NAME_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
+_NET = re.compile(r"(?:montants?|prix|tarifs?|total|devis|ca)?ht|hors|sans|\w*excl\w*|ex|nets?|nettes?|untaxed|without")
+_GROSS = re.compile(r"\w*ttc|\w*incl\w*|payer")
+"""What says that tax is in an amount: in a net à payer it is."""
 SUGGESTED = (
     *("path_prefix", "leads_path", "lead_path", "extra_headers", "extra_query", "auth", "pagination"),
     *("pull", "since_filter", "detail", "fields"),
 )
 """The keys that a survey may suggest: it keeps the file's values unless they did not work."""
+
+
+def leaves_tax_out(name: str) -> bool:
+    """Whether the name of an amount says that it is without tax: HT, excl. tax, net."""
+    words = [word.casefold() for word in _NAME_WORD.findall(name)]
+    return any(map(_NET.fullmatch, words)) and not any(map(_GROSS.fullmatch, words))
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +118,11 @@ class PathWithFewValues:
     """Consent values that usually mean yes, most common first."""
     refused: tuple[str, ...] = ()
     """Consent values that usually mean no."""
+
+    @property
+    def is_for_messages(self) -> bool:
+        """Whether a consent is one to messages, such as a newsletter: it says nothing of advertising."""
+        return bool(_MESSAGES.search(self.path))
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,14 +18,14 @@ from connectors.oplead.options import OpleadOptions
 from connectors.oplead.pagination import ListedPage, Pages, PageWalk, hash_entry_without_id, lacks_id, lazy_page_reader
 from connectors.oplead.parsing.dates import first_instant_at_paths, since_query
 from connectors.oplead.parsing.field_tree import count_distinct_lead_owners
-from connectors.oplead.parsing.fields import first_value_at_paths, shape
+from connectors.oplead.parsing.fields import shape
 from connectors.oplead.parsing.items import find_lead_array
 from connectors.oplead.parsing.lead_parser import (
     LeadParser,
     UnreadableLeadError,
-    candidate_lead_objects,
     digest_of,
     find_lead_by_id,
+    leads_on_own_page,
     require_object_entry,
 )
 from connectors.oplead.read_ahead import Page
@@ -308,7 +308,7 @@ class OpleadSource:
             UnreadableLeadError: the only id there is unusable.
             _NoLeadError: nothing there has an id.
         """
-        named = [one for one in candidate_lead_objects(body) if first_value_at_paths(one, self._id_paths) is not None]
+        named = leads_on_own_page(body, lead_id, self._id_paths)
         if not named:
             raise _NoLeadError(
                 _(

@@ -178,6 +178,11 @@ _SENTENCES = {
     "datetime_type": N_("write a day as 2026-09-01"),
     "time_delta_type": N_("write a length of time as 3 d, 4 h, 45 min or 30 s"),
 }
+_SIDES = {
+    ("attach", "none"): N_("write attach for yes, none for no{hint}"),
+    ("included", "excluded"): N_("write included for TTC, excluded for HT{hint}"),
+}
+"""Choices with two sides that have words of their own, as in `init`'s questions."""
 _SYNONYMS = {"undo_if": "undo_when", "undo_on": "undo_when"}
 """Plausible misnomers whose intended key isn't the closest in spelling."""
 _OTHERWISE = N_("this value cannot be used here")
@@ -212,6 +217,10 @@ def _sentence(details: ErrorDetails, value: object) -> str:
     if details["type"] in ("literal_error", "enum"):
         allowed = re.findall(r"'([^']*)'", context["expected"])
         hint = did_you_mean(value, allowed) if isinstance(value, str) else ""
+        if sides := _SIDES.get(tuple(allowed)):
+            return _(sides, hint=hint)
+        if len(allowed) == len(("one", "other")):
+            return _("write {one} or {other}{hint}", one=allowed[0], other=allowed[1], hint=hint)
         return _("write one of {allowed}{hint}", allowed=", ".join(allowed), hint=hint)
     return _(_SENTENCES.get(details["type"], _OTHERWISE), **context)
 

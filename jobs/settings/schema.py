@@ -24,6 +24,7 @@ from pydantic import (
     field_validator,
 )
 
+from connectors.days import parse_day_or_time
 from connectors.language import N_, Language, _
 from jobs.settings.document import did_you_mean
 from jobs.settings.oplead_schema import ExportFileSettings, OpleadSettings, WebhookSettings
@@ -130,10 +131,7 @@ def _day_or_time(value: object) -> object:
     if isinstance(value, date) and not isinstance(value, datetime):
         value = value.isoformat()
     if isinstance(value, str):
-        try:
-            value = datetime.fromisoformat(value.strip())
-        except ValueError:
-            raise ValueError(_("write a day as 2026-09-01, or a time as 2026-09-01 08:00")) from None
+        value = parse_day_or_time(value, in_a_file=True)
     if isinstance(value, datetime) and not EARLIEST_YEAR <= value.year <= LATEST_YEAR:
         raise ValueError(
             _(

@@ -253,7 +253,11 @@ def test_an_update_changes_what_is_given_and_leaves_the_rest(oplead, capsys):
         ({}, [], "at least one value"),
         ({"email": " "}, [], "--email: write a value"),
         ({"first_name": "a\nb"}, [], "--first-name: write one line"),
-        ({"email": "a@example.com", "clicked_at": "hier"}, [], "--clicked-at: write a time"),
+        (
+            {"email": "a@example.com", "clicked_at": "hier"},
+            [],
+            "--clicked-at: write a day as 2026-11-30 or 30/11/2026, and a time behind it as 14:05",
+        ),
         ({"email": "a@example.com", "clicked_at": "2026-09-01T10:00:00"}, [], "--clicked-at: write the gclid"),
         ({"provider_url": "fournisseur"}, [], "--provider-url: write an address"),
         ({}, ["budget"], "--field: write PATH=VALUE"),

@@ -422,7 +422,6 @@ NO_SENTENCES = {
     "connectors/records.py": {*CheckVerdict, UNREADABLE_EVENT.outcome.message, BARE_CLICK_ID},
     "connectors/survey.py": {"str | int | bool | list[str] | Suggestion"},
     "jobs/evidence/folder.py": {folder._WORDS},
-    "jobs/account/files.py": {"settings read from a file always name their state"},
     "jobs/cli/demo/audit.py": {" sandbox --out ", " demo --keep demo"},
     "jobs/cli/demo/sandbox.py": {"run --first-run", " init --dir mine "},
     "jobs/cli/setup/init/command.py": {

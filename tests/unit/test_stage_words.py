@@ -9,7 +9,14 @@ from connectors.stage_words import stage_in_words, stage_meant
 @pytest.mark.parametrize(
     ("stage", "labels"),
     [
-        ("appointment", ["RDV fixé", "Rdv pris le", "R.D.V. pris", "Rendez-vous", "RENDEZVOUS OK", "Visite planifiée"]),
+        (
+            "appointment",
+            ["RDV fixé", "Rdv pris le", "R.D.V. pris", "Rendez-vous", "RENDEZVOUS OK", "Visite planifiée", "RV pris"],
+        ),
+        ("quote", ["Offre envoyée", "Estimation envoyée"]),
+        ("won", ["Bon pour accord", "BPA", "CDE", "Acompte versé", "Acomptes reçus", "Offre acceptée"]),
+        ("lost", ["KO", "RDV KO", "Vente KO"]),
+        (None, ["Commande", "commandes", "NRP", "RDV NRP2", "Acompte", "Acompte à verser", "Acompte demandé"]),
         ("quote", ["Devis env.", "devis_envoyé", "Devis à relancer", "devis relancer", "Proposition transmise"]),
         ("won", ["Gagné", "Vente", "Devis signé", "Affaire conclue", "VENDU", "Commande passée", "Gagnées"]),
         ("lost", ["Perdu", "RDV annulé", "Devis refusé", "Sans suite", "Vente perdue", "Abandonné"]),

@@ -20,7 +20,7 @@ from connectors.oplead.parsing.field_tree import (
 )
 from connectors.oplead.parsing.fields import first_value_at_paths, lists_in, raw_values_at_path, read_json, text_of
 from connectors.oplead.parsing.items import find_lead_array
-from connectors.oplead.parsing.lead_parser import candidate_lead_objects
+from connectors.oplead.parsing.lead_parser import find_lead_by_id, leads_on_own_page
 from connectors.oplead.probe.specification.documentation import PAGE
 from connectors.survey import Survey
 
@@ -75,21 +75,22 @@ def heard_leads(heard: Collection[HeardExchange], options: OpleadOptions) -> Hea
     """Return the leads that were read with these options."""
     list_path = options.path_prefix + options.leads_path
     before, _, after = (options.path_prefix + options.lead_path).partition("{id}")
-    bodies, opened, listed, list_pages = [], [], list[Mapping[str, object]](), 0
-    ids, asked = dict[str | None, None](), set[str]()
+    bodies, listed, list_pages = [], list[Mapping[str, object]](), 0
+    ids, asked, opened = dict[str | None, None](), set[str](), list[tuple[object, str]]()
     for one in heard:
         path = one.target.partition("?")[0]
         is_own = before in path and path.endswith(after) and not path.endswith(list_path)
         if one.method != "GET":
             continue
+        own_id = unquote(path.rpartition(before)[2].removesuffix(after)) if is_own else ""
         if is_own:
-            asked.add(unquote(path.rpartition(before)[2].removesuffix(after)))
+            asked.add(own_id)
         if one.status != _OK:
             continue
         with suppress(ValueError, Misconfigured):
             body = read_json(one.answered)
             if is_own:
-                opened.append(body)
+                opened.append((body, own_id))
             elif path.endswith(list_path):
                 found = [lead for lead in find_lead_array(body, options.pagination.items) if isinstance(lead, Mapping)]
                 new = dict.fromkeys(_id_of(lead, options) for lead in found)
@@ -100,7 +101,10 @@ def heard_leads(heard: Collection[HeardExchange], options: OpleadOptions) -> Hea
     ids.pop(None, None)
     # Anything may be answered to a lead that is not there.
     own = [
-        (page, lead) for page in opened for lead in candidate_lead_objects(page)[-1:] if _id_of(lead, options) in ids
+        (page, lead)
+        for page, wanted in opened
+        if wanted in ids
+        if (lead := find_lead_by_id(leads_on_own_page(page, wanted, options.fields.id), wanted, options.fields.id))
     ]
     read = frozenset(one for one in (_id_of(lead, options) for _page, lead in own) if one)
     return HeardLeads(

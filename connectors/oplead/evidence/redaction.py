@@ -17,7 +17,7 @@ from connectors.oplead.options import CANDIDATES
 from connectors.oplead.pagination import CURSORS, NEXT_URLS
 from connectors.oplead.parsing.dates import read_moment_or_none
 from connectors.oplead.parsing.field_tree import NAMES, common_lead_field_paths, normalise
-from connectors.oplead.parsing.fields import NAME_KEYS, VALUE_KEYS, name_value_pairs, read_json
+from connectors.oplead.parsing.fields import LOOSE_NAME_KEYS, LOOSE_VALUE_KEYS, name_value_pairs, read_json
 from connectors.oplead.parsing.synonyms import with_french
 from connectors.survey import Suggestion
 
@@ -28,6 +28,7 @@ LEADS = "‹leads›"
 """Stands for the leads in a list page."""
 _DEEPEST = 8
 _ENOUGH_LEADS = 5
+_PAIR = 2
 _MOST = 0.5
 _UTC = ZoneInfo("UTC")
 _DATE = re.compile(r"[0-9/:. TZ+h-]{8,40}")
@@ -39,7 +40,8 @@ _URL = re.compile(r"https?://\S+", re.IGNORECASE)
 _NUMBER = re.compile(r"[-+]?\d[\d   .,]*(?:\s?(?:€|eur\w*))?(?:\s?(?:ttc|ht))?", re.IGNORECASE)
 _PERSONAL = re.compile(r"@|\d{5}")
 _LIST_WORDS = (
-    "data items results leads lead list records content fiches resultats donnees included entries elements rows page "
+    "data items result results response leads lead list records content fiche fiches prospect resultat resultats "
+    "reponse donnees included entries elements rows page "
     "pages size limit offset count total meta links link self first last prev previous next paging pagination cursor "
     "cursors has more "
     "success succes totalElements totalPages totalCount hasMore hasNext pageSize perPage "
@@ -85,8 +87,8 @@ _CLOSED = frozenset(
             *with_french(
                 "newStatus", "oldStatus", "statusLabel", "new", "old", "from", "to", "at", "since", "changedAt"
             ),
-            *NAME_KEYS,
-            *VALUE_KEYS,
+            *LOOSE_NAME_KEYS,
+            *LOOSE_VALUE_KEYS,
         ),
     )
 )
@@ -166,8 +168,8 @@ def _list_tree(lists: Sequence[Sequence[object]], shown: Shown, depth: int) -> T
     pairs = name_value_pairs(entries)
     if len(pairs) == len(entries):
         first = next(entry for entry in entries if isinstance(entry, Mapping))
-        keys = [key for key in first if normalise(key) in map(normalise, (*NAME_KEYS, *VALUE_KEYS))]
-        if len(first) == len(keys):
+        keys = [key for key in first if normalise(key) in map(normalise, (*LOOSE_NAME_KEYS, *LOOSE_VALUE_KEYS))]
+        if len(first) == len(keys) == _PAIR:
             inside: dict[str, list[object]] = {}
             for name, value in pairs:
                 inside.setdefault(_shown_name(name, shown), []).append(value)

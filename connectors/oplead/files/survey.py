@@ -205,7 +205,8 @@ class _ColumnGuess:
         amounts = [seen.path for seen in possible_amount_fields(tree, items, readable, skipped) if seen.readable]
         few = fields_with_few_values(tree, items, skipped, fold)
         # A second question, about personalized ads, has a place of its own.
-        consents = sorted((seen.path for seen in few if seen.consent), key=lambda path: "perso" in last_path_part(path))
+        asked = (seen.path for seen in few if seen.consent and not seen.is_for_messages)
+        consents = sorted(asked, key=lambda path: "perso" in last_path_part(path))
         consents = [path for path in consents if "perso" not in last_path_part(path)] or consents
         self._place_only_column(by_place, consents, CONSENT_PARTS, CONSENT)
         self._place_only_column(by_place, amounts, AMOUNT_PARTS, AMOUNT)

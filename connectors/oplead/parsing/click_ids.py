@@ -14,7 +14,14 @@ from zoneinfo import ZoneInfo
 from connectors.language import _
 from connectors.oplead.options import BareRule, UnlabelledClickIdRules
 from connectors.oplead.parsing.dates import read_moment_or_none
-from connectors.oplead.parsing.fields import NAME_KEYS, VALUE_KEYS, is_empty, loosely_normalised_name, read_json, shape
+from connectors.oplead.parsing.fields import (
+    LOOSE_NAME_KEYS,
+    VALUE_KEYS,
+    is_empty,
+    loosely_normalised_name,
+    read_json,
+    shape,
+)
 from connectors.records import BARE_CLICK_ID, ClickId, ClickIdKind
 
 _GOOGLE = frozenset({ClickIdKind.GCLID, ClickIdKind.GBRAID, ClickIdKind.WBRAID})
@@ -155,7 +162,7 @@ def _pairs(value: Mapping[str, object]) -> Iterator[tuple[str, object]]:
     """Yield an object's names and values; `{"type": "gclid", "value": …}` is a single pair."""
     key = next((key for key in VALUE_KEYS if key in value), None)
     if key is not None:
-        names = (value.get(name) for name in (*NAME_KEYS, "type"))
+        names = (value.get(name) for name in LOOSE_NAME_KEYS)
         yield next((name for name in names if isinstance(name, str)), _UNKNOWN), value[key]
     else:
         yield from value.items()

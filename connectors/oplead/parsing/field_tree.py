@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 from connectors.language import N_, _, _n
 from connectors.oplead.parsing.dates import read_moment_or_none
-from connectors.oplead.parsing.fields import is_empty, name_value_pairs, text_of
+from connectors.oplead.parsing.fields import is_empty, name_value_pairs, strict_pairs, text_of
 from connectors.survey import SurveyedPath
 
 
@@ -95,7 +95,10 @@ NEEDED = ("id", "created_at", "status", "click_id")
 
 CONSENT_PARTS = ("consent", "optin", "rgpd", "gdpr", "aduserdata", "adpersonalization", "personnalisation")
 """Substrings of a consent field's name."""
-AMOUNT_PARTS = ("amount", "montant", "prix", "price", "total", "budget", "chiffreaffaires", "revenue", "valeur")
+AMOUNT_PARTS = (
+    *("amount", "montant", "prix", "price", "total", "budget", "chiffreaffaires", "revenue", "valeur", "turnover"),
+    *("tarif", "ttc", "incltax", "excltax"),
+)
 """Substrings of an amount field's name."""
 
 _DEEPEST = 6
@@ -190,7 +193,7 @@ def _walk(value: object, path: str, depth: int, *, is_listed: bool) -> Iterator[
     if depth == 0 or (path and is_php_date(value)):
         return
     pairs = name_value_pairs(value) if isinstance(value, list) else []
-    if isinstance(value, list) and not pairs:
+    if isinstance(value, list) and not strict_pairs(value):
         for one in value:
             yield from _walk(one, path, depth - 1, is_listed=True)
     for name, inner in value.items() if isinstance(value, Mapping) else pairs:

@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import Any
 
 from connectors.language import _, _n
-from connectors.oplead.options import LIST
+from connectors.oplead.options import LIST, Paths
 from connectors.oplead.parsing.synonyms import with_french
 
 _LONGEST_NUMBER = 100  # characters; no amount or id is longer
@@ -68,7 +68,9 @@ def _number(literal: str) -> Decimal | str:
 
 NAME_KEYS = with_french("name", "key", "code", "label")
 VALUE_KEYS = with_french("value")
-_PAIR = (*NAME_KEYS, *VALUE_KEYS)
+LOOSE_NAME_KEYS = (*NAME_KEYS, *with_french("title"), "type", "identifier", "identifiant")
+LOOSE_VALUE_KEYS = (*VALUE_KEYS, "granted", "accepted", "accord", "accorde", "accepte")
+"""What may name and hold a value, but also part of a thing of its own: a list of such pairs is read both ways."""
 _TEXT_KEYS = with_french("label", "name", "value", "title", "code", "id")
 STATUS_KEYS = (*_TEXT_KEYS, "identifier", "identifiant")
 _LONG_NUMBER = 40
@@ -80,7 +82,8 @@ class PathReader:
 
     A name matches exactly, or else ignoring case, accents, `_` and `-` (`externalID` = `external_id`). A list along
     the path is read as name/value pairs if it holds any (`[{"name": "externalID", "value": …}]`), otherwise element by
-    element. A path that ends in `[]`, at which a list is written, is read there too.
+    element; loose pairs (`[{"type": "ads", "granted": …}]`) are read as both. A path that ends in `[]`, at which a list
+    is written, is read there too.
     """
 
     def __init__(self, paths: Iterable[str]) -> None:
@@ -122,8 +125,8 @@ class _Name:
         if isinstance(container, dict):
             self._find_in_object(container, found)
         elif isinstance(container, list):
-            pairs = name_value_pairs(container)
-            for key, value in pairs:
+            pairs = strict_pairs(container)
+            for key, value in pairs or name_value_pairs(container):
                 for name in self.following.get(loosely_normalised_name(key), ()):
                     name.collect_value(value, found)
             for one in () if pairs else container:
@@ -260,15 +263,25 @@ def shape(value: object) -> str:
 
 
 def name_value_pairs(entries: Sequence[object]) -> list[tuple[str, object]]:
-    """Return the names and values of the entries that are name/value pairs."""
-    return [pair for entry in entries if isinstance(entry, Mapping) and (pair := _pair(entry)) is not None]
+    """Return the names and values of the entries that are name/value pairs, loose ones if there are no others."""
+    return strict_pairs(entries) or _pairs(entries, LOOSE_NAME_KEYS, LOOSE_VALUE_KEYS)
 
 
-def _pair(entry: Mapping[str, object]) -> tuple[str, object] | None:
-    found = _reader(_PAIR).read(entry).found
-    names = (name for key in NAME_KEYS for name in found.get(key, ()) if isinstance(name, str))
-    name, value = next(names, None), next((found[key][0] for key in VALUE_KEYS if key in found), _NONE)
-    return None if name is None or value is _NONE else (name, value)
+def strict_pairs(entries: Sequence[object]) -> list[tuple[str, object]]:
+    """Return the names and values of the entries that are nothing but name/value pairs."""
+    return _pairs(entries, NAME_KEYS, VALUE_KEYS)
+
+
+def _pairs(entries: Sequence[object], names: Paths, values: Paths) -> list[tuple[str, object]]:
+    found = (_reader((*names, *values)).read(entry).found for entry in entries if isinstance(entry, Mapping))
+    pairs = (
+        (
+            next((name for key in names for name in one.get(key, ()) if isinstance(name, str)), None),
+            next((one[key][0] for key in values if key in one), _NONE),
+        )
+        for one in found
+    )
+    return [(name, value) for name, value in pairs if name is not None and value is not _NONE]
 
 
 def _flat(values: Iterable[object]) -> Iterator[object]:

@@ -302,6 +302,20 @@ def candidate_lead_objects(body: object) -> list[Mapping[str, object]]:
     return [one for one in inside if isinstance(one, Mapping)]
 
 
+def leads_on_own_page(body: object, lead_id: str, id_paths: Sequence[str]) -> list[Mapping[str, object]]:
+    """Return the objects that may be the lead and have an id, on the page of the lead with this id.
+
+    Where there is none, the body may wrap the lead under any name: it is the one object with this very id. What stands
+    around it is smaller, since a lead without an id of its own may hold somebody else with this number.
+    """
+    named = [one for one in candidate_lead_objects(body) if first_value_at_paths(one, id_paths) is not None]
+    if named or not isinstance(body, Mapping):
+        return named
+    inside = (one for one in body.values() if isinstance(one, Mapping) and len(one) >= len(body))
+    asked = [one for one in inside if find_lead_by_id([one], lead_id, id_paths)]
+    return asked if len(asked) == 1 else []
+
+
 def find_lead_by_id(
     objects: Iterable[Mapping[str, object]], lead_id: str, id_paths: Sequence[str]
 ) -> Mapping[str, object] | None:

@@ -9,7 +9,7 @@ from connectors.oplead.answers import OpleadRefused, TokenRefused
 from connectors.oplead.pagination import ListedPage
 from connectors.oplead.parsing.field_tree import common_lead_field_paths
 from connectors.oplead.parsing.fields import first_value_at_paths, text_of
-from connectors.oplead.parsing.lead_parser import candidate_lead_objects, find_lead_by_id
+from connectors.oplead.parsing.lead_parser import find_lead_by_id, leads_on_own_page
 from connectors.oplead.probe.asking import ProbedLeadList, ProbeRequestSender, RequestLimitReached
 from connectors.oplead.probe.pagination import PaginationSearchResult
 from connectors.oplead.survey.places import locate_configured_fields
@@ -135,7 +135,8 @@ def read_detail_pages(
         for tried, lead_id in enumerate(ids, 1):
             try:
                 answer = asker.send_request(asker.client.lead_path(lead_id, lead_path))
-                if (lead := find_lead_by_id(candidate_lead_objects(answer.body), lead_id, id_paths)) is not None:
+                candidates = leads_on_own_page(answer.body, lead_id, id_paths)
+                if (lead := find_lead_by_id(candidates, lead_id, id_paths)) is not None:
                     found[lead_id] = lead
             except OpleadRefused:
                 pass

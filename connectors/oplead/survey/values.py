@@ -55,6 +55,12 @@ _PERSONAL_DIGITS = re.compile(r"(?:\d[\s.-]?){5,}")
 _NUMBER = re.compile(r"-?(?:\d{1,6}|\d{1,3} \d{3})(?:[.,]\d{1,4})?(?: ?(?:€|eur))?", re.IGNORECASE)
 _HAS_AMOUNT = re.compile(r"\d")
 _NOT_AMOUNTS = frozenset({"id", "date", "at", "currency", "devise", "tax", "tva", "count", "page"})
+_SAID_OF_AMOUNTS = re.compile(
+    r"tax|tva|vat|taux|rate|le$|depuis|since|numero|number|ref|code|label|libelle|nom|name|type"
+)
+"""How names begin of what an object may say of its amount."""
+_SEVERAL_KINDS = "valeur"
+"""What may hold more than amounts."""
 SHARED = 2
 """Leads that must share a text before it may be shown: one unique to a lead may be personal data."""
 
@@ -129,7 +135,12 @@ def fields_with_few_values(
     every = (
         _path_with_few_values(path, leads, fold) for path in _single_values(tree, skipped) if not _is_amount_name(path)
     )
-    return tuple(sorted(filter(None, every), key=lambda one: (not one.consent, not (one.granted or one.refused))))
+    return tuple(
+        sorted(
+            filter(None, every),
+            key=lambda one: (not one.consent, one.is_for_messages, not (one.granted or one.refused)),
+        )
+    )
 
 
 def add_specified_consent_answers(
@@ -163,8 +174,11 @@ def possible_amount_fields(
             next((one for one in values_at_path(lead, path) if isinstance(one, str | Decimal)), None) for lead in leads
         ]
         present = [value for value in values if value is not None]
-        if not present or any(isinstance(value, Decimal) or _HAS_AMOUNT.search(value) for value in present):
+        is_empty_everywhere = not tree[path].filled_count
+        if is_empty_everywhere or any(isinstance(value, Decimal) or _HAS_AMOUNT.search(value) for value in present):
             read = sum(map(readable, present))
+            if present and not read and not _says_amount(last_path_part(path)):
+                continue
             pairs = zip(statuses, values, strict=False)
             at = Counter(status for status, value in pairs if status and value is not None)
             absent = len(leads) - len(present)
@@ -227,7 +241,14 @@ def _may_be_shown(text: str, longest: int) -> bool:
 
 
 def _is_amount_name(path: str) -> bool:
-    name = last_path_part(path)
+    *above, name = map(normalise, path.split("."))
     if name in _NOT_AMOUNTS or name.startswith(("id", "date")) or name.endswith(("id", "date", "at", "currency")):
         return False
+    if _says_amount(name):
+        return True
+    is_below_one = any(_says_amount(one) and _SEVERAL_KINDS not in one for one in above)
+    return is_below_one and not _SAID_OF_AMOUNTS.match(name)
+
+
+def _says_amount(name: str) -> bool:
     return any(part in name for part in AMOUNT_PARTS)

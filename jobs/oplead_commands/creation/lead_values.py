@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from connectors.crm import LeadToWrite
+from connectors.days import parse_day_or_time
 from connectors.language import _, format_integer
 from connectors.records import ClickId, ClickIdKind, Contact, Utm
 from jobs.exit_codes import UsageError
@@ -118,9 +119,9 @@ def _clicked_at(text: str | None, zone: ZoneInfo, name: str) -> datetime | None:
     if text is None:
         return None
     try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise UsageError(_("{name}: write a time as 2026-09-01T14:05:00+02:00", name=name)) from None
+        moment = parse_day_or_time(text)
+    except ValueError as error:
+        raise UsageError(_("{name}: {text}", name=name, text=error)) from None
     return (moment if moment.tzinfo else moment.replace(tzinfo=zone)).astimezone(UTC)
 
 

@@ -32,7 +32,7 @@ VALUES: Mapping[str, str] = {
     "provider_name": "The supplier's name (provider.name)",
     "provider_url": "Where Oplead reports what becomes of this lead (provider.url)",
     **{name: f"Click id: {kind}" for name, kind in CLICK_ID_KINDS.items()},
-    "clicked_at": "When the click was, as 2026-09-01T14:05:00+02:00",
+    "clicked_at": "When the click was, as 2026-11-30T14:05:00+01:00 or 30/11/2026 14:05",
     "external_id": "Text for leadData.externalID, in place of click ids",
 }
 """Every value by name, with what it is."""

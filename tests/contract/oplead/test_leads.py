@@ -243,6 +243,42 @@ def test_does_not_mistake_a_wrapper_for_the_lead(platform, open_source, lead, wr
     assert 1 == len(one(source, "L-1").click_ids)
 
 
+OTHER = {"id": "L-1", "createdAt": "2026-07-01", "status": "Archivé"}
+
+
+@pytest.mark.parametrize("around", [{}, {"success": True}, {"succes": True, "auteur": {"id": "U-1"}}])
+@pytest.mark.parametrize("wrap", ["result", "donnees"])
+def test_a_lead_is_found_in_what_wraps_it_by_its_id(platform, open_source, lead, wrap, around):
+    """Whatever an API calls it."""
+    platform.serve("/v1/leads", [{"id": "L-1", "createdAt": "2026-07-01"}])
+    platform.serve("/v1/leads/L-1", {**around, wrap: lead(1)})
+    source = open_source()
+
+    assert 1 == len(pull(source)[0].leads[0].click_ids)
+    assert 1 == len(one(source, "L-1").click_ids)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"result": OTHER, "archive": OTHER},
+        {"result": {**OTHER, "id": "L-9"}},
+        {"id": "L-9", "avant": OTHER},
+        {"createdAt": "2026-07-01", "status": "Gagné", "ville": "Lyon", "commercial": OTHER},
+    ],
+    ids=["two alike", "another's", "inside another's", "somebody in it"],
+)
+def test_what_may_be_another_than_the_lead_asked_for_is_not_read(platform, open_source, lead, body):
+    """Its contact data would be somebody else's."""
+    platform.serve("/v1/leads", [lead(1)])
+    platform.serve("/v1/leads/L-1", body)
+
+    page = pull(open_source(detail="always"))[0]
+
+    assert ["L-1"] == [one.id for one in page.unreadable]
+    assert not page.leads
+
+
 def test_percent_encodes_an_opaque_lead_id_in_the_path(platform, open_source, lead):
     """The id is compared as text."""
     platform.serve("/v1/leads/A%2F0%201", {"lead": {**lead(1), "id": "A/0 1"}})

@@ -248,6 +248,39 @@ def test_the_answers_of_a_consent_are_chosen_by_letter_or_left_for_later(type_in
     assert "`init` left this open" in later.output, result.output
 
 
+def test_a_consent_to_messages_is_not_proposed_for_advertising(type_in):
+    """It is in the list; Enter does not take it."""
+    news = replace(SURVEY.few_values[0], path="consents.newsletter")
+    only = replace(SURVEY, few_values=(news,))
+    script, _ = type_in("--account", "m", *META, survey=only)
+    asked, told = type_in(survey=only, typed=lines("", "", "", "", "", "maison-x", "", "-", *END[4:]))
+
+    assert 2 == script.exit_code
+    assert "--consent-field" in script.output
+    assert "a  consents.newsletter" in asked.output
+    assert "replace-me" == told["consent"]["ad_user_data"]["field"], asked.output
+
+
+@pytest.mark.parametrize(
+    ("path", "columns", "tax"),
+    [
+        ("quote.totalExclTax", None, "excluded"),
+        ("montant_ht", None, "excluded"),
+        ("amount", {"Montant HT": "amount"}, "excluded"),
+        ("quote.totalInclTax", None, "included"),
+        ("net_a_payer", None, "included"),
+    ],
+)
+def test_an_amount_whose_name_says_that_tax_is_not_in_it_is_not_proposed_as_including_it(type_in, path, columns, tax):
+    """Two Enters would send it as more than it is."""
+    paths = (*SURVEY.paths, SurveyedPath(path, 40, ("number",)))
+    survey = replace(SURVEY, paths=paths, amounts=(AmountPath(path, 40, 0, 260),), columns=columns)
+    result, told = type_in("--account", "m", *META, "--amount-field", path, survey=survey)
+
+    assert 0 == result.exit_code, result.output
+    assert {"field": path, "tax": tax} == told["conversions"][-1]["value"]
+
+
 def test_an_undetermined_consent_field_must_be_given(type_in):
     """In a script it is a usage error: neither a field nor a yes is made up."""
     neither = PathWithFewValues("rgpd.pub", {"<text, 9 characters>": 300}, consent=True)

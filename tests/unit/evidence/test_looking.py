@@ -20,7 +20,7 @@ def heard(target, body):
     return HeardExchange("GET", target, None, 200, (), content)
 
 
-@pytest.mark.parametrize("body", [b"", b"<html>login</html>", {"error": "not found"}, {"id": "L-9"}, []])
+@pytest.mark.parametrize("body", [b"", b"<html>login</html>", {"error": "not found"}, {"id": "0"}, {"id": "L-9"}, []])
 def test_what_is_no_listed_leads_page_is_none(body):
     """An error may be answered with 200."""
     found = heard_leads(
@@ -30,9 +30,10 @@ def test_what_is_no_listed_leads_page_is_none(body):
     assert (2, []) == (len(found.ids), found.details)
 
 
-def test_a_listed_leads_page_is_one():
+@pytest.mark.parametrize("wrap", ["data", "result"])
+def test_a_listed_leads_page_is_one(wrap):
     """Also in what wraps it."""
-    found = heard_leads([heard("/v1/leads", LISTED), heard("/v1/leads/L-2", {"data": {"id": "L-2", "x": 1}})], OPTIONS)
+    found = heard_leads([heard("/v1/leads", LISTED), heard("/v1/leads/L-2", {wrap: {"id": "L-2", "x": 1}})], OPTIONS)
 
     assert ["L-2"] == [lead["id"] for lead in found.details]
 

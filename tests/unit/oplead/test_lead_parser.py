@@ -406,6 +406,23 @@ def test_french_pairs_are_read_as_pairs():
     assert ["Cj0abc"] == [one.value for one in parse(leadData=inside).click_ids]
 
 
+@pytest.mark.parametrize(
+    "entry",
+    [
+        {"identifier": "pub", "value": "oui"},
+        {"titre": "pub", "valeur": "oui"},
+        {"type": "pub", "granted": "oui"},
+        {"nom": "pub", "accord": "oui", "le": "2026-07-01"},
+    ],
+)
+def test_loose_pairs_are_read_as_pairs_and_as_things_of_their_own(entry):
+    """An answer by its name; a running account's settings may name what stands in each entry."""
+    value = next(name for name in entry if entry[name] == "oui")
+    paths = ["leadData.pub", f"leadData.{value}"]
+
+    assert dict.fromkeys(paths, "oui") == parse(paths, leadData=[entry]).fields
+
+
 def test_id_is_never_read_from_a_french_name():
     """An account that has run keeps the id it was known by."""
     with pytest.raises(UnreadableLeadError, match="no id"):

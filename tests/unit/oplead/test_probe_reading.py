@@ -327,6 +327,25 @@ def test_counts_readable_unreadable_and_absent_amounts():
     assert [("montantDevis", 1, 1, 2)] == [(one.path, one.readable, one.unreadable, one.absent) for one in found]
 
 
+@pytest.mark.parametrize(
+    ("lead", "paths"),
+    [
+        ({"amount": {"value": "900", "currency": "EUR", "taxIncluded": True}}, ["amount.value"]),
+        ({"montant": {"ttc": "900", "ht": "750", "le": "2026-07-01"}}, ["montant.ttc", "montant.ht"]),
+        ({"amounts": {"inclTax": "900", "exclTax": ""}}, ["amounts.inclTax", "amounts.exclTax"]),
+        ({"vente": {"ttc": "900", "auteur": "12"}}, ["vente.ttc"]),
+        ({"turnover": "900", "tarif": "900", "quoteTTC": "900"}, ["turnover", "tarif", "quoteTTC"]),
+        ({"totalIncluded": True, "valeurs": {"surface": "120"}}, []),
+        ({"prix": {"debut": "12/07/2026", "tva": "20"}}, []),
+    ],
+)
+def test_an_amount_is_known_by_what_is_above_it_too(lead, paths):
+    """But not what an object says of its amount: a date, a rate, whether tax is in it."""
+    found = possible_amount_fields(common_lead_field_paths([lead]), [lead], str.isdecimal, frozenset())
+
+    assert paths == [one.path for one in found]
+
+
 def test_says_in_which_statuses_an_amount_is_filled():
     """The amount of a sale is filled where leads are won; what may not be shown is left out."""
     leads = [{"montant": "900"}, {"montant": "800"}, {"montant": "700"}, {"montant": ""}]
@@ -342,6 +361,19 @@ def test_a_consent_is_known_by_what_is_above_it_too():
     found = fields_with_few_values(common_lead_field_paths(leads), leads, frozenset(), normalise_label)
 
     assert [("rgpd.pub", True, ("Accord",))] == [(one.path, one.consent, one.granted) for one in found]
+
+
+@pytest.mark.parametrize(("name", "value"), [("name", "value"), ("type", "granted"), ("nom", "accord")])
+def test_a_consent_to_messages_comes_after_every_other(name, value):
+    """In whatever pairs they stand: nobody's newsletter is a consent to advertising."""
+    leads = [
+        {"consents": [{name: "Newsletter", value: "oui"}, {name: "Publicité", value: answer}]}
+        for answer in ("oui", "non", "")
+    ]
+    found = fields_with_few_values(common_lead_field_paths(leads), leads, frozenset(), normalise_label)
+
+    assert ["consents.Publicité", "consents.Newsletter"] == [one.path for one in found if one.consent]
+    assert [False, True] == [one.is_for_messages for one in found if one.consent]
 
 
 # ── click ids ────────────────────────────────────────────────────────────────────────────────────

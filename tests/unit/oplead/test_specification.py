@@ -312,6 +312,20 @@ def test_name_and_value_pairs_are_entered():
     assert ("oui", "non") == told.enums["leadData.consent"]
 
 
+def test_answers_by_type_are_entered():
+    """`[{type, granted}]` has one answer for each type that the schema lists; with more in it, it is no pair."""
+    answer = {"type": {"enum": ["ads", "mail"]}, "granted": {"type": "boolean"}}
+    more = {**answer, "price": {"type": "integer"}}
+    api = parse_openapi_document(document())
+    told, priced = (
+        example_of(api, {"properties": {"consents": {"type": "array", "items": {"properties": one}}}}).value["consents"]
+        for one in (answer, more)
+    )
+
+    assert [{"type": "ads", "granted": True}, {"type": "mail", "granted": True}] == told
+    assert [{"type": "ads", "granted": True, "price": 1}] == priced
+
+
 def test_circles_end():
     """A lead whose parent is a lead, a reference to itself, and one that branches at every level."""
     wide = {f"p{number}": {"$ref": "#/components/schemas/Wide"} for number in range(50)}

@@ -196,6 +196,8 @@ def test_scalars_are_read_as_typed(loaded):
         ("2026-01-01T08:00:00", datetime(2026, 1, 1, 7, tzinfo=UTC)),
         ("2026-07-01T08:00:00Z", datetime(2026, 7, 1, 8, tzinfo=UTC)),
         ("2026-07-01 08:00+04:00", datetime(2026, 7, 1, 4, tzinfo=UTC)),
+        ("30/08/2026", datetime(2026, 8, 29, 22, tzinfo=UTC)),
+        ("30/08/2026 à 8h05", datetime(2026, 8, 30, 6, 5, tzinfo=UTC)),
     ],
 )
 def test_since_is_read_in_the_accounts_time_zone(loaded, written, expected):
@@ -206,6 +208,37 @@ def test_since_is_read_in_the_accounts_time_zone(loaded, written, expected):
 
     assert isinstance(answer, ValidSettings)
     assert expected == answer.settings.conversions[0].since
+
+
+@pytest.mark.parametrize(
+    ("sections", "said"),
+    [
+        ({"meta": "{ dataset_id: '1', contact_data: oui }"}, "meta.contact_data: write attach for yes, none for no"),
+        (
+            {"conversions": "[{ id: sale, stage: won, value: { field: a, tax: ttc } }]"},
+            "conversions.0.value.tax: write included for TTC, excluded for HT",
+        ),
+        (
+            {"conversions": "[{ id: sale, stage: won, undo_via: api }]"},
+            "conversions.0.undo_via: write data_manager or google_ads_api",
+        ),
+    ],
+)
+def test_a_choice_with_two_sides_is_put_in_the_words_of_the_questions(complaints, sections, said):
+    """Nobody who answers yes or no knows what attach and none are."""
+    assert said in complaints(**sections)
+
+
+@pytest.mark.parametrize("language", Language)
+def test_since_means_the_same_day_to_whoever_reads_the_file(complaints, language):
+    """A night may speak another language than the person who wrote it."""
+    sale = "{{ id: sale, stage: won, since: {}, google_ads: {{ conversion_action: 12 }} }}"
+    with using_language(language):
+        (twofold,), (none,) = (complaints(conversions=f"[{sale.format(since)}]") for since in ("05/06/2026", "bientôt"))
+
+    assert "2026-06-05" in twofold
+    assert "2026-05-06" in twofold
+    assert "30/11/2026" in none
 
 
 def test_the_ledger_path_is_relative_to_the_settings_file(loaded, tmp_path, monkeypatch):

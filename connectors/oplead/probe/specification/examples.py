@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from connectors.oplead.parsing.click_ids import is_click_id_label
 from connectors.oplead.parsing.field_tree import NAMES, last_path_part
-from connectors.oplead.parsing.fields import NAME_KEYS, VALUE_KEYS
+from connectors.oplead.parsing.fields import LOOSE_NAME_KEYS, LOOSE_VALUE_KEYS, NAME_KEYS, VALUE_KEYS
 from connectors.oplead.probe.specification.openapi import (
     ApiDescription,
     Schema,
@@ -89,9 +89,10 @@ class _ExampleValueMaker:
 
     def _pairs(self, entry: Schema, path: str, depth: int) -> list[object]:
         properties = mapping_or_empty(entry.get("properties"))
-        key = next((name for name in NAME_KEYS if name in properties), None)
-        value = next((name for name in VALUE_KEYS if name in properties), None)
-        if key is None or value is None:
+        key = next((name for name in LOOSE_NAME_KEYS if name in properties), None)
+        value = next((name for name in LOOSE_VALUE_KEYS if name in properties), None)
+        is_strict = key in NAME_KEYS and value in VALUE_KEYS
+        if key is None or value is None or not (is_strict or len(properties) == len((key, value))):
             return []
         named = self.api.resolve_schema(properties[key])
         written = [named["const"]] if "const" in named else named.get("enum")

@@ -20,8 +20,11 @@ PAIRS: Final = "‹pairs›"
 """The key of an object that was a list of names and values: what the two are called."""
 OTHER: Final = "‹other›"
 """A name that was not written down, as it might be somebody's."""
-NAME_WORDS: Final = ("name", "nom", "key", "cle", "code", "label", "libelle", "intitule")
-VALUE_WORDS: Final = ("value", "valeur")
+NAME_WORDS: Final = (
+    *("name", "nom", "key", "cle", "code", "label", "libelle", "intitule"),
+    *("title", "titre", "type", "identifier", "identifiant"),
+)
+VALUE_WORDS: Final = ("value", "valeur", "granted", "accepted", "accord", "accorde", "accepte")
 """What the two parts of a pair are called, loosely spelt."""
 KINDS: Final = frozenset(
     {"null", "boolean", "integer", "decimal", "empty", "text", "number in text", "UUID", "URL", "e-mail"}

@@ -66,7 +66,6 @@ _HOLDERS: Final = ("value", "valeur", "email", "number", "numero", "phone", "tel
 """What may hold a value that is an object where most have a text."""
 _PROVIDER: Final = "provider"
 """What is written of a lead's supplier, whom no lead shows, by the names of the settings' defaults."""
-_WRAPPERS: Final = ("data", "lead")
 _BEFORE: Final = ("from", "old", "ancien", "oldStatus", "ancienStatut", "fromStatus", "previousStatus")
 _KINDS: Final = ("type", "kind", "event", "action", "field")
 """What an entry of a history calls the status before, and its own kind."""
@@ -113,9 +112,8 @@ class RecordedLeads:
 
     def __post_init__(self) -> None:
         page = self.dialect.detail or self.dialect.lead
-        name = next(
-            (each for each in _WRAPPERS if not self._place(page, "id") and isinstance(page.get(each), dict)), None
-        )
+        wrapped = [] if self._place(page, "id") else [each for each in page if self._place(page[each], "id")]
+        name = max(wrapped, key=lambda each: len(page[each]), default=None)
         self.wrapper = (name, page) if name else None
         self.listed, self.own_page = self._form(self.dialect.lead), self._form(page[name] if name else page)
         self.ids = self._id_form()

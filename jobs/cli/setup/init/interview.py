@@ -9,7 +9,7 @@ from typing import Any
 
 from connectors.language import N_, _, _n, format_day, format_integer, format_money, join_with_semicolons
 from connectors.stage_words import stage_in_words, stage_meant
-from connectors.survey import AmountPath, PathWithFewValues, Survey, SurveyedLabel
+from connectors.survey import AmountPath, PathWithFewValues, Survey, SurveyedLabel, leaves_tax_out
 from jobs.cli.setup.init.dialogue import BACK, Dialogue, Prompt
 from jobs.cli.setup.init.menu import Choice, Menu
 from jobs.cli.setup.init.questions import (
@@ -82,6 +82,8 @@ class Interview:
             case "action":
                 stages = [stage for stage in answers["stage"] if stage in CONVERSIONS]
                 return {question.name: self._ask_for_each_stage(question, stages)}
+            case "tax":
+                return {question.name: self._ask_tax(question, answers["amount_field"])}
             case "google_customer_id":
                 self._platforms_from = self.dialogue.place
             case "google_login_customer_id":
@@ -103,6 +105,11 @@ class Interview:
         if self.dialogue.asks:
             self.dialogue.say(*_(question.explanation).splitlines())
         return self._ask(question, question.proposal, None, **values)
+
+    def _ask_tax(self, question: SetupQuestion, amount: str) -> Any:
+        if question.name in self.given or not self._leaves_tax_out(amount):
+            return self._ask_with_explanation(question)
+        return self._ask(question, _("no"))
 
     def _ask_manager_account(self, question: SetupQuestion, answers: Answers) -> str | None:
         """Return the manager account; the account itself is none."""
@@ -326,7 +333,7 @@ class Interview:
         survey = self.survey
         if survey is None:
             return question.proposal
-        paths = [each.path for each in survey.few_values if each.consent]
+        paths = [each.path for each in survey.few_values if each.consent and not each.is_for_messages]
         if question.name == "amount_field":
             paths = [each.path for each in _amounts_of_sales_first(survey.amounts, answers)]
         elif question.name == "personalization_field":
@@ -369,6 +376,11 @@ class Interview:
             )
         self.dialogue.say(f"  {found}")
         return bool(held)
+
+    def _leaves_tax_out(self, path: str) -> bool:
+        """Whether the name of an amount, or the title of its column, says that tax is not in it."""
+        columns = (self.survey and self.survey.columns) or {}
+        return any(map(leaves_tax_out, (path, *(title for title, place in columns.items() if place == path))))
 
     def _few_values_at_path(self, path: str) -> PathWithFewValues | None:
         seen = self.survey.few_values if self.survey else ()
