@@ -43,6 +43,8 @@ class UnreadPlace:
     """What is there, in words."""
     is_named: bool
     """Whether settings name it; if not, it looks like a list of past statuses with their times."""
+    labels: tuple[str, ...] = ()
+    """Past statuses that are read, and that nothing explains, if that is what is there."""
 
 
 @dataclass(frozen=True, slots=True)

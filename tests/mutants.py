@@ -36,6 +36,41 @@ class Fault:
 
 FAULTS = (
     Fault(
+        "a past status counts by its text, whichever page or night shows what its code means",
+        "jobs/ledger/leads/status_labels.py",
+        "    session.exec(update(StatusChange).where(*under_it).values(label=label))\n",
+        "",
+        "tests/unit/plan/test_status_names.py",
+    ),
+    Fault(
+        "a lead whose code is understood late is planned again",
+        "jobs/ledger/leads/status_labels.py",
+        "    session.exec(update(LeadRow).where(col(LeadRow.account) == account, theirs).values(to_plan=True))\n",
+        "",
+        "tests/unit/plan/test_status_names.py",
+    ),
+    Fault(
+        "a code that two statuses have means neither",
+        "jobs/ledger/leads/status_labels.py",
+        "        row.means = row.means and all(one.run < row.run for one in others)\n",
+        "",
+        "tests/unit/plan/test_status_names.py",
+    ),
+    Fault(
+        "a night asks for a human where no past status is known",
+        "jobs/alerts/review.py",
+        "    yield from _unexplained_past(session, book)\n",
+        "",
+        "tests/unit/plan/test_status_names.py",
+    ),
+    Fault(
+        "check --live fails where no past status is known",
+        "connectors/oplead/source.py",
+        "    yield from find_unexplained_past(read, options)\n",
+        "",
+        "tests/e2e/test_check_live.py::test_past_statuses_that_nothing_explains_fail",
+    ),
+    Fault(
         "a status goes out as the platform's settings spell it",
         "jobs/oplead_commands/statuses.py",
         "    own = {normalise_label(one): one for one in (*statuses, *statuses.values())}",

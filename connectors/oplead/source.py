@@ -129,10 +129,11 @@ class OpleadSource:
         shown: list[Mapping[str, object]] = []
         self._shown = shown
         page = self._page(items)
+        page = replace(page, leads=tuple(_called_by_labels(page.leads, self._options)))
         self.seen = replace(
             collect_seen_in_leads(shown, page.leads),
             owners=count_distinct_lead_owners(shown),
-            unread=tuple(_unread_places(shown, self._options)),
+            unread=tuple(_unread_places(shown, page.leads, self._options)),
         )
         return newest_first(page)
 
@@ -328,11 +329,18 @@ class OpleadSource:
             return UnreadableLead(lead_id, str(error))
 
 
-def _unread_places(leads: Sequence[object], options: OpleadOptions) -> Iterator[UnreadPlace]:
-    from connectors.oplead.survey.places import locate_configured_fields  # noqa: PLC0415 - no night surveys
-    from connectors.oplead.survey.summary import find_unread_places  # noqa: PLC0415
+def _called_by_labels(leads: Sequence[Lead], options: OpleadOptions) -> list[Lead]:
+    from connectors.oplead.survey.summary import call_by_labels  # noqa: PLC0415 - no night surveys
 
-    return find_unread_places(leads, locate_configured_fields(leads, options), options.fields)
+    return call_by_labels(leads, options)
+
+
+def _unread_places(leads: Sequence[object], read: Sequence[Lead], options: OpleadOptions) -> Iterator[UnreadPlace]:
+    from connectors.oplead.survey.places import locate_configured_fields  # noqa: PLC0415 - no night surveys
+    from connectors.oplead.survey.summary import find_unexplained_past, find_unread_places  # noqa: PLC0415
+
+    yield from find_unread_places(leads, locate_configured_fields(leads, options), options.fields)
+    yield from find_unexplained_past(read, options)
 
 
 def _is_platform_wide_failure(failure: Exception) -> bool:

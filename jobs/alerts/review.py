@@ -14,6 +14,7 @@ from itertools import takewhile
 from sqlmodel import Session
 
 from connectors.records import ClickIdKind
+from connectors.status_names import unexplained_labels
 from jobs.ledger import runs
 from jobs.ledger.leads import leads, status_labels
 from jobs.ledger.report import queries
@@ -43,6 +44,8 @@ IDS_IN_A_ROW = 12
 """The same for ids that look damaged."""
 BY_CHANCE = 1 / 10_000
 """Report what is less likely than this by chance: one false alarm in many years of nights."""
+MOST_NAMED = 20
+"""Maximum number of past statuses named in a message."""
 FEWEST_SOLD = 5
 """This many leads with a valued conversion, none of them with an amount, suggest that the path is wrong."""
 CUT_AT = frozenset({32, 40, 50, 60, 64, 100, 120, 127, 128, 150, 200, 250, 254, 255, 256, 500, 512})
@@ -117,6 +120,7 @@ def find_anomalies(session: Session, book: Rulebook, *, run: int, now: datetime)
     newest, entered = queries.newest_leads(session, account), queries.leads_with_delivery_of(session, account, valued)
     never_seen = {value.path for route in book.routes if (value := route.field_value) and value.never_seen}
     yield from empty_fields(newest, entered, book.extraction, never_seen)
+    yield from _unexplained_past(session, book)
     yield from missing_click_id_anomalies(queries.newest_have_click_ids(session, account, since=before))
     share = queries.click_id_share(session, account, (recent, now))
     # Count a month of leads only if the share of the last week can be a collapsed one.
@@ -125,6 +129,16 @@ def find_anomalies(session: Session, book: Rulebook, *, run: int, now: datetime)
         of_all = list(click_share_drop_anomaly(share, queries.click_id_share(session, account, (before, recent))))
     yield from of_all or _of_sources(session, account, recent=(recent, now), before=(before, recent))
     yield from damaged_ids(queries.latest_click_ids(session, account))
+
+
+def _unexplained_past(session: Session, book: Rulebook) -> Iterator[Anomaly]:
+    """Yield that most past statuses of the newest leads are none that is known, if so."""
+    renamed = {row.before for row in status_labels.renames_found(session, book.account)}
+    known = {*book.meanings, *status_labels.labels_on_leads(session, book.account), *renamed}
+    found = unexplained_labels(queries.dated_labels_of_newest_leads(session, book.account), known, str)
+    if found:
+        labels = tuple(status_labels.oplead_spelling(session, book.account, label) for label in found[:MOST_NAMED])
+        yield _make_field_anomaly("oplead.fields.history", MessageKind.PAST_UNEXPLAINED, labels=labels)
 
 
 def _of_sources(
@@ -313,8 +327,8 @@ def empty_fields(
             yield _make_field_anomaly(path, MessageKind.AMOUNT_EMPTY, len(sold))
 
 
-def _make_field_anomaly(path: str, message: MessageKind, count: int = 0) -> Anomaly:
-    return _anomaly(AnomalyKind.FIELD, message, {"path": path}, count=count)
+def _make_field_anomaly(path: str, message: MessageKind, count: int = 0, **values: object) -> Anomaly:
+    return _anomaly(AnomalyKind.FIELD, message, {"path": path}, count=count, **values)
 
 
 # ── click ids ────────────────────────────────────────────────────────────────────────────────────

@@ -371,16 +371,19 @@ class LabelMove(AccountKeyedRow, table=True):
 
 
 class StatusRename(AccountKeyedRow, table=True):
-    """A status that was renamed in Oplead."""
+    """A status that was renamed in Oplead, or another name that Oplead shows beside its label, such as a code."""
 
     __tablename__ = "status_rename"
     before: str = Field(primary_key=True)
     after: str = Field(primary_key=True)
     leads: int
-    """How many leads showed the rename."""
+    """How many leads showed the rename; none if it is only another name."""
     run: int = Field(foreign_key="run.id")
     void: bool = Field(default=False, sa_column_kwargs={"server_default": sqlalchemy.false()})
     """Whether the settings have since overruled it, treating the labels as two statuses."""
+    means: bool | None = None
+    """Whether `before` alone means `after`: None if no lead showed both as names of one status, False if one showed it
+    for another status, too."""
 
 
 class StatusChange(LedgerRow, table=True):

@@ -147,7 +147,12 @@ def unread_place_findings(
     said = {".".join(one.problem.path.split(".")[:3]) for one in unmatched}
     for place in places:
         subject = f"oplead.fields.{place.field}"
-        if subject not in said:
+        if place.labels:
+            advice = _(
+                "Write each of these under a stage or under ignored_statuses: {labels}", labels=", ".join(place.labels)
+            )
+            yield CheckFinding(subject, CheckVerdict.FAILED, place.found, advice)
+        elif subject not in said:
             # Without a history, changes get a wrong time.
             verdict = CheckVerdict.FAILED if place.field == "history" else CheckVerdict.DOUBTFUL
             advice = (

@@ -169,6 +169,7 @@ class MessageKind(StrEnum):
     CONSENT_EMPTY = auto()
     WHERE_EMPTY = auto()
     WHERE_UNLISTED = auto()
+    PAST_UNEXPLAINED = auto()
     AMOUNT_NEVER_SEEN = auto()
     AMOUNT_EMPTY = auto()
     CLICK_SHARE_COLLAPSED = auto()

@@ -31,6 +31,8 @@ _FIELDS = (
     "report.by",
 )
 _CONDITIONS = ("conversions.*.where", *(f"{platform}.*.where" for platform in PLATFORMS), "exclude.fields")
+_IN_ENTRIES = frozenset({"history_status", "history_at"})
+"""Paths within an entry of the history, not within a lead."""
 _PROBE = N_("`oplead-sync probe` shows what leads have.")
 
 
@@ -58,7 +60,8 @@ def _named_paths(tree: Tree) -> list[tuple[KeyPath, str]]:
     named = list(texts_at(tree, *_FIELDS))
     conditions = [place for pattern in _CONDITIONS for place in find(tree, pattern)]
     named += [((*at, path), path) for at, value in conditions if isinstance(value, dict) for path in value]
-    named += texts_with_paths(value_at(tree, ("oplead", "fields")), ("oplead", "fields"))
+    fields = texts_with_paths(value_at(tree, ("oplead", "fields")), ("oplead", "fields"))
+    named += [(at, path) for at, path in fields if _IN_ENTRIES.isdisjoint(at)]
     return list(dict.fromkeys(named))
 
 

@@ -666,6 +666,28 @@ def test_a_list_of_past_statuses_that_is_not_read_fails(companies, named, dated,
     assert (1 if said else 0) == done.code
 
 
+@pytest.mark.parametrize(
+    ("shown", "failed"), [(str, True), (lambda label: {"id": f"S-{label[:2]}", "label": label}, False)]
+)
+def test_past_statuses_that_nothing_explains_fail(companies, shown, failed):
+    """Codes alone, beside a plain label: what leads have reached would have the night's time."""
+    company = companies()
+    steps = ("Nouveau", WON - timedelta(days=2)), ("Gagné", WON)
+    leads = [lead(number, *steps[: number % 2 + 1]) for number in range(20)]
+    for one in leads:
+        for entry in one["statusHistory"]:
+            entry["status"] = f"S-{entry['status'][:2]}"
+        one["status"] = shown(one["status"])
+    company.serve(*leads)
+    done = type_in(company, "check", "--live", "--json")
+    (told,) = done.objects
+    found = [each for each in told["oplead"]["findings"] if each["subject"] == "oplead.fields.history"]
+
+    assert (["S-No, S-Ga"] if failed else []) == [each["advice"].rpartition(": ")[2] for each in found]
+    assert all(each["verdict"] == "failed" for each in found)
+    assert failed == done.code
+
+
 def _with_unusual_history(number, *, dated):
     one = lead(number, (("Gagné", "Perdu")[number % 2], WON))
     past = [{"mot": each["status"], "quand": each["date"] if dated else "hier"} for each in one.pop("statusHistory")]

@@ -223,6 +223,7 @@ class OpleadProbe:
             (notes.undecided if is_most else notes.suspicions).append(read.problem)
         options, pull = verify_found_options(found, notes, self._open)
         self.found = options
+        notes.undecided.extend(read.unexplained_past(options))
         notes.suspicions.extend(read.suspicions(places, self.client.options.fields))
         empty = [
             path

@@ -45,6 +45,7 @@ _ENTRY_KEYS = frozenset({"history_status", "history_at"})
 """Fields that lie in the entries of another."""
 _IN_STATUS = frozenset({"status", "status_at"})
 """Fields that may lie in an object named like a status."""
+_CODE_NAMES = frozenset(NAMES["status"])
 _SEVERAL_STATUSES = 2
 _FEW_OF = 0.34
 """The most different statuses among so many leads."""
@@ -197,11 +198,24 @@ class _PlaceSearch:
             )
             if shown > _MOST * self._filled(place) and (shown, by_label) > most:
                 best, most = (place, path.removeprefix(f"{place}."), at.removeprefix(f"{place}.")), (shown, by_label)
+        best = best or self._list_of_codes()
         if best is None:
             return None
         place, label, at = best
         is_read = sum(self._has_history(lead, place, every) for lead in self._leads) >= _MOST * self._filled(place)
         return place, {} if is_read else {"history_status": (label,), "history_at": (at,)}
+
+    def _list_of_codes(self) -> tuple[str, str, str] | None:
+        """Return a list named like a history, and the keys of a time and of a code that no present status shows."""
+        for path, node in self._tree.items():
+            place = self._list_around(path) if node.is_listed and last_path_part(path) in _CODE_NAMES else None
+            if place is None or not _is_history_name(last_path_part(place)):
+                continue
+            values = _texts(list(node.all_lead_values()))
+            at = self._time_in_entries(place)
+            if at and _SEVERAL_STATUSES <= len(set(values)) <= _FEW_OF * len(values):
+                return place, path.removeprefix(f"{place}."), at.removeprefix(f"{place}.")
+        return None
 
     def _list_around(self, path: str) -> str | None:
         """Return the path of the list in whose entries a path lies."""
@@ -328,6 +342,11 @@ class _PlaceSearch:
                 paths = ", ".join(times[:6])
                 return _("the time when a lead was created (there are times at {paths})", paths=paths)
         return _(_SOUGHT[field])
+
+
+def _is_history_name(name: str) -> bool:
+    """Whether a list of this name tells of statuses; a quote or an appointment has a status and times, too."""
+    return name in NAMES["history"] or name.startswith(("status", "statut", "etape", "stage"))
 
 
 def _parent(path: str) -> str:

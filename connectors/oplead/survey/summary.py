@@ -10,6 +10,7 @@ from connectors.oplead.options import CANDIDATES, FieldPaths, OpleadOptions, Pat
 from connectors.oplead.parsing.field_tree import (
     CONTACT,
     common_lead_field_paths,
+    normalise,
     normalise_field_path,
     summarise_lead_paths,
 )
@@ -22,13 +23,16 @@ from connectors.oplead.survey.values import (
     Readable,
     fields_with_few_values,
     labels_only_in_histories,
+    may_be_shown_as_label,
     possible_amount_fields,
     shown_statuses,
     surveyed_labels,
 )
 from connectors.records import Lead
+from connectors.status_names import labels_by_other_name, unexplained_labels, with_labels
 from connectors.survey import Survey, UnreadPlace
 
+_MOST_LABELS = 20
 ENOUGH_TO_SAY_EMPTY = 10
 """Leads among which a field that settings name must be filled once."""
 
@@ -52,7 +56,7 @@ class ReadLeads:
                 records.append(parser.parse(item, parser.read_id(item), digest_of(item)))
             except UnreadableLeadError as error:
                 unreadable.append(str(error))
-        return cls(leads, records, unreadable)
+        return cls(leads, call_by_labels(records, options), unreadable)
 
     @property
     def problem(self) -> str | None:
@@ -69,6 +73,16 @@ class ReadLeads:
             unreadable=format_integer(len(self.unreadable)),
             commonest=commonest,
         )
+
+    def unexplained_past(self, options: OpleadOptions) -> Iterator[str]:
+        """Yield that most past statuses are none that is known, if so, and what to write."""
+        for place in find_unexplained_past(self.records, options):
+            labels = ", ".join(place.labels)
+            yield _(
+                "stages: {found}; write each under a stage or under ignored_statuses: {labels}",
+                found=place.found,
+                labels=labels,
+            )
 
     def suspicions(self, places: FieldLocations, configured: FieldPaths) -> Iterator[str]:
         """Yield a sentence for each sign that values are damaged, or are not where settings say."""
@@ -108,6 +122,26 @@ def find_unread_places(
     if path := places.guessed_history:
         looks = _("{path} looks like a list of past statuses with their times", path=path)
         yield UnreadPlace("history", looks, is_named=False)
+
+
+def call_by_labels(records: Sequence[Lead], options: OpleadOptions) -> list[Lead]:
+    """Return leads with past statuses called as the present ones are, unless the settings list their other name."""
+    named = set(map(normalise, options.labels))
+    labels = {name: label for name, label in labels_by_other_name(records, normalise).items() if name not in named}
+    return [with_labels(record, labels, normalise) for record in records]
+
+
+def find_unexplained_past(records: Sequence[Lead], options: OpleadOptions) -> Iterator[UnreadPlace]:
+    """Yield the past statuses of leads, if most are in no stage, not ignored, and not any lead's present one."""
+    known = {normalise(label) for label in (*options.labels, *(one.label for one in records)) if label}
+    histories = [[entry.label for entry in record.history] for record in records]
+    labels = [label for label in unexplained_labels(histories, known, normalise) if may_be_shown_as_label(label)]
+    if labels:
+        found = _(
+            "most past statuses of leads are in no stage, are not ignored, and are no lead's present status, so a "
+            "conversion may have the time of the night that sees it"
+        )
+        yield UnreadPlace("history", found, is_named=True, labels=tuple(labels[:_MOST_LABELS]))
 
 
 def summarise_leads(

@@ -117,6 +117,11 @@ def labels_only_in_histories(leads: Sequence[Lead], fold: Fold) -> tuple[str, ..
     return tuple(shown) if len(shown) <= _MOST_LABELS else ()
 
 
+def may_be_shown_as_label(text: str) -> bool:
+    """Whether a status's label may be shown: it reads as no personal data."""
+    return _may_be_shown(text, _LONGEST_LABEL)
+
+
 def _spellings(counts: Mapping[str, int], fold: Fold) -> dict[str, str]:
     """Map each text to the commonest spelling of its fold, with whitespace collapsed and in NFC."""
     best: dict[str, str] = {}

@@ -52,7 +52,7 @@ from jobs.ledger.schema import (
     matches_delivery_kind,
 )
 from jobs.rules.delivery_state import DeliveryState
-from jobs.rules.model import ConsentAnswer
+from jobs.rules.model import ConsentAnswer, StatusTimeOrigin
 from jobs.rules.reasons import HELD_FOR_A_HUMAN, Cause, Reason
 
 
@@ -388,6 +388,19 @@ class SampledLead:
 def newest_leads(session: Session, account: str) -> list[SampledLead]:
     """Return the most recently created leads."""
     return _samples(session, account, col(LeadRow.created_at).desc())
+
+
+def dated_labels_of_newest_leads(session: Session, account: str) -> list[list[str]]:
+    """Return, of each of the most recently created leads, the labels that Oplead itself dates."""
+    newest = select(LeadRow.id).where(LeadRow.account == account, LeadRow.digest != "")
+    ids = newest.order_by(col(LeadRow.created_at).desc()).limit(LATEST)
+    dated = (StatusChange.account == account, StatusChange.origin == StatusTimeOrigin.REPORTED)
+    labels: dict[str, list[str]] = {}
+    for lead, label in session.exec(
+        select(StatusChange.lead, StatusChange.label).where(*dated, col(StatusChange.lead).in_(ids))
+    ):
+        labels.setdefault(lead, []).append(label)
+    return list(labels.values())
 
 
 def leads_with_delivery_of(session: Session, account: str, conversions: Collection[str]) -> list[SampledLead]:

@@ -84,6 +84,15 @@ MESSAGES: Mapping[MessageKind, tuple[MessagePart, ...]] = {
             )
         ),
     ),
+    MessageKind.PAST_UNEXPLAINED: (
+        MessagePart(
+            N_(
+                "most past statuses of the newest leads are in no stage, are not ignored, and are no lead's present "
+                "status, so a conversion may have the time of the night that saw it: write each under a stage or under "
+                "ignored_statuses: {labels}"
+            )
+        ),
+    ),
     MessageKind.AMOUNT_NEVER_SEEN: (
         MessagePart(
             N_(
@@ -571,6 +580,7 @@ ANOMALY_TITLES: Mapping[MessageKind, str] = {
         ),
         N_("Conversions may be missing"),
     ),
+    MessageKind.PAST_UNEXPLAINED: N_("Conversions may have wrong times"),
     MessageKind.AMOUNT_NEVER_SEEN: N_("Conversions are held back"),
     MessageKind.AMOUNT_EMPTY: N_("Amounts may be missing"),
 }

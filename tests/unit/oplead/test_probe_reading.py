@@ -629,3 +629,81 @@ def test_status_identifier_is_a_status():
     leads = [{"id": f"L-{n}", "statusIdentifier": ("GAGNE", "PERDU")[n % 2]} for n in range(20)]
 
     assert ("statusIdentifier",) == places_of(leads).fields.status
+
+
+# ── histories of codes ───────────────────────────────────────────────────────────────────────────
+
+STEPS = {"S1": "Nouveau", "S7": "Gagné", "S8": "Perdu"}
+
+
+def coded(status, entry, *codes):
+    """A lead whose history tells codes alone, and whose present status is shown in some shape."""
+    past = [entry(code, f"2026-07-{day:02} 10:00") for day, code in enumerate(codes, start=1)]
+    return {"id": f"L-{id(past)}", "createdAt": "2026-07-01 10:00", "status": status(codes[-1]), "statusHistory": past}
+
+
+def in_full(code):
+    """A status as a code and a text."""
+    return {"identifier": code, "name": STEPS[code]}
+
+
+def each_way(status, entry):
+    """Some leads at each status, and the options that a probe finds for them."""
+    ways = (("S1",), ("S1", "S7"), ("S1", "S7", "S8"))
+    leads = [coded(status, entry, *codes) for codes in ways * 5]
+    options = OpleadOptions(token="t", zone=PARIS)
+    return leads, replace(options, fields=locate_configured_fields(leads, options).fields)
+
+
+@pytest.mark.parametrize("key", ["status", "statut", "statusIdentifier"])
+@pytest.mark.parametrize("status", [in_full, lambda code: {"libelle": STEPS[code], "id": code}])
+def test_past_statuses_are_read_by_the_present_ones(key, status):
+    """Wherever some lead shows the code with its text; there is nothing to write."""
+    leads, options = each_way(status, lambda code, at: {key: code, "date": at})
+    found = ReadLeads.parse_surveyed_leads(leads, options)
+
+    assert {("Nouveau",), ("Nouveau", "Gagné"), ("Nouveau", "Gagné", "Perdu")} == {
+        tuple(entry.label for entry in one.history) for one in found.records
+    }
+    assert [] == list(found.unexplained_past(options))
+
+
+@pytest.mark.parametrize("key", ["status", "statusId", "idStatut"])
+def test_past_statuses_that_nothing_explains_must_be_written(key):
+    """Beside a plain label, a code says nothing: whoever knows it writes it under a stage, and is asked no more."""
+    leads, options = each_way(STEPS.__getitem__, lambda code, at: {key: code, "date": at})
+    found = ReadLeads.parse_surveyed_leads(leads, options)
+    named = replace(options, labels=frozenset({"s1", "s7", "S8"}))
+
+    assert ["S1, S7, S8"] == [said.rpartition(": ")[2] for said in found.unexplained_past(options)]
+    assert [] == list(found.unexplained_past(named))
+
+
+@pytest.mark.parametrize("key", ["statusId", "idStatut"])
+def test_list_of_codes_named_like_a_history_is_said(key):
+    """No present status shows the codes, so that nothing but its name tells what the list is."""
+    leads, _ = each_way(STEPS.__getitem__, lambda code, at: {key: code, "date": at})
+    options = OpleadOptions(token="t", zone=PARIS)
+    places = locate_configured_fields(leads, options)
+    said = list(ReadLeads.parse_surveyed_leads(leads, options).suspicions(places, options.fields))
+
+    assert (("statusHistory",), (key,), ("date",)) == (
+        places.fields.history,
+        places.fields.history_status,
+        places.fields.history_at,
+    )
+    assert ["statusHistory looks like a list of past statuses with their times"] == [
+        one.partition(",")[0] for one in said
+    ]
+
+
+@pytest.mark.parametrize("name", ["appointments", "documents", "quotes"])
+def test_list_of_other_things_with_a_status_is_no_history(name):
+    """Their statuses are theirs."""
+    leads, _ = each_way(STEPS.__getitem__, lambda code, at: {"statusId": code, "date": at})
+    moved = [
+        {**{key: value for key, value in one.items() if key != "statusHistory"}, name: one["statusHistory"]}
+        for one in leads
+    ]
+
+    assert FieldPaths().history == places_of(moved).fields.history

@@ -134,3 +134,10 @@ def test_a_broken_settings_file_does_not_raise(told, text):
 def test_reports_nothing_without_leads(told):
     """An empty Oplead says nothing about the settings."""
     assert [] == told(leads=0)
+
+
+def test_keys_within_the_history_are_no_paths_of_leads(told):
+    """`init` writes them; no lead has them at its top."""
+    keys = "oplead:\n  fields: { history: [statuses], history_status: [mot], history_at: [startDate], status: etat }\n"
+
+    assert ["statuses", "etat"] == [said.split('"')[1] for _, said, _ in told(keys)]

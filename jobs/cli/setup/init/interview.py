@@ -69,7 +69,7 @@ class Interview:
                 answers |= self._answers_to(question, answers)
         return answers
 
-    def _answers_to(self, question: SetupQuestion, answers: Answers) -> Answers:
+    def _answers_to(self, question: SetupQuestion, answers: Answers) -> Answers:  # noqa: C901 - a case a question
         """Return the answer to a question, and to those answered together with it."""
         match question.name:
             case "stage":
