@@ -661,7 +661,7 @@ FAULTS = (
     Fault(
         "a day that may be read two ways is refused",
         "connectors/days.py",
-        "if number != month and number <= _MONTHS and current_language() is not Language.FRENCH:",
+        "if number != month and number <= _MONTHS and not is_french:",
         "if False:",
         "tests/unit/test_days.py",
     ),
@@ -717,7 +717,7 @@ FAULTS = (
     Fault(
         "an error that is answered with 200 is no lead's own page",
         "connectors/oplead/evidence/looking.py",
-        "        if asked in ids\n",
+        "        if wanted in ids\n",
         "",
         "tests/unit/evidence/test_looking.py",
     ),
