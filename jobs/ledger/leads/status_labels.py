@@ -117,6 +117,8 @@ def learn_other_names(session: Session, ledger: Ledger, shown: Sequence[Lead], m
 
     What this run shows is used once all is read: another status may yet be shown by the same name.
     """
+    if not any(lead.also_called or lead.history for lead in shown):
+        return {}
     rows = _all_names(session, ledger.account)
     for label, names in other_names(shown, normalise_label).items():
         _note_other_names(session, ledger, rows, normalise_label(label), names)
