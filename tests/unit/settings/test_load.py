@@ -238,7 +238,7 @@ def test_since_means_the_same_day_to_whoever_reads_the_file(complaints, language
 
     assert "2026-06-05" in twofold
     assert "2026-05-06" in twofold
-    assert "30/11/2026" in none
+    assert "31/08/2026" in none
 
 
 def test_the_ledger_path_is_relative_to_the_settings_file(loaded, tmp_path, monkeypatch):

@@ -179,7 +179,7 @@ def test_a_filled_column_that_cannot_be_written_is_refused(tmp_path):
         ("leads.csv", "email;nom;email\na@example.com;b;c\n", 'two columns are called "email"'),
         ("leads.csv", 'email;nom\n"a@example.com;b\n', "never closed"),
         ("leads.csv", "email;click_id\na@example.com;CNL_1\n", "there is no click id in it"),
-        ("leads.csv", "email;clicked_at\na@example.com;hier\n", "write a time as"),
+        ("leads.csv", "email;clicked_at\na@example.com;hier\n", "write a day as"),
         ("leads.csv", "email;provider_url\na@example.com;partout\n", "write an address"),
     ],
 )
