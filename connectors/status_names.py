@@ -54,14 +54,13 @@ def _labelled(entry: StatusEntry, label: str | None) -> StatusEntry:
 
 
 def unexplained_labels(histories: Iterable[Sequence[str]], known: Collection[str], fold: Fold) -> tuple[str, ...]:
-    """Return the labels of past statuses that are not `known`, commonest first, if most of them are not.
+    """Return the labels of histories without any that is `known`, commonest first, if most histories are such.
 
     Then the statuses that leads show have no times, as if there were no histories. `known` are folded.
     """
     told = [labels for labels in histories if labels]
-    counts = Counter(label for labels in told for label in labels)
-    strange = Counter({label: count for label, count in counts.items() if fold(label) not in known})
-    is_told = len(told) >= _FEWEST_LEADS and len(strange) >= _FEWEST_LABELS
-    return (
-        tuple(label for label, _ in strange.most_common()) if is_told and 2 * strange.total() > counts.total() else ()
-    )
+    strange = [labels for labels in told if not any(fold(label) in known for label in labels)]
+    counts = Counter(label for labels in strange for label in labels)
+    if len(strange) < _FEWEST_LEADS or len(counts) < _FEWEST_LABELS or 2 * len(strange) <= len(told):
+        return ()
+    return tuple(label for label, _ in counts.most_common())

@@ -286,7 +286,7 @@ class OpleadSource:
                     self._last_failure = type(error)
                     why = _("its own page fails ({error})", error=error)
                     if isinstance(error, TokenRefused):
-                        why = _("the key may not read its own page")
+                        why = _("the key may not read this lead's own page")
                     page = UnreadableLead(lead_id, why)
                 yield lead_id, page
 

@@ -121,7 +121,7 @@ MOVED = N_("What moved tonight: new, sent now, or sent before and heard of now")
 _BEFORE = (Reason.BEFORE_SINCE, Reason.BASELINE)
 """Reasons for changes that precede their conversion's start."""
 _SHOWN = 10
-"""Maximum number of unreadable leads listed for a reason."""
+"""Maximum number of reasons listed, and of unreadable leads for each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -423,7 +423,12 @@ def _unreadable(summary: RunSummary) -> list[str]:
     alike = defaultdict[tuple[str, bool], list[UnreadableLead]](list)
     for lead in met.values() if summary.review.unreadable else ():
         alike[strip_shape_from_detail(in_english(lead.reason)), lead.id is None].append(lead)
-    return [_unreadable_alike(each) for each in alike.values()]
+    groups = list(alike.values())
+    more = sum(map(len, groups[_SHOWN:]))
+    return [
+        *map(_unreadable_alike, groups[:_SHOWN]),
+        *([_n("and {count} lead more", "and {count} leads more", more)] if more else []),
+    ]
 
 
 def _unreadable_alike(leads: Sequence[UnreadableLead]) -> str:

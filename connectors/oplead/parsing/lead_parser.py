@@ -36,6 +36,10 @@ _ENTRY_LABEL = (*_ENTRY_STATUS, *with_french("label", "name", "to", "state", "ne
 ENTRY_BEFORE = with_french("from", "old", "oldStatus", "fromStatus", "previousStatus")
 _ENTRY_AFTER = with_french("to", "new", "newStatus", "toStatus")
 _ENTRY_KIND = ("type", "kind", "event", "action", "field")
+_PERSONS = frozenset(["contact", "client", "customer", "owner", "user", "author", "agent", "assignee", "seller"]) | {
+    *("proprietaire", "utilisateur", "auteur", "commercial", "vendeur", "responsable")
+}
+"""Who a lead may hold, with an id of their own."""
 _STATUS_WORDS = ("statu", "stage", "etape", "etat", "state")
 """What the kind of an entry of a general history holds, normalised, if it is about a status."""
 ENTRY_TIME = with_french("date", "at", "since", "createdAt", "changedAt", "updatedAt", "timestamp")
@@ -235,9 +239,17 @@ class LeadParser:
             entries.reverse()  # it was newest first; the stable sort below keeps the order within a day
         entries.sort(key=self._start)
         at = self._moment(found, self.paths.status_at, "status_at")
-        if label and at and (not entries or entries[-1].label not in (label, *also_called)):
+        if label and at and (not entries or self._ends_otherwise(entries[-1], label, also_called, at)):
             insort(entries, StatusEntry(label, in_meant_pass(at, since=created)), key=self._start)
         return tuple(entries)
+
+    def _ends_otherwise(self, last: StatusEntry, label: str, also_called: Sequence[str], at: Moment) -> bool:
+        """Whether a history ends on another status than the present one.
+
+        A code may be another status's, too: where the present one began later, it is not told of.
+        """
+        is_by_code = last.label != label and last.label in also_called
+        return last.label != label and not (is_by_code and self._start(last) >= earliest_instant_of(at, self._zone))
 
     def _start(self, entry: StatusEntry) -> datetime:
         return earliest_instant_of(entry.at, self._zone)
@@ -307,13 +319,18 @@ def candidate_lead_objects(body: object) -> list[Mapping[str, object]]:
 def leads_on_own_page(body: object, lead_id: str, id_paths: Sequence[str]) -> list[Mapping[str, object]]:
     """Return the objects that may be the lead and have an id, on the page of the lead with this id.
 
-    Where there is none, the body may wrap the lead under any name: it is the one object with this very id. What stands
-    around it is smaller, since a lead without an id of its own may hold somebody else with this number.
+    Where there is none, the body may wrap the lead under any name but a person's: it is the one object with this very
+    id. What stands around it is smaller, since a lead without an id of its own may hold somebody with this number.
     """
-    named = [one for one in candidate_lead_objects(body) if first_value_at_paths(one, id_paths) is not None]
-    if named or not isinstance(body, Mapping):
+    candidates = candidate_lead_objects(body)
+    named = [one for one in candidates if first_value_at_paths(one, id_paths) is not None]
+    if named or not isinstance(body, Mapping) or len(candidates) > 1:
         return named
-    inside = (one for one in body.values() if isinstance(one, Mapping) and len(one) >= len(body))
+    inside = (
+        one
+        for name, one in body.items()
+        if isinstance(one, Mapping) and len(one) >= len(body) and normalise(name) not in _PERSONS
+    )
     asked = [one for one in inside if find_lead_by_id([one], lead_id, id_paths)]
     return asked if len(asked) == 1 else []
 

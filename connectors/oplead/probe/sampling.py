@@ -110,6 +110,7 @@ def _detail_pages(
     options = asker.client.options
     with_id = [mark for mark, item in items.items() if text_of(first_value_at_paths(_object(item), id_paths)) == mark]
     for path in dict.fromkeys((options.lead_path, f"{options.leads_path}/{{id}}", *_LEAD_PATHS)):
+        refused.clear()  # where no lead has its page, some Opleads refuse the key
         found = read_detail_pages(asker, _evenly_spaced_marks(with_id, FIRST_DETAIL_PAGES), id_paths, path, refused)
         if found:
             break

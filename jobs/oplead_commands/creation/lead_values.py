@@ -35,6 +35,7 @@ def lead_from_values(
     zone: ZoneInfo,
     *,
     called: Callable[[str], str],
+    in_a_file: bool = False,
 ) -> LeadToWrite:
     """Return a lead with these values by name, and with these by path.
 
@@ -43,12 +44,13 @@ def lead_from_values(
         fields: other values by their paths.
         zone: the time zone of a time without one.
         called: what the user calls a value.
+        in_a_file: whether they stand in a file, where no language decides what a day is.
 
     Raises:
         UsageError: a value cannot be used; the message names it and does not repeat it.
     """
     given = {name: _require_short_line(called(name), text) for name, text in values.items() if text is not None}
-    clicked_at = _clicked_at(given.get("clicked_at"), zone, called("clicked_at"))
+    clicked_at = _clicked_at(given.get("clicked_at"), zone, called("clicked_at"), in_a_file=in_a_file)
     click_ids = tuple(
         ClickId(kind, given[name], clicked_at if kind in _DATED else None)
         for name, kind in _CLICK_IDS.items()
@@ -115,11 +117,11 @@ def _parse_field_option(text: str) -> tuple[str, str]:
         raise UsageError(_("--field: {error}", error=error)) from None
 
 
-def _clicked_at(text: str | None, zone: ZoneInfo, name: str) -> datetime | None:
+def _clicked_at(text: str | None, zone: ZoneInfo, name: str, *, in_a_file: bool) -> datetime | None:
     if text is None:
         return None
     try:
-        moment = parse_day_or_time(text)
+        moment = parse_day_or_time(text, in_a_file=in_a_file)
     except ValueError as error:
         raise UsageError(_("{name}: {text}", name=name, text=error)) from None
     return (moment if moment.tzinfo else moment.replace(tzinfo=zone)).astimezone(UTC)

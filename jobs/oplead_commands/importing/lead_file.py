@@ -130,7 +130,7 @@ def _row(line: int, cells: Cells, columns: Mapping[str, Column], options: LeadFi
         if twice := [name for name in ids if name in values]:
             raise ValueError(_("{title}: {name} has a column of its own too", title=called["click_id"], name=twice[0]))
         values |= ids
-    lead = lead_from_values(values, fields, options.zone, called=lambda name: called.get(name, name))
+    lead = lead_from_values(values, fields, options.zone, called=lambda name: called.get(name, name), in_a_file=True)
     _require_valid_contact(lead, called)
     options.check(lead)
     return FileRow(line, lead, reference.strip() if reference else None)

@@ -188,7 +188,7 @@ def test_a_page_that_the_key_may_not_read_is_told_apart_from_a_refused_key(platf
     found = read(source)
 
     whole = str(found)
-    assert (1, 1) == (whole.count("the key may not read its own page"), whole.count("Lead(id='L-2'"))
+    assert (1, 1) == (whole.count("the key may not read this lead's own page"), whole.count("Lead(id='L-2'"))
 
     platform.serve("/v1/leads/L-1", reply(status=401))
 
@@ -265,8 +265,10 @@ def test_a_lead_is_found_in_what_wraps_it_by_its_id(platform, open_source, lead,
         {"result": {**OTHER, "id": "L-9"}},
         {"id": "L-9", "avant": OTHER},
         {"createdAt": "2026-07-01", "status": "Gagné", "ville": "Lyon", "commercial": OTHER},
+        {"status": "Gagné", "amount": 100, "contact": {**OTHER, "firstname": "Zoé", "lastname": "X"}},
+        {"data": {"status": "Gagné"}, "owner": {**OTHER, "name": "Paul", "team": "Lyon"}},
     ],
-    ids=["two alike", "another's", "inside another's", "somebody in it"],
+    ids=["two alike", "another's", "inside another's", "somebody in it", "its contact", "its owner"],
 )
 def test_what_may_be_another_than_the_lead_asked_for_is_not_read(platform, open_source, lead, body):
     """Its contact data would be somebody else's."""

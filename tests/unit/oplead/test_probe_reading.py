@@ -679,6 +679,16 @@ def test_past_statuses_that_nothing_explains_must_be_written(key):
     assert [] == list(found.unexplained_past(named))
 
 
+def test_past_statuses_beside_one_that_is_known_are_explained():
+    """Most leads have left the statuses before it, but the time of the one that counts is there."""
+    leads, options = each_way(STEPS.__getitem__, lambda code, at: {"status": STEPS.get(code, code), "date": at})
+    only_won = [lead for lead in leads if lead["status"] == "Gagné"]
+    found = ReadLeads.parse_surveyed_leads(only_won, options)
+
+    assert ("Nouveau", "Gagné") == tuple(entry.label for entry in found.records[0].history)
+    assert [] == list(found.unexplained_past(options))
+
+
 @pytest.mark.parametrize("key", ["statusId", "idStatut"])
 def test_list_of_codes_named_like_a_history_is_said(key):
     """No present status shows the codes, so that nothing but its name tells what the list is."""

@@ -280,6 +280,20 @@ def test_rehearsal_names_each_unreadable_lead_once():
     assert 1 == text.count("2 leads without an id could not be read: no id")
 
 
+def test_unreadable_leads_of_many_reasons_are_counted_after_the_first_ten():
+    """A refusal names the lead's own address, so that no two are alike."""
+    summary = RunSummary("maison-test", 3, NOW)
+    summary.review.unreadable = 400
+    summary.pulled.unreadable = [
+        UnreadableLead(f"L-{n}", f"Oplead answered 400 on /v1/leads/L-{n}") for n in range(400)
+    ]
+    night = Night(summary, NOW, (), Mode.REHEARSAL)
+    text = _printed(120, lambda console: print_night(console, ACCOUNT, night))
+
+    assert 10 == text.count("could not be read: Oplead answered 400")
+    assert "and 390 leads more" in text
+
+
 def test_expected_rejections_are_reported_separately():
     """They do not end a night with exit code 1, and the line says why."""
     summary = RunSummary("maison-test", 3, NOW)

@@ -180,11 +180,12 @@ def test_a_filled_column_that_cannot_be_written_is_refused(tmp_path):
         ("leads.csv", 'email;nom\n"a@example.com;b\n', "never closed"),
         ("leads.csv", "email;click_id\na@example.com;CNL_1\n", "there is no click id in it"),
         ("leads.csv", "email;clicked_at\na@example.com;hier\n", "write a day as"),
+        ("leads.csv", "email;gclid;clicked_at\na@example.com;Cj0KCQ;03/02/2026\n", "may be 2026-02-03 or 2026-03-02"),
         ("leads.csv", "email;provider_url\na@example.com;partout\n", "write an address"),
     ],
 )
 def test_a_file_that_cannot_be_used_says_why(tmp_path, name, text, sentence):
-    """In a sentence that names the place."""
+    """In a sentence that names the place; in a file, no language decides what a day is."""
     assert sentence in problems(tmp_path, text, name)
 
 
