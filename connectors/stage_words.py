@@ -11,7 +11,10 @@ _WORDS: Mapping[str, re.Pattern[str]] = {
     stage: re.compile(rf"\b(?:{words})\b")
     for stage, words in {
         "appointment": r"rdvs?|r d v|rv|rendez.?vous|visites?|appointments?|booking",
-        "quote": r"devis|chiffrages?|propositions?|offres?|estimations?|quotes?",
+        "quote": (
+            # A call for tenders is no offer, and an estimate made online is where the lead comes from.
+            r"(?:devis|chiffrages?|propositions?|(?<!appel d )(?<!appels d )offres?|estimations?|quotes?)(?! en ligne)"
+        ),
         "won": (
             r"gagne\w{0,2}|accepte\w{0,2}|vendue?s?|ventes?|achats?|signe\w{0,2}|commandes?|cdes?|conclue?s?"
             r"|bons?.pour.accord|bpa|acomptes?.(?:verse|recu|paye|encaisse)e?s?|won|sold|sales?|purchases?"
@@ -20,8 +23,8 @@ _WORDS: Mapping[str, re.Pattern[str]] = {
     }.items()
 }
 _NOT_YET = re.compile(
-    r"\b(?:a (?:faire|prendre|planifier|fixer|caler|envoyer|etablir|chiffrer|confirmer|signer)|demandee?s?"
-    r"|en attente d\w*|pas|non|nrp\d*|to (?:do|send|make|book)|not)\b|^ ?commandes? ?$"
+    r"\b(?:a (?:faire|prendre|planifier|fixer|caler|envoyer|etablir|chiffrer|confirmer|signer|passer|valider)"
+    r"|demandee?s?|en attente|pas|non|nrp\d*|to (?:do|send|make|book)|not)\b|^ ?commandes? ?$"
 )
 """What says of a stage that a lead has not reached it, or leaves it open: a mere Commande may be one to be placed."""
 _NAMES = {

@@ -13,7 +13,8 @@ _FITTING: Mapping[str, re.Pattern[str]] = {
         re.IGNORECASE,
     ),
     "status": re.compile(
-        r"^(?!.*(?:http|ancien|old|previous))"
+        r"^(?!.*(?:http|newsletter|mail|payment|paiement))"  # another thing's status
+        r"(?!.*(?:ancien|previous|pr[eé]c[eé]dent|(?<![a-z])old|(?-i:Old)))"  # the one before; not gold's
         r"(.*(status|statut|[eé]tat|[eé]tape|stage)([._]?(libell[eé]|label|nom|name)|_?(id|identifi\w+))?"
         r"|(.*[._])?(id|identifiant)_?(status|statut)|(.*[._])?(nouveau|new))$",
         re.IGNORECASE,

@@ -16,6 +16,13 @@ from connectors.stage_words import stage_in_words, stage_meant
         ("quote", ["Offre envoyée", "Estimation envoyée"]),
         ("won", ["Bon pour accord", "BPA", "CDE", "Acompte versé", "Acomptes reçus", "Offre acceptée"]),
         ("lost", ["KO", "RDV KO", "Vente KO"]),
+        (
+            None,
+            ["En attente BPA", "BPA en attente", "En attente acompte versé", "Vente en attente", "Devis en attente"],
+        ),
+        (None, ["Commande à passer", "CDE à passer", "Commande à valider"]),
+        (None, ["Appel d'offres", "Appels d’offres", "Estimation en ligne", "Devis en ligne"]),
+        ("won", ["Appel d'offres gagné", "Devis en ligne accepté"]),
         (None, ["Commande", "commandes", "NRP", "RDV NRP2", "Acompte", "Acompte à verser", "Acompte demandé"]),
         ("quote", ["Devis env.", "devis_envoyé", "Devis à relancer", "devis relancer", "Proposition transmise"]),
         ("won", ["Gagné", "Vente", "Devis signé", "Affaire conclue", "VENDU", "Commande passée", "Gagnées"]),

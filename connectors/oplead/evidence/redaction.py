@@ -17,7 +17,13 @@ from connectors.oplead.options import CANDIDATES
 from connectors.oplead.pagination import CURSORS, NEXT_URLS
 from connectors.oplead.parsing.dates import read_moment_or_none
 from connectors.oplead.parsing.field_tree import NAMES, common_lead_field_paths, normalise
-from connectors.oplead.parsing.fields import LOOSE_NAME_KEYS, LOOSE_VALUE_KEYS, name_value_pairs, read_json
+from connectors.oplead.parsing.fields import (
+    LOOSE_NAME_KEYS,
+    LOOSE_VALUE_KEYS,
+    name_value_pairs,
+    read_json,
+    strict_pairs,
+)
 from connectors.oplead.parsing.synonyms import with_french
 from connectors.survey import Suggestion
 
@@ -166,7 +172,7 @@ def _list_tree(lists: Sequence[Sequence[object]], shown: Shown, depth: int) -> T
     if not entries:
         return ()
     pairs = name_value_pairs(entries)
-    if len(pairs) == len(entries):
+    if len(pairs) == len(entries) and len(strict_pairs(entries)) in {0, len(entries)}:
         first = next(entry for entry in entries if isinstance(entry, Mapping))
         keys = [key for key in first if normalise(key) in map(normalise, (*LOOSE_NAME_KEYS, *LOOSE_VALUE_KEYS))]
         if len(first) == len(keys) == _PAIR:

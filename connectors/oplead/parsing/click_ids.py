@@ -16,6 +16,7 @@ from connectors.oplead.options import BareRule, UnlabelledClickIdRules
 from connectors.oplead.parsing.dates import read_moment_or_none
 from connectors.oplead.parsing.fields import (
     LOOSE_NAME_KEYS,
+    NAME_KEYS,
     VALUE_KEYS,
     is_empty,
     loosely_normalised_name,
@@ -159,11 +160,14 @@ def _entries(value: object, label: str | None, depth: int) -> Iterator[_Labelled
 
 
 def _pairs(value: Mapping[str, object]) -> Iterator[tuple[str, object]]:
-    """Yield an object's names and values; `{"type": "gclid", "value": …}` is a single pair."""
+    """Yield an object's names and values; `{"type": "gclid", "value": …}` is a single pair.
+
+    Of all that may name it, a click id's label counts: a title may say only whose it is (`Google`).
+    """
     key = next((key for key in VALUE_KEYS if key in value), None)
     if key is not None:
-        names = (value.get(name) for name in LOOSE_NAME_KEYS)
-        yield next((name for name in names if isinstance(name, str)), _UNKNOWN), value[key]
+        names = (value.get(name) for name in (*NAME_KEYS, "type", *LOOSE_NAME_KEYS))
+        yield next((name for name in names if isinstance(name, str) and _label(name) in _KNOWN), _UNKNOWN), value[key]
     else:
         yield from value.items()
 

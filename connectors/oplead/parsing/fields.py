@@ -21,6 +21,7 @@ _ESCAPE = re.compile(
     r"|(?P<unfit>\\u(?:[Dd][89A-Fa-f][0-9A-Fa-f]{2}|0000))"
     r"|\\.",  # any other escape, both characters: a backslash may itself be escaped
 )
+_DIGIT = re.compile(r"\d")
 _HALF = re.compile(r"[\ud800-\udfff]")
 
 
@@ -68,8 +69,9 @@ def _number(literal: str) -> Decimal | str:
 
 NAME_KEYS = with_french("name", "key", "code", "label")
 VALUE_KEYS = with_french("value")
-LOOSE_NAME_KEYS = (*NAME_KEYS, *with_french("title"), "type", "identifier", "identifiant")
-LOOSE_VALUE_KEYS = (*VALUE_KEYS, "granted", "accepted", "accord", "accorde", "accepte")
+_ANSWER_KEYS = ("granted", "accepted", "accord", "accorde", "accepte")
+LOOSE_NAME_KEYS = (*NAME_KEYS, *with_french("title"), "identifier", "identifiant", "type")
+LOOSE_VALUE_KEYS = (*VALUE_KEYS, *_ANSWER_KEYS)
 """What may name and hold a value, but also part of a thing of its own: a list of such pairs is read both ways."""
 _TEXT_KEYS = with_french("label", "name", "value", "title", "code", "id")
 STATUS_KEYS = (*_TEXT_KEYS, "identifier", "identifiant")
@@ -125,11 +127,10 @@ class _Name:
         if isinstance(container, dict):
             self._find_in_object(container, found)
         elif isinstance(container, list):
-            pairs = strict_pairs(container)
-            for key, value in pairs or name_value_pairs(container):
+            for key, value in name_value_pairs(container):
                 for name in self.following.get(loosely_normalised_name(key), ()):
                     name.collect_value(value, found)
-            for one in () if pairs else container:
+            for one in () if strict_pairs(container) else container:
                 self.collect_values(one, found)
 
     def _find_in_object(self, container: Mapping[str, object], found: dict[str, list[object]]) -> None:
@@ -263,25 +264,34 @@ def shape(value: object) -> str:
 
 
 def name_value_pairs(entries: Sequence[object]) -> list[tuple[str, object]]:
-    """Return the names and values of the entries that are name/value pairs, loose ones if there are no others."""
-    return strict_pairs(entries) or _pairs(entries, LOOSE_NAME_KEYS, LOOSE_VALUE_KEYS)
+    """Return the names and values of the entries that are name/value pairs; loose ones add names to strict ones.
+
+    A loose pair is named by what holds no digit, if anything: an identifier may be the entry's own. Its answer counts
+    before a `value`, which may be the date of it.
+    """
+    strict = strict_pairs(entries)
+    if len(strict) == len(entries):
+        return strict
+    others = [one for one in entries if not strict_pairs([one])] if strict else entries
+    loose = _pairs(others, LOOSE_NAME_KEYS, (*_ANSWER_KEYS, *VALUE_KEYS))
+    named = ((next((name for name in names if not _DIGIT.search(name)), names[0]), value) for names, value in loose)
+    known = {loosely_normalised_name(name) for name, _value in strict}
+    return [*strict, *(pair for pair in named if loosely_normalised_name(pair[0]) not in known)]
 
 
 def strict_pairs(entries: Sequence[object]) -> list[tuple[str, object]]:
     """Return the names and values of the entries that are nothing but name/value pairs."""
-    return _pairs(entries, NAME_KEYS, VALUE_KEYS)
+    return [(names[0], value) for names, value in _pairs(entries, NAME_KEYS, VALUE_KEYS)]
 
 
-def _pairs(entries: Sequence[object], names: Paths, values: Paths) -> list[tuple[str, object]]:
+def _pairs(entries: Sequence[object], names: Paths, values: Paths) -> Iterator[tuple[list[str], object]]:
+    """Yield all texts that may name an entry, and its value, of the entries that have both."""
     found = (_reader((*names, *values)).read(entry).found for entry in entries if isinstance(entry, Mapping))
-    pairs = (
-        (
-            next((name for key in names for name in one.get(key, ()) if isinstance(name, str)), None),
-            next((one[key][0] for key in values if key in one), _NONE),
-        )
-        for one in found
-    )
-    return [(name, value) for name, value in pairs if name is not None and value is not _NONE]
+    for one in found:
+        named = [name for key in names for name in one.get(key, ()) if isinstance(name, str)]
+        value = next((one[key][0] for key in values if key in one), _NONE)
+        if named and value is not _NONE:
+            yield named, value
 
 
 def _flat(values: Iterable[object]) -> Iterator[object]:

@@ -20,10 +20,10 @@ from connectors.oplead.parsing.field_tree import Tree, common_lead_field_paths, 
 from connectors.oplead.parsing.fields import (
     first_value_at_paths,
     loosely_normalised_name,
-    name_value_pairs,
     raw_values_at_path,
     read_json,
     shape,
+    strict_pairs,
     text_of,
     values_at_path,
 )
@@ -386,9 +386,12 @@ def _first_names(paths: Iterable[str]) -> frozenset[str]:
 
 
 def _is_list_of_objects(value: object) -> bool:
-    """Whether a value is a list of objects that are not name/value pairs, which are one object."""
+    """Whether a value is a list of objects that are not name/value pairs, which are one object.
+
+    Only objects that can be nothing else are pairs: an event, too, has a `type` and may hold a `value`.
+    """
     is_list = isinstance(value, list) and bool(value) and all(isinstance(one, Mapping) for one in value)
-    return is_list and isinstance(value, list) and not name_value_pairs(value)
+    return is_list and isinstance(value, list) and not strict_pairs(value)
 
 
 def _kind_by_content(

@@ -83,6 +83,13 @@ def test_pairs_of_name_and_value_are_told_as_such():
     assert {"‹pairs›": ("nom", "valeur"), "externalID": "text", "‹other›": "null"} == tree_of([pairs], NOTHING_MORE)
 
 
+def test_pairs_of_two_kinds_are_told_as_a_list():
+    """The names in the one kind are not those in the other."""
+    pairs = [{"nom": "externalID", "valeur": "x"}, {"type": "externalID", "granted": True}]
+
+    assert isinstance(tree_of([pairs], NOTHING_MORE), tuple)
+
+
 def test_settings_keep_nothing_of_the_account_but_how_it_answers():
     """Headers and parameters of its own, parts of its addresses, and a scheme of its own before the key."""
     settings = {

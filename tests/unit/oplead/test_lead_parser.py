@@ -423,6 +423,37 @@ def test_loose_pairs_are_read_as_pairs_and_as_things_of_their_own(entry):
     assert dict.fromkeys(paths, "oui") == parse(paths, leadData=[entry]).fields
 
 
+@pytest.mark.parametrize(
+    "entry",
+    [
+        {"identifier": "pub", "type": "optin", "granted": "oui"},
+        {"identifier": "c-12", "type": "pub", "granted": "oui"},
+        {"type": "pub", "granted": "oui", "value": "2026-01-01"},
+        {"identifier": "pub2", "granted": "oui"},
+    ],
+)
+def test_a_loose_pair_is_named_by_what_tells_it_apart_and_holds_its_answer(entry):
+    """Not by its kind, nor by an id of its own; a date beside an answer is none."""
+    path = "leadData.pub2" if entry.get("identifier") == "pub2" else "leadData.pub"
+
+    assert {path: "oui"} == parse([path], leadData=[entry]).fields
+
+
+def test_a_date_is_not_read_as_an_answer_that_is_missing():
+    """Nobody has answered."""
+    unanswered = {"type": "pub", "granted": None, "value": "2026-01-01"}
+
+    assert {} == parse(["leadData.pub"], leadData=[unanswered]).fields
+
+
+def test_strict_and_loose_pairs_of_one_list_are_both_read():
+    """What can be nothing but a pair counts alone under its name."""
+    pairs = [{"type": "ref", "granted": "non"}, {"name": "ref", "value": "7"}, {"type": "pub", "granted": "oui"}]
+    paths = ["leadData.pub", "leadData.ref"]
+
+    assert {"leadData.pub": "oui", "leadData.ref": "7"} == parse(paths, leadData=pairs).fields
+
+
 def test_id_is_never_read_from_a_french_name():
     """An account that has run keeps the id it was known by."""
     with pytest.raises(UnreadableLeadError, match="no id"):

@@ -428,6 +428,16 @@ def test_events_in_a_wrapped_list_are_each_read(name, form):
     assert 3 == len({one.digest for one in events})
 
 
+@pytest.mark.parametrize("more", [{"value": 1200}, {"identifier": "evt-1", "value": 1200}, {"accepted": True}])
+def test_an_event_with_a_type_and_a_value_is_no_pair(more):
+    """Its type is not the name of what it holds."""
+    one = {"type": "lead.status_changed", "leadId": "L-5", "newStatus": "Gagné", "occurredAt": "2026-07-20T10:00:00Z"}
+
+    told = event({"events": [one | more]})
+
+    assert (CrmEventKind.STATUS_CHANGE, "L-5", "Gagné", TEN) == (told.kind, told.lead, told.label, told.at)
+
+
 def test_a_wrapped_list_is_read_where_the_settings_say_that_leads_are():
     """`webhooks.fields.lead` names the list itself."""
     content = {"event": "lead.status_changed", "items": [{"id": "L-1", "status": "Gagné"}]}

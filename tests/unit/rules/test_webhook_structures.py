@@ -146,3 +146,31 @@ def test_a_status_of_a_leads_own_list_is_not_offered_for_its_own():
     )
 
     assert "fields: { lead_id: leadId, status: NAME }" == settings_line([one.structure])
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        "newsletterStatus",
+        "emailStatus",
+        "payment.status",
+        "mailing.etat",
+        "oldStatus",
+        "status.old.name",
+        "lead_old_status",
+        "leadOldStatus",
+        "OLD_STATUS",
+        "statut.precedent.statut",
+    ],
+)
+def test_the_status_of_something_else_is_not_offered(other):
+    """Nor one from before, in whatever way its name is put together."""
+    line = settings_line([f"leadId: text; {other}: text; current.status: text"])
+
+    assert "fields: { lead_id: leadId, status: current.status }" == line
+
+
+@pytest.mark.parametrize("name", ["goldStatus", "threshold.status", "GOLD_STATUS", "household.etape"])
+def test_a_status_whose_name_only_holds_such_letters_is_offered(name):
+    """Gold is not old."""
+    assert f"fields: {{ lead_id: leadId, status: {name} }}" == settings_line([f"leadId: text; {name}: text"])
