@@ -244,8 +244,6 @@ def _plan(run: RunContext, summary: RunSummary) -> tuple[RunContext, datetime]:
     Returns the run with the missing-value guard applied, and the time by which deliveries had to be due.
     """
     with run.deps.watch(NightStep.PLAN, summary):
-        with run.ledger.write_transaction() as session:
-            status_labels.call_past_statuses_by_labels(session, run.ledger, run.book.meanings)
         if summary.reading is RunReadingScope.EVERYTHING:
             update_estimates(run)
         run = with_missing_value_guard(run)

@@ -36,32 +36,11 @@ class Fault:
 
 FAULTS = (
     Fault(
-        "a past status counts by its text, whichever page or night shows what its code means",
-        "jobs/ledger/leads/status_labels.py",
-        "    session.exec(update(StatusChange).where(*under_it).values(label=label))\n",
-        "",
-        "tests/unit/plan/test_status_names.py",
-    ),
-    Fault(
-        "a lead whose code is understood late is planned again",
-        "jobs/ledger/leads/status_labels.py",
-        "    session.exec(update(LeadRow).where(col(LeadRow.account) == account, theirs).values(to_plan=True))\n",
-        "",
-        "tests/unit/plan/test_status_names.py",
-    ),
-    Fault(
-        "a code that two statuses have means neither",
-        "jobs/ledger/leads/status_labels.py",
-        "        row.means = row.means and all(one.run < row.run for one in others)\n",
-        "",
-        "tests/unit/plan/test_status_names.py",
-    ),
-    Fault(
         "a night asks for a human where no past status is known",
         "jobs/alerts/review.py",
         "    yield from _unexplained_past(session, book)\n",
         "",
-        "tests/unit/plan/test_status_names.py",
+        "tests/unit/alerts/test_past_statuses.py",
     ),
     Fault(
         "check --live fails where no past status is known",
@@ -3539,7 +3518,7 @@ FAULTS = (
     Fault(
         "a sale whose retraction nobody confirmed still holds its duplicates",
         "jobs/ledger/schema.py",
-        "        col(correction.state) == DeliveryState.ACCEPTED,\n",
+        '        col(correction.state).concat("") == DeliveryState.ACCEPTED,\n',
         "",
         "tests/unit/plan/test_deduplication.py",
     ),

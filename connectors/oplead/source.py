@@ -129,7 +129,6 @@ class OpleadSource:
         shown: list[Mapping[str, object]] = []
         self._shown = shown
         page = self._page(items)
-        page = replace(page, leads=tuple(_called_by_labels(page.leads, self._options)))
         self.seen = replace(
             collect_seen_in_leads(shown, page.leads),
             owners=count_distinct_lead_owners(shown),
@@ -327,12 +326,6 @@ class OpleadSource:
             return self._parser.parse(item, lead_id, digest or digest_of(item))
         except UnreadableLeadError as error:
             return UnreadableLead(lead_id, str(error))
-
-
-def _called_by_labels(leads: Sequence[Lead], options: OpleadOptions) -> list[Lead]:
-    from connectors.oplead.survey.summary import call_by_labels  # noqa: PLC0415 - no night surveys
-
-    return call_by_labels(leads, options)
 
 
 def _unread_places(leads: Sequence[object], read: Sequence[Lead], options: OpleadOptions) -> Iterator[UnreadPlace]:

@@ -13,8 +13,8 @@ from itertools import takewhile
 
 from sqlmodel import Session
 
+from connectors.past_statuses import unexplained_labels
 from connectors.records import ClickIdKind
-from connectors.status_names import unexplained_labels
 from jobs.ledger import runs
 from jobs.ledger.leads import leads, status_labels
 from jobs.ledger.report import queries
@@ -133,10 +133,12 @@ def find_anomalies(session: Session, book: Rulebook, *, run: int, now: datetime)
 
 def _unexplained_past(session: Session, book: Rulebook) -> Iterator[Anomaly]:
     """Yield that most past statuses of the newest leads are none that is known, if so."""
+    histories = queries.dated_labels_of_newest_leads(session, book.account)
+    if not unexplained_labels(histories, book.meanings, str):
+        return
     renamed = {row.before for row in status_labels.renames_found(session, book.account)}
     known = {*book.meanings, *status_labels.labels_on_leads(session, book.account), *renamed}
-    found = unexplained_labels(queries.dated_labels_of_newest_leads(session, book.account), known, str)
-    if found:
+    if found := unexplained_labels(histories, known, str):
         labels = tuple(status_labels.oplead_spelling(session, book.account, label) for label in found[:MOST_NAMED])
         yield _make_field_anomaly("oplead.fields.history", MessageKind.PAST_UNEXPLAINED, labels=labels)
 

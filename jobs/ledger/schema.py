@@ -371,19 +371,16 @@ class LabelMove(AccountKeyedRow, table=True):
 
 
 class StatusRename(AccountKeyedRow, table=True):
-    """A status that was renamed in Oplead, or another name that Oplead shows beside its label, such as a code."""
+    """A status that was renamed in Oplead."""
 
     __tablename__ = "status_rename"
     before: str = Field(primary_key=True)
     after: str = Field(primary_key=True)
     leads: int
-    """How many leads showed the rename; none if it is only another name."""
+    """How many leads showed the rename."""
     run: int = Field(foreign_key="run.id")
     void: bool = Field(default=False, sa_column_kwargs={"server_default": sqlalchemy.false()})
     """Whether the settings have since overruled it, treating the labels as two statuses."""
-    means: bool | None = None
-    """Whether `before` alone means `after`: None if no lead showed both as names of one status, False if one showed it
-    for another status, too."""
 
 
 class StatusChange(LedgerRow, table=True):
@@ -824,7 +821,8 @@ def was_retracted(conversion: type[Delivery] = Delivery) -> ColumnElement[bool]:
         col(correction.account) == col(conversion.account),
         col(correction.original) == col(conversion.id),
         col(correction.kind) == DeliveryKind.RETRACTION,
-        col(correction.state) == DeliveryState.ACCEPTED,
+        # No bare state, or SQLite may search every accepted delivery instead of the few corrections of one.
+        col(correction.state).concat("") == DeliveryState.ACCEPTED,
     )
 
 

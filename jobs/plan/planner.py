@@ -14,7 +14,7 @@ from connectors.language import _
 from connectors.records import ClickIdKind, DeliveryKey, DestinationId, LeadId, OutcomeClass
 from jobs.faults import ContainedFault
 from jobs.ledger import bulk
-from jobs.ledger.leads import leads, starts, status_labels
+from jobs.ledger.leads import leads, starts
 from jobs.ledger.outbox import deduplication, outbox, twins
 from jobs.ledger.outbox.deduplication import DedupCandidateLead, DedupCandidates, DuplicatePrecedence
 from jobs.ledger.outbox.outbox import DeliveriesOfLeads, DeliveryMove
@@ -111,7 +111,6 @@ def plan(run: RunContext, *, shown_since: datetime | None) -> PlanningResult:
             route.conversion_destination_pair: stack.enter_context(closing(DedupCandidates())) for route in once
         }
         with run.ledger.write_transaction() as session:
-            status_labels.call_past_statuses_by_labels(session, run.ledger, run.book.meanings)
             leads.flag_expired_for_planning(session, account, now=now)
             with_value = {
                 route.conversion

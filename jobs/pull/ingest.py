@@ -22,7 +22,6 @@ from connectors.records import (
     SubstituteLead,
     UnreadableLead,
 )
-from connectors.status_names import with_labels
 from jobs.faults import ContainedFault
 from jobs.ledger import reading_progress
 from jobs.ledger.leads import excluded_leads, lead_writes, leads, status_labels
@@ -285,9 +284,8 @@ def store_lead_page(session: Session, run: RunContext, page: LeadPage, when: Rea
     """
     account = run.ledger.account
     page = without_forgotten(session, run, page, done)
-    labels = status_labels.learn_other_names(session, run.ledger, page.leads, run.book.meanings)
     # A page may list a lead twice if the list shifts meanwhile; the later entry is fresher.
-    latest = {lead.id: with_labels(lead, labels, normalise_label) for lead in page.leads}
+    latest = {lead.id: lead for lead in page.leads}
     known = leads.load_lead_facts(session, account, list(latest))
     done.too_old += _leave_out_too_old(session, account, latest, known, when)
     if run.deps.twins is not TwinAnswer.SAME:

@@ -113,8 +113,9 @@ class ListReading:
         run, done, started, kept = self.fetch.run, self.fetch.done, self.fetch.started, page
         if self.fetch.run.deps.sync_window.reads_by_details:
             # Being listed isn't being observed: an unchanged lead is observed on its own page, later tonight.
-            kept = replace(page, unchanged=tuple(sorted(self._unchanged_tests(page.unchanged))))
-            if not self._read_new([lead for lead in page.unchanged if lead not in set(kept.unchanged)], page):
+            tests = self._unchanged_tests(page.unchanged)
+            kept = replace(page, unchanged=tuple(sorted(tests)))
+            if not self._read_new([lead for lead in page.unchanged if lead not in tests], page):
                 return False
         kept = replace(kept, unchanged=tuple(one for one in kept.unchanged if one not in self._too_old))
         done.too_old += len(self._too_old)

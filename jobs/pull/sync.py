@@ -84,7 +84,7 @@ def read_leads_for_backfill(
     """
     now, window = run.now(), run.deps.sync_window
     place = backfill_and_retry.begin_or_resume_reading(run.ledger, reads_from, fresh_to=fresh_to, now=now)
-    fetch = DetailFetcher(run, done, now + window.budget, started=now, afresh=True)
+    fetch = DetailFetcher(run, done, now + window.budget, started=now, afresh=fresh_to is not None)
 
     def save_place(session: Session, shown: ShownPage) -> None:
         backfill_and_retry.store_backfill_cursor(session, run.ledger, shown.page.resume)

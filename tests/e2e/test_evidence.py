@@ -1,4 +1,4 @@
-"""`evidence` at seven Opleads that nobody here had seen: each verdict is held against what their authors say."""
+"""`evidence` at six Opleads that nobody here had seen: each verdict is held against what their authors say is right."""
 
 import functools
 from contextlib import ExitStack

@@ -126,15 +126,15 @@ class LeadParser:
     def current_status(self, item: Mapping[str, object]) -> tuple[str | None, Moment | None]:
         """Return a lead's label, and when it got it if its own dates say so; an unreadable date counts as none."""
         found = self._reader.read(item)
-        label, names = self.read_label(found.first(self.paths.status))
+        label, _names = self.read_label(found.first(self.paths.status))
         at = read_moment_or_none(found.first(self.paths.status_at), self._zone)
         try:
             latest = max(self._status_changes(found), key=self._start, default=None)
         except UnreadableLeadError:
             latest = None
-        if latest is None or (label is not None and latest.label not in (label, *names)):
+        if latest is None or (label is not None and label != latest.label):
             return label, at
-        return label or latest.label, at or latest.at
+        return latest.label, at or latest.at
 
     def read_label(self, status: object) -> tuple[str | None, tuple[str, ...]]:
         """Return a status's label and its other names; where it has a code and a text, settings may name either."""
@@ -172,7 +172,7 @@ class LeadParser:
             updated_at=updated_at.at if updated_at and isinstance(updated_at.at, datetime) else None,
             label=label,
             also_called=also_called,
-            history=self._history(found, label, also_called, created),
+            history=self._history(found, label, created),
             click_ids=ids,
             click_id_problem=problem,
             utm=utm,
@@ -230,26 +230,16 @@ class LeadParser:
         after = _ENTRY_AFTER if is_move else ()
         return entry.first((*after, *_ENTRY_LABEL, *(() if is_of_status else ("type",))))
 
-    def _history(
-        self, found: PathValues, label: str | None, also_called: Sequence[str], created: datetime
-    ) -> tuple[StatusEntry, ...]:
-        """Return the dated changes, oldest first, plus the current status at its date if they end on another."""
+    def _history(self, found: PathValues, label: str | None, created: datetime) -> tuple[StatusEntry, ...]:
+        """Return the dated changes, oldest first, plus the current status at its date if they end on another label."""
         entries = [replace(one, at=in_meant_pass(one.at, since=created)) for one in self._status_changes(found)]
         if entries and self._start(entries[0]) > self._start(entries[-1]):
             entries.reverse()  # it was newest first; the stable sort below keeps the order within a day
         entries.sort(key=self._start)
         at = self._moment(found, self.paths.status_at, "status_at")
-        if label and at and (not entries or self._ends_otherwise(entries[-1], label, also_called, at)):
+        if label and at and (not entries or entries[-1].label != label):
             insort(entries, StatusEntry(label, in_meant_pass(at, since=created)), key=self._start)
         return tuple(entries)
-
-    def _ends_otherwise(self, last: StatusEntry, label: str, also_called: Sequence[str], at: Moment) -> bool:
-        """Whether a history ends on another status than the present one.
-
-        A code may be another status's, too: where the present one began later, it is not told of.
-        """
-        is_by_code = last.label != label and last.label in also_called
-        return last.label != label and not (is_by_code and self._start(last) >= earliest_instant_of(at, self._zone))
 
     def _start(self, entry: StatusEntry) -> datetime:
         return earliest_instant_of(entry.at, self._zone)

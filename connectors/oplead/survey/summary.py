@@ -28,8 +28,8 @@ from connectors.oplead.survey.values import (
     shown_statuses,
     surveyed_labels,
 )
+from connectors.past_statuses import unexplained_labels
 from connectors.records import Lead
-from connectors.status_names import labels_by_other_name, unexplained_labels, with_labels
 from connectors.survey import Survey, UnreadPlace
 
 _MOST_LABELS = 20
@@ -56,7 +56,7 @@ class ReadLeads:
                 records.append(parser.parse(item, parser.read_id(item), digest_of(item)))
             except UnreadableLeadError as error:
                 unreadable.append(str(error))
-        return cls(leads, call_by_labels(records, options), unreadable)
+        return cls(leads, records, unreadable)
 
     @property
     def problem(self) -> str | None:
@@ -122,13 +122,6 @@ def find_unread_places(
     if path := places.guessed_history:
         looks = _("{path} looks like a list of past statuses with their times", path=path)
         yield UnreadPlace("history", looks, is_named=False)
-
-
-def call_by_labels(records: Sequence[Lead], options: OpleadOptions) -> list[Lead]:
-    """Return leads with past statuses called as the present ones are, unless the settings list their other name."""
-    named = set(map(normalise, options.labels))
-    labels = {name: label for name, label in labels_by_other_name(records, normalise).items() if name not in named}
-    return [with_labels(record, labels, normalise) for record in records]
 
 
 def find_unexplained_past(records: Sequence[Lead], options: OpleadOptions) -> Iterator[UnreadPlace]:

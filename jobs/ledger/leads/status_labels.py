@@ -10,8 +10,7 @@ from sqlalchemy import ColumnElement, Row, bindparam, delete, exists, func, or_,
 from sqlalchemy.orm import Mapped
 from sqlmodel import Session, col, select
 
-from connectors.records import Lead, LeadId
-from connectors.status_names import other_names
+from connectors.records import LeadId
 from jobs.ledger import bulk
 from jobs.ledger.runs import Ledger
 from jobs.ledger.schema import LabelMove, LeadRow, Run, StatusChange, StatusLabel, StatusRename, distinct_column_values
@@ -110,81 +109,6 @@ def record_other_names(session: Session, ledger: Ledger, readings: Sequence[Stor
     for move, count in moved.items():
         if session.get(StatusLabel, (ledger.account, move.before)) is not None:
             _note_rename(session, ledger, move, count)
-
-
-def learn_other_names(session: Session, ledger: Ledger, shown: Sequence[Lead], meanings: Meanings) -> Mapping[str, str]:
-    """Note what else statuses are called, as leads just read show; return labels by such names, as of earlier runs.
-
-    What this run shows is used once all is read: another status may yet be shown by the same name.
-    """
-    if not any(lead.also_called or lead.history for lead in shown):
-        return {}
-    rows = _all_names(session, ledger.account)
-    for label, names in other_names(shown, normalise_label).items():
-        _note_other_names(session, ledger, rows, normalise_label(label), names)
-    labels = _labels_by_name([row for row in rows if row.run < ledger.run], meanings)
-    return {name: oplead_spelling(session, ledger.account, label) for name, label in labels.items()}
-
-
-def call_past_statuses_by_labels(session: Session, ledger: Ledger, meanings: Meanings) -> None:
-    """Call by its label what leads on record entered under another name of a status, as if that had been known then.
-
-    Where a lead has that name for its label, it will be shown under the other one: that is no change, and never was.
-    """
-    account = ledger.account
-    labels = _labels_by_name(_all_names(session, account), meanings)
-    on_record = select(StatusLabel.label).where(StatusLabel.account == account, col(StatusLabel.label).in_(labels))
-    for name in session.exec(on_record).all() if labels else ():
-        if not _leads_with(session, account, name):
-            _call_past_statuses(session, account, name, labels[name])
-
-
-def _all_names(session: Session, account: str) -> list[StatusRename]:
-    return list(session.exec(select(StatusRename).where(StatusRename.account == account)))
-
-
-def _labels_by_name(rows: Iterable[StatusRename], meanings: Meanings) -> dict[str, str]:
-    """Return labels by other names; a name that the settings list is a label of its own."""
-    return {row.before: row.after for row in rows if row.means and row.before not in meanings}
-
-
-def _note_other_names(
-    session: Session, ledger: Ledger, rows: list[StatusRename], label: str, names: Collection[str]
-) -> None:
-    """Note the other names of a status: those that it was first shown with, as far as it is still shown with them.
-
-    What differs among its leads is the number of a change. A name that another status has too means neither; one that
-    was another's on an earlier run means this one, which has taken the other's place, until that one is shown again.
-    """
-    by_names = {(row.before, row.after): row for row in rows}
-    its = [row for row in rows if row.after == label and row.means is not None]
-    for row in its:
-        row.means = row.means and row.before in names
-    for name in names if not its else ():
-        if (name, label) not in by_names:
-            by_names[name, label] = StatusRename(
-                account=ledger.account, before=name, after=label, leads=0, run=ledger.run
-            )
-            session.add(by_names[name, label])
-            rows.append(by_names[name, label])
-        if (reverse := by_names.get((label, name))) is not None:
-            reverse.means = None  # the settings called it by the other name then
-        by_names[name, label].means = True
-        its.append(by_names[name, label])
-    for row in its:
-        others = [one for one in rows if one.before == row.before and one.after != label and one.means is not None]
-        row.means = row.means and all(one.run < row.run for one in others)
-        for one in others:
-            one.means = False
-
-
-def _call_past_statuses(session: Session, account: str, name: str, label: str) -> None:
-    """Rename the entries under another name of a status, and have their leads planned again."""
-    under_it = (col(StatusChange.account) == account, col(StatusChange.label) == name)
-    theirs = exists().where(*under_it, col(StatusChange.lead) == col(LeadRow.id))
-    session.exec(update(LeadRow).where(col(LeadRow.account) == account, theirs).values(to_plan=True))
-    session.exec(update(StatusChange).where(*under_it).values(label=label))
-    session.exec(delete(StatusLabel).where(col(StatusLabel.account) == account, col(StatusLabel.label) == name))
 
 
 def waits_for_rename(lead: Mapped[str], account: str) -> ColumnElement[bool]:
@@ -305,7 +229,7 @@ def hold_leads_of_merged_labels(
 
 def renames_found(session: Session, account: str) -> list[StatusRename]:
     """Return the renames that are not void, ordered by old name."""
-    of_account = (StatusRename.account == account, ~col(StatusRename.void), col(StatusRename.leads) > 0)
+    of_account = (StatusRename.account == account, ~col(StatusRename.void))
     wanted = select(StatusRename).where(*of_account).order_by(col(StatusRename.before), col(StatusRename.after))
     return list(session.exec(wanted))
 
@@ -454,12 +378,8 @@ def _load_seen_labels(session: Session, account: str, since: datetime) -> SeenLa
 
 def _note_rename(session: Session, ledger: Ledger, move: LabelChange, leads: int) -> bool:
     """Record a rename; return False if it is already recorded, even as void."""
-    row = session.get(StatusRename, (ledger.account, move.before, move.after))
-    if row is not None:
-        if row.leads or row.void:
-            return False
-        row.leads, row.run = leads, ledger.run  # it was only another name
-        return True
+    if session.get(StatusRename, (ledger.account, move.before, move.after)) is not None:
+        return False
     session.add(StatusRename(account=ledger.account, before=move.before, after=move.after, leads=leads, run=ledger.run))
     return True
 

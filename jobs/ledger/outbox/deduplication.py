@@ -154,7 +154,7 @@ WITH taken_up AS MATERIALIZED (
     WHERE delivery.state || '' IN :counting AND original IS NULL AND NOT EXISTS (
         SELECT 1 FROM delivery AS correction
         WHERE correction.account = delivery.account AND correction.original = delivery.id
-            AND correction.kind = :retraction AND correction.state = :accepted
+            AND correction.kind = :retraction AND correction.state || '' = :accepted
     )
     GROUP BY holders.account, conversion, destination, holders.kind, holders.value
     HAVING count(DISTINCT lead) > 1

@@ -1,4 +1,4 @@
-"""What seven invented Opleads share: a server on loopback, its key, and how words, times and types are written."""
+"""What six invented Opleads share: a server on loopback, its key, and how words, times and types are written."""
 
 import json
 from contextlib import contextmanager

@@ -485,20 +485,3 @@ def test_keys_of_history_entries_can_be_named():
     past = [{"step": {"word": "Gagné"}, "on": "2026-07-20 10:00", "label": "x", "date": "2026-07-01"}]
 
     assert [("Gagné", datetime(2026, 7, 20, 8, tzinfo=UTC))] == entries(parse(fields=fields, past=past))
-
-
-def test_present_status_is_told_where_a_code_in_the_history_is_older():
-    """Several statuses may have the code, so it need not be this one that began then."""
-    past = [{"status": "CLOSED", "date": "2026-07-10"}]
-    item = {"status": {"code": "CLOSED", "name": "Gagné"}, "statusDate": "2026-07-21", "statusHistory": past}
-
-    assert ["CLOSED", "Gagné"] == [one.label for one in parse(**item).history]
-
-
-def test_present_status_is_not_told_twice_where_the_history_tells_its_code():
-    """Its date is that of the entry, whether or not the lead tells it too."""
-    past = [{"status": "S1", "date": "2026-07-01 10:00"}, {"status": "S7", "date": "2026-07-20 10:00"}]
-    item = {"status": {"code": "S7", "name": "Gagné"}, "statusDate": "2026-07-20", "statusHistory": past}
-
-    assert ["S1", "S7"] == [one.label for one in parse(**item).history]
-    assert "Gagné" == parser().current_status(item)[0]

@@ -708,7 +708,6 @@ def test_deploying_again_renews_how_ids_are_counted(server, begin, database, cha
 
 
 FIRST = """
-ALTER TABLE status_rename DROP COLUMN means;
 DROP TABLE reported_lead;
 ALTER TABLE delivery DROP COLUMN happened_after;
 ALTER TABLE lease DROP COLUMN forgotten_place;
