@@ -4354,7 +4354,7 @@ FAULTS = (
     Fault(
         "past statuses listed beside a lead's id are not taken for events",
         "connectors/oplead/parsing/webhook_parser.py",
-        "or (not has_id and first",
+        "or (is_wrapped and first",
         "or (first",
         "tests/unit/oplead/test_webhook_parser.py",
     ),

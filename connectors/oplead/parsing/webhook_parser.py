@@ -134,6 +134,9 @@ class WebhookParser:
         self._kinds = {normalise(name): kind for kind, name in webhooks.names.items()}
         self._of_the_delivery = _OF_THE_DELIVERY - _first_names(webhooks.at)
         times, statuses = (*webhooks.at, *self._change_time), (*self._new_status, *self._any_status, *ENTRY_BEFORE)
+        self._of_an_event = (
+            _first_names((*self._event, *webhooks.event_id, *webhooks.at, *ENTRY_TIME)) | _OF_THE_DELIVERY
+        )
         self._of_a_change = _first_names((*self._ids, *webhooks.event_id, *times, *statuses))
 
     def parse(self, body: bytes, received_at: datetime) -> list[ReceivedEvent]:
@@ -183,15 +186,17 @@ class WebhookParser:
     def _names_leads(self, name: str, content: Content) -> bool:
         """Whether each object of a list says which lead it is about, and so is none of that lead's own.
 
-        An `id` beside a status says so only where nothing around the list has one: past statuses have both.
+        An `id` beside a status says so only where nothing around the list may name a lead: past statuses and quotes
+        have both.
         """
         has_id = first_value_at_paths({**content, name: None}, self._leads.paths.id) is not None
         if has_id and self._is_shown_lead(content):
             return False
+        is_wrapped = frozenset(map(loosely_normalised_name, content.keys() - {name})) <= self._of_an_event
         entries = content[name]
         return isinstance(entries, list) and all(
             any(first_value_at_paths(one, self._ids) is not None for one in objects)
-            or (not has_id and first_value_at_paths(objects[0], self._leads.paths.id) and self._tells_lead(objects[0]))
+            or (is_wrapped and first_value_at_paths(objects[0], self._leads.paths.id) and self._tells_lead(objects[0]))
             for objects in (_objects_to_search({self._place(name): one}, self._lead) for one in entries)
         )
 

@@ -496,6 +496,20 @@ def test_a_list_under_another_name_holds_events_only_if_each_must_be_one(own):
     assert told.event.lead in {"L-1", None}
 
 
+@pytest.mark.parametrize(
+    "own",
+    [
+        {"devis": [{"id": 5, "status": "Envoyé"}]},
+        {"statusHistory": [{"id": number, "status": "RDV", "date": "2026-07-20"} for number in (5, 6)]},
+    ],
+)
+def test_the_id_of_a_quote_or_of_a_past_status_is_no_leads(own):
+    """Even where what names the lead beside them is under a name that we do not know."""
+    leads = [one.event.lead for one in received({"event": "lead.status_changed", "reference": "L-77", **own})]
+
+    assert [None] == leads
+
+
 def test_each_object_of_a_list_under_another_name_must_name_its_lead():
     """Of two that do and one that does not, none is read by itself."""
     entries = [{"leadId": "L-1", "status": "Gagné"}, {"leadId": "L-2"}, {"note": "x"}]
