@@ -36,7 +36,7 @@ _ENTRY_LABEL = (*_ENTRY_STATUS, *with_french("label", "name", "to", "state", "ne
 ENTRY_BEFORE = with_french("from", "old", "oldStatus", "fromStatus", "previousStatus")
 _ENTRY_AFTER = with_french("to", "new", "newStatus", "toStatus")
 _ENTRY_KIND = ("type", "kind", "event", "action", "field")
-_STATUS_WORDS = ("statu", "stage", "etape", "etat", "state")
+STATUS_WORDS = ("statu", "stage", "etape", "etat", "state")
 """What the kind of an entry of a general history holds, normalised, if it is about a status."""
 ENTRY_TIME = with_french("date", "at", "since", "createdAt", "changedAt", "updatedAt", "timestamp")
 _CONTACT_TEXT = with_french("value", "email", "number", "phone", "address", "label")
@@ -219,7 +219,7 @@ class LeadParser:
         if self.paths.history_status:
             return entry.first(self.paths.history_status)
         kind = normalise(text_of(entry.first(_ENTRY_KIND)) or "")
-        is_of_status = any(word in kind for word in _STATUS_WORDS)
+        is_of_status = any(word in kind for word in STATUS_WORDS)
         is_move = entry.first(ENTRY_BEFORE) is not None
         if is_general and not is_of_status and (kind or not is_move):
             return entry.first(_ENTRY_STATUS)

@@ -30,6 +30,7 @@ from connectors.oplead.parsing.fields import (
 from connectors.oplead.parsing.lead_parser import (
     ENTRY_BEFORE,
     ENTRY_TIME,
+    STATUS_WORDS,
     LeadParser,
     UnreadableLeadError,
     as_lead_id,
@@ -43,6 +44,8 @@ MOST_EVENTS = 100
 _MOST_VALUES = 10_000  # in one body: a hundred events with a hundred fields each
 _LISTS = with_french("events", "data", "items", "payload", "leads", "notifications")
 """Names under which a body may list its events."""
+_WRAPPERS = frozenset(map(normalise, with_french("events", "data", "items", "payload", "notifications")))
+"""Of these, the names of what need not be the lead itself."""
 _LONGEST_STRUCTURE = 2_000
 _LONGEST_NAME = 100
 _WORD = re.compile(r"[A-ZÀ-Þ]?[a-zß-ÿ]+|[A-ZÀ-Þ]+(?![a-zß-ÿ])")
@@ -58,6 +61,10 @@ _LEAD_ID = ("leadId", "leadIdentifier", "idLead", "identifiantLead", "lead")
 """Where a lead's id may be beside an `id` of the event's own."""
 _VAGUE_TIME = frozenset(with_french("createdAt", "updatedAt", "timestamp"))
 """Times of a history's entry that may be a lead's, or that of sending, where the lead itself stands."""
+_OLD_OR_NEW = with_french(
+    "oldStatus", "fromStatus", "previousStatus", "newStatus", "toStatus", "status.new", "status.to"
+)
+"""Statuses that no lead has by itself, only a change."""
 _ID = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
 _DIGIT = re.compile(r"[0-9]")
 _EVENT_NAME = re.compile(r"[A-Za-z]+(?:[._:/-][A-Za-z]+){0,5}")
@@ -127,7 +134,10 @@ class WebhookParser:
         self._new_status = with_french(*webhooks.status)
         self._any_status = (*with_french(*options.fields.status), *with_french("new"))
         self._change_time = tuple(name for name in ENTRY_TIME if name not in _VAGUE_TIME)
-        parents = (path.rpartition(".")[0] for path in self._new_status if "." in path)
+        self._wrapped = tuple(path for path in self._lead if normalise(path.rpartition(".")[2]) in _WRAPPERS)
+        above = (path.rpartition(".")[0] for path in self._new_status)
+        # A lead may hold its new status too, and then a time beside it is the lead's.
+        parents = (one for one in above if any(word in normalise(one.rpartition(".")[2]) for word in STATUS_WORDS))
         self._beside_status = tuple(f"{parent}.{name}" for parent in parents for name in self._change_time)
         self._appointment = (*options.fields.appointment_at, *webhooks.appointment_at)
         self._zone = options.zone
@@ -247,13 +257,13 @@ class WebhookParser:
     def _time_beside_lead(self, event: _Event, read: WebhookEvent) -> Moment | None:
         """Return the time under a name that it may have in a status history; at worst, it is that of sending.
 
-        That lies nearer to the change than the arrival, but tells no two events apart. In a lead as the API shows it,
-        it may be the lead's, and beside an appointment the appointment's.
+        That lies nearer to the change than the arrival, but tells no two events apart. In a lead, it may be the lead's,
+        unless an old or a new status says that it tells the change; beside an appointment, the appointment's.
         """
         if read.kind is not CrmEventKind.STATUS_CHANGE or self._paths.at != OCCURRED_AT:
             return None
         beside = event.content if event.lead_content is not event.content else {}
-        change = {} if self._is_shown_lead(event.lead_content) else event.lead_content
+        change = {} if self._is_shown_lead(event.lead_content) or self._is_mere_lead(event) else event.lead_content
         own = (*self._paths.at, *self._change_time)
         times = (
             event.first(self._beside_status),
@@ -261,6 +271,14 @@ class WebhookParser:
             first_value_at_paths(change, own),
         )
         return next((at for time in times if (at := read_moment_or_none(time, self._zone))), None)
+
+    def _is_mere_lead(self, event: _Event) -> bool:
+        """Whether the event has its lead in an object of its own that tells no change."""
+        lead = event.lead_content
+        is_event = lead is event.content or any(
+            lead is value for path in self._wrapped for value in raw_values_at_path(event.content, path)
+        )
+        return not is_event and first_value_at_paths(lead, _OLD_OR_NEW) is None
 
     def _read(self, event: _Event, own_at: Moment | None) -> WebhookEvent:
         named, lead = event.kind, self._lead_id(event)

@@ -622,6 +622,32 @@ def test_the_time_beside_a_status_is_its_own(name, status, place):
     assert (CrmEventKind.STATUS_CHANGE, "L-1", "Gagné", TEN) == (read.kind, read.lead, read.label, read.at)
 
 
+@pytest.mark.parametrize(
+    "lead",
+    [
+        {"newStatus": "Gagné"},
+        {"status": "Gagné", "oldStatus": "RDV"},
+        {"statut": {"ancien": "RDV", "nouveau": "Gagné"}},
+    ],
+)
+def test_a_lead_that_tells_a_change_may_tell_when(lead):
+    """No lead by itself says what its status was, or that one is new."""
+    told = {"event": "lead.status_changed", "lead": {"id": "L-1", **lead, "date": "2026-07-20T10:00:00Z"}}
+
+    assert ("Gagné", TEN) == (event(told).label, event(told).at)
+
+
+@pytest.mark.parametrize(
+    ("name", "places"), [("status", {}), ("etape", {"status": ("lead.etape",)}), ("etape", {"status": ("etape",)})]
+)
+def test_a_date_of_the_lead_is_no_date_of_its_status(name, places):
+    """It may be that of its creation, wherever the settings say that the status is."""
+    lead = {"id": "L-1", name: "Gagné", "date": "2026-01-01"}
+    read = event({"event": "lead.status_changed", "lead": lead}, **places)
+
+    assert (CrmEventKind.STATUS_CHANGE, "Gagné", None) == (read.kind, read.label, read.at)
+
+
 @pytest.mark.parametrize("names", [("status", "old", "new"), ("statut", "ancien", "nouveau")])
 def test_a_status_that_tells_old_and_new_may_tell_when(names):
     """Beside the new one."""
