@@ -283,7 +283,7 @@ class WebhookParser:
     def _read(self, event: _Event, own_at: Moment | None) -> WebhookEvent:
         named, lead = event.kind, self._lead_id(event)
         label, label_at = self._status(event, named)
-        has_status = event.first(self._new_status) is not None
+        has_status = _no_flag(event.first(self._new_status)) is not None
         appointment_at = read_moment_or_none(event.first(self._appointment), self._zone)
         kind = named or _kind_by_content(event.name, label, appointment_at, is_dated=has_status or label_at is not None)
         if lead is None or kind is None or not self._is_complete(event, kind, label):
@@ -305,7 +305,7 @@ class WebhookParser:
         if any(len(one) > 1 for one in surrounding) or not _first_names(content) <= self._of_a_change:
             return None
         told = (self._ids, (*self._new_status, *self._any_status), (*self._paths.at, *self._change_time))
-        is_change = all(first_value_at_paths(content, paths) is not None for paths in told)
+        is_change = all(_no_flag(first_value_at_paths(content, paths)) is not None for paths in told)
         return CrmEventKind.STATUS_CHANGE if is_change and not self._is_shown_lead(content) else None
 
     def _kind_by_name(self, name: str) -> CrmEventKind | None:
@@ -352,9 +352,9 @@ class WebhookParser:
     def _status(self, event: _Event, named: CrmEventKind | None) -> tuple[str | None, Moment | None]:
         """Return the status that the event tells, and when the lead got it if the lead's own dates say so."""
         own, own_at = self._leads.current_status(event.lead_content)
-        status = event.first(self._new_status)
+        status = _no_flag(event.first(self._new_status))
         if status is None and own is None and named is CrmEventKind.STATUS_CHANGE:
-            status = event.first(self._any_status)
+            status = _no_flag(event.first(self._any_status))
         label = self._leads.read_label(status)[0] or own
         return label, own_at if own in {label, None} else None
 
@@ -397,6 +397,11 @@ def _id_in(value: object, *, is_certain: bool) -> LeadId | None:
     """
     found = as_lead_id(value)
     return found if found and _ID.fullmatch(found) and (is_certain or _DIGIT.search(found)) else None
+
+
+def _no_flag(value: object) -> object:
+    """Return a value unless it is a yes or no, which is no status: `new` may say that the lead is new."""
+    return None if isinstance(value, bool) else value
 
 
 def _objects_to_search(content: Content, paths: Sequence[str]) -> tuple[Content, ...]:

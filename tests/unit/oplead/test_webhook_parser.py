@@ -246,6 +246,15 @@ def test_what_surrounds_a_lead_a_status_and_a_time_may_say_otherwise():
     assert CrmEventKind.NEW_LEAD == event({"topic": "note", "data": told}).kind
 
 
+@pytest.mark.parametrize("name", ["new", "nouveau", "newStatus"])
+@pytest.mark.parametrize("more", [{}, {"event": "lead.status_changed"}])
+def test_a_yes_is_no_status(name, more):
+    """It may say that the lead is new."""
+    read = event({**more, "leadId": 5, name: True, "at": "2026-07-20T10:00:00Z"})
+
+    assert (None, None) == (read.kind, read.label)
+
+
 # ── whose it is ──────────────────────────────────────────────────────────────────────────────────
 
 
