@@ -335,7 +335,7 @@ class WebhookParser:
         """Return the lead's id; None if there is none, or if two differ and nothing says which is the lead's."""
         own_paths = self._leads.paths.id
         own = _id_in(first_value_at_paths(event.lead_content, own_paths), is_certain=own_paths != CANDIDATES.id)
-        if event.is_bare_lead:
+        if event.is_bare_lead and self._paths.lead_id is None:
             return own
         places = (
             (path, value) for scope in event.scopes for path in self._ids for value in values_at_path(scope, path)

@@ -300,6 +300,16 @@ def test_an_event_without_a_usable_id_is_not_understood(lead_id):
     assert (None, None) == (read.kind, read.lead)
 
 
+@pytest.mark.parametrize("status", [{"etape": "Gagné"}, {"statut": {"nouveau": "Gagné"}}])
+def test_the_settings_lead_to_an_id_in_a_body_without_a_known_name(status):
+    """As the line does that is offered for such a body."""
+    path = "prospect.etape" if "etape" in status else "prospect.statut.nouveau"
+    body = {"kind": "maj", "prospect": {"numero": "L-1", **status}}
+    read = event(body, lead_id=("prospect.numero",), status=(path,))
+
+    assert WebhookEvent(CrmEventKind.STATUS_CHANGE, LeadId("L-1"), "Gagné") == read
+
+
 # ── redeliveries ─────────────────────────────────────────────────────────────────────────────────
 
 
