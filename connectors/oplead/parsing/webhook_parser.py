@@ -200,7 +200,8 @@ class WebhookParser:
         have both.
         """
         has_id = first_value_at_paths({**content, name: None}, self._leads.paths.id) is not None
-        if has_id and self._is_shown_lead(content):
+        # The settings may say that its objects name leads; else a lead's own list may do so too.
+        if has_id and self._is_shown_lead(content) and self._paths.lead_id is None:
             return False
         is_wrapped = frozenset(map(loosely_normalised_name, content.keys() - {name})) <= self._of_an_event
         entries = content[name]

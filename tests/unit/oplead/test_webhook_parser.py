@@ -515,6 +515,14 @@ def test_a_list_under_another_name_holds_events_only_if_each_must_be_one(own):
     assert told.event.lead in {"L-1", None}
 
 
+def test_the_settings_may_say_that_a_list_beside_an_id_and_a_creation_names_leads():
+    """As the line does that is offered for it; by itself, it may be a lead with a list of its own."""
+    body = {"id": "evt-1", "createdAt": "2026-07-20T10:00:00Z", "lot": [{"leadId": "L-1", "status": "Gagné"}]}
+
+    assert "L-1" != event(body).lead
+    assert "L-1" == event(body, lead_id=("leadId",), status=("status",)).lead
+
+
 @pytest.mark.parametrize(
     "own",
     [
