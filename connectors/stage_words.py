@@ -13,7 +13,7 @@ _WORDS: Mapping[str, re.Pattern[str]] = {
         "appointment": r"rdvs?|r d v|rv|rendez.?vous|visites?|appointments?|booking",
         "quote": (
             # A call for tenders is no offer, and an estimate made online is where the lead comes from.
-            r"(?:devis|chiffrages?|propositions?|(?<!appel d )(?<!appels d )offres?|estimations?|quotes?)(?! en ligne)"
+            r"(?:devis|chiffrages?|propositions?|(?<!appel.d.)(?<!appels.d.)offres?|estimations?|quotes?)(?!.en.ligne)"
         ),
         "won": (
             r"gagne\w{0,2}|accepte\w{0,2}|vendue?s?|ventes?|achats?|signe\w{0,2}|commandes?|cdes?|conclue?s?"

@@ -2380,8 +2380,8 @@ FAULTS = (
     Fault(
         "a date that a lead shows beside its creation dates no status",
         "connectors/oplead/parsing/webhook_parser.py",
-        "change = {} if self._is_shown_lead(event.lead_content) else event.lead_content",
-        "change = event.lead_content",
+        "self._is_shown_lead(event.lead_content) or self._is_mere_lead(event)",
+        "self._is_mere_lead(event)",
         "tests/unit/oplead/test_webhook_parser.py",
     ),
     Fault(
@@ -4333,7 +4333,7 @@ FAULTS = (
     Fault(
         "past statuses listed beside a lead's id are not taken for events",
         "connectors/oplead/parsing/webhook_parser.py",
-        "or (not has_id and first",
+        "or (is_wrapped and first",
         "or (first",
         "tests/unit/oplead/test_webhook_parser.py",
     ),

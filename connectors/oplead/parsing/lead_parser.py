@@ -40,7 +40,7 @@ _PERSONS = frozenset(["contact", "client", "customer", "owner", "user", "author"
     *("proprietaire", "utilisateur", "auteur", "commercial", "vendeur", "responsable")
 }
 """Who a lead may hold, with an id of their own."""
-_STATUS_WORDS = ("statu", "stage", "etape", "etat", "state")
+STATUS_WORDS = ("statu", "stage", "etape", "etat", "state")
 """What the kind of an entry of a general history holds, normalised, if it is about a status."""
 ENTRY_TIME = with_french("date", "at", "since", "createdAt", "changedAt", "updatedAt", "timestamp")
 _CONTACT_TEXT = with_french("value", "email", "number", "phone", "address", "label")
@@ -223,7 +223,7 @@ class LeadParser:
         if self.paths.history_status:
             return entry.first(self.paths.history_status)
         kind = normalise(text_of(entry.first(_ENTRY_KIND)) or "")
-        is_of_status = any(word in kind for word in _STATUS_WORDS)
+        is_of_status = any(word in kind for word in STATUS_WORDS)
         is_move = entry.first(ENTRY_BEFORE) is not None
         if is_general and not is_of_status and (kind or not is_move):
             return entry.first(_ENTRY_STATUS)

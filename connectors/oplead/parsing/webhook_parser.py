@@ -30,6 +30,7 @@ from connectors.oplead.parsing.fields import (
 from connectors.oplead.parsing.lead_parser import (
     ENTRY_BEFORE,
     ENTRY_TIME,
+    STATUS_WORDS,
     LeadParser,
     UnreadableLeadError,
     as_lead_id,
@@ -43,6 +44,8 @@ MOST_EVENTS = 100
 _MOST_VALUES = 10_000  # in one body: a hundred events with a hundred fields each
 _LISTS = with_french("events", "data", "items", "payload", "leads", "notifications")
 """Names under which a body may list its events."""
+_WRAPPERS = frozenset(map(normalise, with_french("events", "data", "items", "payload", "notifications")))
+"""Of these, the names of what need not be the lead itself."""
 _LONGEST_STRUCTURE = 2_000
 _LONGEST_NAME = 100
 _WORD = re.compile(r"[A-ZÀ-Þ]?[a-zß-ÿ]+|[A-ZÀ-Þ]+(?![a-zß-ÿ])")
@@ -58,6 +61,10 @@ _LEAD_ID = ("leadId", "leadIdentifier", "idLead", "identifiantLead", "lead")
 """Where a lead's id may be beside an `id` of the event's own."""
 _VAGUE_TIME = frozenset(with_french("createdAt", "updatedAt", "timestamp"))
 """Times of a history's entry that may be a lead's, or that of sending, where the lead itself stands."""
+_OLD_OR_NEW = with_french(
+    "oldStatus", "fromStatus", "previousStatus", "newStatus", "toStatus", "status.new", "status.to"
+)
+"""Statuses that no lead has by itself, only a change."""
 _ID = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
 _DIGIT = re.compile(r"[0-9]")
 _EVENT_NAME = re.compile(r"[A-Za-z]+(?:[._:/-][A-Za-z]+){0,5}")
@@ -127,13 +134,19 @@ class WebhookParser:
         self._new_status = with_french(*webhooks.status)
         self._any_status = (*with_french(*options.fields.status), *with_french("new"))
         self._change_time = tuple(name for name in ENTRY_TIME if name not in _VAGUE_TIME)
-        parents = (path.rpartition(".")[0] for path in self._new_status if "." in path)
+        self._wrapped = tuple(path for path in self._lead if normalise(path.rpartition(".")[2]) in _WRAPPERS)
+        above = (path.rpartition(".")[0] for path in self._new_status)
+        # A lead may hold its new status too, and then a time beside it is the lead's.
+        parents = (one for one in above if any(word in normalise(one.rpartition(".")[2]) for word in STATUS_WORDS))
         self._beside_status = tuple(f"{parent}.{name}" for parent in parents for name in self._change_time)
         self._appointment = (*options.fields.appointment_at, *webhooks.appointment_at)
         self._zone = options.zone
         self._kinds = {normalise(name): kind for kind, name in webhooks.names.items()}
         self._of_the_delivery = _OF_THE_DELIVERY - _first_names(webhooks.at)
         times, statuses = (*webhooks.at, *self._change_time), (*self._new_status, *self._any_status, *ENTRY_BEFORE)
+        self._of_an_event = (
+            _first_names((*self._event, *webhooks.event_id, *webhooks.at, *ENTRY_TIME)) | _OF_THE_DELIVERY
+        )
         self._of_a_change = _first_names((*self._ids, *webhooks.event_id, *times, *statuses))
 
     def parse(self, body: bytes, received_at: datetime) -> list[ReceivedEvent]:
@@ -183,15 +196,18 @@ class WebhookParser:
     def _names_leads(self, name: str, content: Content) -> bool:
         """Whether each object of a list says which lead it is about, and so is none of that lead's own.
 
-        An `id` beside a status says so only where nothing around the list has one: past statuses have both.
+        An `id` beside a status says so only where nothing around the list may name a lead: past statuses and quotes
+        have both.
         """
         has_id = first_value_at_paths({**content, name: None}, self._leads.paths.id) is not None
-        if has_id and self._is_shown_lead(content):
+        # The settings may say that its objects name leads; else a lead's own list may do so too.
+        if has_id and self._is_shown_lead(content) and self._paths.lead_id is None:
             return False
+        is_wrapped = frozenset(map(loosely_normalised_name, content.keys() - {name})) <= self._of_an_event
         entries = content[name]
         return isinstance(entries, list) and all(
             any(first_value_at_paths(one, self._ids) is not None for one in objects)
-            or (not has_id and first_value_at_paths(objects[0], self._leads.paths.id) and self._tells_lead(objects[0]))
+            or (is_wrapped and first_value_at_paths(objects[0], self._leads.paths.id) and self._tells_lead(objects[0]))
             for objects in (_objects_to_search({self._place(name): one}, self._lead) for one in entries)
         )
 
@@ -242,13 +258,13 @@ class WebhookParser:
     def _time_beside_lead(self, event: _Event, read: WebhookEvent) -> Moment | None:
         """Return the time under a name that it may have in a status history; at worst, it is that of sending.
 
-        That lies nearer to the change than the arrival, but tells no two events apart. In a lead as the API shows it,
-        it may be the lead's, and beside an appointment the appointment's.
+        That lies nearer to the change than the arrival, but tells no two events apart. In a lead, it may be the lead's,
+        unless an old or a new status says that it tells the change; beside an appointment, the appointment's.
         """
         if read.kind is not CrmEventKind.STATUS_CHANGE or self._paths.at != OCCURRED_AT:
             return None
         beside = event.content if event.lead_content is not event.content else {}
-        change = {} if self._is_shown_lead(event.lead_content) else event.lead_content
+        change = {} if self._is_shown_lead(event.lead_content) or self._is_mere_lead(event) else event.lead_content
         own = (*self._paths.at, *self._change_time)
         times = (
             event.first(self._beside_status),
@@ -257,10 +273,18 @@ class WebhookParser:
         )
         return next((at for time in times if (at := read_moment_or_none(time, self._zone))), None)
 
+    def _is_mere_lead(self, event: _Event) -> bool:
+        """Whether the event has its lead in an object of its own that tells no change."""
+        lead = event.lead_content
+        is_event = lead is event.content or any(
+            lead is value for path in self._wrapped for value in raw_values_at_path(event.content, path)
+        )
+        return not is_event and first_value_at_paths(lead, _OLD_OR_NEW) is None
+
     def _read(self, event: _Event, own_at: Moment | None) -> WebhookEvent:
         named, lead = event.kind, self._lead_id(event)
         label, label_at = self._status(event, named)
-        has_status = event.first(self._new_status) is not None
+        has_status = _no_flag(event.first(self._new_status)) is not None
         appointment_at = read_moment_or_none(event.first(self._appointment), self._zone)
         kind = named or _kind_by_content(event.name, label, appointment_at, is_dated=has_status or label_at is not None)
         if lead is None or kind is None or not self._is_complete(event, kind, label):
@@ -282,7 +306,7 @@ class WebhookParser:
         if any(len(one) > 1 for one in surrounding) or not _first_names(content) <= self._of_a_change:
             return None
         told = (self._ids, (*self._new_status, *self._any_status), (*self._paths.at, *self._change_time))
-        is_change = all(first_value_at_paths(content, paths) is not None for paths in told)
+        is_change = all(_no_flag(first_value_at_paths(content, paths)) is not None for paths in told)
         return CrmEventKind.STATUS_CHANGE if is_change and not self._is_shown_lead(content) else None
 
     def _kind_by_name(self, name: str) -> CrmEventKind | None:
@@ -312,7 +336,7 @@ class WebhookParser:
         """Return the lead's id; None if there is none, or if two differ and nothing says which is the lead's."""
         own_paths = self._leads.paths.id
         own = _id_in(first_value_at_paths(event.lead_content, own_paths), is_certain=own_paths != CANDIDATES.id)
-        if event.is_bare_lead:
+        if event.is_bare_lead and self._paths.lead_id is None:
             return own
         places = (
             (path, value) for scope in event.scopes for path in self._ids for value in values_at_path(scope, path)
@@ -329,9 +353,9 @@ class WebhookParser:
     def _status(self, event: _Event, named: CrmEventKind | None) -> tuple[str | None, Moment | None]:
         """Return the status that the event tells, and when the lead got it if the lead's own dates say so."""
         own, own_at = self._leads.current_status(event.lead_content)
-        status = event.first(self._new_status)
+        status = _no_flag(event.first(self._new_status))
         if status is None and own is None and named is CrmEventKind.STATUS_CHANGE:
-            status = event.first(self._any_status)
+            status = _no_flag(event.first(self._any_status))
         label = self._leads.read_label(status)[0] or own
         return label, own_at if own in {label, None} else None
 
@@ -374,6 +398,11 @@ def _id_in(value: object, *, is_certain: bool) -> LeadId | None:
     """
     found = as_lead_id(value)
     return found if found and _ID.fullmatch(found) and (is_certain or _DIGIT.search(found)) else None
+
+
+def _no_flag(value: object) -> object:
+    """Return a value unless it is a yes or no, which is no status: `new` may say that the lead is new."""
+    return None if isinstance(value, bool) else value
 
 
 def _objects_to_search(content: Content, paths: Sequence[str]) -> tuple[Content, ...]:

@@ -246,6 +246,15 @@ def test_what_surrounds_a_lead_a_status_and_a_time_may_say_otherwise():
     assert CrmEventKind.NEW_LEAD == event({"topic": "note", "data": told}).kind
 
 
+@pytest.mark.parametrize("name", ["new", "nouveau", "newStatus"])
+@pytest.mark.parametrize("more", [{}, {"event": "lead.status_changed"}])
+def test_a_yes_is_no_status(name, more):
+    """It may say that the lead is new."""
+    read = event({**more, "leadId": 5, name: True, "at": "2026-07-20T10:00:00Z"})
+
+    assert (None, None) == (read.kind, read.label)
+
+
 # ── whose it is ──────────────────────────────────────────────────────────────────────────────────
 
 
@@ -289,6 +298,16 @@ def test_an_event_without_a_usable_id_is_not_understood(lead_id):
     read = event({"event": "lead.status_changed", "lead": {"id": lead_id, "status": "Gagné"}})
 
     assert (None, None) == (read.kind, read.lead)
+
+
+@pytest.mark.parametrize("status", [{"etape": "Gagné"}, {"statut": {"nouveau": "Gagné"}}])
+def test_the_settings_lead_to_an_id_in_a_body_without_a_known_name(status):
+    """As the line does that is offered for such a body."""
+    path = "prospect.etape" if "etape" in status else "prospect.statut.nouveau"
+    body = {"kind": "maj", "prospect": {"numero": "L-1", **status}}
+    read = event(body, lead_id=("prospect.numero",), status=(path,))
+
+    assert WebhookEvent(CrmEventKind.STATUS_CHANGE, LeadId("L-1"), "Gagné") == read
 
 
 # ── redeliveries ─────────────────────────────────────────────────────────────────────────────────
@@ -506,6 +525,28 @@ def test_a_list_under_another_name_holds_events_only_if_each_must_be_one(own):
     assert told.event.lead in {"L-1", None}
 
 
+def test_the_settings_may_say_that_a_list_beside_an_id_and_a_creation_names_leads():
+    """As the line does that is offered for it; by itself, it may be a lead with a list of its own."""
+    body = {"id": "evt-1", "createdAt": "2026-07-20T10:00:00Z", "lot": [{"leadId": "L-1", "status": "Gagné"}]}
+
+    assert "L-1" != event(body).lead
+    assert "L-1" == event(body, lead_id=("leadId",), status=("status",)).lead
+
+
+@pytest.mark.parametrize(
+    "own",
+    [
+        {"devis": [{"id": 5, "status": "Envoyé"}]},
+        {"statusHistory": [{"id": number, "status": "RDV", "date": "2026-07-20"} for number in (5, 6)]},
+    ],
+)
+def test_the_id_of_a_quote_or_of_a_past_status_is_no_leads(own):
+    """Even where what names the lead beside them is under a name that we do not know."""
+    leads = [one.event.lead for one in received({"event": "lead.status_changed", "reference": "L-77", **own})]
+
+    assert [None] == leads
+
+
 def test_each_object_of_a_list_under_another_name_must_name_its_lead():
     """Of two that do and one that does not, none is read by itself."""
     entries = [{"leadId": "L-1", "status": "Gagné"}, {"leadId": "L-2"}, {"note": "x"}]
@@ -616,6 +657,32 @@ def test_the_time_beside_a_status_is_its_own(name, status, place):
     read = event({"event": "lead.status_changed", **inside})
 
     assert (CrmEventKind.STATUS_CHANGE, "L-1", "Gagné", TEN) == (read.kind, read.lead, read.label, read.at)
+
+
+@pytest.mark.parametrize(
+    "lead",
+    [
+        {"newStatus": "Gagné"},
+        {"status": "Gagné", "oldStatus": "RDV"},
+        {"statut": {"ancien": "RDV", "nouveau": "Gagné"}},
+    ],
+)
+def test_a_lead_that_tells_a_change_may_tell_when(lead):
+    """No lead by itself says what its status was, or that one is new."""
+    told = {"event": "lead.status_changed", "lead": {"id": "L-1", **lead, "date": "2026-07-20T10:00:00Z"}}
+
+    assert ("Gagné", TEN) == (event(told).label, event(told).at)
+
+
+@pytest.mark.parametrize(
+    ("name", "places"), [("status", {}), ("etape", {"status": ("lead.etape",)}), ("etape", {"status": ("etape",)})]
+)
+def test_a_date_of_the_lead_is_no_date_of_its_status(name, places):
+    """It may be that of its creation, wherever the settings say that the status is."""
+    lead = {"id": "L-1", name: "Gagné", "date": "2026-01-01"}
+    read = event({"event": "lead.status_changed", "lead": lead}, **places)
+
+    assert (CrmEventKind.STATUS_CHANGE, "Gagné", None) == (read.kind, read.label, read.at)
 
 
 @pytest.mark.parametrize("names", [("status", "old", "new"), ("statut", "ancien", "nouveau")])
