@@ -62,7 +62,7 @@ _LEAD_ID = ("leadId", "leadIdentifier", "idLead", "identifiantLead", "lead")
 _VAGUE_TIME = frozenset(with_french("createdAt", "updatedAt", "timestamp"))
 """Times of a history's entry that may be a lead's, or that of sending, where the lead itself stands."""
 _OLD_OR_NEW = with_french(
-    "oldStatus", "fromStatus", "previousStatus", "newStatus", "toStatus", "status.new", "status.to"
+    *("old", "new", "oldStatus", "fromStatus", "previousStatus", "newStatus", "toStatus", "status.new", "status.to")
 )
 """Statuses that no lead has by itself, only a change."""
 _ID = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
@@ -135,9 +135,8 @@ class WebhookParser:
         self._any_status = (*with_french(*options.fields.status), *with_french("new"))
         self._change_time = tuple(name for name in ENTRY_TIME if name not in _VAGUE_TIME)
         self._wrapped = tuple(path for path in self._lead if normalise(path.rpartition(".")[2]) in _WRAPPERS)
-        above = (path.rpartition(".")[0] for path in self._new_status)
-        # A lead may hold its new status too, and then a time beside it is the lead's.
-        parents = (one for one in above if any(word in normalise(one.rpartition(".")[2]) for word in STATUS_WORDS))
+        # A lead may hold its present status, too, and then a time beside it is the lead's.
+        parents = (path.rpartition(".")[0] for path in self._new_status if "." in path and _is_of_change(path))
         self._beside_status = tuple(f"{parent}.{name}" for parent in parents for name in self._change_time)
         self._appointment = (*options.fields.appointment_at, *webhooks.appointment_at)
         self._zone = options.zone
@@ -279,7 +278,7 @@ class WebhookParser:
         is_event = lead is event.content or any(
             lead is value for path in self._wrapped for value in raw_values_at_path(event.content, path)
         )
-        return not is_event and first_value_at_paths(lead, _OLD_OR_NEW) is None
+        return not is_event and _no_flag(first_value_at_paths(lead, _OLD_OR_NEW)) is None
 
     def _read(self, event: _Event, own_at: Moment | None) -> WebhookEvent:
         named, lead = event.kind, self._lead_id(event)
@@ -398,6 +397,12 @@ def _id_in(value: object, *, is_certain: bool) -> LeadId | None:
     """
     found = as_lead_id(value)
     return found if found and _ID.fullmatch(found) and (is_certain or _DIGIT.search(found)) else None
+
+
+def _is_of_change(path: str) -> bool:
+    """Whether a status at this path can only be a change's: it is called so, or stands in an object that is."""
+    above, _, name = path.rpartition(".")
+    return name in _OLD_OR_NEW or any(word in normalise(above.rpartition(".")[2]) for word in STATUS_WORDS)
 
 
 def _no_flag(value: object) -> object:
