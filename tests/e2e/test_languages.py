@@ -225,4 +225,4 @@ def test_a_settings_file_says_what_is_wrong_with_it(french):
     told = type_in(french, "status")
 
     assert 2 == told.code
-    assert "language: write one of en, fr" in told.err
+    assert "language: write en or fr" in told.err
