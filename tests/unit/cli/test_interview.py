@@ -592,6 +592,16 @@ def test_an_amount_and_a_day_are_shown_again_with_what_follows(type_in, monkeypa
     assert f" {int(day[-2:])} Aug 2026;" in shown[0]
 
 
+def test_a_day_to_come_is_doubted(type_in, monkeypatch):
+    """Nothing would be sent before it, so Enter asks again; it may be meant."""
+    monkeypatch.setattr(command, "_today", lambda _look: date(2026, 9, 1))
+    before = ("", "", "", "", "", "maison-x", *CONSENT, NOTHING, "", "", "12 000 €", NOTHING, DATASET, NO_CONTACT)
+    result, told = type_in(survey=SURVEY, typed=lines(*before, "2026-11-30", "", "2026-11-30", "yes"))
+
+    assert 2 == result.output.count("that day is still to come: nothing is sent before the day after it")
+    assert {"2026-12-01"} == {str(each["since"]) for each in told["conversions"]}
+
+
 def test_a_day_after_which_undated_statuses_would_be_sent_can_be_taken_back(type_in):
     """Enter takes it back, and a day nearer to the first night may be kept."""
     places = (FieldMatch("history", None, 0), FieldMatch("status_at", None, 0))

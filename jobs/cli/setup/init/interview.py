@@ -158,6 +158,11 @@ class Interview:
             if since < self.today
             else _("last day: {day}; conversions from the next day on are sent", day=format_day(day)),
         )
+        if day > self.today:
+            to_come = _("that day is still to come: nothing is sent before the day after it")
+            self.dialogue.say(f"  {to_come}")
+            if question.name not in self.given:
+                self._confirm(_("Keep it all the same?"), start, default=False)
         if is_undated:
             doubt = undated_start_in_words(since)
             advice = _("to leave it out, answer the day before the first night")
