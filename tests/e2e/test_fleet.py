@@ -232,7 +232,7 @@ def test_name_that_no_account_can_have_is_refused(fleet, command):
     """As it comes from a terminal: also bytes that are no text, which no database takes."""
     for name in (os.fsdecode(b"a\xff"), "Maison", ""):
         code, _out, err = fleet.command(*command, name)
-        assert (2, True) == (code, f"{name!a}: a name has lowercase letters" in " ".join(err.split())), err
+        assert (2, True) == (code, f"{name!a}: write a name of lowercase letters" in " ".join(err.split())), err
 
 
 def test_settings_are_kept_version_by_version(fleet):

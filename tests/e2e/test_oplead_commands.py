@@ -256,7 +256,7 @@ def test_an_update_changes_what_is_given_and_leaves_the_rest(oplead, capsys):
         (
             {"email": "a@example.com", "clicked_at": "hier"},
             [],
-            "--clicked-at: write a day as 2026-11-30 or 30/11/2026, and a time behind it as 14:05",
+            "--clicked-at: write a day as 2026-08-31 or 31/08/2026, and a time behind it as 14:05",
         ),
         ({"email": "a@example.com", "clicked_at": "2026-09-01T10:00:00"}, [], "--clicked-at: write the gclid"),
         ({"provider_url": "fournisseur"}, [], "--provider-url: write an address"),

@@ -85,7 +85,7 @@ def test_pairs_of_name_and_value_are_told_as_such():
 
 def test_pairs_of_two_kinds_are_told_as_a_list():
     """The names in the one kind are not those in the other."""
-    pairs = [{"nom": "externalID", "valeur": "x"}, {"type": "externalID", "granted": True}]
+    pairs = [{"nom": "externalID", "valeur": "x"}, {"type": "consentement", "granted": True}]
 
     assert isinstance(tree_of([pairs], NOTHING_MORE), tuple)
 
