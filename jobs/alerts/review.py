@@ -120,7 +120,7 @@ def find_anomalies(session: Session, book: Rulebook, *, run: int, now: datetime)
     newest, entered = queries.newest_leads(session, account), queries.leads_with_delivery_of(session, account, valued)
     never_seen = {value.path for route in book.routes if (value := route.field_value) and value.never_seen}
     yield from empty_fields(newest, entered, book.extraction, never_seen)
-    yield from _unexplained_past(session, book)
+    yield from _unexplained_past(session, book, newest)
     yield from missing_click_id_anomalies(queries.newest_have_click_ids(session, account, since=before))
     share = queries.click_id_share(session, account, (recent, now))
     # Count a month of leads only if the share of the last week can be a collapsed one.
@@ -131,9 +131,9 @@ def find_anomalies(session: Session, book: Rulebook, *, run: int, now: datetime)
     yield from damaged_ids(queries.latest_click_ids(session, account))
 
 
-def _unexplained_past(session: Session, book: Rulebook) -> Iterator[Anomaly]:
+def _unexplained_past(session: Session, book: Rulebook, newest: Sequence[SampledLead]) -> Iterator[Anomaly]:
     """Yield that most past statuses of the newest leads are none that is known, if so."""
-    histories = queries.dated_labels_of_newest_leads(session, book.account)
+    histories = queries.dated_labels(session, book.account, [lead.id for lead in newest])
     if not unexplained_labels(histories, book.meanings, str):
         return
     renamed = {row.before for row in status_labels.renames_found(session, book.account)}

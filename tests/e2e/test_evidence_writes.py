@@ -117,10 +117,13 @@ class Walk:
         self.asked.append(question)
         return self.answer(question)
 
+    def _requests(self, server):
+        return self.sandbox.servers[server].log.dump()["log"]
+
     @property
     def log(self):
         """Every request to Oplead and its form import so far."""
-        return [one for name in ("oplead", "oplead_form") for one in self.sandbox.servers[name].log.dump()["log"]]
+        return [*self._requests("oplead"), *self._requests("oplead_form")]
 
     @property
     def written(self):
@@ -129,10 +132,10 @@ class Walk:
         return [f"{one['method']} {one['path']}" for one in new if one["method"] != "GET"]
 
     def reads_of(self, name):
-        """Run one check, and return the paths that it reads."""
-        before = len(self.log)
+        """Run one check, and return the paths that it reads of Oplead."""
+        before = len(self._requests("oplead"))
         self.check(name)
-        return [one["path"].partition("?")[0] for one in self.log[before:] if one["method"] == "GET"]
+        return [one["path"].partition("?")[0] for one in self._requests("oplead")[before:] if one["method"] == "GET"]
 
     @property
     def test_leads(self):

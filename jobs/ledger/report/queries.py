@@ -3,7 +3,7 @@
 import json
 import operator
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -328,6 +328,8 @@ def corrections(session: Session, account: str) -> Iterator[Delivery]:
 
 LATEST = 50
 """Sample size: small enough to show a break soon, large enough to rule out chance."""
+_MOST_LABELS = 20
+"""Labels read of one lead's history: one that has been through more says no more."""
 STOPPED = (DeliveryState.WITHHELD, DeliveryState.EXPIRED)
 _LONGEST_RUN = timedelta(days=2)
 
@@ -378,6 +380,7 @@ def pairs_with_deliveries(session: Session, account: str, places: Collection[tup
 class SampledLead:
     """What a lead holds where the settings expect something."""
 
+    id: str
     ad_user_data: ConsentAnswer
     ad_personalization: ConsentAnswer
     where: Mapping[str, str]
@@ -390,17 +393,20 @@ def newest_leads(session: Session, account: str) -> list[SampledLead]:
     return _samples(session, account, col(LeadRow.created_at).desc())
 
 
-def dated_labels_of_newest_leads(session: Session, account: str) -> list[list[str]]:
-    """Return, of each of the most recently created leads, the labels that Oplead itself dates."""
-    newest = select(LeadRow.id).where(LeadRow.account == account, LeadRow.digest != "")
-    ids = newest.order_by(col(LeadRow.created_at).desc()).limit(LATEST)
-    dated = (StatusChange.account == account, StatusChange.origin == StatusTimeOrigin.REPORTED)
+def dated_labels(session: Session, account: str, leads: Sequence[str]) -> list[list[str]]:
+    """Return, of each of these leads, labels that Oplead itself dates; of a long history, some."""
+    if not leads:
+        return []
     labels: dict[str, list[str]] = {}
-    for lead, label in session.exec(
-        select(StatusChange.lead, StatusChange.label).where(*dated, col(StatusChange.lead).in_(ids))
-    ):
-        labels.setdefault(lead, []).append(label)
+    for row in session.connection().execute(union_all(*(_some_dated_labels(account, lead) for lead in leads))):
+        labels.setdefault(row.lead, []).append(row.label)
     return list(labels.values())
+
+
+def _some_dated_labels(account: str, lead: str) -> Select[tuple[str, str]]:
+    is_dated = (StatusChange.account == account, StatusChange.origin == StatusTimeOrigin.REPORTED)
+    some = select(StatusChange.lead, StatusChange.label).where(*is_dated, StatusChange.lead == lead).limit(_MOST_LABELS)
+    return sqlalchemy.select(*some.subquery().c)
 
 
 def leads_with_delivery_of(session: Session, account: str, conversions: Collection[str]) -> list[SampledLead]:
@@ -416,17 +422,16 @@ def _samples(
     session: Session, account: str, *order: ColumnElement[Any], where: ColumnElement[bool] | None = None
 ) -> list[SampledLead]:
     """Return the first leads whose details are up to date; not their histories, which may be of any length."""
-    whole = select(LeadRow.ad_user_data, LeadRow.ad_personalization, LeadRow.facts).where(
+    whole = select(LeadRow.id, LeadRow.ad_user_data, LeadRow.ad_personalization, LeadRow.facts).where(
         LeadRow.account == account, LeadRow.digest != "", sqlalchemy.true() if where is None else where
     )
     return [_sample(*row) for row in session.exec(whole.order_by(*order).limit(LATEST))]
 
 
-def _sample(ad_user_data: str, ad_personalization: str, facts: str) -> SampledLead:
+def _sample(lead: str, ad_user_data: str, ad_personalization: str, facts: str) -> SampledLead:
     kept = json.loads(facts)
-    return SampledLead(
-        ConsentAnswer(ad_user_data), ConsentAnswer(ad_personalization), kept["where"], frozenset(kept["amounts"])
-    )
+    consents = ConsentAnswer(ad_user_data), ConsentAnswer(ad_personalization)
+    return SampledLead(lead, *consents, kept["where"], frozenset(kept["amounts"]))
 
 
 def amount_paths(session: Session, account: str) -> set[str]:

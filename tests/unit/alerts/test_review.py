@@ -119,7 +119,7 @@ def field(anomaly):
 def sample(consent=ConsentAnswer.GRANTED, channel="site web", amounts=("amount",), personal=ConsentAnswer.NOT_ASKED):
     """A lead as it was read."""
     where = {} if channel is None else {"channel": channel}
-    return SampledLead(consent, personal, where, amounts)
+    return SampledLead("L-1", consent, personal, where, amounts)
 
 
 @pytest.mark.parametrize(
