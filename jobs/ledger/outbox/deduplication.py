@@ -195,7 +195,8 @@ def _match_dedup_key_delivery() -> sqlalchemy.ColumnElement[bool]:
         col(Delivery.lead) == col(DedupKey.lead),
         col(Delivery.conversion) == col(DedupKey.conversion),
         col(Delivery.destination) == col(DedupKey.destination),
-        col(Delivery.state).in_(COUNTING),
+        # No bare state, or SQLite may read every delivery that counts instead of the one of each key.
+        col(Delivery.state).concat("").in_(COUNTING),
         matches_delivery_kind(corrections=False),
         ~was_retracted(),
     )

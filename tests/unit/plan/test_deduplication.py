@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+import sqlalchemy
 
 from connectors.records import ClickId, ClickIdKind, Contact, Moment, Outcome, OutcomeClass, StatusEntry
 from jobs.ledger.outbox.deduplication import DedupCandidates
@@ -432,3 +433,22 @@ def test_finding_duplicates_keeps_no_leads_in_memory(account):
     few, many = held_at_most(account, 1_500), held_at_most(account, 6_000)
 
     assert many < 1.5 * few
+
+
+@pytest.mark.parametrize("database", ["sqlite"])
+def test_candidates_are_found_by_their_keys_not_among_all_that_count(once):
+    """However many sales an account has had."""
+    once.put(won("L-1"))
+    once.night()
+    plans = []
+
+    def note_plan(connection, _cursor, statement, values, _context, _many):
+        if "JOIN delivery" in statement and statement.startswith("SELECT dedup_key"):
+            plans.append([step[3] for step in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", values)])
+
+    sqlalchemy.event.listen(once.state.engine, "before_cursor_execute", note_plan)
+    once.put(won("L-2"))
+    once.night()
+
+    (plan,) = plans
+    assert not any("ix_delivery_counts" in step for step in plan), plan
