@@ -46,6 +46,11 @@ _LISTS = with_french("events", "data", "items", "payload", "leads", "notificatio
 """Names under which a body may list its events."""
 _WRAPPERS = frozenset(map(normalise, with_french("events", "data", "items", "payload", "notifications")))
 """Of these, the names of what need not be the lead itself."""
+_OF_A_LEAD = frozenset(
+    "devis quotes documents factures invoices taches tasks notes appels calls rdv rendezvous appointments contacts "
+    "commentaires comments fichiers files produits products users agences agencies".split()
+)
+"""Names of lists whose objects have ids and statuses of their own and belong to a lead."""
 _LONGEST_STRUCTURE = 2_000
 _LONGEST_NAME = 100
 _WORD = re.compile(r"[A-ZÀ-Þ]?[a-zß-ÿ]+|[A-ZÀ-Þ]+(?![a-zß-ÿ])")
@@ -202,7 +207,8 @@ class WebhookParser:
         # The settings may say that its objects name leads; else a lead's own list may do so too.
         if has_id and self._is_shown_lead(content) and self._paths.lead_id is None:
             return False
-        is_wrapped = frozenset(map(loosely_normalised_name, content.keys() - {name})) <= self._of_an_event
+        around = frozenset(map(loosely_normalised_name, content.keys() - {name}))
+        is_wrapped = around <= self._of_an_event and normalise(name) not in _OF_A_LEAD
         entries = content[name]
         return isinstance(entries, list) and all(
             any(first_value_at_paths(one, self._ids) is not None for one in objects)

@@ -547,6 +547,14 @@ def test_the_id_of_a_quote_or_of_a_past_status_is_no_leads(own):
     assert [None] == leads
 
 
+@pytest.mark.parametrize("name", ["devis", "Documents", "tâches", "rendezVous"])
+def test_the_id_of_what_belongs_to_a_lead_is_no_leads_even_alone(name):
+    """Whose it is, the event does not tell."""
+    (told,) = received({"event": "lead.status_changed", name: [{"id": 5, "status": "Envoyé"}]})
+
+    assert told.event.lead is None
+
+
 def test_each_object_of_a_list_under_another_name_must_name_its_lead():
     """Of two that do and one that does not, none is read by itself."""
     entries = [{"leadId": "L-1", "status": "Gagné"}, {"leadId": "L-2"}, {"note": "x"}]
