@@ -46,9 +46,9 @@ _LISTS = with_french("events", "data", "items", "payload", "leads", "notificatio
 """Names under which a body may list its events."""
 _WRAPPERS = frozenset(map(normalise, with_french("events", "data", "items", "payload", "notifications")))
 """Of these, the names of what need not be the lead itself."""
-_OF_A_LEAD = frozenset(
+_OF_A_LEAD = (
     "devis quotes documents factures invoices taches tasks notes appels calls rdv rendezvous appointments contacts "
-    "commentaires comments fichiers files produits products users agences agencies".split()
+    "commentaires comments fichiers files produits products users agences agencies"
 )
 """Names of lists whose objects have ids and statuses of their own and belong to a lead."""
 _LONGEST_STRUCTURE = 2_000
@@ -208,7 +208,7 @@ class WebhookParser:
         if has_id and self._is_shown_lead(content) and self._paths.lead_id is None:
             return False
         around = frozenset(map(loosely_normalised_name, content.keys() - {name}))
-        is_wrapped = around <= self._of_an_event and normalise(name) not in _OF_A_LEAD
+        is_wrapped = around <= self._of_an_event and normalise(name) not in _OF_A_LEAD.split()
         entries = content[name]
         return isinstance(entries, list) and all(
             any(first_value_at_paths(one, self._ids) is not None for one in objects)
