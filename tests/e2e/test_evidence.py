@@ -1,11 +1,15 @@
 """`evidence` at six Opleads that nobody here had seen: each verdict is held against what their authors say is right."""
 
 import functools
+import os
+import shutil
 from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 
 from jobs.claims import ClaimPlatform, all_claims
+from jobs.evidence.folder import EVIDENCE_FILE
 from tests.e2e.strangers.account import DIALECTS, by_init
 from tests.e2e.strangers.base import Refused
 from tests.e2e.strangers.verdicts import right_of
@@ -15,6 +19,7 @@ from tests.e2e.support.typed import type_in
 
 EACH = [pytest.param(name, marks=pytest.mark.xdist_group(f"evidence {name}")) for name in DIALECTS]
 """What is asked of one dialect is asked by one worker, which plays `init` once."""
+KEPT = Path(__file__).parents[1] / "evidence"
 OF_OPLEAD = [claim.id for claim in all_claims().values() if claim.platform is ClaimPlatform.OPLEAD]
 pytestmark = [pytest.mark.exhaustive, pytest.mark.timeout(300)]
 
@@ -61,6 +66,22 @@ def test_what_reading_shows_is_rightly_judged(account, name, tmp_path):
 
     assert {} == folder.wrong(judged(name))
     assert all_claims().keys() == folder.verdicts.keys()
+
+
+@pytest.mark.parametrize("name", EACH)
+def test_the_kept_folder_is_what_the_command_writes_today(account, name, tmp_path):
+    """Else its replay shows what nobody's folder is any more; `RENEW_EVIDENCE=1` keeps what is written now."""
+    kept, written = Folder(KEPT / name.lower()), walked(account(name), tmp_path / "folder")
+    if os.environ.get("RENEW_EVIDENCE"):
+        shutil.copy(written.path / EVIDENCE_FILE, kept.path)
+
+    assert answers_in(kept) == answers_in(written)
+
+
+def answers_in(folder):
+    """How the Oplead answered; whether its rate was met is the machine's doing."""
+    dialect = folder.evidence["dialect"]
+    return {**dialect, "refusals": {code: one for code, one in dialect["refusals"].items() if code != "429"}}
 
 
 @pytest.mark.parametrize("name", EACH)

@@ -156,7 +156,8 @@ def tree_of(values: Sequence[object], shown: Shown, depth: int = _DEEPEST) -> Tr
         return _list_tree(lists, shown, depth)
     if objects or lists:
         return "deeper"
-    return " | ".join(kind for kind, _count in Counter(map(kind_of, leaves)).most_common())
+    counts = Counter(map(kind_of, leaves))
+    return " | ".join(sorted(counts, key=lambda kind: (-counts[kind], kind)))
 
 
 def _object_tree(objects: Sequence[Mapping[str, object]], shown: Shown, depth: int) -> Tree:
