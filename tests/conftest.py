@@ -20,10 +20,6 @@ os.environ |= {"LC_ALL": "C.UTF-8", "LANG": "C.UTF-8"}
 # Tests ask invented platforms with equal keys, each by a pace of its own: no folder can be made here.
 os.environ["XDG_STATE_HOME"] = "/dev/null/none"
 
-# Each test has its own limit; a busy machine must not fail one for how fast examples are invented.
-settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("any machine")
-
 EXHAUSTIVE = {
     # the same nights on an Oplead that speaks otherwise, or over months
     "e2e/test_shapes.py",
@@ -64,6 +60,14 @@ def _no_late_start_of_logging():
 def pytest_configure(config):
     """Have few examples invented where something is left out."""
     suite.IS_WHOLE = config.option.markexpr != LEFT_OUT
+    # Each test has its own limit; a busy machine must not fail one for how fast examples are invented.
+    settings.register_profile(
+        "any machine",
+        max_examples=suite.examples(25, 100),
+        deadline=None,
+        suppress_health_check=[HealthCheck.too_slow],
+    )
+    settings.load_profile("any machine")
 
 
 def pytest_ignore_collect(collection_path, config):

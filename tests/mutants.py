@@ -38,7 +38,7 @@ FAULTS = (
     Fault(
         "a night asks for a human where no past status is known",
         "jobs/alerts/review.py",
-        "    yield from _unexplained_past(session, book)\n",
+        "    yield from _unexplained_past(session, book, newest)\n",
         "",
         "tests/unit/alerts/test_past_statuses.py",
     ),

@@ -417,7 +417,11 @@ NO_SENTENCES = {
     "connectors/signals/notifiers.py": {"onnection error"},
     "connectors/oplead/probe/access.py": {"Authorization: Bearer TOKEN"},
     "connectors/oplead/probe/specification/documentation.py": {documentation._ACCEPT["Accept"]},
-    "connectors/oplead/parsing/webhook_parser.py": {"an object without names", webhook_parser._SHOWN},
+    "connectors/oplead/parsing/webhook_parser.py": {
+        "an object without names",
+        webhook_parser._SHOWN,
+        webhook_parser._OF_A_LEAD,
+    },
     # A bug, a word for a check, and what is on record.
     "connectors/records.py": {*CheckVerdict, UNREADABLE_EVENT.outcome.message, BARE_CLICK_ID},
     "connectors/survey.py": {"str | int | bool | list[str] | Suggestion"},
