@@ -164,7 +164,7 @@ def test_unreadable_status_is_said_to_be(google, body):
 def test_unanswered_status_ends_the_reading(google, trouble):
     """Nothing is raised."""
     getattr(google.api, trouble)()
-    google.use(timeout=0.1)
+    google.use(timeout=0.5)
 
     assert [NO_SUMMARY, nothing(StatementSubject.EVENT_COUNT, NO_ANSWER)] == read(google, request("a"), request("b"))
     assert 1 == len(google.api.calls)
