@@ -2048,6 +2048,13 @@ FAULTS = (
         "tests/contract/oplead/test_leads.py::test_key_that_may_read_no_lead_ends_the_night",
     ),
     Fault(
+        "a survey whose requests ran out says nothing of the list's shape",
+        "jobs/evidence/oplead_reads.py",
+        "    if look.ran_out:\n",
+        "    if False:\n",
+        "tests/unit/evidence/test_oplead_reads.py::test_a_look_is_judged",
+    ),
+    Fault(
         "a failing list page keeps the pages before it",
         "connectors/oplead/client.py",
         "in_turn=True,",
