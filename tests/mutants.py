@@ -2055,6 +2055,13 @@ FAULTS = (
         "tests/unit/evidence/test_oplead_reads.py::test_a_look_is_judged",
     ),
     Fault(
+        "no older lead stands for the newest where these are beyond the pages looked through",
+        "connectors/oplead/source.py",
+        "if number == most and following is not None:",
+        "if False:",
+        "tests/contract/oplead/test_leads.py::test_newest_leads_beyond_so_many_pages_are_not_looked_for",
+    ),
+    Fault(
         "a failing list page keeps the pages before it",
         "connectors/oplead/client.py",
         "in_turn=True,",

@@ -120,16 +120,16 @@ class OpleadSource:
                         return
         walk.require_complete_list()
 
-    def fetch_latest(self, count: int) -> Sequence[Lead | UnreadableLead]:
+    def fetch_latest(self, count: int, *, most_pages: int | None = None) -> Sequence[Lead | UnreadableLead]:
         """Return up to `count` of the most recently created leads, newest first, then the unreadable ones.
 
-        Scans the whole list unless it runs newest first. Fetches detail pages for these leads only, plus the list's
-        first and last lead if entries have no creation time.
+        Scans the whole list unless it runs newest first; raises Misconfigured if that takes over `most_pages`. Fetches
+        detail pages for these leads only, plus the list's first and last lead if entries have no creation time.
         """
         paths, zone = self._parser.paths.created_at, self._options.zone
         walk = PageWalk(self._options.pagination, self._client)
         read = lazy_page_reader(lambda target: self._listed_page(partial(self._client.get, target)))
-        pages = (listed.items for listed, _ in walk.pages(walk.first_page_position(), read) if listed)
+        pages = _at_most(walk.pages(walk.first_page_position(), read), most_pages)
         latest, *ends = newest(pages, count, lambda entry: first_instant_at_paths(entry, paths, zone))
         items = latest or self._newer_end(*ends)
         shown: list[Mapping[str, object]] = []
@@ -351,6 +351,17 @@ class OpleadSource:
             return self._parser.parse(item, lead_id, digest or digest_of(item))
         except UnreadableLeadError as error:
             return UnreadableLead(lead_id, str(error))
+
+
+def _at_most(pages: Iterable[tuple[ListedPage | None, object]], most: int | None) -> Iterator[Sequence[object]]:
+    """Yield the entries of each page; raise when more are wanted than of so many pages."""
+    for number, (listed, following) in enumerate(pages, 1):
+        if listed:
+            yield listed.items
+        if number == most and following is not None:
+            raise Misconfigured(
+                _("the newest leads are not among the list's first {count} pages: the rest is not read", count=most)
+            )
 
 
 def _unread_places(leads: Sequence[object], read: Sequence[Lead], options: OpleadOptions) -> Iterator[UnreadPlace]:

@@ -246,6 +246,19 @@ def test_quiet_night_is_not_ended_by_the_leads_that_are_refused_every_night(
         )
 
 
+@pytest.mark.parametrize(("most", "is_found"), [(1, False), (2, False), (3, True), (None, True)])
+def test_newest_leads_beyond_so_many_pages_are_not_looked_for(platform, open_source, lead, most, is_found):
+    """Older ones are never returned in their place."""
+    pages = [[lead(one, createdAt=f"2026-07-0{one} 09:00:00") for one in page] for page in ((1, 2), (3, 4), (5, 6))]
+    for number, entries in enumerate(pages):
+        more = {"next": f"/v1/leads?page={number + 1}"} if number < len(pages) - 1 else {"next": None}
+        platform.serve(f"/v1/leads?page={number}" if number else "/v1/leads", {"data": entries, **more})
+
+    with nullcontext() if is_found else pytest.raises(Misconfigured, match="newest"):
+        assert ["L-6"] == [one.id for one in open_source().fetch_latest(1, most_pages=most)]
+    assert (most or 3) == len(platform.asked)
+
+
 @pytest.mark.parametrize("odd", [{"status": 400}, {"body": {}}])
 def test_two_malformed_detail_pages_in_a_row_are_misconfiguration(platform, open_source, lead, reply, odd):
     """The fault is then not in the lead, and the message names a setting."""
