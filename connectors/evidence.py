@@ -122,6 +122,8 @@ class OpleadLook:
     """Whether their times say their zone; None if there are none."""
     lists: Mapping[str, ListAnswer]
     dialect: Dialect | None
+    ran_out: bool = False
+    """Whether the requests of the survey were used up before it had tried everything."""
     shown: Shown = Shown()
     contact: frozenset[str] = field(default=frozenset(), repr=False)
     """The contact data of the leads that were read, which nothing that is kept may hold."""

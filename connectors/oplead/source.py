@@ -34,7 +34,8 @@ from connectors.records import Found, Lead, LeadId, LeadPage, ListedLead, Substi
 from connectors.survey import SeenInLeads, UnreadPlace
 
 _NOT_FOUND = frozenset({404, 410})
-_TOO_MANY_NOT_FOUND = 5
+_TOO_MANY = 5
+"""So many own pages of listed leads, in a row not found or all refused, are not about single leads."""
 
 
 class _NoLeadError(Misconfigured):
@@ -51,6 +52,8 @@ class _ListEntry(NamedTuple):
 
 _OF_ONE_PAGE: tuple[type[Exception], ...] = (Transient, OpleadRefused, TooLarge, _NoLeadError)
 """Failures that may be those of one detail page alone."""
+_OF_LISTED_PAGE = (*_OF_ONE_PAGE, TokenRefused)
+"""The same where the key has read the list."""
 _DetailPage = Mapping[str, object] | SubstituteLead | UnreadableLead | None
 """The lead on a detail page, another lead found there, why it is unreadable, or None if the page is gone."""
 
@@ -76,6 +79,9 @@ class OpleadSource:
         """The size of the largest list page so far, in bytes."""
         self._last_failure: type[Exception] | None = None
         self._not_found_in_a_row = 0
+        self._own_pages_refused = 0
+        self._may_read_own_pages = False
+        """Whether a lead's own page was shown."""
 
     def close(self) -> None:
         """Close the client's connections."""
@@ -114,16 +120,16 @@ class OpleadSource:
                         return
         walk.require_complete_list()
 
-    def fetch_latest(self, count: int) -> Sequence[Lead | UnreadableLead]:
+    def fetch_latest(self, count: int, *, most_pages: int | None = None) -> Sequence[Lead | UnreadableLead]:
         """Return up to `count` of the most recently created leads, newest first, then the unreadable ones.
 
-        Scans the whole list unless it runs newest first. Fetches detail pages for these leads only, plus the list's
-        first and last lead if entries have no creation time.
+        Scans the whole list unless it runs newest first; raises Misconfigured if that takes over `most_pages`. Fetches
+        detail pages for these leads only, plus the list's first and last lead if entries have no creation time.
         """
         paths, zone = self._parser.paths.created_at, self._options.zone
         walk = PageWalk(self._options.pagination, self._client)
         read = lazy_page_reader(lambda target: self._listed_page(partial(self._client.get, target)))
-        pages = (listed.items for listed, _ in walk.pages(walk.first_page_position(), read) if listed)
+        pages = _at_most(walk.pages(walk.first_page_position(), read), most_pages)
         latest, *ends = newest(pages, count, lambda entry: first_instant_at_paths(entry, paths, zone))
         items = latest or self._newer_end(*ends)
         shown: list[Mapping[str, object]] = []
@@ -198,16 +204,32 @@ class OpleadSource:
         entries: list[_ListEntry | LeadId | UnreadableLead] = [
             self._entry(item, mark, hint) for item, mark in zip(items, marks or map(self._mark, items), strict=True)
         ]
-        known = frozenset(find_known([entry.listed for entry in entries if isinstance(entry, _ListEntry)]))
+        listed = [entry.listed for entry in entries if isinstance(entry, _ListEntry)]
+        known = frozenset(find_known(listed))
         entries = [self._unless_known(entry, known) if isinstance(entry, _ListEntry) else entry for entry in entries]
         bare = [entry.listed.id for entry in entries if isinstance(entry, _ListEntry) and entry.needs_details]
         self._details_read = 0
-        # A key that has read the list is a good one, even if it may not read one of its leads.
-        with closing(self._detail_pages(bare, (*_OF_ONE_PAGE, TokenRefused))) as pages:
+        # A key that has read the list is a good one, even if it may not read some of its leads.
+        with closing(self._detail_pages(bare, _OF_LISTED_PAGE)) as pages:
             read = [
                 self._parse_list_entry(entry, pages) if isinstance(entry, _ListEntry) else entry for entry in entries
             ]
+        self._require_right_to_own_pages(bare, listed)
         return collect_lead_page([self._add_creation_time(one, item) for one, item in zip(read, items, strict=True)])
+
+    def _require_right_to_own_pages(self, asked: Sequence[LeadId], listed: Sequence[ListedLead]) -> None:
+        """Raise if the key may read no lead's own page: many were refused, none was shown, nor is any other.
+
+        On a quiet night only those are asked for that are refused every night: they must not end each.
+        """
+        if self._own_pages_refused < _TOO_MANY or self._may_read_own_pages:
+            return
+        others = [one.id for one in listed if one.id not in asked]
+        for _page in self._detail_pages(others[:_TOO_MANY], _OF_LISTED_PAGE):
+            pass
+        if not self._may_read_own_pages:
+            for _page in self._detail_pages(asked[-1:]):
+                pass
 
     def _add_creation_time(self, one: Lead | LeadId | UnreadableLead, item: object) -> Lead | LeadId | UnreadableLead:
         """Add to a lead that cannot be read when it was created, as far as its list entry says."""
@@ -249,7 +271,7 @@ class OpleadSource:
     def _detail_page_or_unreadable(self, lead_id: LeadId, page: _DetailPage) -> Mapping[str, object] | UnreadableLead:
         """Return a listed lead's detail page, or why it is unreadable; raise if too many in a row do not exist."""
         self._not_found_in_a_row = self._not_found_in_a_row + 1 if page is None else 0
-        if self._not_found_in_a_row >= _TOO_MANY_NOT_FOUND:
+        if self._not_found_in_a_row >= _TOO_MANY:
             path = self._client.lead_path(lead_id)
             raise Misconfigured(
                 _(
@@ -271,7 +293,7 @@ class OpleadSource:
 
         A page that always fails must not stop every night, so a single failure only makes its lead unreadable. A second
         consecutive failure of the same type, one with a requested delay, or a platform that cannot be reached counts as
-        the platform's and is raised.
+        the platform's and is raised. A page that a known key may not read says nothing of the next one.
         """
         with closing(self._client.get_lead_details(ids)) as answers:
             for lead_id, answer in answers:
@@ -279,13 +301,16 @@ class OpleadSource:
                 last_failure, self._last_failure = self._last_failure, None
                 try:
                     page = self._detail_page(lead_id, answer)
+                    self._may_read_own_pages |= page is not None
                 except of_one_page as error:
                     if last_failure is type(error) or _is_platform_wide_failure(error):
                         raise
-                    self._last_failure = type(error)
                     why = _("its own page fails ({error})", error=error)
                     if isinstance(error, TokenRefused):
+                        self._own_pages_refused += 1
                         why = _("the key may not read this lead's own page")
+                    else:
+                        self._last_failure = type(error)
                     page = UnreadableLead(lead_id, why)
                 yield lead_id, page
 
@@ -326,6 +351,17 @@ class OpleadSource:
             return self._parser.parse(item, lead_id, digest or digest_of(item))
         except UnreadableLeadError as error:
             return UnreadableLead(lead_id, str(error))
+
+
+def _at_most(pages: Iterable[tuple[ListedPage | None, object]], most: int | None) -> Iterator[Sequence[object]]:
+    """Yield the entries of each page; raise when more are wanted than of so many pages."""
+    for number, (listed, following) in enumerate(pages, 1):
+        if listed:
+            yield listed.items
+        if number == most and following is not None:
+            raise Misconfigured(
+                _("the newest leads are not among the list's first {count} pages: the rest is not read", count=most)
+            )
 
 
 def _unread_places(leads: Sequence[object], read: Sequence[Lead], options: OpleadOptions) -> Iterator[UnreadPlace]:

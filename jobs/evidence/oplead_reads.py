@@ -35,6 +35,8 @@ def _key_header(look: OpleadLook) -> Finding:
 
 def _list_shape(look: OpleadLook) -> Finding:
     survey = look.survey
+    if look.ran_out:
+        return unclear(lambda: _("the requests for finding out ran out before everything was tried"))
     if any("oplead.pagination" in one for one in survey.undecided):
         if look.pages == 1 and (survey.total or 0) > look.leads:
             return refuted(lambda: _("Oplead counts more leads than it lists, and no known way leads to the others"))

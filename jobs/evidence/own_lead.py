@@ -26,6 +26,8 @@ _OWN_ADDRESS = re.compile(rf"test-\d{{14}}@{re.escape(TEST_DOMAIN)}")
 _OPLEADS_TIME = timedelta(minutes=30)
 """How long Oplead may still be at work on a lead whose answer was lost, as for any other lead that is created."""
 _SOUGHT_AMONG = 100
+_MOST_PAGES = 100
+"""How many list pages to look through: an old account's whole list may take hours, each time."""
 _OUR_WORDS = frozenset({"test", "oplead", "sync", "oplead-sync", "invalid"})
 
 
@@ -99,9 +101,12 @@ def click_id_of(entry: LeftBehind) -> ClickId:
 
 
 def newest(session: Session, count: int = 20) -> Sequence[Lead]:
-    """Return the newest leads, as a night reads them."""
+    """Return the newest leads, as a night reads them, without those that cannot be read.
+
+    Misconfigured if they are not among the list's first 100 pages: nothing is judged by others.
+    """
     with open_source(session) as source:
-        return [one for one in source.fetch_latest(count) if isinstance(one, Lead)]
+        return [one for one in source.fetch_latest(count, most_pages=_MOST_PAGES) if isinstance(one, Lead)]
 
 
 def shown_by(leads: Iterable[Lead]) -> frozenset[str]:

@@ -30,7 +30,7 @@ def reread_relevant_leads(fetch: DetailFetcher, *, clicked_since: datetime) -> b
     if asked.merged and not asked.as_asked:
         done.no_detail_pages = True
     elif _is_half_gone(asked) and not run.deps.accept_fewer:
-        done.suspicious = len(asked.deleted)
+        done.suspicious = len(asked.unseen)
     elif done.is_absence_believed:
         _record_missing(fetch, asked, wanted)
     is_whole = len(asked.ids) == len(wanted)

@@ -494,7 +494,10 @@ class FetchedDetails:
 
 @dataclass(slots=True)
 class DetailFetcher:
-    """Reads single leads within one pull."""
+    """Reads single leads within one pull, past those that the key may not read, but never past a refused key.
+
+    A key that reads the list, or another lead on record, is not refused.
+    """
 
     run: RunContext
     done: PullResult
@@ -506,6 +509,8 @@ class DetailFetcher:
     """How far the source's clock is ahead of ours."""
     afresh: bool = False
     """Whether to store unchanged leads again, since their contact hashes may have been erased."""
+    is_key_proven: bool = field(default=False, kw_only=True)
+    """Whether the key has read the list, or another lead."""
 
     def read(self, ids: Sequence[LeadId]) -> FetchedDetails:
         """Read leads in the given order until all are read, time is up or the source yields no more tonight.
@@ -532,9 +537,50 @@ class DetailFetcher:
         finally:
             self._store(found, began, heard, asked)
 
-    def _fetch(self, part: Sequence[LeadId], asked: FetchedDetails) -> Iterator[tuple[LeadId, Found]]:  # noqa: ARG002
-        """Yield what the source shows of leads."""
-        return self.run.deps.source.fetch_each(part)
+    def require_right_to_own_pages(self, refused: Sequence[LeadId]) -> None:
+        """Raise KeyRefused if the key may read neither these leads nor another on record."""
+        if not self._reads_another(refused):
+            for _found in self.run.deps.source.fetch_each(refused[-1:]):
+                pass
+
+    def _fetch(self, part: Sequence[LeadId], asked: FetchedDetails) -> Iterator[tuple[LeadId, Found]]:
+        """Yield what the source shows of leads, past those that are refused."""
+        position = 0
+        while position < len(part):
+            try:
+                for one in self.run.deps.source.fetch_each(part[position:]):
+                    position += 1
+                    yield one
+            except Misconfigured as error:
+                lead = part[position]
+                if not self._is_about_one_lead(error, lead):
+                    raise
+                position += 1
+                asked.refused.append(lead)
+                yield lead, self._refused(lead, error)
+            else:
+                return
+
+    def _is_about_one_lead(self, error: Misconfigured, lead: LeadId) -> bool:
+        """Whether only this lead is refused, and not the key."""
+        return isinstance(error, KeyRefused) and error.is_known and self._reads_others(lead)
+
+    def _reads_others(self, lead: LeadId) -> bool:
+        """Whether the key has read the list, or reads another lead on record, which is asked for once."""
+        self.is_key_proven = self.is_key_proven or self.done.pages > 0 or self._reads_another([lead])
+        return self.is_key_proven
+
+    def _reads_another(self, but: Collection[LeadId]) -> bool:
+        with self.run.ledger.read_transaction() as session:
+            other = leads.most_recently_seen_lead(session, self.run.ledger.account, but=but)
+        shown = self.run.deps.source.fetch_each([other] if other else [])
+        return any(found is not None for _, found in shown)
+
+    def _refused(self, lead: LeadId, error: Misconfigured) -> Found:
+        """Return what a lead counts as whose page is refused: not as deleted, and not as seen."""
+        is_by_key = isinstance(error, KeyRefused)
+        why = _(leads.PAGE_REFUSED) if is_by_key else _("its own page fails ({error})", error=error)
+        return UnreadableLead(lead, why)
 
     def _note_stored(self, session: Session, found: Sequence[tuple[LeadId, Found]]) -> None:
         """Note, in the transaction that stores them, what was found."""
@@ -589,39 +635,7 @@ class DetailFetcher:
 
 @dataclass(slots=True)
 class PastRefusedFetcher(DetailFetcher):
-    """Reads single leads, past those whose own page is refused, but never past a refused key.
+    """Reads single leads, past whatever else is refused of one of them, too."""
 
-    A key that reads the list, or another lead on record, is not refused: it may not read one lead.
-    """
-
-    is_key_proven: bool = field(default=False, init=False)
-
-    def _fetch(self, part: Sequence[LeadId], asked: FetchedDetails) -> Iterator[tuple[LeadId, Found]]:
-        position = 0
-        while position < len(part):
-            try:
-                for one in self.run.deps.source.fetch_each(part[position:]):
-                    position += 1
-                    yield one
-            except Misconfigured as error:
-                lead = part[position]
-                if isinstance(error, KeyRefused) and not (error.is_known and self._reads_others(lead)):
-                    raise
-                position += 1
-                asked.refused.append(lead)
-                yield lead, self._refused(lead, error)
-            else:
-                return
-
-    def _reads_others(self, lead: LeadId) -> bool:
-        """Whether the key has read the list, or reads another lead on record, which is asked for once."""
-        if not (self.done.pages or self.is_key_proven):
-            with self.run.ledger.read_transaction() as session:
-                other = leads.most_recently_seen_lead(session, self.run.ledger.account, but=[lead])
-            shown = self.run.deps.source.fetch_each([other] if other else [])
-            self.is_key_proven = any(found is not None for _, found in shown)
-        return self.done.pages > 0 or self.is_key_proven
-
-    def _refused(self, lead: LeadId, error: Misconfigured) -> Found:
-        """Return what a lead counts as whose page is refused."""
-        return UnreadableLead(lead, _("its own page fails ({error})", error=error))
+    def _is_about_one_lead(self, error: Misconfigured, lead: LeadId) -> bool:
+        return not isinstance(error, KeyRefused) or super(PastRefusedFetcher, self)._is_about_one_lead(error, lead)

@@ -144,6 +144,7 @@ class ListReading:
 
         Raises:
             Misconfigured: none of many has a page of its own.
+            KeyRefused: the key may read none of many, nor any other.
         """
         run = self.fetch.run
         with run.ledger.read_transaction() as session:
@@ -151,7 +152,10 @@ class ListReading:
             new = leads.leads_not_stored(session, run.ledger.account, shown.unchanged)
             self._too_old = self._find_too_old(session, new)
         new = [lead for lead in new if lead not in self._too_old]
+        self.fetch.is_key_proven = True  # it has read this list page
         asked = self.fetch.read(new)
+        if len(asked.refused) == len(asked.ids) >= MANY:
+            self.fetch.require_right_to_own_pages(asked.refused)
         if len(asked.deleted) == len(asked.ids) >= MANY:
             raise Misconfigured(
                 _(

@@ -105,6 +105,7 @@ def look_at_oplead(known: PartialSettings, clock: Clock, recorder: ExchangeRecor
         are_status_dates_zoned=status_dates_say_zone(leads.all, survey),
         lists=dict(_lists(reader, write, heard)),
         dialect=dialect_of(heard, leads, survey, options, shown) if leads.listed else None,
+        ran_out=probe.ran_out,
         shown=shown,
         contact=contact_values(leads.all, survey, shown),
     )

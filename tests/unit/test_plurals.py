@@ -10,6 +10,7 @@ NOUNS = (
     *("arrays", "accounts", "answers", "corrections", "deliveries", "changes", "pages", "values", "times", "things"),
 )
 NEVER_ONE = {
+    "connectors/oplead/source.py: pages": "how many are looked through is a constant",
     "jobs/deliver/resolve.py: days": "how long an outcome is waited for is a constant",
     "jobs/pull/list_reading.py: leads": "only many at once are told",
     "jobs/reporting/wording/messages.py: characters": "the length of a click id",

@@ -76,6 +76,8 @@ class OpleadProbe:
     """Paths named in the settings, whose filled leads are counted."""
     found: OpleadOptions | None = field(default=None, init=False)
     """The options with which the leads of the latest survey were read."""
+    ran_out: bool = field(default=False, init=False)
+    """Whether the latest survey used up its requests: what it did not find may be there."""
     _clients: list[OpleadClient] = field(default_factory=list, init=False)
 
     def survey(self, *, leads: int | None = None) -> Survey:
@@ -159,7 +161,9 @@ class OpleadProbe:
         asker, answer = find_working_access_options(options, self._open, MAX_REQUESTS, auth)
         notes.how.extend(auth_and_path_notes(asker.client.options, configured, auth))
         with closing(asker.client):
-            return self._survey(asker, answer, leads, notes, specification)
+            survey = self._survey(asker, answer, leads, notes, specification)
+        self.ran_out = asker.left <= 0
+        return survey
 
     def _open(self, options: OpleadOptions) -> OpleadClient:
         self._clients.append(replace(self.client, options=options))

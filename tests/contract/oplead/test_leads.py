@@ -1,12 +1,14 @@
 """What the source reads from each lead, over a real socket."""
 
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from decimal import Decimal
 
 import pytest
 
-from connectors.errors import Misconfigured, Transient
+from connectors.errors import KeyRefused, Misconfigured, Transient
 from connectors.oplead.options import FieldPaths, OpleadOptions, PaginationOptions
+from connectors.oplead.parsing.lead_parser import digest_of
 from connectors.records import ClickIdKind, LeadId, SubstituteLead
 from tests.fakes import finder_of
 
@@ -196,7 +198,68 @@ def test_a_page_that_the_key_may_not_read_is_told_apart_from_a_refused_key(platf
         read(open_source(detail="always"))
 
 
-@pytest.mark.parametrize("odd", [{"status": 400}, {"status": 403}, {"body": {}}])
+def own_pages(platform, lead, reply, *, shown=(), refused=()):
+    """Serve leads' own pages, and refuse others' to the key."""
+    for number in shown:
+        platform.serve(f"/v1/leads/L-{number}", lead(number))
+    for number in refused:
+        platform.serve(f"/v1/leads/L-{number}", reply(status=403))
+
+
+@pytest.mark.parametrize("refused", [range(1), range(2), range(2, 4), range(10)])
+def test_leads_that_the_key_may_not_read_end_no_night(platform, open_source, lead, reply, refused):
+    """However many there are side by side, the others are read, and each of them is unreadable."""
+    platform.serve("/v1/leads", [lead(number) for number in range(11)])
+    own_pages(platform, lead, reply, shown=range(11), refused=refused)
+
+    page = pull(open_source(detail="always"))[0]
+
+    assert [f"L-{number}" for number in refused] == [one.id for one in page.unreadable]
+    assert [f"L-{number}" for number in range(11) if number not in refused] == [one.id for one in page.leads]
+
+
+@pytest.mark.parametrize(("leads", "is_told"), [(4, False), (5, True), (12, True)])
+def test_key_that_may_read_no_lead_ends_the_night(platform, open_source, lead, reply, *, leads, is_told):
+    """Many are asked for first: a few leads may all be out of its reach."""
+    platform.serve("/v1/leads", [lead(number) for number in range(leads)])
+    own_pages(platform, lead, reply, refused=range(leads))
+
+    with pytest.raises(KeyRefused, match="403 on /v1/leads/L-") if is_told else nullcontext():
+        assert leads == len(pull(open_source(detail="always"))[0].unreadable)
+
+
+@pytest.mark.parametrize("readable", [9, None])
+def test_quiet_night_is_not_ended_by_the_leads_that_are_refused_every_night(
+    platform, open_source, lead, reply, readable
+):
+    """Nobody else's page is read then, so some are asked for: one that is shown proves the key."""
+    platform.serve("/v1/leads", [lead(number) for number in range(11)])
+    own_pages(platform, lead, reply, shown=range(11), refused=(one for one in range(11) if one != readable))
+    known = {(f"L-{number}", digest_of(lead(number))) for number in range(6, 11)}
+
+    with pytest.raises(KeyRefused) if readable is None else nullcontext():
+        (page,) = pull(open_source(detail="always"), finder_of(known))
+
+        assert ([f"L-{number}" for number in range(6)], 5) == (
+            [one.id for one in page.unreadable],
+            len(page.unchanged),
+        )
+
+
+@pytest.mark.parametrize(("most", "is_found"), [(1, False), (2, False), (3, True), (None, True)])
+def test_newest_leads_beyond_so_many_pages_are_not_looked_for(platform, open_source, lead, most, is_found):
+    """Older ones are never returned in their place."""
+    pages = [[lead(one, createdAt=f"2026-07-0{one} 09:00:00") for one in page] for page in ((1, 2), (3, 4), (5, 6))]
+    for number, entries in enumerate(pages):
+        more = {"next": f"/v1/leads?page={number + 1}"} if number < len(pages) - 1 else {"next": None}
+        platform.serve(f"/v1/leads?page={number}" if number else "/v1/leads", {"data": entries, **more})
+
+    with nullcontext() if is_found else pytest.raises(Misconfigured, match="newest"):
+        assert ["L-6"] == [one.id for one in open_source().fetch_latest(1, most_pages=most)]
+    assert (most or 3) == len(platform.asked)
+
+
+@pytest.mark.parametrize("odd", [{"status": 400}, {"body": {}}])
 def test_two_malformed_detail_pages_in_a_row_are_misconfiguration(platform, open_source, lead, reply, odd):
     """The fault is then not in the lead, and the message names a setting."""
     platform.serve("/v1/leads", [lead(1), lead(2)])

@@ -175,7 +175,7 @@ def probe(platform, clock, reply):
     def look(listed, *, count=300, rate=90, **options):
         platform.reply = lambda target: listed.reply(platform, reply, target)
         given = {"token": TOKEN, "zone": ZoneInfo("Europe/Paris"), "base_url": platform.url, **options}
-        return OpleadProbe(
+        look.made = OpleadProbe(
             OpleadClient(
                 OpleadOptions(**given),
                 clock=clock,
@@ -186,7 +186,8 @@ def probe(platform, clock, reply):
             per_minute=rate,
             readable=lambda written: str(written) != "sur devis",
             fold=str.casefold,
-        ).survey(leads=count)
+        )
+        return look.made.survey(leads=count)
 
     return look
 
@@ -704,6 +705,15 @@ def test_passes_over_a_page_that_the_key_may_not_read(probe, forbidden):
     survey = probe(listed)
 
     assert "leadData.externalID" == {match.field: match.path for match in survey.fields}["click_id"]
+
+
+@pytest.mark.parametrize(("most", "ran_out"), [(MAX_REQUESTS, False), (4, True)])
+def test_knows_that_its_requests_ran_out(probe, monkeypatch, most, ran_out):
+    """Whoever judges by what was not found must know that not all was tried."""
+    monkeypatch.setattr("connectors.oplead.probe.probe.MAX_REQUESTS", most)
+    probe(List(leads(45)))
+
+    assert ran_out is probe.made.ran_out
 
 
 def test_tells_that_no_page_of_a_lead_may_be_read(probe):

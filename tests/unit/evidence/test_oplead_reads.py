@@ -52,6 +52,8 @@ C, R, U = Verdict.CONFIRMED, Verdict.REFUTED, Verdict.UNCLEAR
         ("list_shape", {"pages": 1}, U),
         ("list_shape", {"survey": Survey(leads=60)}, U),
         ("list_shape", {"survey": UNDECIDED, "pages": 1}, R),
+        ("list_shape", {"ran_out": True}, U),
+        ("list_shape", {"survey": UNDECIDED, "pages": 1, "ran_out": True}, U),
         *(("list_shape", {"survey": replace(UNDECIDED, total=total), "pages": 1}, U) for total in (60, None)),
         *(("list_shape", {"survey": UNDECIDED, "pages": pages}, U) for pages in (0, 2)),
         ("field_names", {}, U),

@@ -7,8 +7,8 @@ from decimal import Decimal
 
 import pytest
 
-from connectors.errors import Transient
-from connectors.records import LeadId, Moment, StatusEntry, UnreadableLead
+from connectors.errors import KeyRefused, Transient
+from connectors.records import ClickId, ClickIdKind, LeadId, Moment, StatusEntry, UnreadableLead
 from jobs.ledger.schema import LeadRow, UnreadableLeadRow
 from jobs.pull import absences
 from jobs.pull.ingest import PullResult
@@ -420,3 +420,80 @@ def test_missing_detail_pages_of_listed_leads_delete_nothing(account):
 
     assert "cancelled" not in account.states.values()
     assert all("oplead.lead_path" in " ".join(attention(summary)) for summary in told)
+
+
+# ── leads that the key may not read ──────────────────────────────────────────────────────────────
+
+
+def refuse(account, *names):
+    """Refuse these leads' own pages to the key, whenever they are asked for."""
+    real = account.source.fetch_each
+
+    def fetch_each(ids):
+        for lead_id in ids:
+            if lead_id in names:
+                refused = KeyRefused("not this one")
+                refused.is_known = True
+                raise refused
+            yield from real([lead_id])
+
+    account.source.fetch_each = fetch_each
+
+
+@pytest.mark.parametrize("style", list(SyncMode))
+@pytest.mark.parametrize("count", [1, 2])
+def test_unlisted_lead_that_the_key_may_not_read_is_not_known(account, style, count):
+    """It is never deleted, its deliveries wait, it is told as unreadable, and the night goes on to the others."""
+    account.sync_window = replace(REACH, style=style)
+    account.put(*(waiting(f"L-{number}") for number in range(6)))
+    nights(account, 0 * DAY)
+    before = account.rows(LeadRow)
+    refused = [f"L-{number}" for number in range(count)]
+    account.source.unlisted = {*refused, "L-5"}
+    refuse(account, *refused)
+    account.source.put(changed(waiting("L-5"), fields={"consent": "non"}))
+    told = nights(account, 8 * DAY, 8 * DAY)
+
+    assert [(None, True, 0, count)] * 2 == [
+        (one.source_stopped, one.pulled.complete, one.pulled.deleted, len(one.pulled.unreadable)) for one in told
+    ]
+    assert ({"value_missing"}, "consent_withdrawn") == (
+        {account.reasons[name] for name in refused},
+        account.reasons["L-5"],
+    )
+    assert [(row.digest, row.seen_at, None, None) for row in before if row.id in refused] == [
+        (row.digest, row.seen_at, row.missing_since, row.deleted_at)
+        for row in account.rows(LeadRow)
+        if row.id in refused
+    ]
+    assert [(name, "its own page was asked for, and the key may not read it") for name in refused] == [
+        (row.id, row.reason) for row in account.rows(UnreadableLeadRow)
+    ]
+
+
+@pytest.mark.parametrize("style", [SyncMode.LIST, SyncMode.DETAILS])
+def test_lead_that_is_refused_to_the_key_is_not_taken_for_there_either(account, style):
+    """Some Opleads refuse what is gone: who may be the same person under another id is held."""
+    account.book = rulebook(route(field_value=from_field()))
+    account.sync_window = replace(REACH, style=style)
+    shared = (ClickId(ClickIdKind.GCLID, "Cj0KCQjw-shared"),)
+    account.put(replace(waiting("L-1"), click_ids=shared), waiting("L-2"))
+    nights(account, 0 * DAY)
+    account.source.delete("L-1")
+    refuse(account, "L-1")
+    account.put(replace(waiting("N-1"), click_ids=shared))
+    nights(account, DAY)
+
+    assert {"L-1": "pending", "L-2": "pending", "N-1": "withheld"} == account.states
+    assert "possible_twin" == account.reasons["N-1"]
+
+
+def test_unlisted_leads_of_a_refused_key_end_the_night(account):
+    """A key that is not known reads nobody."""
+    account.put(waiting("L-1"), waiting("L-2"))
+    nights(account, 0 * DAY)
+    account.source.unlisted, account.source.fails = {"L-1"}, {"L-1": KeyRefused("who is this?")}
+    (told,) = nights(account, DAY)
+
+    assert 3 == told.exit_code
+    assert {"pending"} == set(account.states.values())

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from connectors.errors import Misconfigured, Transient
+from connectors.errors import KeyRefused, Misconfigured, Transient
 from connectors.records import ClickId, ClickIdKind, Contact, Moment, StatusEntry, UnreadableLead
 from jobs.ledger.schema import Cursor, LeadRow, UnreadableLeadRow
 from jobs.pull.ingest import AT_ONCE
@@ -201,6 +201,53 @@ def test_unreadable_new_lead_is_recorded(account):
         [row.id for row in account.rows(UnreadableLeadRow)],
     )
     assert 1 == len(done.unreadable)
+
+
+def refuse(account, *names):
+    """Refuse these leads' own pages to the key, whenever they are asked for."""
+    real = account.source.fetch_each
+
+    def fetch_each(ids):
+        for lead_id in ids:
+            if lead_id in names:
+                refused = KeyRefused("not this one")
+                refused.is_known = True
+                raise refused
+            yield from real([lead_id])
+
+    account.source.fetch_each = fetch_each
+
+
+@pytest.mark.parametrize("refused", [1, 2, 7])
+def test_new_leads_that_the_key_may_not_read_end_no_night(account, refused):
+    """The others are read, on the first night and on one that shows no other new lead."""
+    names = [f"L-{number}" for number in range(8)]
+    account.put(*map(lead, names))
+    refuse(account, *names[:refused])
+    told = []
+    for _ in range(2):
+        told.append(account.night())
+        account.clock.time += DAY
+
+    assert [(None, True, refused)] * 2 == [
+        (one.source_stopped, one.pulled.complete, len(one.pulled.unreadable)) for one in told
+    ]
+    assert names[refused:] == [row.id for row in account.rows(LeadRow)]
+    assert names[:refused] == [row.id for row in account.rows(UnreadableLeadRow)]
+
+
+@pytest.mark.parametrize(("leads", "is_told"), [(4, False), (5, True)])
+@pytest.mark.parametrize("on_record", [[], ["A-1"]])
+def test_key_that_may_read_no_lead_ends_the_night(account, leads, is_told, on_record):
+    """Neither a new one nor one on record; a few may all be out of its reach."""
+    account.put(*map(lead, on_record))
+    account.night()
+    account.clock.time += DAY
+    names = [f"L-{number}" for number in range(leads)]
+    account.put(*map(lead, names))
+    refuse(account, *names, *on_record)
+
+    assert is_told == (account.night().source_stopped is not None)
 
 
 def test_lead_missing_on_two_nights_is_no_longer_fetched(account):
