@@ -100,6 +100,10 @@ class SurveyedLabel:
     """What Oplead's own settings call it, if `label` is only a code."""
     example: str = ""
     """The id of a lead that has it, if `label` is only a code."""
+    also_called: tuple[str, ...] = ()
+    """What else leads call it, such as its code, by which settings may name it as well."""
+    past_code: str = ""
+    """What histories call it, if that is a code that is its own: settings must name both."""
 
     @property
     def is_code(self) -> bool:
@@ -166,6 +170,8 @@ class Survey:
     labels: tuple[SurveyedLabel, ...] = ()
     past_labels: tuple[str, ...] = ()
     """Labels found only in histories, which no surveyed lead has now."""
+    unclear_codes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Codes by which histories tell statuses, if they are no single status's, with the labels they stand beside."""
     named: Mapping[str, int] = field(default_factory=dict)
     """Leads with a value at each requested path."""
     few_values: tuple[PathWithFewValues, ...] = ()
@@ -177,6 +183,8 @@ class Survey:
     """Likely problems: truncated or lower-cased click ids, a field empty on every lead, a truncated list."""
     undecided: tuple[str, ...] = ()
     """What could not be determined; each entry names the setting to write."""
+    unexplained_past: tuple[str, ...] = ()
+    """That the settings' stages explain hardly any past status, if so, and what to write."""
     rests_on: Mapping[str, Basis] = field(default_factory=dict)
     """What each setting under `oplead` rests on."""
     write: Mapping[str, str | bool] = field(default_factory=dict)
@@ -197,6 +205,11 @@ class Survey:
     """Settings to write under `source.columns`; None if leads were not read from a file."""
 
     @property
+    def has_codes_in_histories(self) -> bool:
+        """Whether histories call a status by a code that leads show beside its text."""
+        return bool(self.unclear_codes) or any(one.past_code for one in self.labels)
+
+    @property
     def are_leads_readable(self) -> bool:
         """Whether leads can be read in full with the suggested settings."""
-        return not self.undecided
+        return not self.undecided and not self.unexplained_past

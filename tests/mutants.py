@@ -36,6 +36,55 @@ class Fault:
 
 FAULTS = (
     Fault(
+        "a code of histories is written beside no status whose text they tell, too",
+        "connectors/past_statuses.py",
+        " and text not in told:",
+        ":",
+        "tests/unit/connectors/test_past_statuses.py",
+    ),
+    Fault(
+        "a code of histories that two statuses share is written beside neither",
+        "connectors/past_statuses.py",
+        "        has_rival = others or any(",
+        "        has_rival = any(",
+        "tests/unit/connectors/test_past_statuses.py",
+    ),
+    Fault(
+        "no code of histories is written beside a status that has another one, too",
+        "connectors/past_statuses.py",
+        "        if is_only_one and not has_rival",
+        "        if not has_rival",
+        "tests/unit/connectors/test_past_statuses.py",
+    ),
+    Fault(
+        "no code of histories is written that may be personal data",
+        "connectors/oplead/survey/values.py",
+        'if may_be_shown_as_label(code) and code[0] != "<"}',
+        "}",
+        "tests/unit/oplead/test_probe_reading.py",
+    ),
+    Fault(
+        "the code of a status in histories is written by `init`, so that they date it",
+        "connectors/oplead/survey/values.py",
+        'past_code=past.get(fold(one.label), "")',
+        'past_code=""',
+        "tests/unit/oplead/test_probe_reading.py",
+    ),
+    Fault(
+        "a status that is named by its code is not ignored by its text",
+        "jobs/cli/setup/init/statuses.py",
+        "(each.label, *each.also_called)",
+        "(each.label,)",
+        "tests/unit/cli/test_interview.py",
+    ),
+    Fault(
+        "a webhook that tells a status by its code alone dates it",
+        "jobs/rules/status_changes.py",
+        "    webhooks = webhooks.called_as(current_labels_by_other_name(lead))\n",
+        "",
+        "tests/unit/rules/test_webhook_history.py",
+    ),
+    Fault(
         "a night asks for a human where no past status is known",
         "jobs/alerts/review.py",
         "    yield from _unexplained_past(session, book, newest)\n",
@@ -625,9 +674,9 @@ FAULTS = (
     ),
     Fault(
         "a status wired to another stage is not taken by Enter",
-        "jobs/cli/setup/init/interview.py",
-        'self._confirm(_("Is that right?"), start, default=not doubts)',
-        'self._confirm(_("Is that right?"), start, default=True)',
+        "jobs/cli/setup/init/statuses.py",
+        'dialogue.ask_yes_no(_("Is that right?"), default=not doubts)',
+        'dialogue.ask_yes_no(_("Is that right?"), default=True)',
         "tests/unit/cli/test_interview.py",
     ),
     Fault(

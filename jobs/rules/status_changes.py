@@ -75,6 +75,7 @@ def new_status_changes(
     _add(changes, (change for change in history if not change.date_only))
     first_seen_after = _latest_date(lead, zone) if when.previously is None else None
     label = lead.label and normalise_label(lead.label)
+    webhooks = webhooks.called_as(current_labels_by_other_name(lead))
     webhooks = replace(webhooks, entries=tuple(_not_refuted(webhooks.entries, history, label)))
     for event in webhooks.entries:
         found = StatusEntered(event.label, *event.time, StatusTimeOrigin.WEBHOOK, when.ended, first_seen_after)

@@ -1,7 +1,7 @@
 """What a lead's webhooks say about it: the statuses it entered, and when its appointment was set. Pure."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, time
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
@@ -46,6 +46,14 @@ class WebhookHistory:
     def appointment_set(self) -> EventTime | None:
         """When a webhook first reported an appointment."""
         return min((event.time for event in self.appointments), default=None)
+
+    def called_as(self, labels: Mapping[str, str]) -> "WebhookHistory":
+        """Return it with each status that webhooks tell by another name, such as a code, called by its label."""
+        entries, repeats = (
+            tuple(event._replace(label=labels.get(event.label, event.label)) for event in events)
+            for events in (self.entries, self.repeats)
+        )
+        return replace(self, entries=entries, repeats=repeats)
 
 
 NO_WEBHOOKS = WebhookHistory()

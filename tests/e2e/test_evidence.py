@@ -1,4 +1,4 @@
-"""`evidence` at six Opleads that nobody here had seen: each verdict is held against what their authors say is right."""
+"""`evidence` at seven Opleads that nobody here had seen: each verdict is held against what their authors say."""
 
 import functools
 import os

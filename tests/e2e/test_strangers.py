@@ -1,4 +1,4 @@
-"""From a key and an address to a right first night, at six Opleads that only their guide's readers have seen.
+"""From a key and an address to a right first night, at seven Opleads that only their guide's readers have seen.
 
 Each is written from Oplead's guide alone, with what a right night makes of its leads written beside it; a careful
 French marketer answers `init` at a pseudo-terminal from what is on the screen.

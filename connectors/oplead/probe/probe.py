@@ -227,7 +227,6 @@ class OpleadProbe:
             (notes.undecided if is_most else notes.suspicions).append(read.problem)
         options, pull = verify_found_options(found, notes, self._open)
         self.found = options
-        notes.undecided.extend(read.unexplained_past(options))
         notes.suspicions.extend(read.suspicions(places, self.client.options.fields))
         empty = [
             path
@@ -252,6 +251,7 @@ class OpleadProbe:
             summary,
             total=found.paging.total,
             labels=labels,
+            unexplained_past=tuple(read.unexplained_past(options)),
             few_values=add_specified_consent_answers(summary.few_values, enums),
             minutes_first=minutes_first,
             minutes_nightly=minutes_nightly,

@@ -26,9 +26,11 @@ from connectors.oplead.survey.values import (
     may_be_shown_as_label,
     possible_amount_fields,
     shown_statuses,
+    shown_unclear_codes,
     surveyed_labels,
+    with_codes,
 )
-from connectors.past_statuses import unexplained_labels
+from connectors.past_statuses import codes_of_histories, unexplained_labels
 from connectors.records import Lead
 from connectors.survey import Survey, UnreadPlace
 
@@ -45,18 +47,22 @@ class ReadLeads:
     records: Sequence[Lead]
     unreadable: Sequence[str]
     """Why each other lead cannot be read."""
+    past: Sequence[Sequence[str]]
+    """The labels that each history tells, as it has them."""
 
     @classmethod
     def parse_surveyed_leads(cls, leads: Sequence[object], options: OpleadOptions) -> "ReadLeads":
         """Parse the leads."""
         parser, records, unreadable = LeadParser(options), [], []
+        past = []
         for lead in leads:
             try:
                 item = require_object_entry(lead)
                 records.append(parser.parse(item, parser.read_id(item), digest_of(item)))
+                past.append([entry.label for entry in parser.status_changes(item)])
             except UnreadableLeadError as error:
                 unreadable.append(str(error))
-        return cls(leads, records, unreadable)
+        return cls(leads, records, unreadable, past)
 
     @property
     def problem(self) -> str | None:
@@ -152,7 +158,10 @@ def summarise_leads(
     contact = [path for one in CONTACT for path in getattr(places.fields, one)]
     matched = [match.path for match in places.matches if match.path]
     known = frozenset(map(normalise_field_path, (*contact, *matched)))
-    labels = surveyed_labels(read.records, listed.records, fold)
+    codes = codes_of_histories(
+        [(record.label, record.also_called) for record in listed.records if record.label], listed.past, fold
+    )
+    labels = with_codes(surveyed_labels(read.records, listed.records, fold), listed.records, codes, fold)
     statuses = [text_of(first_value_at_paths(lead, places.fields.status)) for lead in leads]
     return Survey(
         leads=len(leads),
@@ -160,6 +169,7 @@ def summarise_leads(
         fields=places.matches,
         labels=labels,
         past_labels=labels_only_in_histories(listed.records, fold),
+        unclear_codes=shown_unclear_codes(codes, labels, fold),
         named={path: sum(bool(values_at_path(lead, path)) for lead in leads) for path in sorted(named)},
         few_values=fields_with_few_values(tree, leads, known, fold),
         amounts=possible_amount_fields(tree, leads, readable, known, shown_statuses(statuses, labels, fold)),

@@ -2,7 +2,7 @@
 
 import re
 import unicodedata
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
@@ -17,6 +17,7 @@ from connectors.oplead.parsing.field_tree import (
     normalise_field_path,
 )
 from connectors.oplead.parsing.fields import STATUS_KEYS, shape, text_of, values_at_path
+from connectors.past_statuses import CodesOfHistories
 from connectors.records import Lead
 from connectors.survey import AmountPath, PathWithFewValues, SurveyedLabel
 
@@ -88,6 +89,37 @@ def surveyed_labels(leads: Sequence[Lead], listed: Sequence[Lead], fold: Fold) -
     ]
     ids = {fold(lead.label): lead.id for lead in leads if lead.label is not None}
     return tuple(replace(one, example=ids.get(fold(one.label), "")) if one.is_code else one for one in found)
+
+
+def with_codes(
+    seen: tuple[SurveyedLabel, ...], leads: Sequence[Lead], codes: CodesOfHistories, fold: Fold
+) -> tuple[SurveyedLabel, ...]:
+    """Return the labels with what else leads and histories call them, as far as it may be shown."""
+    names: defaultdict[str, dict[str, None]] = defaultdict(dict)
+    for lead in leads:
+        names[fold(lead.label or "")] |= dict.fromkeys(filter(may_be_shown_as_label, lead.also_called))
+    # What the reader hides already is a shape, too.
+    past = {text: code for text, code in codes.by_text.items() if may_be_shown_as_label(code) and code[0] != "<"}
+    return tuple(
+        one
+        if one.masked or one.label.startswith("<")
+        else replace(one, also_called=(*names[fold(one.label)],), past_code=past.get(fold(one.label), ""))
+        for one in seen
+    )
+
+
+def shown_unclear_codes(
+    codes: CodesOfHistories, labels: Sequence[SurveyedLabel], fold: Fold
+) -> Mapping[str, tuple[str, ...]]:
+    """Return, as they may be shown, the codes of histories that no label has for its own, and the texts beside them."""
+    known = {fold(one.label): one for one in labels}
+    hidden = {code: (text,) for text, code in codes.by_text.items() if text not in known or not known[text].past_code}
+    shown: dict[str, tuple[str, ...]] = {}
+    for code, texts in {**codes.unclear, **hidden}.items():
+        name = code if may_be_shown_as_label(code) else f"<{shape(code)}>"
+        found = (known[fold(text)].label for text in texts if fold(text) in known)
+        shown[name] = tuple(dict.fromkeys((*shown.get(name, ()), *found)))
+    return shown
 
 
 def shown_statuses(statuses: Sequence[str | None], labels: Sequence[SurveyedLabel], fold: Fold) -> Sequence[str]:

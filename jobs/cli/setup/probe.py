@@ -291,7 +291,8 @@ def _parts(report: ProbeReport) -> Parts:
     if survey.columns is None:
         looked_at += ", " + _n("with {count} request", "with {count} requests", survey.requests)
     yield escape(_("{address}: {looked_at}; nothing was changed there.", address=report.address, looked_at=looked_at))
-    yield from _notes(_("Could not be determined; write these"), survey.undecided, "bold red")
+    to_write = (*survey.undecided, *survey.unexplained_past)
+    yield from _notes(_("Could not be determined; write these"), to_write, "bold red")
     yield from _notes(_("Named in your settings, but found on no lead"), report.unmatched, "yellow")
     yield from _notes(_("Looks wrong"), survey.suspicions, "yellow")
     yield from _notes(_("Specified otherwise than in your settings"), report.differences, "yellow")

@@ -12,9 +12,10 @@ from tests.e2e.strangers.delta import Delta
 from tests.e2e.strangers.echo import Echo
 from tests.e2e.strangers.foxtrot import Foxtrot
 from tests.e2e.strangers.marketer import Marketer, NoWayOn
+from tests.e2e.strangers.nova import Nova
 from tests.e2e.strangers.people import population
 
-DIALECTS = {each.__name__: each for each in (Alpha, Bravo, Charlie, Delta, Echo, Foxtrot)}
+DIALECTS = {each.__name__: each for each in (Alpha, Bravo, Charlie, Delta, Echo, Foxtrot, Nova)}
 ACTIONS = {"appointment": "987654321", "won": "987654322", "quote_sent": "987654323"}
 SERVERS = {"clock": "clock", "endpoint": "data_manager", "ads-api-endpoint": "google_ads", "graph-url": "meta"}
 

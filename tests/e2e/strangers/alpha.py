@@ -2,7 +2,7 @@
 
 from tests.e2e.strangers.base import SWAGGER_PAGE, Oplead, number, schema_of, zoned
 
-_STATUS = {
+STATUSES = {
     "nouveau": ("STA_1", "Nouveau", "TO_PROCESS"),
     "encours": ("STA_2", "En cours", "IN_PROGRESS"),
     "nurserie": ("STA_3", "Nurserie", "NURSERY"),
@@ -43,10 +43,10 @@ class Alpha(Oplead):
             "identifier": self.lead_id(life),
             "creationDate": zoned(life.created),
             "lastUpdateDate": zoned(life.edited),
-            "status": _named(_STATUS[life.state]),
+            "status": _named(STATUSES[life.state]),
             "statusHistory": [
                 {
-                    "status": _named(_STATUS[state]),
+                    "status": _named(STATUSES[state]),
                     "date": zoned(at),
                     "user": {"identifier": "USR_5", "lastname": "Robin"},
                 }
@@ -100,7 +100,7 @@ class Alpha(Oplead):
             case ["v1", "leads", key] if key in self.by_id:
                 return self.lead(self.by_id[key]), {}
             case ["v1", "settings", "statuses"]:
-                return [_named(three) for three in _STATUS.values()], {}
+                return [_named(three) for three in STATUSES.values()], {}
         return None
 
     def notice(self, life):
@@ -108,7 +108,7 @@ class Alpha(Oplead):
         return {
             "event": "lead.status.updated",
             "date": zoned(life.state_at),
-            "data": {"leadIdentifier": self.lead_id(life), "status": _named(_STATUS[life.state])},
+            "data": {"leadIdentifier": self.lead_id(life), "status": _named(STATUSES[life.state])},
         }
 
     def specification(self):
@@ -142,7 +142,7 @@ class Alpha(Oplead):
             "paths": {
                 "/v1/leads": got(listed, parameter("page", "query", "integer", "Page, à partir de 1"), size),
                 "/v1/leads/{leadIdentifier}": got(lead, parameter("leadIdentifier", "path", "string")),
-                "/v1/settings/statuses": got(schema_of([_named(_STATUS["rdv"])]), text="Statuts de la plateforme"),
+                "/v1/settings/statuses": got(schema_of([_named(STATUSES["rdv"])]), text="Statuts de la plateforme"),
             },
             "components": {
                 "schemas": {"Lead": schema_of(self.lead(next(life for life in self.lives if life.meeting)))},

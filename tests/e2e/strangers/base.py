@@ -1,4 +1,4 @@
-"""What six invented Opleads share: a server on loopback, its key, and how words, times and types are written."""
+"""What seven invented Opleads share: a server on loopback, its key, and how words, times and types are written."""
 
 import json
 from contextlib import contextmanager
@@ -62,6 +62,8 @@ class Oplead:
     LABELS = LABELS
     CODES: dict = {}  # noqa: RUF012 - never changed
     """Where a lead shows codes alone: each state's."""
+    PAST: dict = {}  # noqa: RUF012 - never changed
+    """Where histories alone tell codes: each state's."""
     CONSENT = YES = NO = AMOUNT = ""
     """What the company's marketer knows of its leads: the field of the consent, its answers, and the amount signed."""
 

@@ -66,7 +66,7 @@ def _pairs(life, told, oplead):
     """By kind: what is wanted, and what was found."""
     told = told or {"click_ids": [], "changes": [], "verdicts": []}
     since: dict = {}
-    states = {name: state for names in (oplead.LABELS, oplead.CODES) for state, name in names.items()}
+    states = {name: state for names in (oplead.LABELS, oplead.CODES, oplead.PAST) for state, name in names.items()}
     for each in sorted(told["changes"], key=lambda change: change["at"]):
         if states.get(each["label"]) in STAGES:
             since.setdefault(STAGES[states[each["label"]]], _time(each["at"]))

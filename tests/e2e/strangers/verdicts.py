@@ -11,27 +11,27 @@ Written from the claims and the dialects alone. Of what a walk may say, a set is
 
 _SETS = {"C": "confirmed", "R": "refuted", "u": "unclear", "cu": "confirmed unclear", "ru": "refuted unclear"}
 _READING = """
-                        Alpha  Bravo  Charlie  Delta  Echo  Foxtrot
-oplead.key_header       R      u      R        R      u     R
-oplead.list_shape       cu     cu     u        cu     u     u
-oplead.field_names      u      u      u        u      u     u
-oplead.documentation    C      C      R        C      R     R
-oplead.lead_data        C      C      C        C      C     C
-oplead.status_dates     cu     R      u        R      R     R
-oplead.lists            u      u      u        u      u     u
+                        Alpha  Bravo  Charlie  Delta  Echo  Foxtrot  Nova
+oplead.key_header       R      u      R        R      u     R        R
+oplead.list_shape       cu     cu     u        cu     u     u        u
+oplead.field_names      u      u      u        u      u     u        u
+oplead.documentation    C      C      R        C      R     R        R
+oplead.lead_data        C      C      C        C      C     C        C
+oplead.status_dates     cu     R      u        R      R     R        cu
+oplead.lists            u      u      u        u      u     u        u
 """
 """What is right if nothing may be written; every claim that is not here must be unclear.
 
 - key_header: Bravo and Echo take `Authorization: Bearer` under `/v1`, but that this is so *at api.oplead.com* nobody
-  sees on another host. The other four answer 401 to it, with a key that they take otherwise.
-- list_shape: `init` reads all six, so that none breaks it. None has a filter: where a specification lists the list's
+  sees on another host. The other five answer 401 to it, with a key that they take otherwise.
+- list_shape: `init` reads all seven, so that none breaks it. None has a filter: where a specification lists the list's
   parameters (Alpha, Bravo, Delta) that may be believed; elsewhere it may have one by a name that nobody tried.
-- field_names: a field that no lead has filled yet is not seen, so that it is never proved; none of the six breaks it.
-- documentation: Alpha's, Bravo's (3.1) and Delta's (2.0) are open. The other three have no such page: 401 without a
+- field_names: a field that no lead has filled yet is not seen, so that it is never proved; none of the seven breaks it.
+- documentation: Alpha's, Bravo's (3.1) and Delta's (2.0) are open. The other four have no such page: 401 without a
   key, and 404 with it, in their own way of presenting it.
-- lead_data: exactly so named in all six; Bravo's on the lead's own page alone.
-- status_dates: Alpha's `statusHistory` tells every zone. Charlie's has none, and no answer says which it is. Bravo's
-  `history`, Delta's `statuses`, Echo's `statut.depuis` and `historique`, and Foxtrot's `suivi` are other names.
+- lead_data: exactly so named in all seven; Bravo's on the lead's own page alone.
+- status_dates: Alpha's and Nova's `statusHistory` tells every zone. Charlie's has none, and no answer says which it is.
+  Bravo's `history`, Delta's `statuses`, Echo's `statut.depuis` and `historique`, and Foxtrot's `suivi` are other names.
 - lists: `/subscriptions` and the two settings are answered 404, which says nothing of how a list there is would be
   paged.
 - last_page: none ends on a page that is not a round one, without a word of the next, and has more.
@@ -43,7 +43,7 @@ oplead.create_and_change  R
 oplead.subscriptions      ru
 oplead.refusals           ru
 """
-"""What changes if everything may be written: all six answer 404 to whatever is not GET.
+"""What changes if everything may be written: all seven answer 404 to whatever is not GET.
 
 So a lead is not created with `POST /leads`, nor a subscription made with `POST /subscriptions`; but whoever finds no
 list of subscriptions may leave them alone, as one that is not listed cannot be ended again. Nothing is learnt of what

@@ -126,6 +126,84 @@ def test_a_masked_status_is_never_written(type_in, tmp_path):
     assert "<text" not in text
 
 
+CODED = replace(
+    SURVEY,
+    labels=(
+        SurveyedLabel("Gagné", 40, 20, also_called=("S7",), past_code="S7"),
+        SurveyedLabel("Nouveau", 200, 90, also_called=("S1",), past_code="S1"),
+        SurveyedLabel("RDV pris", 60, 30, also_called=("S4",)),
+    ),
+    past_labels=("S1", "S7"),
+    unexplained_past=("stages: write each under a stage: S1, S7",),
+)
+"""A survey of leads whose histories tell two statuses by codes alone."""
+
+
+def test_a_code_of_histories_is_written_beside_its_status_where_the_person_sees_it(type_in):
+    """In the list, in the summary to confirm, and in the file, ignored ones too; nothing else is left to write."""
+    result, told = type_in(survey=CODED, typed=lines("", "", "", "", "", "maison-x", *END))
+
+    assert {"appointment": ["RDV pris"], "won": ["Gagné", "S7"]} == told["stages"], result.output
+    assert ["Nouveau", "S1"] == told["ignored_statuses"]
+    assert "a  Gagné, S7 in histories  (40 leads" in result.output
+    whole = result.output.rpartition("So this is what your statuses mean:")[2]
+    assert re.search(r"won +Gagné, S7 in histories  \(", whole)
+    assert re.search(r"ignored +Nouveau, S1 in histories  \(", whole)
+    assert "write each" not in result.output
+
+
+def test_a_code_of_histories_is_said_where_options_name_the_stages(type_in):
+    """Nobody confirms a summary then."""
+    result, told = type_in(*ENOUGH, survey=CODED)
+
+    assert {"appointment": ["RDV pris"], "won": ["Gagné", "S7", "Vendu"]} == told["stages"], result.output
+    assert "written beside their statuses: Gagné, S7 in histories; Nouveau, S1 in histories" in re.sub(
+        r"\s+", " ", result.output
+    )
+
+
+@pytest.mark.parametrize("code", ["S4", "S7"])
+def test_a_status_that_is_named_by_its_code_is_not_ignored_by_its_text(type_in, code):
+    """A lead that has both would be read by the text."""
+    result, told = type_in("--account", "m", "--stage", f"won={code}", *META, survey=CODED)
+    named = {"S4": "RDV pris", "S7": "Gagné"}[code]
+
+    assert {"won": [code]} == told["stages"], result.output
+    assert named not in told["ignored_statuses"]
+    assert code not in told["ignored_statuses"]
+
+
+def test_what_a_code_of_histories_may_mean_is_asked_in_a_sentence_with_the_line_to_write(type_in):
+    """One that is no single status's, and one that no lead has now; those that are written are not named."""
+    survey = replace(CODED, past_labels=("S1", "S5", "S7", "S9"), unclear_codes={"S9": ("RDV pris", "Nouveau")})
+    result, told = type_in(*ENOUGH, survey=survey)
+    said = re.sub(r"\s+", " ", result.output)
+
+    assert {"appointment": ["RDV pris"], "won": ["Gagné", "S7", "Vendu"]} == told["stages"]
+    assert "so they are not written: S9 (beside RDV pris, Nouveau). Conversions" in said
+    assert "and write each beside its status, such as won: [Gagné, S7, Vendu, S9]" in said
+    assert "nothing shows what they mean: S5. Conversions" in said
+    assert "write each under its stage, such as won: [Gagné, S7, Vendu, S5], or under ignored_statuses" in said
+
+
+def test_a_code_of_histories_that_the_person_has_placed_is_not_asked_for(type_in):
+    """Whoever knows it may name it."""
+    survey = replace(CODED, past_labels=("S1", "S5", "S7", "S9"), unclear_codes={"S9": ("RDV pris", "Nouveau")})
+    result, _ = type_in("--account", "m", "--stage", "won=Gagné,S5", "--stage", "lost=S9", *META, survey=survey)
+
+    assert 0 == result.exit_code, result.output
+    assert "Conversions reached" not in re.sub(r"\s+", " ", result.output)
+
+
+def test_histories_that_no_lead_explains_are_said_as_the_survey_says_it(type_in):
+    """No lead shows a code beside a text."""
+    survey = replace(SURVEY, past_labels=("S1", "S7"), unexplained_past=CODED.unexplained_past)
+    result, _ = type_in(*ENOUGH, survey=survey)
+
+    assert "write each under a stage: S1, S7" in result.output
+    assert "Conversions reached" not in result.output
+
+
 @pytest.mark.parametrize("option", ["--stage", "--granted", "--personalization-refused"])
 def test_a_mask_given_as_an_option_is_refused(type_in, option):
     """A mask is neither a label nor an answer."""

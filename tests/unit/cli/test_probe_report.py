@@ -132,6 +132,13 @@ def test_the_json_report_holds_all_findings():
     told = json.loads(presentation.json_line(report().for_json))
 
     assert (["À requalifier"], False, "oplead:\n  token: x") == (told["unmapped"], told["usable"], told["settings"])
-    assert {"label": "Gagné", "leads": 60, "with_click_id": 54, "masked": False, "words": "", "example": ""} == told[
-        "survey"
-    ]["labels"][0]
+    assert {
+        "label": "Gagné",
+        "leads": 60,
+        "with_click_id": 54,
+        "masked": False,
+        "words": "",
+        "example": "",
+        "also_called": [],
+        "past_code": "",
+    } == told["survey"]["labels"][0]

@@ -15,7 +15,7 @@ from connectors.oplead.probe.sampling import sample_across_labels
 from connectors.oplead.probe.suggestion import reading_minutes, suggested_settings
 from connectors.oplead.survey.click_ids import click_id_damage_signs, click_id_kinds_by_source
 from connectors.oplead.survey.places import locate_configured_fields
-from connectors.oplead.survey.summary import ReadLeads
+from connectors.oplead.survey.summary import ReadLeads, summarise_leads
 from connectors.oplead.survey.values import fields_with_few_values, possible_amount_fields, surveyed_labels
 from connectors.records import ClickId, ClickIdKind, Contact, Lead, LeadId, Utm
 from jobs.rules.labels import normalise_label
@@ -665,6 +665,43 @@ def test_past_statuses_that_nothing_explains_must_be_written(key, status):
 
     assert ["S1, S7, S8"] == [said.rpartition(": ")[2] for said in found.unexplained_past(options)]
     assert [] == list(found.unexplained_past(named))
+
+
+def surveyed(leads, options):
+    """The labels and the unclear codes of a survey of these leads."""
+    places, found = locate_configured_fields(leads, options), ReadLeads.parse_surveyed_leads(leads, options)
+    survey = summarise_leads(
+        found, found, places, zone=PARIS, named=frozenset(), readable=lambda _: True, fold=normalise_label
+    )
+    return survey.labels, survey.unclear_codes
+
+
+@pytest.mark.parametrize("more", [{}, {"statusDate": "2026-07-20 10:00"}], ids=["undated", "dated"])
+def test_code_of_histories_is_shown_beside_the_status_that_has_it(more):
+    """Whether or not a lead dates its present status: that is no entry of its history."""
+    leads, options = each_way(in_full, lambda code, at: {"statusIdentifier": code, "date": at})
+    labels, unclear = surveyed([lead | more for lead in leads], options)
+
+    assert {text: (code, (code,)) for code, text in STEPS.items()} == {
+        one.label: (one.past_code, one.also_called) for one in labels
+    }
+    assert {} == unclear
+
+
+@pytest.mark.parametrize("personal", ["+33612345678", "STA 12 34 56"])
+def test_code_that_may_be_personal_data_is_neither_proposed_nor_shown(personal, monkeypatch):
+    """Nor is one beside a text that may be; but that there is one is said."""
+    steps = {"S1": "06 12 34 56 78", personal: "Gagné", "S8": "Perdu"}
+    monkeypatch.setitem(globals(), "STEPS", steps)
+    ways = (("S1",), ("S1", personal), ("S1", personal, "S8"))
+    leads = [coded(in_full, lambda code, at: {"statusIdentifier": code, "date": at}, *codes) for codes in ways * 5]
+    options = OpleadOptions(token="t", zone=PARIS)
+    labels, unclear = surveyed(leads, replace(options, fields=locate_configured_fields(leads, options).fields))
+
+    hidden = f"<text, {len(personal)} characters>"
+    assert {"Gagné": "", "Perdu": "S8", "<text, 14 characters>": ""} == {one.label: one.past_code for one in labels}
+    assert {"S1": ("<text, 14 characters>",), hidden: ("Gagné",)} == unclear
+    assert personal not in repr((labels, unclear))
 
 
 def test_past_statuses_beside_one_that_is_known_are_explained():

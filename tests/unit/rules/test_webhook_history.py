@@ -295,6 +295,26 @@ def test_the_same_body_dates_a_return_that_a_reading_confirms():
     ]
 
 
+@pytest.mark.parametrize("told", [event("S7", ELEVEN), undated("S7", ELEVEN)], ids=["dated", "by its arrival"])
+def test_a_webhook_that_tells_a_status_by_its_code_dates_it(told):
+    """The reading shows which status the code is; at the next, nothing is new."""
+    record = Record()
+    record.read(NIGHT, (), "Nouveau")
+    record.read(NEXT, [told], "Gagné", also_called=("S7",))
+
+    assert [("gagne", ELEVEN, StatusTimeOrigin.WEBHOOK)] == record.told
+    assert [] == record.read(NEXT + DAY, [told], "Gagné", also_called=("S7",))
+
+
+def test_a_webhook_that_tells_a_code_of_another_status_dates_nothing():
+    """Nothing shows what that code is."""
+    record = Record()
+    record.read(NIGHT, (), "Nouveau")
+    record.read(NEXT, [event("S8", ELEVEN)], "Gagné", also_called=("S7",))
+
+    assert [("gagne", NEXT, StatusTimeOrigin.BOUNDED)] == record.told
+
+
 def test_a_change_missed_after_a_webhook_is_bounded_by_it():
     """The webhook showed the lead elsewhere, later than the last reading did."""
     record = Record()

@@ -19,6 +19,7 @@ from jobs.cli.progress import open_clock_showing_waits
 from jobs.cli.setup.init.dialogue import Dialogue
 from jobs.cli.setup.init.interview import Interview
 from jobs.cli.setup.init.questions import PUBLIC_ADDRESS, Answers
+from jobs.cli.setup.init.statuses import past_statuses_not_written
 from jobs.cli.setup.init.written import env_example_text, settings_text, settings_variables
 from jobs.cli.setup.probe import read_specification
 from jobs.exit_codes import Exit, UsageError
@@ -94,6 +95,7 @@ def write_first_settings(
                 leads=answers["looked_at"],
             )
         )
+    say_wrapped(*past_statuses_not_written(survey, answers))
     if survey and survey.suspicions:
         say_wrapped(_("What looks wrong in these leads:"), *(f"  {sentence}" for sentence in survey.suspicions))
     unset = [name for name in settings_variables(answers) if not os.environ.get(name, "").strip()]
@@ -188,7 +190,9 @@ def _say_looked_at(survey: Survey, source: str) -> None:
     looked_at = _n(
         "looked at {count} lead of {source}", "looked at {count} leads of {source}", survey.leads, source=source
     )
-    say_wrapped(looked_at, *(f"  {sentence}" for sentence in survey.undecided))
+    # Where leads show what codes mean, they are written, and what is missing is said then.
+    lacking = (*survey.undecided, *(() if survey.has_codes_in_histories else survey.unexplained_past))
+    say_wrapped(looked_at, *(f"  {sentence}" for sentence in lacking))
 
 
 def _export_file_settings(export: Path, folder: Path) -> dict[str, str]:

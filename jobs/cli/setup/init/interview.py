@@ -8,31 +8,28 @@ from functools import partial
 from typing import Any
 
 from connectors.language import N_, _, _n, format_day, format_integer, format_money, join_with_semicolons
-from connectors.stage_words import stage_in_words, stage_meant
-from connectors.survey import AmountPath, PathWithFewValues, Survey, SurveyedLabel, leaves_tax_out
+from connectors.stage_words import stage_in_words
+from connectors.survey import AmountPath, PathWithFewValues, Survey, leaves_tax_out
 from jobs.cli.setup.init.dialogue import BACK, Dialogue, Prompt
 from jobs.cli.setup.init.menu import Choice, Menu
 from jobs.cli.setup.init.questions import (
     CONVERSIONS,
     NONE,
     QUESTIONS,
-    STAGES,
     Answers,
     SetupQuestion,
     require_labels,
 )
+from jobs.cli.setup.init.statuses import StatusInterview
 from jobs.exit_codes import UsageError
 from jobs.reporting.console import value_with_count
 from jobs.rules.labels import normalise_label
 from jobs.settings.document import did_you_mean
-from jobs.settings.lint import lint_warnings
 from jobs.settings.unmatched import loose_field_path, undated_start_in_words
 
 _HOW = N_("Enter takes what stands in brackets, {none} means that there is none, {back} goes back one question.")
 _MOST_FIELDS = 12
 _MOST_VALUES = 4
-_STAGE = 12
-"""Columns for a stage's name."""
 _ALMOST_THE_SAME = 0.8
 _NO_MENU = Menu()
 
@@ -73,7 +70,8 @@ class Interview:
         """Return the answer to a question, and to those answered together with it."""
         match question.name:
             case "stage":
-                return self._stages(question)
+                given, seen = self.given.get("stage"), self.survey.labels if self.survey else ()
+                return StatusInterview(question, given, seen, self.dialogue).answers()
             case "granted":
                 return self._ask_consent_answers("", answers, None)
             case "personalization_granted":
@@ -215,84 +213,6 @@ class Interview:
         self.dialogue.say(f"  {lacking}")
         self.dialogue.go_back_to_question(self._platforms_from)
 
-    # ── statuses ─────────────────────────────────────────────────────────────────────────────────
-
-    def _stages(self, question: SetupQuestion) -> Answers:
-        """Return each stage's labels, and the statuses to ignore or to leave out as possible personal data."""
-        dialogue, start, given = self.dialogue, self.dialogue.place, self.given.get("stage")
-        seen = self.survey.labels if self.survey else ()
-        shown = [each for each in seen if not each.masked and normalise_label(each.label)]
-        masked = [each for each in seen if each not in shown]
-        stages = self._choose_stages(question, shown, masked) if given is None else given
-        stages = {stage: labels for stage, labels in stages.items() if labels}
-        if not stages.keys() & CONVERSIONS:
-            lacking = _(
-                "no status means one of {stages}: then there is nothing to send",
-                stages=", ".join(map(stage_in_words, sorted(CONVERSIONS))),
-            )
-            if given is not None or not dialogue.asks:
-                raise UsageError(_("{problem}; write {option} won=LABEL", problem=lacking, option=question.option_flag))
-            dialogue.say(f"  {lacking}")
-            dialogue.go_back_to_question(start)
-        if "won" not in stages:
-            dialogue.say("  " + _("No status means that the sale is signed (won), so no sale will be sent."))
-        taken = {normalise_label(label) for labels in stages.values() for label in labels}
-        ignored = [each.label for each in shown if normalise_label(each.label) not in taken]
-        return {question.name: stages, "ignored": ignored, "left_out": [each.label for each in masked]}
-
-    def _choose_stages(
-        self, question: SetupQuestion, shown: Sequence[SurveyedLabel], masked: Sequence[SurveyedLabel]
-    ) -> Answers:
-        menu, dialogue, start = (
-            Menu(list(map(_status_choice, shown)), takes_others=not shown),
-            self.dialogue,
-            self.dialogue.place,
-        )
-        if dialogue.asks and shown:
-            dialogue.say(
-                _("These are the statuses that leads have:"), *menu.lines(_(question.without)), column=Menu.COLUMN
-            )
-            if masked:
-                hidden = _n(
-                    "not shown, since it may be personal data: the status of {count} lead",
-                    "not shown, since it may be personal data: the status of {count} leads",
-                    sum(each.leads for each in masked),
-                )
-                dialogue.say(f"       {hidden}")
-        chosen: dict[str, tuple[str, ...]] = {}
-        left, doubts = {each.label: each.words or each.label for each in shown}, list[str]()
-        words = dict(left)
-        for name, stage in STAGES.items():
-            usual = [label for label, said in left.items() if stage_meant(said) == stage_meant(name)]
-            read = question.parser_rejecting_repeated_answers(
-                name,
-                chosen,
-                partial(question.parse_answer, read=lambda text: require_labels(menu.choose_several(text))),
-            )
-            asked = _(question.text, question=_(stage.question))
-            option = f"{question.option_flag} {name}="
-            chosen[name] = dialogue.ask(Prompt(asked, option, read, menu.letters_of(usual))) or ()
-            left = {label: said for label, said in left.items() if label not in chosen[name]}
-            notes = _doubts(name, [words.get(label, label) for label in chosen[name]])
-            if dialogue.asks:
-                dialogue.say(f"  {stage_in_words(name)} = {_names(menu, chosen[name])}", *notes)
-            doubts += notes
-        dialogue.say(
-            _("So this is what your statuses mean:"),
-            *(
-                f"  {name:<{_STAGE}}  {_names(menu, labels)}"
-                for name, labels in {
-                    **{stage_in_words(stage): labels for stage, labels in chosen.items()},
-                    _("ignored"): tuple(left),
-                }.items()
-            ),
-            column=_STAGE + 4,
-        )
-        dialogue.say(*doubts)
-        if shown or doubts:
-            self._confirm(_("Is that right?"), start, default=not doubts)
-        return chosen
-
     def _ask_for_each_stage(self, question: SetupQuestion, stages: Iterable[str]) -> Answers:
         """Return the answers to a question that each stage answers for itself, unless the answer is none."""
         given, answers = self.given.get(question.name, {}), Answers()
@@ -427,38 +347,6 @@ class Interview:
             "  " + _("in neither list, so not sent: {answers}", answers=_counts(others)),
         )
         return all(leads for _, leads in (*yes, *no))
-
-
-def _status_choice(seen: SurveyedLabel) -> Choice:
-    """Return a status to choose; of a mere code it says what Oplead calls it, or a lead that has it."""
-    if seen.with_click_id == seen.leads:
-        having = _n("{count} lead, with a click id", "{count} leads, all with a click id", seen.leads)
-    elif not seen.with_click_id:
-        having = _n("{count} lead, without a click id", "{count} leads, none with a click id", seen.leads)
-    else:
-        having = _n(
-            "{count} lead, {with_click_id} with a click id",
-            "{count} leads, {with_click_id} with a click id",
-            seen.leads,
-            with_click_id=format_integer(seen.with_click_id),
-        )
-    if not seen.is_code:
-        return Choice(seen.label, having)
-    if seen.words:
-        return Choice(seen.label, having, _("code {label}: {words}", label=seen.label, words=seen.words))
-    if seen.example:
-        having = _("{seen}; for example lead {lead}", seen=having, lead=seen.example)
-    return Choice(seen.label, having, _("code {label}", label=seen.label))
-
-
-def _doubts(stage: str, labels: Sequence[str]) -> list[str]:
-    """Return a line for each note that `check` would make of a stage's labels."""
-    return [f"  {each.message}" for each in lint_warnings({"stages": {stage: [*labels]}})]
-
-
-def _names(menu: Menu, labels: Iterable[str]) -> str:
-    """Return statuses and on which leads they were seen, in one line."""
-    return join_with_semicolons(map(str, menu.find_all(labels))) or _("none")
 
 
 def _amounts_of_sales_first(amounts: Iterable[AmountPath], answers: Answers) -> list[AmountPath]:
