@@ -97,6 +97,17 @@ def test_the_environment_overrides_the_env_file(loaded, env_file):
     assert () == answer.env_file.taken
 
 
+def test_an_empty_line_hides_no_value(loaded, env_file, monkeypatch):
+    """`.env.example` is copied with its lines empty, and a shell may export a name without a value."""
+    env_file("OPLEAD_TOKEN=\nTOKEN_BESIDE=tok-filed\n")
+    assert "tok-5a1d" == loaded().settings.oplead.token.get_secret_value()
+
+    monkeypatch.setenv("TOKEN_BESIDE", " ")
+    answer = loaded(oplead="{ token: '${TOKEN_BESIDE}' }")
+    assert "tok-filed" == answer.settings.oplead.token.get_secret_value()
+    assert ("TOKEN_BESIDE",) == answer.env_file.taken
+
+
 def message(answer):
     """The message of the only problem found."""
     assert isinstance(answer, InvalidSettings)

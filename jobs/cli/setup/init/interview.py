@@ -21,6 +21,7 @@ from jobs.cli.setup.init.questions import (
     SetupQuestion,
     require_labels,
 )
+from jobs.cli.setup.init.recap import RECAP_COLUMN, recap_lines
 from jobs.exit_codes import UsageError
 from jobs.reporting.console import value_with_count
 from jobs.rules.labels import normalise_label
@@ -34,6 +35,8 @@ _MOST_VALUES = 4
 _STAGE = 12
 """Columns for a stage's name."""
 _ALMOST_THE_SAME = 0.8
+_ENOUGH_LEADS = 20
+"""Leads among which a status of most of them says something."""
 _NO_MENU = Menu()
 
 
@@ -67,6 +70,9 @@ class Interview:
                 answers[question.name] = None
             elif question.name not in answers:
                 answers |= self._answers_to(question, answers)
+        if self.dialogue.place:
+            self.dialogue.say("", _("Your answers:"), *recap_lines(answers), column=RECAP_COLUMN)
+            self.dialogue.ask_to_go_on(_("Write the settings?"))
         return answers
 
     def _answers_to(self, question: SetupQuestion, answers: Answers) -> Answers:  # noqa: C901 - a case a question
@@ -91,7 +97,7 @@ class Interview:
             case "otherwise":
                 return {question.name: self._ask_amount_instead(question, answers)}
             case "imported_until":
-                return {question.name: self._ask_last_imported_day(question)}
+                return {question.name: self._ask_last_imported_day(question, answers)}
         answer = self._ask_lead_path(question, answers) if question.field_of else self._ask_with_explanation(question)
         if question.name == "meta_dataset_id" and not answer and not answers["google_customer_id"]:
             self._ask_for_a_platform_again()
@@ -133,10 +139,18 @@ class Interview:
             self._show_again(question, _("a sale without an amount is sent with {amount}", amount=shown))
         return amount
 
-    def _ask_last_imported_day(self, question: SetupQuestion) -> date | None:
+    def _ask_last_imported_day(self, question: SetupQuestion, answers: Answers) -> date | None:
         """Return the day, asking again for one after which undated statuses are sent unless the person keeps it."""
         places, start = self.survey.fields if self.survey else (), self.dialogue.place
         is_undated = bool(places) and not any(one.path for one in places if one.field in {"history", "status_at"})
+        if self.dialogue.asks and question.name not in self.given and answers["meta_dataset_id"]:
+            self.dialogue.say(
+                _(
+                    "What leads of Meta's own forms (Instant Forms) reach does not wait for this day: it goes to "
+                    "Meta from the first night on. If something else sends that too, stop it first, or it may "
+                    "count twice."
+                )
+            )
         # No day of a month's end is read as another, month first.
         example = self.today.replace(day=1) - timedelta(days=1)
         day: date | None = self._ask_with_explanation(
@@ -274,17 +288,19 @@ class Interview:
             chosen[name] = dialogue.ask(Prompt(asked, option, read, menu.letters_of(usual))) or ()
             left = {label: said for label, said in left.items() if label not in chosen[name]}
             notes = _doubts(name, [words.get(label, label) for label in chosen[name]])
+            notes += _doubts_of_most_leads(name, chosen[name], shown)
             if dialogue.asks:
-                dialogue.say(f"  {stage_in_words(name)} = {_names(menu, chosen[name])}", *notes)
+                dialogue.say(*_names(f"  {stage_in_words(name)} = ", menu, chosen[name]), *notes, column=_STAGE + 4)
             doubts += notes
         dialogue.say(
             _("So this is what your statuses mean:"),
             *(
-                f"  {name:<{_STAGE}}  {_names(menu, labels)}"
+                line
                 for name, labels in {
                     **{stage_in_words(stage): labels for stage, labels in chosen.items()},
                     _("ignored"): tuple(left),
                 }.items()
+                for line in _names(f"  {name:<{_STAGE}}  ", menu, labels)
             ),
             column=_STAGE + 4,
         )
@@ -402,7 +418,10 @@ class Interview:
         yes, no = (question for question in QUESTIONS if question.name in names)
         few, given = self._few_values_at_path(answers[f"{prefix or 'consent_'}field"]), self.given
         if few is not None:
-            usual = (few.granted, few.refused)
+            # Whether 1 means yes only the form's maker knows.
+            yes_said, no_said = ([one for one in said if not one.isdigit()] for said in (few.granted, few.refused))
+            usual = yes_said, no_said
+            self._say_that_numbers_may_mean_anything(few)
         elif usual is None:
             usual = ((), ()) if self.survey else (("oui",), ("non",))
         menu = Menu(list(_answer_choices(few.values if few else {})))
@@ -415,6 +434,17 @@ class Interview:
             is_seen = self._say_consent_answers(few, granted, refused or ())
             self._confirm(_("Is that right?"), start, *names, default=is_seen)
         return {yes.name: granted, no.name: refused}
+
+    def _say_that_numbers_may_mean_anything(self, few: PathWithFewValues) -> None:
+        """Say which numbers a consent field holds, if any: none of them is proposed."""
+        numbers = [(value, leads) for value, leads in few.values.items() if value.isdigit()]
+        if numbers and self.dialogue.asks:
+            seen = _(
+                "{path} holds numbers: {answers}. Which of them mean yes? Ask whoever made the form.",
+                path=few.path,
+                answers=_counts(numbers),
+            )
+            self.dialogue.say(seen)
 
     def _say_consent_answers(self, few: PathWithFewValues, granted: Sequence[str], refused: Sequence[str]) -> bool:
         """Say how many leads have each answer, and return whether some have each of those named."""
@@ -456,9 +486,30 @@ def _doubts(stage: str, labels: Sequence[str]) -> list[str]:
     return [f"  {each.message}" for each in lint_warnings({"stages": {stage: [*labels]}})]
 
 
-def _names(menu: Menu, labels: Iterable[str]) -> str:
-    """Return statuses and on which leads they were seen, in one line."""
-    return join_with_semicolons(map(str, menu.find_all(labels))) or _("none")
+def _doubts_of_most_leads(stage: str, labels: Iterable[str], seen: Sequence[SurveyedLabel]) -> list[str]:
+    """Return a line for each status that most leads have: few come as far as an appointment, a quote or a sale."""
+    leads = sum(each.leads for each in seen)
+    if stage not in CONVERSIONS or leads < _ENOUGH_LEADS:
+        return []
+    return [
+        "  "
+        + _n(
+            "“{label}” is the status of {held} of {count} lead: that is a lot for “{stage}”",
+            "“{label}” is the status of {held} of {count} leads: that is a lot for “{stage}”",
+            leads,
+            label=each.words or each.label,
+            held=format_integer(each.leads),
+            stage=stage_in_words(stage),
+        )
+        for each in seen
+        if each.label in labels and 2 * each.leads > leads
+    ]
+
+
+def _names(head: str, menu: Menu, labels: Iterable[str]) -> list[str]:
+    """Return statuses and on which leads they were seen, one a line, the first behind `head`."""
+    first, *rest = [*map(str, menu.find_all(labels))] or [_("none")]
+    return [head + first, *(" " * (_STAGE + 4) + each for each in rest)]
 
 
 def _amounts_of_sales_first(amounts: Iterable[AmountPath], answers: Answers) -> list[AmountPath]:
