@@ -601,7 +601,7 @@ def test_a_stage_shows_one_status_a_line(type_in):
     assert "  won           {}\n{:16}{}\n".format(shown[0], "", shown[1]) in result.output
 
 
-def test_every_answer_is_shown_again_before_anything_is_written(type_in, tmp_path):
+def test_every_answer_is_shown_again_before_anything_is_written(type_in):
     """`<` goes back from there; a no says so."""
     whole = ("", "", "", "", "", "maison-x", *CONSENT, NOTHING, "", "", "900", "1234567890", "111-222-3333", "12", "")
     day = ("<", "31/08/2026", "yes")

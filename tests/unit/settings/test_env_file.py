@@ -5,7 +5,7 @@ import os
 import pytest
 
 from jobs.settings import InvalidSettings, ValidSettings, load
-from jobs.settings.references import read_env_file
+from jobs.settings.references import SecretReferenceResolver, read_env_file
 
 
 @pytest.fixture
@@ -97,15 +97,14 @@ def test_the_environment_overrides_the_env_file(loaded, env_file):
     assert () == answer.env_file.taken
 
 
-def test_an_empty_line_hides_no_value(loaded, env_file, monkeypatch):
+@pytest.mark.parametrize(("exported", "filed"), [("tok-1", ""), ("", "tok-1"), (" ", "tok-1")])
+def test_an_empty_line_hides_no_value(env_file, tmp_path, exported, filed):
     """`.env.example` is copied with its lines empty, and a shell may export a name without a value."""
-    env_file("OPLEAD_TOKEN=\nTOKEN_BESIDE=tok-filed\n")
-    assert "tok-5a1d" == loaded().settings.oplead.token.get_secret_value()
+    env_file(f"TOKEN={filed}\n")
+    references = SecretReferenceResolver({"TOKEN": exported}, tmp_path, read_env_file(tmp_path))
 
-    monkeypatch.setenv("TOKEN_BESIDE", " ")
-    answer = loaded(oplead="{ token: '${TOKEN_BESIDE}' }")
-    assert "tok-filed" == answer.settings.oplead.token.get_secret_value()
-    assert ("TOKEN_BESIDE",) == answer.env_file.taken
+    assert "tok-1" == references.secret("${TOKEN}")
+    assert (("TOKEN",) if filed else ()) == references.used_env_file(["${TOKEN}"]).taken
 
 
 def message(answer):
