@@ -622,8 +622,8 @@ def test_every_answer_is_shown_again_before_anything_is_written(type_in):
         ("amount of a sale", "montant"),
         ("tax", "included (TTC)"),
         ("without an amount", "€900.00"),
-        ("Google Ads customer", "1234567890"),
-        ("manager account", "1112223333"),
+        ("Google Ads customer", "123-456-7890"),
+        ("manager account", "111-222-3333"),
         ("conversion actions", "appointment 12"),
         ("Meta's dataset", "77"),
         ("contact data", "not sent"),
@@ -665,11 +665,20 @@ def test_an_amount_and_a_day_are_shown_again_with_what_follows(type_in, monkeypa
 
     assert "  a sale without an amount is sent with €12,000.00" in result.output
     assert "by other means? If so, up to which day, as 2026-08-31 or 31/08/2026? [-]: " in result.output
-    assert "does not wait for this day: it goes to Meta from the first night on" in result.output
+    assert "do not wait for the day asked for here: they go to Meta from the first night on" in result.output
     assert [f"conversions from the next day on are sent{said and ', '}{said}"] == [
         line.partition("; ")[2] for line in shown
     ]
     assert f" {int(day[-2:])} Aug 2026;" in shown[0]
+
+
+@pytest.mark.parametrize("typed", ["no", "non", "-", ""])
+def test_nothing_sent_by_other_means_can_be_said_in_words(type_in, typed):
+    """The question asks for a yes or no first; a mere yes leaves out the day."""
+    result, told = type_in(survey=SURVEY, typed=lines("", "", "", "", "", "maison-x", *END[:-1], "yes", typed))
+
+    assert "write a day as 2026-08-31 or 31/08/2026" in result.output
+    assert [] == [each for each in told["conversions"] if "since" in each]
 
 
 def test_a_day_to_come_is_doubted(type_in, monkeypatch):

@@ -146,9 +146,9 @@ class Interview:
         if self.dialogue.asks and question.name not in self.given and answers["meta_dataset_id"]:
             self.dialogue.say(
                 _(
-                    "What leads of Meta's own forms (Instant Forms) reach does not wait for this day: it goes to "
-                    "Meta from the first night on. If something else sends that too, stop it first, or it may "
-                    "count twice."
+                    "The stages of leads from Meta's own forms (Instant Forms) do not wait for the day asked for "
+                    "here: they go to Meta from the first night on. If something else sends them too, stop it "
+                    "first, or they may count twice."
                 )
             )
         # No day of a month's end is read as another, month first.
@@ -444,7 +444,7 @@ class Interview:
                 path=few.path,
                 answers=_counts(numbers),
             )
-            self.dialogue.say(seen)
+            self.dialogue.say(f"  {seen}")
 
     def _say_consent_answers(self, few: PathWithFewValues, granted: Sequence[str], refused: Sequence[str]) -> bool:
         """Say how many leads have each answer, and return whether some have each of those named."""

@@ -90,6 +90,11 @@ def _parse_action_id(text: str) -> Any:
     return _parser_for_type("ActionId", without=" ")(found[1] if found else text)
 
 
+def _parse_day_or_no(text: str) -> Any:
+    """Parse a day, or a no, which is none."""
+    return None if YES_OR_NO.get(text.casefold()) is False else parse_day(text)
+
+
 def unquoted(text: str) -> str:
     """Return a text without the quotes around it, which say that it is meant as it stands."""
     quoted = _QUOTED.fullmatch(text.strip())
@@ -431,7 +436,7 @@ QUESTIONS = (
             "Do you already send these conversions to Google or Meta by other means? If so, up to which day, as {iso} "
             "or {day_first}?"
         ),
-        parse_day,
+        _parse_day_or_no,
         help="The last day whose conversions were sent by other means, as 2026-08-31 or 31/08/2026",
         without=N_("no: what happens from the first night on is sent, nothing from before"),
         metavar="DAY",

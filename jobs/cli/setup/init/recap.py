@@ -53,6 +53,8 @@ def recap_lines(answers: Answers) -> Iterator[str]:
 
 def _in_words(name: str, answer: object, answers: Answers) -> str:
     match answer:
+        case str() if name in ("google_customer_id", "google_login_customer_id"):
+            return f"{answer[:3]}-{answer[3:6]}-{answer[6:]}"  # as Google Ads shows it
         case date():
             return format_day(answer)
         case Decimal():
