@@ -9,7 +9,8 @@ _DAY_FIRST = re.compile(r"([0-9]{1,2})[/.-]([0-9]{1,2})[/.-]([0-9]{4})")
 _WITH_TIME = re.compile(
     r"(?P<day>[0-9/.-]+)(?:\s+(?:à\s+)?(?P<hour>[01]?[0-9]|2[0-3])(?:h|[:h](?P<minute>[0-5][0-9])))?", re.ASCII
 )
-_MONTHS = 12
+_YEAR_FIRST = re.compile(r"[0-9]{4}-([0-9]{2})-([0-9]{2})")
+_MONTHS, _LONGEST_MONTH = 12, 31
 
 
 def parse_day(text: str, *, in_a_file: bool = False) -> date:
@@ -26,12 +27,25 @@ def parse_day(text: str, *, in_a_file: bool = False) -> date:
         number, month, year = map(int, written.groups())
         day = date(year, month, number)
     except ValueError:
-        raise ValueError(_("write a day as 2026-08-31 or 31/08/2026")) from None
+        raise ValueError(_why_it_is_no_day(text.strip())) from None
     is_french = current_language() is Language.FRENCH and not in_a_file
     if number != month and number <= _MONTHS and not is_french:
         other = date(year, number, month)
         raise ValueError(_("{text} may be {day} or {other}: write the one meant", text=text, day=day, other=other))
     return day
+
+
+def _why_it_is_no_day(text: str) -> str:
+    """Return what is wrong with a text that is no day."""
+    if written := _DAY_FIRST.fullmatch(text):
+        number, month = int(written[1]), int(written[2])
+    elif written := _YEAR_FIRST.fullmatch(text):
+        month, number = int(written[1]), int(written[2])
+    else:
+        number = month = 0
+    if 1 <= month <= _MONTHS and 1 <= number <= _LONGEST_MONTH:
+        return _("{text}: there is no such day, its month is shorter", text=text)
+    return _("write a day as 2026-08-31 or 31/08/2026")
 
 
 def parse_day_or_time(text: str, *, in_a_file: bool = False) -> datetime:

@@ -680,6 +680,27 @@ FAULTS = (
         "tests/unit/cli/test_interview.py",
     ),
     Fault(
+        "init proposes no number as an answer that consents",
+        "jobs/cli/setup/init/interview.py",
+        "[one for one in said if not one.isdigit()]",
+        "[*said]",
+        "tests/unit/cli/test_interview.py",
+    ),
+    Fault(
+        "init doubts a stage that most leads are in",
+        "jobs/cli/setup/init/statuses.py",
+        "if each.label in labels and 2 * each.leads > leads",
+        "if False",
+        "tests/unit/cli/test_interview.py",
+    ),
+    Fault(
+        "an empty line of .env hides no value",
+        "jobs/settings/references.py",
+        "found = next((value for value in written if value and value.strip()), None)",
+        "found = next((value for value in written if value is not None), None)",
+        "tests/unit/settings/test_env_file.py",
+    ),
+    Fault(
         "what init left open is refused until somebody fills it in",
         "jobs/settings/lint.py",
         "if text.startswith(TO_BE_FILLED_IN):",

@@ -201,7 +201,7 @@ class SecretReferenceResolver:
     def used_env_file(self, texts: Iterable[str]) -> EnvFile | None:
         """Return the `.env` with `taken` set to the variables referenced in `texts` that come from it."""
         named = {variable[1] for text in texts if (variable := _VARIABLE.fullmatch(text.strip()))}
-        taken = sorted(name for name in named if name not in self.environ and self._value_in_env_file(name) is not None)
+        taken = sorted(name for name in named if self._value_in_env_file(name) and not self._is_in_environment(name))
         return replace(self.env_file, taken=tuple(taken)) if self.env_file else None
 
     def _refuse_foreign(self, text: str, *, is_path: bool = False) -> None:
@@ -228,9 +228,13 @@ class SecretReferenceResolver:
             )
 
     def _variable(self, name: str) -> str:
-        found = self.environ.get(name, self._value_in_env_file(name))
+        written = (self.environ.get(name), self._value_in_env_file(name))
+        # An empty one hides none: `.env.example` is copied with all its lines empty.
+        found = next((value for value in written if value and value.strip()), None)
         if found is None:
             found = self.command.fetch_secret(name, self.environ, limit=MAX_SECRET_BYTES)
+        if found is None and any(value is not None for value in written):
+            found = ""
         if found is None:
             how = (
                 self.env_file.missing_variable_instructions(name)
@@ -240,6 +244,9 @@ class SecretReferenceResolver:
             raise ValueError(_("the environment variable {name} is not set: {how}", name=name, how=how))
         return found.strip()
 
+    def _is_in_environment(self, name: str) -> bool:
+        return bool(self.environ.get(name, "").strip())
+
     def _value_in_env_file(self, name: str) -> str | None:
         return self.env_file.values.get(name) if self.env_file else None
 
@@ -247,7 +254,7 @@ class SecretReferenceResolver:
         """Name a variable's source for a message."""
         if self.command.has_secret(name):
             return _("what {command} says for {name}", command=COMMAND, name=name)
-        if self.env_file is None or name in self.environ:
+        if self.env_file is None or self._is_in_environment(name) or name not in self.env_file.values:
             return _("the environment variable {name}", name=name)
         return f"{name} in {self.env_file.path}"
 

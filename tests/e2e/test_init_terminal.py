@@ -47,7 +47,7 @@ IN_FRENCH = (
     ("valent accord", "a"),
     ("valent refus", "a"),
     ("valent refus", "<"),
-    ("valent accord", ""),
+    ("valent accord", "oui, 1"),  # a number is proposed to nobody
     ("valent refus", ""),
     ("Est-ce exact", "oui"),
     ("personnalisées", "-"),
@@ -67,8 +67,13 @@ IN_FRENCH = (
     ("Meta", "77"),
     ("coordonnées", "attache"),
     ("coordonnées", "o"),
-    ("Le dernier jour", "11/30/2026"),
-    ("Le dernier jour", "05/06/2026"),
+    ("par un autre moyen", "11/30/2026"),
+    ("par un autre moyen", "31/09/2026"),
+    ("par un autre moyen", "06/06/2026"),
+    ("Écrire les réglages", "<"),
+    ("par un autre moyen", "05/06/2026"),
+    ("Écrire les réglages", "non"),
+    ("Écrire les réglages", ""),
 )
 IN_ENGLISH = (
     ("an appointment is made", "zzz"),
@@ -100,7 +105,7 @@ IN_ENGLISH = (
     ("mean yes", "a"),
     ("mean no", "a"),
     ("mean no", "<"),
-    ("mean yes", ""),
+    ("mean yes", "oui, 1"),
     ("mean no", ""),
     ("Is that right", "yes"),
     ("personalized", "-"),
@@ -120,21 +125,28 @@ IN_ENGLISH = (
     ("Meta", "77"),
     ("contact data", "attache"),
     ("contact data", "y"),
-    ("The last day", "05/06/2026"),  # 5 June or 6 May
-    ("The last day", "2026-06-05"),
+    ("by other means", "05/06/2026"),  # 5 June or 6 May
+    ("by other means", "31/09/2026"),
+    ("by other means", "2026-06-06"),
+    ("Write the settings", "<"),
+    ("by other means", "2026-06-05"),
+    ("Write the settings", "no"),
+    ("Write the settings", ""),
 )
 SAID = {
     "fr_FR.UTF-8": (
         *("répondez oui ou non", "zzz n’est ni une lettre de la liste", "évoque une autre étape", "sans texte"),
         *("écrivez un jour comme 31/08/2026", "n’iraient nulle part", "devis envoyé", "Vendu, payé"),
         *("« oui » vaut déjà accord", "rien n’est proposé ici : écrivez une réponse", "oui ou non [non] :"),
-        "comme 31/08/2026 ou 2026-08-31 [-] : 05/06/2026 dernier jour : ven. 5 juin 2026 ; ",
+        "par exemple 31/08/2026 ou 2026-08-31 ? [-] : 05/06/2026 dernier jour : ven. 5 juin 2026 ; ",
+        "31/09/2026 : ce jour n’existe pas",
         "une vente sans montant part avec 12 500,00 €",
     ),
     "C.UTF-8": (
         *("answer yes or no", "zzz is neither a letter", "reads as another stage", "without words"),
         *("“oui” is among the answers that mean yes", "there is no proposal to take here"),
-        "by other means, as 2026-08-31 or 31/08/2026 [-]: 05/06/2026",
+        "by other means? If so, up to which day, as 2026-08-31 or 31/08/2026? [-]: 05/06/2026",
+        "31/09/2026: there is no such day",
     ),
 }
 

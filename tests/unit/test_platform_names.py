@@ -16,6 +16,7 @@ ALLOWED = {
     "cli/setup/init/command.py",
     "cli/setup/init/interview.py",
     "cli/setup/init/questions.py",
+    "cli/setup/init/recap.py",
     "cli/setup/init/written.py",
     "cli/options.py",
     "cli/output.py",

@@ -1,11 +1,12 @@
 """Summarise a sample of leads without a personal value, as a probe and a survey of a file both report it. Pure."""
 
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from zoneinfo import ZoneInfo
 
 from connectors.contact import summarise_unusable_phones
-from connectors.language import _, _n, format_integer
+from connectors.language import _, _n, format_integer, join_with_semicolons
 from connectors.oplead.options import CANDIDATES, FieldPaths, OpleadOptions, Paths
 from connectors.oplead.parsing.field_tree import (
     CONTACT,
@@ -34,7 +35,7 @@ from connectors.past_statuses import codes_of_histories, unexplained_labels
 from connectors.records import Lead
 from connectors.survey import Survey, UnreadPlace
 
-_MOST_LABELS = 20
+_MOST_LABELS, _MOST_NAMED = 20, 3
 ENOUGH_TO_SAY_EMPTY = 10
 """Leads among which a field that settings name must be filled once."""
 
@@ -45,8 +46,8 @@ class ReadLeads:
 
     leads: Sequence[object]
     records: Sequence[Lead]
-    unreadable: Sequence[str]
-    """Why each other lead cannot be read."""
+    unreadable: Sequence[tuple[str, str]]
+    """The id of each other lead, empty if that cannot be read either, and why the lead cannot."""
     past: Sequence[Sequence[str]]
     """The labels that each history tells, as it has them."""
 
@@ -56,28 +57,34 @@ class ReadLeads:
         parser, records, unreadable = LeadParser(options), [], []
         past = []
         for lead in leads:
+            lead_id = ""
             try:
                 item = require_object_entry(lead)
-                records.append(parser.parse(item, parser.read_id(item), digest_of(item)))
+                lead_id = parser.read_id(item)
+                records.append(parser.parse(item, lead_id, digest_of(item)))
                 past.append([entry.label for entry in parser.status_changes(item)])
             except UnreadableLeadError as error:
-                unreadable.append(str(error))
+                unreadable.append((lead_id, str(error)))
         return cls(leads, records, unreadable, past)
 
     @property
     def problem(self) -> str | None:
-        """How many leads cannot be read, and why most of them."""
+        """How many leads cannot be read, why, and which."""
         if not self.unreadable:
             return None
-        commonest = max(sorted(set(self.unreadable)), key=self.unreadable.count)
+        ids: defaultdict[str, list[str]] = defaultdict(list)
+        for lead_id, why in self.unreadable:
+            ids[why].append(lead_id)
+        reasons = sorted(ids, key=lambda why: (-len(ids[why]), why))[:_MOST_NAMED]
+        whys = join_with_semicolons(_why_of_leads(why, [each for each in ids[why] if each]) for why in reasons)
         if not any(isinstance(lead, Mapping) for lead in self.leads):
-            commonest = _("{problem}: see oplead.pagination.items", problem=commonest)
+            whys = _("{problem}: see oplead.pagination.items", problem=whys)
         return _n(
-            "{unreadable} of {count} lead cannot be read, most for this: {commonest}",
-            "{unreadable} of {count} leads cannot be read, most for this: {commonest}",
+            "{unreadable} of {count} lead cannot be read: {whys}",
+            "{unreadable} of {count} leads cannot be read: {whys}",
             len(self.leads),
             unreadable=format_integer(len(self.unreadable)),
-            commonest=commonest,
+            whys=whys,
         )
 
     def unexplained_past(self, options: OpleadOptions) -> Iterator[str]:
@@ -175,3 +182,11 @@ def summarise_leads(
         amounts=possible_amount_fields(tree, leads, readable, known, shown_statuses(statuses, labels, fold)),
         sources=click_id_kinds_by_source(read.records),
     )
+
+
+def _why_of_leads(why: str, ids: Sequence[str]) -> str:
+    """Return why some leads cannot be read, with the ids of a few."""
+    if not ids:
+        return why
+    named = ", ".join(ids[:_MOST_NAMED]) + (", …" if len(ids) > _MOST_NAMED else "")
+    return _n("{why} (lead {ids})", "{why} (leads {ids})", len(ids), why=why, ids=named)

@@ -25,6 +25,8 @@ def type_in(tmp_path, monkeypatch):
 
         monkeypatch.setattr(command, "survey_oplead", survey_oplead)
         monkeypatch.setattr(command, "is_interactive", lambda: typed is not None)
+        # The Enter at the end writes the settings, once the answers were shown again.
+        typed = typed and f"{typed}\n"
         result = CliRunner().invoke(app, ["init", "--dir", str(tmp_path), *arguments], input=typed)
         file = tmp_path / "pipeline.yaml"
         return result, YAML(typ="safe", pure=True).load(file.read_text()) if file.exists() else None

@@ -22,6 +22,7 @@ ENOUGH = (
     *("--google-customer-id", "123-456-7890", "--action", "won=11", "--action", "appointment=12"),
 )
 META = ("--meta-dataset-id", "77")
+ALSO_HERE = "; OPLEAD_TOKEN: set in this terminal; write the value there too, for the nights"
 SURVEY = Survey(
     leads=300,
     total=None,
@@ -128,7 +129,7 @@ def test_commands_to_type_next_can_be_pasted_whatever_the_folder_is_called(type_
             ("OPLEAD_TOKEN",),
             (
                 "  1. cp {0}/.env.example {0}/.env && chmod 600 {0}/.env",
-                "     then fill in GOOGLE_ADS_KEY_FILE in {0}/.env",
+                f"     then fill in GOOGLE_ADS_KEY_FILE in {{0}}/.env{ALSO_HERE}",
             ),
         ),
         (
@@ -273,7 +274,7 @@ def test_a_dash_declines_a_proposal(type_in):
     assert 0 == result.exit_code, result.output
     assert "ad_personalization" not in told["consent"]
     assert [{"id", "name", "stage", "meta"}] * 2 == [set(each) for each in told["conversions"]]
-    assert ["none", "none of them", "not asked separately", "not known yet"] == sorted(
+    assert ["no", "none", "none of them", "not asked separately", "not known yet"] == sorted(
         {line.strip(" -").partition(":")[0] for line in result.output.splitlines() if line.startswith("    -  ")}
     )
 

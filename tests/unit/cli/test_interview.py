@@ -265,13 +265,15 @@ MANY = PathWithFewValues(
 )
 
 
-def test_every_consent_answer_that_means_yes_is_proposed(type_in):
-    """Each is shown with its number of leads, and so are answers in neither list."""
-    typed = lines("", "", "", "", "", "maison-x", *END)
+def test_every_consent_answer_that_reads_as_yes_is_proposed(type_in):
+    """Each is shown with its number of leads, and so are answers in neither list. A number may mean anything."""
+    typed = lines("", "", "", "", "", "maison-x", "", "", "", "n", "oui, true, 1", *END[2:])
     result, told = type_in(survey=replace(SURVEY, few_values=(MANY,)), typed=typed)
 
     expected = {"field": "rgpd.pub", "granted": ["oui", "true", "1"], "refused": ["non"]}
     assert expected == told["consent"]["ad_user_data"], result.output
+    assert "Its answers that mean yes [oui, true]: " in result.output
+    assert 'rgpd.pub holds numbers: "1" ×31. Which of them mean yes?' in result.output
     assert """yes: "oui" ×96, "true" ×89, "1" ×31""" in result.output
     assert "in neither list, so not sent: <text, 9 characters> ×4, no answer ×60" in result.output
 
@@ -279,8 +281,11 @@ def test_every_consent_answer_that_means_yes_is_proposed(type_in):
 def test_no_refused_answer_is_invented(type_in):
     """A tick box has no value for no, and the file is valid without one."""
     ticked = PathWithFewValues("rgpd.pub", {"1": 200, "": 100}, consent=True, granted=("1",), refused=())
-    result, told = type_in("--account", "maison-x", *META, survey=replace(SURVEY, few_values=(ticked,)))
+    survey, options = replace(SURVEY, few_values=(ticked,)), ("--account", "maison-x", *META)
+    unsaid, _ = type_in(*options, survey=survey)
+    result, told = type_in(*options, "--granted", "1", survey=survey)
 
+    assert 2 == unsaid.exit_code  # whether 1 means yes is not guessed
     assert 0 == result.exit_code, result.output
     assert {"field": "rgpd.pub", "granted": ["1"], "refused": []} == told["consent"]["ad_user_data"]
 
@@ -458,7 +463,7 @@ def test_brackets_show_that_enter_answers_none(type_in):
     """As they show any other answer that Enter takes."""
     answers = ("", "", "", "", "", "maison-x", *CONSENT, "", "", "", "", "1234567890", "", "", "", DATASET, "", "")
     result, _ = type_in(survey=SURVEY, typed=lines(*answers))
-    optional = ("The field that says whether ads", "What to send", "The manager", "The id of", "Meta's", "The last day")
+    optional = ("The field that says whether ads", "What to send", "If an agency", "The id of", "Meta's", "Do you")
     asked = [line for line in result.output.splitlines() if line.startswith(optional)]
 
     assert (0, 7) == (result.exit_code, len(asked)), result.output
@@ -627,7 +632,81 @@ def test_says_where_to_find_the_id_of_a_conversion_action_once(type_in):
     before = ("", "", "", "", "", "maison-x", *CONSENT, NOTHING, NOTHING, "1234567890", NOTHING)
     asked, _ = type_in(survey=SURVEY, typed=lines(*before, "11", "12", DATASET, NO_CONTACT, NOTHING))
 
-    assert 1 == asked.output.count("the number after ctId=.\n"), asked.output
+    assert 1 == asked.output.count("the number after ctId=; you may paste the whole address.\n"), asked.output
+
+
+@pytest.mark.parametrize(
+    ("pasted", "taken"),
+    [
+        ("https://ads.google.com/aw/conversions/detail?ocid=99&ctId=987654321&euid=7", "987654321"),
+        ("https://ads.google.com/aw/conversions/detail?ctId=98x7", None),
+        ("https://ads.google.com/aw/conversions/detail?ocid=99", None),
+    ],
+)
+def test_the_id_of_a_conversion_action_is_taken_out_of_its_address(type_in, pasted, taken):
+    """The browser's address has other numbers too: none of them is guessed to be the action's."""
+    result, told = type_in(*ENOUGH[:-2], "--action", f"appointment={pasted}", survey=SURVEY)
+
+    assert (0 if taken else 2) == result.exit_code, result.output
+    if taken:
+        assert taken == str(told["conversions"][0]["google_ads"]["conversion_action"])
+
+
+@pytest.mark.parametrize(("held", "others", "is_doubted"), [(171, 29, True), (20, 40, False), (9, 3, False)])
+def test_a_status_that_most_leads_have_is_doubted_as_a_stage(type_in, held, others, is_doubted):
+    """Few leads come as far as a sale; among a handful of leads nothing follows from that."""
+    seen = replace(SURVEY, labels=(SurveyedLabel("En cours", held, 0), SurveyedLabel("Neuf", others, 0)))
+    result, _ = type_in(survey=seen, typed=lines("-", "-", "a", "-", *([""] if is_doubted else ["n"]), "b"))
+    said = f"“En cours” is the status of {held} of {held + others} leads: that is a lot for “won”"
+
+    assert (2 if is_doubted else 0) == result.output.count(said), result.output
+    assert ("Is that right? yes or no [no]:" in result.output) is is_doubted
+
+
+def test_a_status_that_most_leads_have_may_be_a_loss(type_in):
+    """Most are lost."""
+    seen = replace(SURVEY, labels=(SurveyedLabel("Classé", 90, 0), SurveyedLabel("Neuf", 9, 0)))
+
+    assert "that is a lot for" not in type_in(survey=seen, typed=lines("b", "-", "-", "a"))[0].output
+
+
+def test_a_stage_shows_one_status_a_line(type_in):
+    """A long line would break within a name."""
+    result, _ = type_in(survey=SURVEY, typed=lines("-", "-", "a, c", "-"))
+    shown = ("Gagné  (40 leads, 20 with a click id)", "RDV pris  (60 leads, 30 with a click id)")
+
+    assert "  won = {}\n{:16}{}\n".format(shown[0], "", shown[1]) in result.output
+    assert "  won           {}\n{:16}{}\n".format(shown[0], "", shown[1]) in result.output
+
+
+def test_every_answer_is_shown_again_before_anything_is_written(type_in):
+    """`<` goes back from there; a no says so."""
+    whole = ("", "", "", "", "", "maison-x", *CONSENT, NOTHING, "", "", "900", "1234567890", "111-222-3333", "12", "")
+    day = ("<", "31/08/2026", "yes")
+    result, told = type_in(survey=SURVEY, typed=lines(*whole, DATASET, NO_CONTACT, "30/08/2026", "no", *day))
+    shown = result.output.rpartition("Your answers:\n")[2].partition("Write the settings?")[0]
+
+    assert 2 == result.output.count("Your answers:\n")
+    assert "< goes back one question, Ctrl-C leaves without writing anything" in result.output
+    assert {"2026-09-01"} == {str(each["since"]) for each in told["conversions"]}
+    assert [
+        ("appointment", "RDV pris"),
+        ("won", "Gagné"),
+        ("account", "maison-x"),
+        ("consent", "rgpd.pub"),
+        ("it says yes", "oui"),
+        ("it says no", "non"),
+        ("personalized ads", "not asked separately: the first consent is for both"),
+        ("amount of a sale", "montant"),
+        ("tax", "included (TTC)"),
+        ("without an amount", "€900.00"),
+        ("Google Ads customer", "123-456-7890"),
+        ("manager account", "111-222-3333"),
+        ("conversion actions", "appointment 12"),
+        ("Meta's dataset", "77"),
+        ("contact data", "not sent"),
+        ("sent otherwise until", "Mon 31 Aug 2026"),
+    ] == [tuple(re.split(r"\s{2,}", line.strip(), maxsplit=1)) for line in shown.splitlines()]
 
 
 def test_a_dataset_id_with_punctuation_is_refused(type_in):
@@ -663,11 +742,21 @@ def test_an_amount_and_a_day_are_shown_again_with_what_follows(type_in, monkeypa
     shown = [line for line in result.output.splitlines() if line.startswith("  last day: ")]
 
     assert "  a sale without an amount is sent with €12,000.00" in result.output
-    assert "by other means, as 2026-08-31 or 31/08/2026 [-]: " in result.output
+    assert "by other means? If so, up to which day, as 2026-08-31 or 31/08/2026? [-]: " in result.output
+    assert "do not wait for the day asked for here: they go to Meta from the first night on" in result.output
     assert [f"conversions from the next day on are sent{said and ', '}{said}"] == [
         line.partition("; ")[2] for line in shown
     ]
     assert f" {int(day[-2:])} Aug 2026;" in shown[0]
+
+
+@pytest.mark.parametrize("typed", ["no", "non", "-", ""])
+def test_nothing_sent_by_other_means_can_be_said_in_words(type_in, typed):
+    """The question asks for a yes or no first; a mere yes leaves out the day."""
+    result, told = type_in(survey=SURVEY, typed=lines("", "", "", "", "", "maison-x", *END[:-1], "yes", typed))
+
+    assert "write a day as 2026-08-31 or 31/08/2026" in result.output
+    assert [] == [each for each in told["conversions"] if "since" in each]
 
 
 def test_a_day_to_come_is_doubted(type_in, monkeypatch):

@@ -742,3 +742,15 @@ def test_list_of_other_things_with_a_status_is_no_history(name):
     ]
 
     assert FieldPaths().history == places_of(moved).fields.history
+
+
+def test_leads_that_cannot_be_read_are_named_with_why():
+    """The commonest cause first; of many leads, a few."""
+    undated = [{"id": f"L-{number}"} for number in range(1, 6)]
+    leads = [{"id": "L-9", "created_at": "2026-09-01T10:00:00Z"}, {"name": "x"}, *undated, "text"]
+    found = ReadLeads.parse_surveyed_leads(leads, OpleadOptions(token="t", zone=PARIS)).problem
+
+    assert found.startswith(
+        "7 of 8 leads cannot be read: no creation time: see oplead.fields.created_at (leads L-1, L-2, L-3, …); "
+    ), found
+    assert "no id that can be used" in found

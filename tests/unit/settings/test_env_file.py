@@ -5,7 +5,7 @@ import os
 import pytest
 
 from jobs.settings import InvalidSettings, ValidSettings, load
-from jobs.settings.references import read_env_file
+from jobs.settings.references import SecretReferenceResolver, read_env_file
 
 
 @pytest.fixture
@@ -95,6 +95,16 @@ def test_the_environment_overrides_the_env_file(loaded, env_file):
 
     assert "tok-5a1d" == answer.settings.oplead.token.get_secret_value()
     assert () == answer.env_file.taken
+
+
+@pytest.mark.parametrize(("exported", "filed"), [("tok-1", ""), ("", "tok-1"), (" ", "tok-1")])
+def test_an_empty_line_hides_no_value(env_file, tmp_path, exported, filed):
+    """`.env.example` is copied with its lines empty, and a shell may export a name without a value."""
+    env_file(f"TOKEN={filed}\n")
+    references = SecretReferenceResolver({"TOKEN": exported}, tmp_path, read_env_file(tmp_path))
+
+    assert "tok-1" == references.secret("${TOKEN}")
+    assert (("TOKEN",) if filed else ()) == references.used_env_file(["${TOKEN}"]).taken
 
 
 def message(answer):

@@ -58,6 +58,13 @@ def test_environment_and_env_file_come_first(tmp_path):
     assert "tok-2" == secret(environ, tmp_path, env_file=EnvFile(tmp_path / ".env", {"TOKEN": "tok-2"}))
 
 
+def test_an_empty_variable_is_nowhere(tmp_path):
+    """As in a copied `.env.example` that nobody filled in."""
+    empty = EnvFile(tmp_path / ".env", {"TOKEN": ""})
+
+    assert "tok-3" == secret(python("print('tok-3')") | {"TOKEN": ""}, tmp_path, env_file=empty)
+
+
 def test_env_file_names_no_command(tmp_path):
     """Who may edit settings may not for that reason run programs."""
     env_file = EnvFile(tmp_path / ".env", command("echo", "tok"))

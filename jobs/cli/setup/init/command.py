@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from connectors.errors import ConnectorError, KeyRefused, WrongFile
-from connectors.language import _, _n, in_english
+from connectors.language import _, _n, in_english, join_with_semicolons
 from connectors.private_folder import make_private_folder
 from connectors.survey import Survey
 from jobs.cli.demo.sandbox import command_name
@@ -98,9 +98,10 @@ def write_first_settings(
     say_wrapped(*past_statuses_not_written(survey, answers))
     if survey and survey.suspicions:
         say_wrapped(_("What looks wrong in these leads:"), *(f"  {sentence}" for sentence in survey.suspicions))
-    unset = [name for name in settings_variables(answers) if not os.environ.get(name, "").strip()]
+    variables = settings_variables(answers)
+    unset = [name for name in variables if not os.environ.get(name, "").strip()]
     code = _check(settings, unset)
-    _say_next_steps(settings, environment, unset)
+    _say_next_steps(settings, environment, unset, [name for name in variables if name not in unset])
     return code
 
 
@@ -269,7 +270,7 @@ def _check(file: Path, unset: Sequence[str]) -> Exit:
     return Exit.DONE
 
 
-def _say_next_steps(settings: Path, environment: Path, unset: Sequence[str]) -> None:
+def _say_next_steps(settings: Path, environment: Path, unset: Sequence[str], exported: Sequence[str]) -> None:
     """Print the commands that follow, ready to be pasted; variables that are not set have to be filled in first."""
     file, example, copied = (shlex.quote(str(each)) for each in (settings, environment, environment.with_name(".env")))
     steps = {
@@ -282,6 +283,11 @@ def _say_next_steps(settings: Path, environment: Path, unset: Sequence[str]) -> 
     rows = [(f"{command_name()} {what} --config {file}", why) for what, why in steps.items()]
     if unset:
         to_fill_in = _("then fill in {names} in {file}", names=", ".join(unset), file=environment.with_name(".env"))
+        if exported:
+            kept = _(
+                "{names}: set in this terminal; write the value there too, for the nights", names=", ".join(exported)
+            )
+            to_fill_in = join_with_semicolons((to_fill_in, kept))
         rows.insert(0, (f"cp {example} {copied} && chmod 600 {copied}", to_fill_in))
     say(_("Next:"))
     for number, (command, why) in enumerate(rows, start=1):

@@ -120,6 +120,16 @@ class Dialogue:
         asked = _("{question} yes or no", question=question)
         return not self.asks or self.ask(Prompt(asked, "", _yes_or_no, _("yes") if default else _("no")))
 
+    def ask_to_go_on(self, question: str) -> None:
+        """Ask until the person says yes, who may go back instead."""
+
+        def read(text: str) -> bool:
+            if _yes_or_no(text):
+                return True
+            raise ValueError(_("{back} goes back one question, Ctrl-C leaves without writing anything", back=BACK))
+
+        self.ask(Prompt(_("{question} yes or no", question=question), "", read, _("yes")))
+
     def go_back_to_question(self, place: int) -> None:
         """Ask the questions from `place` on again."""
         del self._typed[place:]

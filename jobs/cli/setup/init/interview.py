@@ -20,6 +20,7 @@ from jobs.cli.setup.init.questions import (
     SetupQuestion,
     require_labels,
 )
+from jobs.cli.setup.init.recap import RECAP_COLUMN, recap_lines
 from jobs.cli.setup.init.statuses import StatusInterview
 from jobs.exit_codes import UsageError
 from jobs.reporting.console import value_with_count
@@ -64,6 +65,9 @@ class Interview:
                 answers[question.name] = None
             elif question.name not in answers:
                 answers |= self._answers_to(question, answers)
+        if self.dialogue.place:
+            self.dialogue.say("", _("Your answers:"), *recap_lines(answers), column=RECAP_COLUMN)
+            self.dialogue.ask_to_go_on(_("Write the settings?"))
         return answers
 
     def _answers_to(self, question: SetupQuestion, answers: Answers) -> Answers:  # noqa: C901 - a case a question
@@ -89,7 +93,7 @@ class Interview:
             case "otherwise":
                 return {question.name: self._ask_amount_instead(question, answers)}
             case "imported_until":
-                return {question.name: self._ask_last_imported_day(question)}
+                return {question.name: self._ask_last_imported_day(question, answers)}
         answer = self._ask_lead_path(question, answers) if question.field_of else self._ask_with_explanation(question)
         if question.name == "meta_dataset_id" and not answer and not answers["google_customer_id"]:
             self._ask_for_a_platform_again()
@@ -131,10 +135,18 @@ class Interview:
             self._show_again(question, _("a sale without an amount is sent with {amount}", amount=shown))
         return amount
 
-    def _ask_last_imported_day(self, question: SetupQuestion) -> date | None:
+    def _ask_last_imported_day(self, question: SetupQuestion, answers: Answers) -> date | None:
         """Return the day, asking again for one after which undated statuses are sent unless the person keeps it."""
         places, start = self.survey.fields if self.survey else (), self.dialogue.place
         is_undated = bool(places) and not any(one.path for one in places if one.field in {"history", "status_at"})
+        if self.dialogue.asks and question.name not in self.given and answers["meta_dataset_id"]:
+            self.dialogue.say(
+                _(
+                    "The stages of leads from Meta's own forms (Instant Forms) do not wait for the day asked for "
+                    "here: they go to Meta from the first night on. If something else sends them too, stop it "
+                    "first, or they may count twice."
+                )
+            )
         # No day of a month's end is read as another, month first.
         example = self.today.replace(day=1) - timedelta(days=1)
         day: date | None = self._ask_with_explanation(
@@ -322,7 +334,10 @@ class Interview:
         yes, no = (question for question in QUESTIONS if question.name in names)
         few, given = self._few_values_at_path(answers[f"{prefix or 'consent_'}field"]), self.given
         if few is not None:
-            usual = (few.granted, few.refused)
+            # Whether 1 means yes only the form's maker knows.
+            yes_said, no_said = ([one for one in said if not one.isdigit()] for said in (few.granted, few.refused))
+            usual = yes_said, no_said
+            self._say_that_numbers_may_mean_anything(few)
         elif usual is None:
             usual = ((), ()) if self.survey else (("oui",), ("non",))
         menu = Menu(list(_answer_choices(few.values if few else {})))
@@ -335,6 +350,17 @@ class Interview:
             is_seen = self._say_consent_answers(few, granted, refused or ())
             self._confirm(_("Is that right?"), start, *names, default=is_seen)
         return {yes.name: granted, no.name: refused}
+
+    def _say_that_numbers_may_mean_anything(self, few: PathWithFewValues) -> None:
+        """Say which numbers a consent field holds, if any: none of them is proposed."""
+        numbers = [(value, leads) for value, leads in few.values.items() if value.isdigit()]
+        if numbers and self.dialogue.asks:
+            seen = _(
+                "{path} holds numbers: {answers}. Which of them mean yes? Ask whoever made the form.",
+                path=few.path,
+                answers=_counts(numbers),
+            )
+            self.dialogue.say(f"  {seen}")
 
     def _say_consent_answers(self, few: PathWithFewValues, granted: Sequence[str], refused: Sequence[str]) -> bool:
         """Say how many leads have each answer, and return whether some have each of those named."""

@@ -23,6 +23,7 @@ PATH_PREFIX = "How Oplead's paths begin, as /v1; a usual one is found by itself"
 YES_OR_NO = {**dict.fromkeys(("y", "yes", "o", "oui"), True), **dict.fromkeys(("n", "no", "non"), False)}
 _QUOTED = re.compile(r"\"([^\"]*)\"|'([^']*)'|«([^»]*)»|“([^”]*)”")
 _PART = re.compile(r"\s*(?:\"[^\"]*\"|«[^»]*»|“[^”]*”|[^,])+")
+_ACTION_IN_ADDRESS = re.compile(r"[?&#]ctId=([0-9]+)(?![0-9A-Za-z_-])", re.IGNORECASE)
 _MASK = re.compile(r"<.*\d+\s\w+>")
 """The placeholder that `probe` shows for text that may be personal data."""
 
@@ -81,6 +82,17 @@ def _parser_for_type(kind: str, *, without: str = "") -> Callable[[str], Any]:
         return types.parse_as_type(getattr(types, kind), text.replace(without, "") if without else unquoted(text))
 
     return read
+
+
+def _parse_action_id(text: str) -> Any:
+    """Parse a conversion action's id, alone or within the address of its page in Google Ads."""
+    found = _ACTION_IN_ADDRESS.search(text)
+    return _parser_for_type("ActionId", without=" ")(found[1] if found else text)
+
+
+def _parse_day_or_no(text: str) -> Any:
+    """Parse a day, or a no, which is none."""
+    return None if YES_OR_NO.get(text.casefold()) is False else parse_day(text)
 
 
 def unquoted(text: str) -> str:
@@ -368,7 +380,7 @@ QUESTIONS = (
     ),
     SetupQuestion(
         "google_login_customer_id",
-        N_("The manager account that gives access"),
+        N_("If an agency manages your ads, the number of its manager account, as 111-222-3333"),
         _parser_for_type("CustomerId", without=" "),
         without=N_("none: the key gives access by itself"),
         needs="google_customer_id",
@@ -379,7 +391,7 @@ QUESTIONS = (
     SetupQuestion(
         "action",
         N_("The id of the conversion action for {stage}"),
-        _parser_for_type("ActionId", without=" "),
+        _parse_action_id,
         help="A stage's Google conversion action, as won=987654322; repeat it",
         without=N_("later: `check` names the line in which it is missing"),
         needs="google_customer_id",
@@ -388,7 +400,7 @@ QUESTIONS = (
         complaint=N_("{answer} is the action for {place} already: each stage needs one of its own"),
         explanation=N_(
             "You find the id of a conversion action in Google Ads: open the action (Goals, then Conversions) and "
-            "look at the address in your browser. It is the number after ctId=."
+            "look at the address in your browser. It is the number after ctId=; you may paste the whole address."
         ),
     ),
     SetupQuestion("endpoint", "A stand-in for the Data Manager API", is_asked=False, metavar="URL"),
@@ -420,10 +432,13 @@ QUESTIONS = (
     ),
     SetupQuestion(
         "imported_until",
-        N_("The last day whose conversions were imported by other means, as {iso} or {day_first}"),
-        parse_day,
-        help="The last day whose conversions were imported by other means, as 2026-08-31 or 31/08/2026",
-        without=N_("none: what happens from the first night on is sent"),
+        N_(
+            "Do you already send these conversions to Google or Meta by other means? If so, up to which day, as {iso} "
+            "or {day_first}?"
+        ),
+        _parse_day_or_no,
+        help="The last day whose conversions were sent by other means, as 2026-08-31 or 31/08/2026",
+        without=N_("no: what happens from the first night on is sent, nothing from before"),
         metavar="DAY",
     ),
 )

@@ -17,6 +17,8 @@ from jobs.settings.lint import lint_warnings
 
 _STAGE = 12
 """Columns for a stage's name."""
+_ENOUGH_LEADS = 20
+"""Leads among which a status of most of them says something."""
 Stages = Mapping[str, Sequence[str]]
 """Labels by stage."""
 
@@ -116,18 +118,20 @@ class StatusInterview:
             option = f"{question.option_flag} {name}="
             chosen[name] = dialogue.ask(Prompt(asked, option, read, menu.letters_of(usual))) or ()
             notes = _doubts(name, [words.get(label, label) for label in chosen[name]])
+            notes += _doubts_of_most_leads(name, chosen[name], shown)
             if dialogue.asks:
-                dialogue.say(f"  {stage_in_words(name)} = {_names(menu, chosen[name])}", *notes)
+                dialogue.say(*_names(f"  {stage_in_words(name)} = ", menu, chosen[name]), *notes, column=_STAGE + 4)
             doubts += notes
         left_over = tuple(each.label for each in self._left_by(chosen))
         dialogue.say(
             _("So this is what your statuses mean:"),
             *(
-                f"  {name:<{_STAGE}}  {_names(menu, labels)}"
+                line
                 for name, labels in {
                     **{stage_in_words(stage): labels for stage, labels in chosen.items()},
                     _("ignored"): left_over,
                 }.items()
+                for line in _names(f"  {name:<{_STAGE}}  ", menu, labels)
             ),
             column=_STAGE + 4,
         )
@@ -204,6 +208,27 @@ def _doubts(stage: str, labels: Sequence[str]) -> list[str]:
     return [f"  {each.message}" for each in lint_warnings({"stages": {stage: [*labels]}})]
 
 
-def _names(menu: Menu, labels: Iterable[str]) -> str:
-    """Return statuses and on which leads they were seen, in one line."""
-    return join_with_semicolons(map(str, menu.find_all(labels))) or _("none")
+def _doubts_of_most_leads(stage: str, labels: Iterable[str], seen: Sequence[SurveyedLabel]) -> list[str]:
+    """Return a line for each status that most leads have: few come as far as an appointment, a quote or a sale."""
+    leads = sum(each.leads for each in seen)
+    if stage not in CONVERSIONS or leads < _ENOUGH_LEADS:
+        return []
+    return [
+        "  "
+        + _n(
+            "“{label}” is the status of {held} of {count} lead: that is a lot for “{stage}”",
+            "“{label}” is the status of {held} of {count} leads: that is a lot for “{stage}”",
+            leads,
+            label=each.words or each.label,
+            held=format_integer(each.leads),
+            stage=stage_in_words(stage),
+        )
+        for each in seen
+        if each.label in labels and 2 * each.leads > leads
+    ]
+
+
+def _names(head: str, menu: Menu, labels: Iterable[str]) -> list[str]:
+    """Return statuses and on which leads they were seen, one a line, the first behind `head`."""
+    first, *rest = [*map(str, menu.find_all(labels))] or [_("none")]
+    return [head + first, *(" " * (_STAGE + 4) + each for each in rest)]
