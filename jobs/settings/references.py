@@ -199,9 +199,11 @@ class SecretReferenceResolver:
         return (self.folder / found).absolute()
 
     def used_env_file(self, texts: Iterable[str]) -> EnvFile | None:
-        """Return the `.env` with `taken` set to the variables referenced in `texts` that come from it."""
+        """Return the `.env` with `taken` set to the variables referenced in `texts` that have a value from it."""
         named = {variable[1] for text in texts if (variable := _VARIABLE.fullmatch(text.strip()))}
-        taken = sorted(name for name in named if name not in self.environ and self._value_in_env_file(name) is not None)
+        taken = sorted(
+            name for name in named if name not in self.environ and (self._value_in_env_file(name) or "").strip()
+        )
         return replace(self.env_file, taken=tuple(taken)) if self.env_file else None
 
     def _refuse_foreign(self, text: str, *, is_path: bool = False) -> None:
