@@ -381,7 +381,7 @@ def _held(held: HeldReportCount, now: datetime) -> str:
 
 def _name_in_words(name: str) -> str:
     """Return a reason or state that someone typed, with its words if it is a code."""
-    codes: Mapping[str, StateAndReasonTexts] = {**STATES, **REASONS}
+    codes = {str(code): words for texts in (STATES, REASONS) for code, words in texts.items()}
     words = codes.get(name.strip().casefold())
     return _("{name} ({text})", name=name, text=words.short) if words else name
 
