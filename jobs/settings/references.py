@@ -251,7 +251,7 @@ class SecretReferenceResolver:
             return _("what {command} says for {name}", command=COMMAND, name=name)
         if self.env_file is None or name in self.environ:
             return _("the environment variable {name}", name=name)
-        return f"{name} in {self.env_file.path}"
+        return _("{name} in {path}", name=name, path=self.env_file.path)
 
 
 def _is_key(path: str) -> bool:
