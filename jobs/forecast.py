@@ -31,6 +31,8 @@ class SampleRehearsal:
     unknown_labels: tuple[LabelCount, ...]
     """Labels the settings don't name."""
     tallies: tuple[StateCount, ...]
+    at: datetime
+    """When they were judged."""
 
 
 def rehearse_with_leads(book: Rulebook, deps: Deps, found: Sequence[Lead | UnreadableLead]) -> SampleRehearsal:
@@ -47,8 +49,9 @@ def rehearse_with_leads(book: Rulebook, deps: Deps, found: Sequence[Lead | Unrea
     ):
         summary = rehearse(RunContext(ledger, always, listed))
         with ledger.read_transaction() as session:
-            tallies = queries.count_by_state_and_reason(session, ledger.account, now=deps.clock.now())
-    return SampleRehearsal(len(leads), unreadable, tuple(summary.unknown_labels), tallies)
+            now = deps.clock.now()
+            tallies = queries.count_by_state_and_reason(session, ledger.account, now=now)
+    return SampleRehearsal(len(leads), unreadable, tuple(summary.unknown_labels), tallies, now)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, SecretStr, TypeAdapter, ValidationError
 
-from connectors.language import Language, _, using_language
+from connectors.language import Language, _, chosen_language, using_language
 from jobs.exit_codes import Exit, UsageError
 from jobs.logs import Log
 from jobs.reporting.presentation import AccountPresentation
@@ -97,7 +97,8 @@ def load_accounts(
     Without `secrets`, the settings serve only to read the accounts' states, or to store them.
     """
     accounts = [AccountFile(file, load(file, environ, secrets=secrets, in_fleet=in_fleet)) for file in files]
-    log_env_files(each.loaded.env_file for each in accounts)
+    with using_language(chosen_language() or common_language(accounts)):
+        log_env_files(each.loaded.env_file for each in accounts)
     return [replace(each, clash=account_conflict(each, accounts)) for each in accounts]
 
 
@@ -187,7 +188,7 @@ def expect_account_name(name: str) -> None:
 
 
 def log_env_files(env_files: Iterable[EnvFile | None]) -> None:
-    """Log the names of the variables taken from each `.env`, and any problems with the file.
+    """Log the names of the variables taken from each `.env`, and any problems with the file, in the reader's language.
 
     An `.env` shared by several accounts is logged once.
     """
@@ -198,15 +199,15 @@ def log_env_files(env_files: Iterable[EnvFile | None]) -> None:
         warnings[each.path] = each.warnings
     for path, names in taken.items():
         if names:
-            _log.info(f"read from {path}: {', '.join(sorted(names))}")
+            _log.info(_("read from {path}: {names}", path=path, names=", ".join(sorted(names))))
         for warning in warnings[path]:
             _log.warning(warning)
 
 
 def presentation_of_account(settings: Settings, file: Path) -> AccountPresentation:
     """Return what reports need to present the results of the account that `file` describes."""
-    names, money = settings.conversion_names, settings.currency
-    return AccountPresentation(settings.account, settings.zone, money, names, file, settings.language)
+    names, money, starts = settings.conversion_names, settings.currency, settings.configured_starts
+    return AccountPresentation(settings.account, settings.zone, money, names, file, settings.language, starts)
 
 
 def secrets_of(settings: BaseModel) -> Iterator[str]:

@@ -188,7 +188,9 @@ def print_forecast(console: Console, account: AccountPresentation, made: SampleR
             "it out."
         )
         console.print(missing, style="dim")
-        print_states(console, account, made.tallies, on_record=False)
+        for sentence in account.future_start_sentences(made.at):
+            console.print(sentence, markup=False)
+        print_states(console, account, made.tallies, on_record=False, now=made.at)
     else:
         console.print(_("None of them has reached a stage that counts."))
 

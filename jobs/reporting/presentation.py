@@ -4,16 +4,16 @@ import json
 import shlex
 import sys
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass, fields, is_dataclass
-from datetime import date, timedelta
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field, fields, is_dataclass
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from enum import Enum
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from connectors.language import Language, _, in_english, using_language
+from connectors.language import Language, _, format_day, format_list, in_english, using_language
 from connectors.stage_words import stage_in_words
 from connectors.text import strip_control_characters
 from jobs.reporting.sentences import incident_notice, message_in_words, value_in_words
@@ -128,6 +128,8 @@ class AccountPresentation:
     """The settings file, as the user named it."""
     language: Language | None = None
     """The language to address people in; None for the terminal's."""
+    starts: Mapping[str, datetime] = field(default_factory=dict)
+    """As `Settings.configured_starts` has them."""
 
     def account_command_line(self, words: str) -> str:
         """Return a command line for this account: `status` becomes a whole command."""
@@ -136,6 +138,29 @@ class AccountPresentation:
     def conversion(self, conversion: str) -> str:
         """Return a conversion's display name."""
         return conversion_in_words(self.conversions, conversion)
+
+    def start_to_come(self, conversion: str, now: datetime) -> datetime | None:
+        """Return the configured start of a conversion, if that is still to come."""
+        start = self.starts.get(conversion)
+        return start if start and start > now else None
+
+    def future_start_sentences(self, now: datetime, *, besides: Collection[str] = ()) -> Iterator[str]:
+        """Yield which conversions count from a day that is still to come, and so send nothing before it."""
+        held: dict[date, list[str]] = {}
+        for conversion in self.conversions:
+            if conversion not in besides and (start := self.start_to_come(conversion, now)):
+                held.setdefault(start.astimezone(self.zone).date(), []).append(self.conversion(conversion))
+        for day, names in held.items():
+            if len(names) == len(self.conversions):
+                yield _(
+                    "Nothing goes out before {day}: no conversion counts until then (see `since`).", day=format_day(day)
+                )
+            else:
+                yield _(
+                    "Before {day}, nothing goes out for {names} (see `since`).",
+                    day=format_day(day),
+                    names=format_list(names),
+                )
 
 
 def conversion_in_words(names: Mapping[str, str], conversion: str) -> str:

@@ -42,7 +42,7 @@ from jobs.reporting.sentences import (
     stop_sentence,
     value_in_words,
 )
-from jobs.reporting.status_report import print_states
+from jobs.reporting.status_report import print_future_starts, print_states
 from jobs.reporting.wording.reasons import STATES
 from jobs.rules.delivery_state import DeliveryState
 from jobs.rules.incident import OpenIncident
@@ -149,7 +149,7 @@ def print_night(console: Console, account: AccountPresentation, night: Night) ->
     if took >= timedelta(seconds=1):
         heading.append(_("took {time}", time=duration(took)))
     console.print(" · ".join(heading))
-    console.print(facts_grid(report_lines(night)))
+    console.print(facts_grid(report_lines(account, night)))
     console.print()
     if night.mode is Mode.VALIDATION:
         print_conversion_verdicts(console, account, summary)
@@ -160,6 +160,7 @@ def print_night(console: Console, account: AccountPresentation, night: Night) ->
         print_states(console, account, night.tallies, on_record=is_run, explained=_reasons_told_before(night))
     else:
         console.print(_nothing_moved_sentence(night))
+    print_future_starts(console, account, night.tallies, night.ended_at)
     if night.mode is not Mode.RUN:
         still = summary.review.still_valid_messages
         print_section(console, "", [(_("still open"), message_in_words(each)) for each in still])
@@ -223,7 +224,7 @@ def _nothing_moved_sentence(night: Night) -> str:
     )
 
 
-def report_lines(night: Night) -> list[tuple[str, str]]:
+def report_lines(account: AccountPresentation, night: Night) -> list[tuple[str, str]]:
     """Return what was read, decided, sent and answered, one line each."""
     summary = night.summary
     lines = [(_("read"), _read(summary))] if summary.reading is RunReadingScope.EVERYTHING else []
@@ -231,11 +232,16 @@ def report_lines(night: Night) -> list[tuple[str, str]]:
         lines.append((_("webhooks"), _webhooks(summary.pulled.webhooks)))
     lines += [(_("judged"), _n("{count} lead", "{count} leads", summary.planned.leads))]
     if summary.planned.same_click:
-        shared = ", ".join(
-            f"{name} × {format_integer(count)}" for name, count in sorted(summary.planned.same_click.items())
-        )
-        counted = _("{conversions}: another lead's counts too (see `count_once_per`)", conversions=shared)
-        lines.append((_("same click"), counted))
+        shared = [
+            _n(
+                "{conversion}: {count} lead shares its click with another, and both count (see `count_once_per`)",
+                "{conversion}: {count} leads share their click with others, and each counts (see `count_once_per`)",
+                count,
+                conversion=account.conversion(name),
+            )
+            for name, count in sorted(summary.planned.same_click.items())
+        ]
+        lines += zip((_("same click"), *[""] * len(shared)), shared, strict=False)
     if night.mode is not Mode.RUN:
         return lines
     if summary.recovered:

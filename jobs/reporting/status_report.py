@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from connectors.language import N_, _, _n, format_integer, translated
+from connectors.language import N_, _, _n, format_day, format_integer, translated
 from jobs.ledger.report.queries import AwaitedOutcomes, DeliveryStanding, StateCount
 from jobs.ledger.retention.retention import RetentionTotals
 from jobs.reporting.console import (
@@ -51,13 +51,15 @@ def print_states(
     *,
     on_record: bool = True,
     explained: Collection[Cause] = (),
+    now: datetime | None = None,
 ) -> None:
     """Print the table, then explain the reasons in it that a user may act on or wonder about.
 
     Those that were `explained` before are not explained again. For deliveries on record, also print how to list the
-    leads behind the numbers.
+    leads behind the numbers. In a forecast in which all of the past counts, `now`
+    tells which starts are still to come.
     """
-    console.print(_states_table(account, tallies))
+    console.print(_states_table(account, tallies, now))
     unclear = [tally for tally in tallies if not _is_plain(explain_state(tally.state, tally.reason))]
     if not unclear:
         return
@@ -75,6 +77,15 @@ def print_states(
         console.print(_("CODE is one of {codes}", codes=codes), markup=False)
 
 
+def print_future_starts(
+    console: Console, account: AccountPresentation, tallies: Sequence[StateCount], now: datetime
+) -> None:
+    """Print which conversions have a start still to come, unless something of them counted under an earlier one."""
+    counting = {tally.conversion for tally in tallies if tally.state is not DeliveryState.SKIPPED}
+    for sentence in account.future_start_sentences(now, besides=counting):
+        console.print(sentence, markup=False)
+
+
 def _reasons_of(found: Iterable[StateCount | DeliveryStanding]) -> list[StateAndReasonTexts]:
     """Return the distinct reasons, and what expired deliveries were held for."""
     words = [
@@ -88,7 +99,7 @@ def _reasons_of(found: Iterable[StateCount | DeliveryStanding]) -> list[StateAnd
     return list({each.short: each for each in words}.values())
 
 
-def _states_table(account: AccountPresentation, tallies: Sequence[StateCount]) -> Table:
+def _states_table(account: AccountPresentation, tallies: Sequence[StateCount], now: datetime | None) -> Table:
     """Return a table with a row for like deliveries; only a group's first rows name its conversion and destination."""
     numbers = (_("How many"), _("Worth"))
     made = console_table(_("Conversion"), _("Stands"), *numbers, _("Why"), numbers=numbers)
@@ -98,6 +109,8 @@ def _states_table(account: AccountPresentation, tallies: Sequence[StateCount]) -
         for tally in found:
             due = tally.due_at and _("waiting, first until {time}", time=day_and_time(tally.due_at, account.zone))
             why = short_reason_for_state(tally.state, tally.reason, tally.held_for)
+            if tally.state is DeliveryState.PENDING and now and (start := account.start_to_come(conversion, now)):
+                why = _("nothing goes out before {day}", day=format_day(start.astimezone(account.zone).date()))
             alike.setdefault((due or STATES[tally.state].short, why), []).append(tally)
         names = [account.conversion(conversion), f"→ {destination}"]
         shown = [*names, *[""] * len(alike)] if len(alike) > 1 else ["\n".join(names)]
@@ -182,6 +195,7 @@ def print_status(
         print_states(console, account, status.tallies)
     else:
         console.print(_("No lead has reached a conversion's stage yet."))
+    print_future_starts(console, account, status.tallies, status.now)
     if status.left is not None:
         console.print()
         console.print(_left(account, status.left), markup=False)
@@ -252,7 +266,7 @@ def _left(account: AccountPresentation, left: RetentionTotals) -> str:
         "{leads} since {since}, as nothing had happened to them for long (see `retention`): with {conversions}, which "
         "are not counted above; the report counts leads and sales by month.",
         leads=leads,
-        since=left.since.astimezone(account.zone).date(),
+        since=format_day(left.since.astimezone(account.zone).date()),
         conversions=conversions,
     )
 
@@ -365,11 +379,19 @@ def _held(held: HeldReportCount, now: datetime) -> str:
     )
 
 
+def _name_in_words(name: str) -> str:
+    """Return a reason or state that someone typed, with its words if it is a code."""
+    codes = {str(code): words for texts in (STATES, REASONS) for code, words in texts.items()}
+    words = codes.get(name.strip().casefold())
+    return _("{name} ({text})", name=name, text=words.short) if words else name
+
+
 def print_delivery_list(console: Console, account: AccountPresentation, which: MatchingDeliveries) -> None:
     """Print the list, and what its reasons mean."""
     leads = len({each.lead for each in which.stands})
     found = _n("{count} lead", "{count} leads", leads)
-    console.print(f"[bold]{account.name}[/bold] · {escape(which.called)}: {found}")
+    called = escape(_name_in_words(which.called))
+    console.print(_("[bold]{account}[/bold] · {name}: {found}", account=account.name, name=called, found=found))
     if not which.stands:
         return
     shown = which.stands[:SHOWN]

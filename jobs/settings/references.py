@@ -199,9 +199,10 @@ class SecretReferenceResolver:
         return (self.folder / found).absolute()
 
     def used_env_file(self, texts: Iterable[str]) -> EnvFile | None:
-        """Return the `.env` with `taken` set to the variables referenced in `texts` that come from it."""
+        """Return the `.env` with `taken` set to the variables referenced in `texts` that have a value from it."""
         named = {variable[1] for text in texts if (variable := _VARIABLE.fullmatch(text.strip()))}
-        taken = sorted(name for name in named if self._value_in_env_file(name) and not self._is_in_environment(name))
+        from_file = (name for name in named if not self._is_in_environment(name))
+        taken = sorted(name for name in from_file if (self._value_in_env_file(name) or "").strip())
         return replace(self.env_file, taken=tuple(taken)) if self.env_file else None
 
     def _refuse_foreign(self, text: str, *, is_path: bool = False) -> None:
@@ -256,7 +257,7 @@ class SecretReferenceResolver:
             return _("what {command} says for {name}", command=COMMAND, name=name)
         if self.env_file is None or self._is_in_environment(name) or name not in self.env_file.values:
             return _("the environment variable {name}", name=name)
-        return f"{name} in {self.env_file.path}"
+        return _("{name} in {path}", name=name, path=self.env_file.path)
 
 
 def _is_key(path: str) -> bool:

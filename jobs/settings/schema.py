@@ -644,6 +644,16 @@ class Settings(Strict):
         return {each.id: each.name or each.id for each in self.conversions} | stages
 
     @property
+    def configured_starts(self) -> dict[str, datetime]:
+        """From when each conversion counts that has a `since`, by id; of a stage of Meta's funnel, the earliest."""
+        starts = {each.id: each.since for each in self.conversions if each.since}
+        for name in {name for each in self.meta for name in each.funnel.values()}:
+            since = [each.funnel_since for each in self.meta if name in each.funnel.values()]
+            if None not in since:
+                starts[funnel_conversion_id(name)] = min(filter(None, since))
+        return starts
+
+    @property
     def zone(self) -> ZoneInfo:
         """The account's time zone."""
         return ZoneInfo(self.timezone)

@@ -190,7 +190,7 @@ def notes_on_future_starts(file: FilePath, settings: Settings, now: datetime) ->
         "has come, or take it out"
     )
     findings = [
-        SettingsFinding(path, message.format(day=since.astimezone(settings.zone).date()))
+        SettingsFinding(path, message.format(day=format_day(since.astimezone(settings.zone).date())))
         for path, since in configured_start_dates(settings)
         if since > now
     ]

@@ -78,6 +78,8 @@ def _probe(
     labels = [*(one.label for one in survey.labels), *survey.past_labels]
     paths = [one.path for one in survey.paths]
     seen = SeenInLeads(survey.leads, paths, labels, lambda path: survey.named.get(path, 0))
+    suggested = _suggested(survey, kept, known.source)
+    now_written = {name: _to_yaml_value(value) for name, value in known.section.items() if value is not None}
     report = ProbeReport(
         address=_address(look),
         survey=survey,
@@ -85,7 +87,8 @@ def _probe(
         unknown_consents=_unknown_consents(look, survey),
         unmatched=tuple(str(one.problem) for one in unmatched_settings_references(file, seen)) if file else (),
         per_minute=look.oplead.rate,
-        settings="\n".join(yaml_section_lines(_suggested(survey, kept, known.source))),
+        settings="\n".join(yaml_section_lines(suggested)),
+        is_unchanged=suggested == {"oplead": now_written},
         webhook_settings=_webhook_lines(new_subscription_settings(survey, webhooks)),
         assumed=assumed_settings(survey, write, webhooks),
         differences=tuple(differences(survey, write, webhooks)),
@@ -145,7 +148,8 @@ def partial_settings_from_file(file: Path, environ: Mapping[str, str] = os.envir
         UsageError: the file or its settings for Oplead are invalid.
     """
     known = load_partial(file, environ, needed=("source",))
-    log_env_files([known.env_file])
+    with using_language(chosen_language() or known.language):
+        log_env_files([known.env_file])
     if isinstance(known, InvalidSettings):
         raise invalid_settings_error(known)
     return known
@@ -234,6 +238,8 @@ class ProbeReport:
     """What the settings name and no lead has, each with its place in the file."""
     settings: str = ""
     """The lines to paste."""
+    is_unchanged: bool = False
+    """Whether the settings' oplead section says the same already."""
     webhook_settings: str = ""
     """The lines for the webhooks section, if they differ from the defaults."""
     assumed: tuple[str, ...] = ()
@@ -269,7 +275,8 @@ def print_probe_report(console: Console, report: ProbeReport) -> None:
     """Print what was found: what needs a human first, the lines to paste last."""
     for part in _parts(report):
         console.print(part)
-    console.print(report.settings, markup=False, soft_wrap=True)
+    if not report.is_unchanged:
+        console.print(report.settings, markup=False, soft_wrap=True)
     if report.webhook_settings:
         console.print(_heading(_("And this into its webhooks section, if you use them")))
         console.print(report.webhook_settings, markup=False, soft_wrap=True)
@@ -305,6 +312,8 @@ def _parts(report: ProbeReport) -> Parts:
     whole = _("Paste this into your settings, in place of their oplead section")
     if survey.columns is not None:
         whole = _("Paste this into your settings, in place of their source section")
+    elif report.is_unchanged:
+        whole = _("The oplead section of your settings stays as it is: there is nothing to paste")
     yield _heading(whole if survey.are_leads_readable else _("Incomplete; add what could not be determined"))
 
 
@@ -419,6 +428,13 @@ def _sources(survey: Survey) -> Parts:
     leads, unclear = _("Leads"), _("Unclear")
     columns = (_("Source"), leads, _("Click ids"), unclear)
     yield from _table(_("Click ids by utm_source"), columns, rows, leads, unclear)
+    if any(seen.undecided for seen in survey.sources):
+        yield _note(
+            _(
+                "Unclear: nothing says whether the click id is Google's or Meta's, so nothing is sent for these leads "
+                "until `click_ids.bare` or a utm_source says so."
+            )
+        )
 
 
 def _few_values(report: ProbeReport) -> Parts:

@@ -12,6 +12,7 @@ from jobs.reporting.console import facts_grid
 from jobs.reporting.page.facts import (
     ActionItem,
     AdPlatform,
+    ConversionOutcome,
     Headline,
     Level,
     RecoverableConversions,
@@ -66,6 +67,8 @@ class SalesSummary:
 
     headline: Headline
     days: int
+    awaited: int = 0
+    """How many sales are with the platforms, which have yet to say what became of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,9 +84,26 @@ class Brief:
     """Where the page is, if there is one."""
 
 
+def sales_awaited(facts: ReportFacts) -> int:
+    """Return how many sales await the platforms' answers."""
+    standing = facts.last_night.standing if facts.last_night else ()
+    return sum(
+        one.count for one in standing if one.conversion == facts.sale and one.outcome is ConversionOutcome.RECEIVED
+    )
+
+
+def awaited_text(count: int) -> str:
+    """Return that answers are awaited, where a share of none accepted would sound an alarm."""
+    return _n(
+        "The platforms' answers are awaited: {count} sale has been sent.",
+        "The platforms' answers are awaited: {count} sales have been sent.",
+        count,
+    )
+
+
 def brief_of_report(facts: ReportFacts, page: Path | None = None) -> Brief:
     """Return what there is to say of a page, which was just written if it has a place."""
-    sold = SalesSummary(facts.headline, facts.period.days)
+    sold = SalesSummary(facts.headline, facts.period.days, sales_awaited(facts))
     return Brief(facts.tasks, facts.headline.recoverable, facts.currency, sold, page)
 
 
@@ -137,14 +157,16 @@ def numbers_in_brief(brief: Brief) -> Iterator[tuple[str, str]]:
             days=format_integer(brief.sold.days),
         )
         yield _("Signed sales from ads"), f"{worth} · {change}" if change else worth
-        yield _("Counted by the platforms"), _counted(brief.sold.headline.counted)
+        yield _("Counted by the platforms"), _counted(brief.sold)
     yield _("Can still be saved"), _can_be_saved(brief.recoverable, brief.currency)
 
 
-def _counted(counted: Sequence[SalesKnownToPlatform]) -> str:
-    accepted, due = total_counted(counted)
+def _counted(sold: SalesSummary) -> str:
+    accepted, due = total_counted(sold.headline.counted)
     if not due:
         return _("No sale from an ad was to be sent yet.")
+    if not accepted and sold.awaited:
+        return awaited_text(sold.awaited)
     return f"{format_share(accepted, due)} · {accepted_of_due_text(accepted, due)}"
 
 

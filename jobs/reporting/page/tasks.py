@@ -5,7 +5,7 @@ from datetime import datetime
 
 from sqlmodel import Session
 
-from connectors.language import _, _n, format_round_money, format_time
+from connectors.language import _, _n, format_rough_duration, format_round_money, format_time
 from jobs.alerts.review import current_anomalies, unknown_labels
 from jobs.exit_codes import Exit
 from jobs.ledger.incidents import incident_from_row, recorded_incidents
@@ -61,29 +61,32 @@ def tasks_for_humans(
     found = [*_incidents(session, book, run, anomalies), *_last_night(session, book, now), *_leads(session, book, now)]
     found.sort(key=lambda task: (task.since, task.title))
     # What is about to be lost comes before what may wait.
-    found = [*(_save(each, book, currency) for each in recoverable), *found]
+    found = [*(_save(each, book, currency, now) for each in recoverable), *found]
     if refusal is not None:
         title = _("The next run will refuse this state")
         found.insert(0, ActionItem(Level.RED, ResponsibleParty.OPERATOR, title, refusal, now))
     return tuple(sorted(found, key=lambda task: _URGENCY.index(task.level)))
 
 
-def _save(what: RecoverableConversions, book: Rulebook, currency: str) -> ActionItem:
+def _save(what: RecoverableConversions, book: Rulebook, currency: str, now: datetime) -> ActionItem:
     words, moment = why_held_back(what.reason), format_time(what.first_expiry.astimezone(book.zone))
+    left = format_rough_duration(what.first_expiry - now)
     if what.value:
         text = _n(
-            "{count} conversion worth {value} expires within seven days, on {moment}.",
-            "{count} conversions worth {value} expire within seven days, the first on {moment}.",
+            "{count} conversion worth {value} expires in {left}, on {moment}.",
+            "{count} conversions worth {value} expire within seven days, the first in {left}, on {moment}.",
             what.count,
             value=format_round_money(what.value, currency),
             moment=moment,
+            left=left,
         )
     else:
         text = _n(
-            "{count} conversion expires within seven days, on {moment}.",
-            "{count} conversions expire within seven days, the first on {moment}.",
+            "{count} conversion expires in {left}, on {moment}.",
+            "{count} conversions expire within seven days, the first in {left}, on {moment}.",
             what.count,
             moment=moment,
+            left=left,
         )
     return ActionItem(
         Level.AMBER,
@@ -205,8 +208,12 @@ def _leads(session: Session, book: Rulebook, now: datetime) -> Iterator[ActionIt
             Level.AMBER,
             ResponsibleParty.OPLEAD_USERS,
             _(FINDING_TITLES[MessageKind.UNREADABLE]),
-            _n("{count} lead could not be read.", "{count} leads could not be read.", count)
-            + " "
-            + _("Correct them in Oplead; the report says which ones and why, under “Coverage”."),
+            _n(
+                "{count} lead could not be read. Correct it in Oplead; the report says which one and why, under "
+                "“Coverage”.",
+                "{count} leads could not be read. Correct them in Oplead; the report says which ones and why, under "
+                "“Coverage”.",
+                count,
+            ),
             report_leads.first_told_of_unreadable(session, book.account) or now,
         )

@@ -3,6 +3,7 @@
 import io
 import re
 from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -11,8 +12,10 @@ from rich.console import Console
 from connectors.language import Language, using_language
 from docs.demo_report import demo_facts
 from jobs.reporting.page.brief import MOST_TASKS, brief_of_report, numbers_in_brief, print_brief, verdict, weekly_notice
+from jobs.reporting.page.facts import ConversionOutcome, OutcomeCount
 from jobs.reporting.page.render import render
 from jobs.reporting.presentation import AccountPresentation
+from jobs.rules.reasons import PlatformCode
 from tests.report_facts import empty_facts
 
 
@@ -96,3 +99,16 @@ def test_without_a_page_only_what_is_cheap_is_shown(tmp_path):
         "  Can still be saved  €81,920 · 11 conversions expire within seven days",
         "Sales, campaigns and what needs doing: `oplead-sync report --config config/pipeline.yaml`",
     ] == [line.rstrip() for line in lines]
+
+
+def test_sales_that_await_an_answer_sound_no_alarm():
+    """A first night has sent and heard nothing yet: a share of none accepted would look like a failure."""
+    facts = demo_facts()
+    counted = tuple(replace(each, accepted=0) for each in facts.headline.counted)
+    awaited = OutcomeCount(facts.sale, "google_ads", ConversionOutcome.RECEIVED, PlatformCode(""), 19, Decimal(0))
+    night = replace(facts.last_night, standing=(awaited,))
+    with using_language(Language.ENGLISH):
+        brief = brief_of_report(replace(facts, headline=replace(facts.headline, counted=counted), last_night=night))
+        said = dict(numbers_in_brief(brief))["Counted by the platforms"]
+
+    assert "The platforms' answers are awaited: 19 sales have been sent." == said

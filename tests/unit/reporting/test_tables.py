@@ -262,7 +262,7 @@ def test_night_report_says_that_its_clock_was_not_checked():
     night = Night(RunSummary("maison-test", 1, NOW, pulled=PullResult(pages=1, undated=True)), NOW, ())
     checked = replace(night, summary=replace(night.summary, pulled=PullResult(pages=1)))
 
-    said, other = (dict(report_lines(each))["read"] for each in (night, checked))
+    said, other = (dict(report_lines(ACCOUNT, each))["read"] for each in (night, checked))
 
     assert "Oplead tells no time" in said
     assert "Oplead tells no time" not in other

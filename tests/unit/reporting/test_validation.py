@@ -115,6 +115,26 @@ def test_validation_shows_verdicts_in_place_of_deliveries():
     assert not {"sent", "heard"} & {line.split()[0] for line in text.splitlines() if line.startswith("  ")}
 
 
+@pytest.mark.parametrize("mode", [Mode.RUN, Mode.REHEARSAL])
+def test_a_night_names_the_day_before_which_nothing_goes_out(mode):
+    """Whoever wrote a day to come as `since` would take a silent night for a broken one."""
+    start = datetime(2026, 12, 31, 23, 0, tzinfo=UTC)
+    night = Night(_summary({}), NOW, (), mode)
+    one, every = (
+        " ".join(
+            _printed(
+                lambda console, starts=starts: print_night(console, replace(ACCOUNT, starts=starts), night)
+            ).split()
+        )
+        for starts in ({"sale": start}, dict.fromkeys(ACCOUNT.conversions, start))
+    )
+    past = _printed(lambda console: print_night(console, replace(ACCOUNT, starts={"sale": NOW}), night))
+
+    assert "Before Fri 1 Jan 2027, nothing goes out for Vente signée (see `since`)." in one
+    assert "Nothing goes out before Fri 1 Jan 2027: no conversion counts until then (see `since`)." in every
+    assert "see `since`" not in past
+
+
 @pytest.mark.parametrize("mode", [Mode.VALIDATION, Mode.REHEARSAL])
 def test_validation_and_rehearsal_name_unreadable_leads(mode):
     """No state will have them to look up, so ten that lack the same appear by name, whatever the length of it."""

@@ -151,3 +151,11 @@ def test_does_not_wait_for_an_env_path_that_is_no_file(loaded, tmp_path, make):
 def test_missing_settings_are_reported_even_in_a_missing_folder(tmp_path):
     """Looking for a `.env` there does not hide the message."""
     assert "the file does not exist" in message(load(tmp_path / "nowhere" / "pipeline.yaml", {}))
+
+
+def test_a_variable_without_a_value_is_not_said_to_be_read(tmp_path):
+    """Whoever reads its name would take it for set."""
+    (tmp_path / ".env").write_text("FULL=secret\nEMPTY=\n")
+    resolver = SecretReferenceResolver({}, tmp_path, read_env_file(tmp_path))
+
+    assert ("FULL",) == resolver.used_env_file(["${FULL}", "${EMPTY}"]).taken

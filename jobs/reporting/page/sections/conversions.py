@@ -20,7 +20,9 @@ from jobs.reporting.page import charts
 from jobs.reporting.page.brief import (
     SalesSummary,
     accepted_of_due_text,
+    awaited_text,
     change_since_before,
+    sales_awaited,
     total_counted,
     total_sales_from_ads,
 )
@@ -117,7 +119,7 @@ def sales_section(facts: ReportFacts) -> Mapping[str, object]:
 def sales_known_section(facts: ReportFacts) -> Mapping[str, object]:
     """Return how many of the sales the platforms know."""
     accepted, due = total_counted(facts.headline.counted)
-    sent = sum(each.sent for each in facts.headline.counted)
+    sent, awaited = sum(each.sent for each in facts.headline.counted), sales_awaited(facts)
     grid = grid_of(
         _("Signed sales that the platforms know of"),
         (
@@ -137,7 +139,8 @@ def sales_known_section(facts: ReportFacts) -> Mapping[str, object]:
         ),
     )
     return {
-        "share": format_share(accepted, due) if due else "",
+        "share": format_share(accepted, due) if due and (accepted or not awaited) else "",
+        "awaited": awaited_text(awaited) if due and awaited else "",
         "in_words": accepted_of_due_text(accepted, due),
         "unsent": due - sent,
         "not_to_be_sent": sum(each.not_to_be_sent for each in facts.headline.counted),
