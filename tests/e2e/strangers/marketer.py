@@ -97,6 +97,8 @@ class Marketer:
             ("nom court", lambda: "maison-test"),
             ("lettres ou", lambda: self._statuses(said, offered)),
             ("est-ce exact", lambda: "oui"),
+            ("écrire les réglages", lambda: "oui"),
+            ("par un autre moyen", lambda: "20/08/2026"),
             ("garder quand même", lambda: "oui"),
             ("personnalis", lambda: "-"),
             ("champ .*publicit", lambda: self._path(oplead.CONSENT, rows, offered)),
@@ -110,7 +112,6 @@ class Marketer:
             ("google ads", lambda: self._google or "-"),
             ("meta", lambda: self._meta or "-"),
             ("hachées", lambda: "non"),
-            ("importées", lambda: "20/08/2026"),
         )
         for pattern, answer in rules:
             if re.search(pattern, said):
