@@ -545,7 +545,7 @@ def test_notes_a_start_date_in_the_future(company):
     done = type_in(company, "check")
 
     assert 0 == done.code
-    assert "conversions.1.since: 2031-01-01 lies in the future" in done.out
+    assert "conversions.1.since: Wed 1 Jan 2031 lies in the future" in done.out
 
 
 def test_one_failed_account_of_two_exits_with_1(company):
