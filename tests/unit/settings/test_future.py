@@ -22,7 +22,7 @@ def test_a_since_date_in_the_future_is_noted_at_its_line(loaded, tmp_path):
     ((path, (line, message)),) = noted(loaded, tmp_path, conversions=f"[{sale}, {come}]").items()
 
     assert ("conversions.0.since", 7) == (path, line)
-    assert message.startswith("2027-09-01 lies in the future: until then nothing is sent")
+    assert message.startswith("Wed 1 Sep 2027 lies in the future: until then nothing is sent")
 
 
 def test_a_funnel_start_in_the_future_is_noted(loaded, tmp_path):
