@@ -44,7 +44,7 @@ def _why_it_is_no_day(text: str) -> str:
     else:
         number = month = 0
     if 1 <= month <= _MONTHS and 1 <= number <= _LONGEST_MONTH:
-        return _("{text}: there is no such day, its month is shorter", text=text)
+        return _("{text}: there is no such day", text=text)
     return _("write a day as 2026-08-31 or 31/08/2026")
 
 

@@ -308,6 +308,7 @@ class OpleadSource:
                     why = _("its own page fails ({error})", error=error)
                     if isinstance(error, TokenRefused):
                         self._own_pages_refused += 1
+                        self._last_failure = last_failure  # of which it says nothing
                         why = _("the key may not read this lead's own page")
                     else:
                         self._last_failure = type(error)

@@ -51,8 +51,8 @@ def look_for_unlisted(fetch: DetailFetcher, whole_since: datetime | None) -> Non
     asked = fetch.read(unlisted if run.deps.accept_fewer else unlisted[:ASKED_A_NIGHT])
     if asked.deleted:
         with run.ledger.read_transaction() as session:
-            listed = leads.most_recently_seen_lead(session, run.ledger.account, but=unlisted)
-        if listed is not None and fetch.read([listed]).deleted:
+            listed = leads.most_recently_seen_leads(session, run.ledger.account, but=unlisted)
+        if fetch.read(listed).deleted:
             fetch.done.no_detail_pages = True
             return
     _record_missing(fetch, asked, unlisted)

@@ -201,7 +201,7 @@ def read_webhook_leads(run: RunContext, *, until: datetime, done: PullResult) ->
     done.shown_since = now
     try:
         asked = events.read_remaining_leads(DetailFetcher(run, done, until, started=now))
-        if not asked.as_asked and len(asked.ids) >= MANY:
+        if not asked.as_asked and len(asked.ids) - len(asked.refused) >= MANY:
             done.no_detail_pages = True
             events.unread |= dict.fromkeys(asked.ids)
     finally:

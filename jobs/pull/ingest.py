@@ -51,6 +51,8 @@ NAMED = 10
 """Names at most so many leads that webhooks report and nothing shows."""
 AT_ONCE = 50
 """Leads stored per transaction; the time limit is checked after each."""
+_OTHERS = 5
+"""Leads on record of which one must be read to show that not the key is refused."""
 MANY = 5
 """So many leads, none of them found at once, suggest that their own pages are elsewhere, or the key sees less."""
 _OTHER_LEAD = N_("its own page is another lead's, see oplead.fields.id")
@@ -571,10 +573,18 @@ class DetailFetcher:
         return self.is_key_proven
 
     def _reads_another(self, but: Collection[LeadId]) -> bool:
+        """Whether the key reads one of a few other leads on record; the first may be refused as well."""
         with self.run.ledger.read_transaction() as session:
-            other = leads.most_recently_seen_lead(session, self.run.ledger.account, but=but)
-        shown = self.run.deps.source.fetch_each([other] if other else [])
-        return any(found is not None for _, found in shown)
+            others = leads.most_recently_seen_leads(session, self.run.ledger.account, but=but, limit=_OTHERS)
+        return any(map(self._is_shown, others))
+
+    def _is_shown(self, lead: LeadId) -> bool:
+        try:
+            return any(found is not None for _, found in self.run.deps.source.fetch_each([lead]))
+        except KeyRefused as error:
+            if not error.is_known:
+                raise
+            return False
 
     def _refused(self, lead: LeadId, error: Misconfigured) -> Found:
         """Return what a lead counts as whose page is refused: not as deleted, and not as seen."""

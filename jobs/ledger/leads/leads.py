@@ -383,11 +383,13 @@ def unlisted_open_leads(session: Session, account: str, *, since: datetime | Non
     return _ids(session, account, unlisted, col(LeadRow.id).in_(_with_open(account)), order=_READ_AT)
 
 
-def most_recently_seen_lead(session: Session, account: str, *, but: Collection[LeadId]) -> LeadId | None:
-    """Return the most recently seen lead that is not missing, excluding these."""
+def most_recently_seen_leads(
+    session: Session, account: str, *, but: Collection[LeadId], limit: int = 1
+) -> list[LeadId]:
+    """Return the most recently seen leads that are not missing, excluding these."""
     excluded, present = set(but), col(LeadRow.missing_since).is_(None)
-    rows = _ids(session, account, present, order=col(LeadRow.seen_at).desc(), limit=len(excluded) + 1)
-    return next((lead for lead in rows if lead not in excluded), None)
+    rows = _ids(session, account, present, order=col(LeadRow.seen_at).desc(), limit=len(excluded) + limit)
+    return [lead for lead in rows if lead not in excluded][:limit]
 
 
 def leads_with_open_deliveries(session: Session, account: str) -> set[str]:

@@ -70,6 +70,11 @@ class SalesSummary:
     awaited: int = 0
     """How many sales are with the platforms, which have yet to say what became of them."""
 
+    @property
+    def are_answers_awaited(self) -> bool:
+        """Whether no platform has answered for any sale that was sent."""
+        return bool(self.awaited) and self.awaited >= sum(each.sent for each in self.headline.counted)
+
 
 @dataclass(frozen=True, slots=True)
 class Brief:
@@ -95,8 +100,8 @@ def sales_awaited(facts: ReportFacts) -> int:
 def awaited_text(count: int) -> str:
     """Return that answers are awaited, where a share of none accepted would sound an alarm."""
     return _n(
-        "The platforms' answers are awaited: {count} sale has been sent.",
-        "The platforms' answers are awaited: {count} sales have been sent.",
+        "{count} sale awaits the platforms' answers.",
+        "{count} sales await the platforms' answers.",
         count,
     )
 
@@ -165,7 +170,7 @@ def _counted(sold: SalesSummary) -> str:
     accepted, due = total_counted(sold.headline.counted)
     if not due:
         return _("No sale from an ad was to be sent yet.")
-    if not accepted and sold.awaited:
+    if not accepted and sold.are_answers_awaited:
         return awaited_text(sold.awaited)
     return f"{format_share(accepted, due)} · {accepted_of_due_text(accepted, due)}"
 

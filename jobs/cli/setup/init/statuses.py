@@ -62,10 +62,13 @@ class StatusInterview:
         if "won" not in stages:
             dialogue.say("  " + _("No status means that the sale is signed (won), so no sale will be sent."))
         ignored = [each.label for each in self._left_by(stages)]
-        if self.given is not None and (coded := [each for each in self._shown if each.past_code]):
+        taken = _normalised(stages)
+        written = _normalised({**stages, "ignored": ignored})
+        coded = [each for each in self._shown if each.past_code and normalise_label(each.label) in written]
+        coded = [each for each in coded if normalise_label(each.past_code) not in taken]
+        if self.given is not None and coded:
             pairs = join_with_semicolons(map(_name, coded))
             dialogue.say(_("Histories tell codes alone, which are written beside their statuses: {pairs}", pairs=pairs))
-        taken = _normalised(stages)
         return {
             self.question.name: {stage: self._with_codes(labels, taken) for stage, labels in stages.items()},
             "ignored": list(self._with_codes(ignored, taken)),

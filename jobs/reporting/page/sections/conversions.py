@@ -139,7 +139,7 @@ def sales_known_section(facts: ReportFacts) -> Mapping[str, object]:
         ),
     )
     return {
-        "share": format_share(accepted, due) if due and (accepted or not awaited) else "",
+        "share": format_share(accepted, due) if due and (accepted or not awaited or awaited < sent) else "",
         "awaited": awaited_text(awaited) if due and awaited else "",
         "in_words": accepted_of_due_text(accepted, due),
         "unsent": due - sent,
