@@ -36,6 +36,20 @@ class Fault:
 
 FAULTS = (
     Fault(
+        "one refused lead on record does not condemn a key",
+        "jobs/pull/ingest.py",
+        "_OTHERS = 5",
+        "_OTHERS = 1",
+        "tests/unit/pull/test_detail_fetch.py",
+    ),
+    Fault(
+        "a refused lead hides no platform that fails before and after it",
+        "connectors/oplead/source.py",
+        "                        self._last_failure = last_failure  # of which it says nothing\n",
+        "",
+        "tests/contract/oplead/test_leads.py",
+    ),
+    Fault(
         "a code of histories is written beside no status whose text they tell, too",
         "connectors/past_statuses.py",
         " and text not in told:",

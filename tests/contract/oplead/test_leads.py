@@ -228,6 +228,16 @@ def test_key_that_may_read_no_lead_ends_the_night(platform, open_source, lead, r
         assert leads == len(pull(open_source(detail="always"))[0].unreadable)
 
 
+def test_a_refused_lead_between_two_failing_ones_hides_no_failing_platform(platform, open_source, lead, reply):
+    """It says nothing of them."""
+    platform.serve("/v1/leads", [lead(number) for number in range(3)])
+    for number, status in enumerate((400, 403, 400)):
+        platform.serve(f"/v1/leads/L-{number}", reply(status=status))
+
+    with pytest.raises(Misconfigured, match="400 on /v1/leads/L-2"):
+        pull(open_source(detail="always"))
+
+
 @pytest.mark.parametrize("readable", [9, None])
 def test_quiet_night_is_not_ended_by_the_leads_that_are_refused_every_night(
     platform, open_source, lead, reply, readable

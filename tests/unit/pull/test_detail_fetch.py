@@ -250,6 +250,19 @@ def test_key_that_may_read_no_lead_ends_the_night(account, leads, is_told, on_re
     assert is_told == (account.night().source_stopped is not None)
 
 
+@pytest.mark.parametrize("readable", [True, False])
+def test_a_few_leads_on_record_are_asked_for_before_a_key_is_taken_for_refused(account, readable):
+    """The one seen last may be out of its reach as well."""
+    on_record, names = ([f"{kind}-{number}" for number in range(5)] for kind in "AL")
+    account.put(*map(lead, on_record))
+    account.night()
+    account.clock.time += DAY
+    account.put(*map(lead, names))
+    refuse(account, *names, *(on_record[:-1] if readable else on_record))
+
+    assert readable == (account.night().source_stopped is None)
+
+
 def test_lead_missing_on_two_nights_is_no_longer_fetched(account):
     """Its deliveries are cancelled, and it is fetched again once the list shows it."""
     account.put(lead("L-1", fields={"consent": "bof"}), lead("L-2"))
