@@ -383,7 +383,7 @@ def _name_in_words(name: str) -> str:
     """Return a reason or state that someone typed, with its words if it is a code."""
     codes = {str(code): words for texts in (STATES, REASONS) for code, words in texts.items()}
     words = codes.get(name.strip().casefold())
-    return _("{name} ({text})", name=name, text=words.short) if words else name
+    return _("{name} ({text})", name=name, text=words.short) if words and words.short != name else name
 
 
 def print_delivery_list(console: Console, account: AccountPresentation, which: MatchingDeliveries) -> None:

@@ -31,7 +31,10 @@ def test_status_reason_lists_its_leads(night, called):
     rows = [line.split() for line in told.out.splitlines() if line.startswith("L-")]
 
     assert 0 == told.code
-    assert "maison-test · " + called + ": 2 leads" in told.out
+    assert told.out.splitlines()[0] in {
+        "maison-test · consent_unknown (consent unclear): 2 leads",
+        f"maison-test · {called}: 2 leads",
+    }
     assert {"L-1", "L-2"} == {row[0] for row in rows}
     assert "sale held back Thu 10 Sep 2026 05:30 consent unclear" in told.lines
     assert "OK tél" not in told.out
@@ -72,7 +75,7 @@ def test_unknown_reason_names_the_codes_in_use(night):
     for code in ("consent_unknown", "no_click_id", "withheld", "submitted"):
         assert code in wrong.err
     assert "value_missing" not in wrong.err
-    assert (0, "maison-test · value_missing: 0 leads") == (empty.code, empty.out.strip())
+    assert (0, "maison-test · value_missing (no amount): 0 leads") == (empty.code, empty.out.strip())
 
 
 def test_run_and_status_mention_status_reason(night):

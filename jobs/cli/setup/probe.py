@@ -431,7 +431,7 @@ def _sources(survey: Survey) -> Parts:
     if any(seen.undecided for seen in survey.sources):
         yield _note(
             _(
-                "Unclear: nothing says whether the click id is Google's or Meta's, so nothing is sent for these leads "
+                "Unclear: nothing says which platform the click id is from, so nothing is sent for these leads "
                 "until `click_ids.bare` or a utm_source says so."
             )
         )
