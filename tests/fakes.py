@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
-from connectors.errors import Misconfigured, Transient
+from connectors.errors import KeyRefused, Misconfigured, Transient
 from connectors.records import (
     AdjustmentKind,
     AnswerLost,
@@ -193,6 +193,21 @@ class FakeSource:
     def fetch_latest(self, count, *, most_pages=None):  # noqa: ARG002
         """The last created, newest first."""
         return sorted(self.leads.values(), key=lambda lead: lead.created_at, reverse=True)[:count]
+
+
+def refuse_pages(source, *names):
+    """Refuse these leads' own pages to the key, whenever they are asked for."""
+    real = source.fetch_each
+
+    def fetch_each(ids):
+        for lead_id in ids:
+            if lead_id in names:
+                refused = KeyRefused("not this one")
+                refused.is_known = True
+                raise refused
+            yield from real([lead_id])
+
+    source.fetch_each = fetch_each
 
 
 @dataclass

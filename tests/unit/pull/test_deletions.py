@@ -15,7 +15,7 @@ from jobs.pull.ingest import PullResult
 from jobs.pull.sync import pull
 from jobs.run_context import SyncMode
 from tests.builders import REACH, attention, changed, from_field, lead, route, rulebook
-from tests.fakes import NIGHT
+from tests.fakes import NIGHT, refuse_pages
 
 DAY = timedelta(days=1)
 HOUR = timedelta(hours=1)
@@ -425,21 +425,6 @@ def test_missing_detail_pages_of_listed_leads_delete_nothing(account):
 # ── leads that the key may not read ──────────────────────────────────────────────────────────────
 
 
-def refuse(account, *names):
-    """Refuse these leads' own pages to the key, whenever they are asked for."""
-    real = account.source.fetch_each
-
-    def fetch_each(ids):
-        for lead_id in ids:
-            if lead_id in names:
-                refused = KeyRefused("not this one")
-                refused.is_known = True
-                raise refused
-            yield from real([lead_id])
-
-    account.source.fetch_each = fetch_each
-
-
 @pytest.mark.parametrize("style", list(SyncMode))
 @pytest.mark.parametrize("count", [1, 2])
 def test_unlisted_lead_that_the_key_may_not_read_is_not_known(account, style, count):
@@ -450,7 +435,7 @@ def test_unlisted_lead_that_the_key_may_not_read_is_not_known(account, style, co
     before = account.rows(LeadRow)
     refused = [f"L-{number}" for number in range(count)]
     account.source.unlisted = {*refused, "L-5"}
-    refuse(account, *refused)
+    refuse_pages(account.source, *refused)
     account.source.put(changed(waiting("L-5"), fields={"consent": "non"}))
     told = nights(account, 8 * DAY, 8 * DAY)
 
@@ -480,7 +465,7 @@ def test_lead_that_is_refused_to_the_key_is_not_taken_for_there_either(account, 
     account.put(replace(waiting("L-1"), click_ids=shared), waiting("L-2"))
     nights(account, 0 * DAY)
     account.source.delete("L-1")
-    refuse(account, "L-1")
+    refuse_pages(account.source, "L-1")
     account.put(replace(waiting("N-1"), click_ids=shared))
     nights(account, DAY)
 

@@ -5,14 +5,14 @@ from datetime import timedelta
 
 import pytest
 
-from connectors.errors import KeyRefused, Misconfigured, Transient
+from connectors.errors import Misconfigured, Transient
 from connectors.records import ClickId, ClickIdKind, Contact, Moment, StatusEntry, UnreadableLead
 from jobs.ledger.schema import Cursor, LeadRow, UnreadableLeadRow
 from jobs.pull.ingest import AT_ONCE
 from jobs.rules.extraction import ExclusionCriteria
 from jobs.run_context import SyncMode
 from tests.builders import REACH, attention, changed, lead, read
-from tests.fakes import NIGHT
+from tests.fakes import NIGHT, refuse_pages
 
 DAY = timedelta(days=1)
 HOUR = timedelta(hours=1)
@@ -203,27 +203,12 @@ def test_unreadable_new_lead_is_recorded(account):
     assert 1 == len(done.unreadable)
 
 
-def refuse(account, *names):
-    """Refuse these leads' own pages to the key, whenever they are asked for."""
-    real = account.source.fetch_each
-
-    def fetch_each(ids):
-        for lead_id in ids:
-            if lead_id in names:
-                refused = KeyRefused("not this one")
-                refused.is_known = True
-                raise refused
-            yield from real([lead_id])
-
-    account.source.fetch_each = fetch_each
-
-
 @pytest.mark.parametrize("refused", [1, 2, 7])
 def test_new_leads_that_the_key_may_not_read_end_no_night(account, refused):
     """The others are read, on the first night and on one that shows no other new lead."""
     names = [f"L-{number}" for number in range(8)]
     account.put(*map(lead, names))
-    refuse(account, *names[:refused])
+    refuse_pages(account.source, *names[:refused])
     told = []
     for _ in range(2):
         told.append(account.night())
@@ -245,7 +230,7 @@ def test_key_that_may_read_no_lead_ends_the_night(account, leads, is_told, on_re
     account.clock.time += DAY
     names = [f"L-{number}" for number in range(leads)]
     account.put(*map(lead, names))
-    refuse(account, *names, *on_record)
+    refuse_pages(account.source, *names, *on_record)
 
     assert is_told == (account.night().source_stopped is not None)
 
@@ -258,7 +243,7 @@ def test_a_few_leads_on_record_are_asked_for_before_a_key_is_taken_for_refused(a
     account.night()
     account.clock.time += DAY
     account.put(*map(lead, names))
-    refuse(account, *names, *(on_record[:-1] if readable else on_record))
+    refuse_pages(account.source, *names, *(on_record[:-1] if readable else on_record))
 
     assert readable == (account.night().source_stopped is None)
 
