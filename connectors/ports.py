@@ -79,11 +79,8 @@ class LeadSource(Protocol):
         If the night's request budget runs out, the remaining ids are not yielded.
         """
 
-    def fetch_latest(self, count: int, *, most_pages: int | None = None) -> Sequence[Lead | UnreadableLead]:
-        """Return up to `count` of the most recently created leads, newest first, with as few requests as possible.
-
-        Misconfigured if that takes more than `most_pages` of the list.
-        """
+    def fetch_latest(self, count: int) -> Sequence[Lead | UnreadableLead]:
+        """Return up to `count` of the most recently created leads, newest first, with as few requests as possible."""
 
 
 @runtime_checkable

@@ -147,6 +147,10 @@ class UnreadableLead:
     reason: str
     created_at: datetime | None = None
     """When it was created as far as the list says, which may show that it does not matter; aware UTC."""
+    is_refused: bool = False
+    """Whether the key may not read its own page."""
+    is_there: bool = True
+    """Whether the source showed it; else only its own page was asked for, in vain."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +189,8 @@ class LeadPage:
     """How many leads this reading lists in all, where the source says so from its start."""
     ahead: int = 0
     """At most how many earlier pages were still to be handed on when it was requested."""
+    shows_own_pages: bool = False
+    """Whether the key was shown the own page of one of its leads."""
 
 
 @dataclass(frozen=True, slots=True)

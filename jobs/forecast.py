@@ -71,7 +71,7 @@ class _PreloadedLeadSource:
         by_id = {lead.id: lead for lead in self.leads}
         yield from ((lead_id, by_id.get(lead_id)) for lead_id in ids)
 
-    def fetch_latest(self, count: int, *, most_pages: int | None = None) -> Sequence[Lead | UnreadableLead]:  # noqa: ARG002
+    def fetch_latest(self, count: int) -> Sequence[Lead | UnreadableLead]:
         """Return the first `count` leads."""
         return self.leads[:count]
 

@@ -190,7 +190,7 @@ class FakeSource:
                 raise self.fails.pop(lead_id)
             yield lead_id, SubstituteLead(self.merged[lead_id]) if lead_id in self.merged else self.leads.get(lead_id)
 
-    def fetch_latest(self, count, *, most_pages=None):  # noqa: ARG002
+    def fetch_latest(self, count):
         """The last created, newest first."""
         return sorted(self.leads.values(), key=lambda lead: lead.created_at, reverse=True)[:count]
 

@@ -35,7 +35,7 @@ from connectors.survey import SeenInLeads, UnreadPlace
 
 _NOT_FOUND = frozenset({404, 410})
 _TOO_MANY = 5
-"""So many own pages of listed leads, in a row not found or all refused, are not about single leads."""
+"""So many own pages, in a row not found or all refused, are not about single leads."""
 
 
 class _NoLeadError(Misconfigured):
@@ -61,8 +61,16 @@ _DetailPage = Mapping[str, object] | SubstituteLead | UnreadableLead | None
 class OpleadSource:
     """Reads leads from one Oplead platform for one night, with GET requests only; raises what the port declares."""
 
-    def __init__(self, client: OpleadClient, *, wanted_fields: frozenset[str] = frozenset()) -> None:
+    def __init__(
+        self,
+        client: OpleadClient,
+        *,
+        wanted_fields: frozenset[str] = frozenset(),
+        newest_within: int | None = None,
+    ) -> None:
         """Send nothing yet; `wanted_fields` are the dotted paths copied into `Lead.fields`.
+
+        The newest leads are looked for on `newest_within` pages of the list at most, if that is given.
 
         Every method that reads also raises WrongClock if Oplead's clock is too far from ours.
         """
@@ -70,6 +78,7 @@ class OpleadSource:
         self._options = client.options
         self._parser = LeadParser(client.options, wanted_fields)
         self._id_paths = self._parser.paths.id
+        self._newest_within = newest_within
         self._shown: list[Mapping[str, object]] | None = None
         self.seen = SeenInLeads(0, (), (), lambda _: 0)
         """What the leads read by `fetch_latest` hold."""
@@ -79,9 +88,8 @@ class OpleadSource:
         """The size of the largest list page so far, in bytes."""
         self._last_failure: type[Exception] | None = None
         self._not_found_in_a_row = 0
-        self._own_pages_refused = 0
-        self._may_read_own_pages = False
-        """Whether a lead's own page was shown."""
+        self._shows_own_pages = False
+        """Whether a lead's own page was shown since the latest list page came."""
 
     def close(self) -> None:
         """Close the client's connections."""
@@ -120,21 +128,23 @@ class OpleadSource:
                         return
         walk.require_complete_list()
 
-    def fetch_latest(self, count: int, *, most_pages: int | None = None) -> Sequence[Lead | UnreadableLead]:
+    def fetch_latest(self, count: int) -> Sequence[Lead | UnreadableLead]:
         """Return up to `count` of the most recently created leads, newest first, then the unreadable ones.
 
-        Scans the whole list unless it runs newest first; raises Misconfigured if that takes over `most_pages`. Fetches
-        detail pages for these leads only, plus the list's first and last lead if entries have no creation time.
+        Scans the whole list unless it runs newest first; raises Misconfigured if that takes more pages than
+        `newest_within`. Fetches detail pages for these leads only, plus the list's first and last lead if entries have
+        no creation time; raises KeyRefused if many are refused and none is shown.
         """
         paths, zone = self._parser.paths.created_at, self._options.zone
         walk = PageWalk(self._options.pagination, self._client)
         read = lazy_page_reader(lambda target: self._listed_page(partial(self._client.get, target)))
-        pages = _at_most(walk.pages(walk.first_page_position(), read), most_pages)
+        pages = _at_most(walk.pages(walk.first_page_position(), read), self._newest_within)
         latest, *ends = newest(pages, count, lambda entry: first_instant_at_paths(entry, paths, zone))
         items = latest or self._newer_end(*ends)
         shown: list[Mapping[str, object]] = []
         self._shown = shown
         page = self._page(items)
+        self._require_right_to_own_pages(page)
         self.seen = replace(
             collect_seen_in_leads(shown, page.leads),
             owners=count_distinct_lead_owners(shown),
@@ -208,27 +218,20 @@ class OpleadSource:
         known = frozenset(find_known(listed))
         entries = [self._unless_known(entry, known) if isinstance(entry, _ListEntry) else entry for entry in entries]
         bare = [entry.listed.id for entry in entries if isinstance(entry, _ListEntry) and entry.needs_details]
-        self._details_read = 0
+        self._details_read, self._shows_own_pages = 0, False
         # A key that has read the list is a good one, even if it may not read some of its leads.
         with closing(self._detail_pages(bare, _OF_LISTED_PAGE)) as pages:
             read = [
                 self._parse_list_entry(entry, pages) if isinstance(entry, _ListEntry) else entry for entry in entries
             ]
-        self._require_right_to_own_pages(bare, listed)
-        return collect_lead_page([self._add_creation_time(one, item) for one, item in zip(read, items, strict=True)])
+        page = collect_lead_page([self._add_creation_time(one, item) for one, item in zip(read, items, strict=True)])
+        return replace(page, shows_own_pages=self._shows_own_pages)
 
-    def _require_right_to_own_pages(self, asked: Sequence[LeadId], listed: Sequence[ListedLead]) -> None:
-        """Raise if the key may read no lead's own page: many were refused, none was shown, nor is any other.
-
-        On a quiet night only those are asked for that are refused every night: they must not end each.
-        """
-        if self._own_pages_refused < _TOO_MANY or self._may_read_own_pages:
-            return
-        others = [one.id for one in listed if one.id not in asked]
-        for _page in self._detail_pages(others[:_TOO_MANY], _OF_LISTED_PAGE):
-            pass
-        if not self._may_read_own_pages:
-            for _page in self._detail_pages(asked[-1:]):
+    def _require_right_to_own_pages(self, latest: LeadPage) -> None:
+        """Raise KeyRefused if many leads' own pages were refused to the key, and none was shown."""
+        refused = [LeadId(one.id) for one in latest.unreadable if one.id and one.is_refused]
+        if len(refused) >= _TOO_MANY and not latest.shows_own_pages:
+            for _page in self._detail_pages(refused[-1:]):
                 pass
 
     def _add_creation_time(self, one: Lead | LeadId | UnreadableLead, item: object) -> Lead | LeadId | UnreadableLead:
@@ -284,7 +287,7 @@ class OpleadSource:
             return UnreadableLead(lead_id, _("it is listed, but its own page is gone"))
         if isinstance(page, SubstituteLead):
             return UnreadableLead(lead_id, _("its own page is another lead's, see oplead.fields.id"))
-        return page
+        return replace(page, is_there=True) if isinstance(page, UnreadableLead) else page
 
     def _detail_pages(
         self, ids: Iterable[LeadId], of_one_page: tuple[type[Exception], ...] = _OF_ONE_PAGE
@@ -301,18 +304,18 @@ class OpleadSource:
                 last_failure, self._last_failure = self._last_failure, None
                 try:
                     page = self._detail_page(lead_id, answer)
-                    self._may_read_own_pages |= page is not None
+                    self._shows_own_pages |= isinstance(page, Mapping)
                 except of_one_page as error:
                     if last_failure is type(error) or _is_platform_wide_failure(error):
                         raise
+                    is_refused = isinstance(error, TokenRefused)
                     why = _("its own page fails ({error})", error=error)
-                    if isinstance(error, TokenRefused):
-                        self._own_pages_refused += 1
+                    if is_refused:
                         self._last_failure = last_failure  # of which it says nothing
                         why = _("the key may not read this lead's own page")
                     else:
                         self._last_failure = type(error)
-                    page = UnreadableLead(lead_id, why)
+                    page = UnreadableLead(lead_id, why, is_refused=is_refused, is_there=False)
                 yield lead_id, page
 
     def _detail_page(self, lead_id: LeadId, answer: Callable[[], OpleadAnswer]) -> _DetailPage:

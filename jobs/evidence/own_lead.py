@@ -33,7 +33,9 @@ _OUR_WORDS = frozenset({"test", "oplead", "sync", "oplead-sync", "invalid"})
 
 def open_source(session: Session) -> AbstractContextManager[LeadSource]:
     """Open a reader that the session hears."""
-    return oplead_source(session.known, session.clock, listener=listener_for(session.recorder))
+    return oplead_source(
+        session.known, session.clock, listener=listener_for(session.recorder), newest_within=_MOST_PAGES
+    )
 
 
 def open_writer(session: Session, via: str = "api") -> AbstractContextManager[OpleadWriteAccess]:
@@ -106,7 +108,7 @@ def newest(session: Session, count: int = 20) -> Sequence[Lead]:
     Misconfigured if they are not among the list's first 100 pages: nothing is judged by others.
     """
     with open_source(session) as source:
-        return [one for one in source.fetch_latest(count, most_pages=_MOST_PAGES) if isinstance(one, Lead)]
+        return [one for one in source.fetch_latest(count) if isinstance(one, Lead)]
 
 
 def shown_by(leads: Iterable[Lead]) -> frozenset[str]:

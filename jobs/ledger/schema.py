@@ -339,6 +339,8 @@ class UnreadableLeadRow(AccountKeyedRow, table=True):
     id: str = Field(primary_key=True)
     reason: str
     seen_at: datetime
+    there: bool = Field(default=True, sa_column_kwargs={"server_default": sqlalchemy.true()})
+    """Whether Oplead showed it; else only its own page was asked for, in vain."""
     reported_in: int | None = None
 
 

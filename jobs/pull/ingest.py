@@ -513,6 +513,10 @@ class DetailFetcher:
     """Whether to store unchanged leads again, since their contact hashes may have been erased."""
     is_key_proven: bool = field(default=False, kw_only=True)
     """Whether the key has read the list, or another lead."""
+    _is_page_shown: bool = field(default=False, init=False)
+    """Whether the key has read the own page of a lead that the list shows, or of another."""
+    _refused_pages: list[LeadId] = field(default_factory=list, init=False)
+    """Leads that the list shows and whose own pages were refused, until one is shown."""
 
     def read(self, ids: Sequence[LeadId]) -> FetchedDetails:
         """Read leads in the given order until all are read, time is up or the source yields no more tonight.
@@ -539,11 +543,22 @@ class DetailFetcher:
         finally:
             self._store(found, began, heard, asked)
 
-    def require_right_to_own_pages(self, refused: Sequence[LeadId]) -> None:
-        """Raise KeyRefused if the key may read neither these leads nor another on record."""
-        if not self._reads_another(refused):
-            for _found in self.run.deps.source.fetch_each(refused[-1:]):
+    def require_right_to_own_pages(
+        self, refused: Sequence[LeadId], *, is_any_shown: bool, listed: Sequence[LeadId] = ()
+    ) -> None:
+        """Raise KeyRefused if many leads of the list were refused on their own pages, and none is shown.
+
+        Before that a few others are asked for, of these `listed` ones and of those on record: a quiet night asks only
+        for those that are refused every night, which must not end each.
+        """
+        self._is_page_shown |= is_any_shown
+        self._refused_pages += refused
+        if self._is_page_shown or len(self._refused_pages) < MANY:
+            return
+        if not self._reads_another(self._refused_pages, listed):
+            for _found in self.run.deps.source.fetch_each(self._refused_pages[-1:]):
                 pass
+        self._is_page_shown = True
 
     def _fetch(self, part: Sequence[LeadId], asked: FetchedDetails) -> Iterator[tuple[LeadId, Found]]:
         """Yield what the source shows of leads, past those that are refused."""
@@ -572,15 +587,15 @@ class DetailFetcher:
         self.is_key_proven = self.is_key_proven or self.done.pages > 0 or self._reads_another([lead])
         return self.is_key_proven
 
-    def _reads_another(self, but: Collection[LeadId]) -> bool:
-        """Whether the key reads one of a few other leads on record; the first may be refused as well."""
+    def _reads_another(self, but: Collection[LeadId], listed: Sequence[LeadId] = ()) -> bool:
+        """Whether the key reads one of a few other leads, listed or on record; the first may be refused as well."""
         with self.run.ledger.read_transaction() as session:
-            others = leads.most_recently_seen_leads(session, self.run.ledger.account, but=but, limit=_OTHERS)
-        return any(map(self._is_shown, others))
+            on_record = leads.most_recently_seen_leads(session, self.run.ledger.account, but=but, limit=_OTHERS)
+        return any(map(self._is_shown, dict.fromkeys([*listed[:_OTHERS], *on_record])))
 
     def _is_shown(self, lead: LeadId) -> bool:
         try:
-            return any(found is not None for _, found in self.run.deps.source.fetch_each([lead]))
+            return any(isinstance(found, Lead) for _, found in self.run.deps.source.fetch_each([lead]))
         except KeyRefused as error:
             if not error.is_known:
                 raise
@@ -588,9 +603,10 @@ class DetailFetcher:
 
     def _refused(self, lead: LeadId, error: Misconfigured) -> Found:
         """Return what a lead counts as whose page is refused: not as deleted, and not as seen."""
-        is_by_key = isinstance(error, KeyRefused)
-        why = _(leads.PAGE_REFUSED) if is_by_key else _("its own page fails ({error})", error=error)
-        return UnreadableLead(lead, why)
+        why = _("its own page fails ({error})", error=error)
+        if is_refused := isinstance(error, KeyRefused):
+            why = _("the key may not read this lead's own page")
+        return UnreadableLead(lead, why, is_refused=is_refused, is_there=False)
 
     def _note_stored(self, session: Session, found: Sequence[tuple[LeadId, Found]]) -> None:
         """Note, in the transaction that stores them, what was found."""

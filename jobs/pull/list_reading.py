@@ -111,6 +111,11 @@ class ListReading:
     def _store_page(self, page: LeadPage, before: LeadPage | None, heard: int) -> bool:
         """Store a page; return False if its new leads couldn't all be read."""
         run, done, started, kept = self.fetch.run, self.fetch.done, self.fetch.started, page
+        self.fetch.require_right_to_own_pages(
+            [LeadId(one.id) for one in page.unreadable if one.id and one.is_refused],
+            is_any_shown=page.shows_own_pages,
+            listed=[*(lead.id for lead in page.leads), *page.unchanged],
+        )
         if self.fetch.run.deps.sync_window.reads_by_details:
             # Being listed isn't being observed: an unchanged lead is observed on its own page, later tonight.
             tests = self._unchanged_tests(page.unchanged)
@@ -154,8 +159,7 @@ class ListReading:
         new = [lead for lead in new if lead not in self._too_old]
         self.fetch.is_key_proven = True  # it has read this list page
         asked = self.fetch.read(new)
-        if len(asked.refused) == len(asked.ids) >= MANY:
-            self.fetch.require_right_to_own_pages(asked.refused)
+        self.fetch.require_right_to_own_pages(asked.refused, is_any_shown=bool(asked.as_asked))
         if len(asked.deleted) == len(asked.ids) >= MANY:
             raise Misconfigured(
                 _(

@@ -49,11 +49,16 @@ def oplead_source(
     wanted_fields: frozenset[str] = frozenset(),
     cancel_token: CancelToken = never_cancelled,
     listener: "Callable[[HeardExchange], None] | None" = None,
+    newest_within: int | None = None,
 ) -> "closing[OpleadSource]":
-    """Return a reader of the Oplead that partial settings name, at the pace of all commands with its token."""
+    """Return a reader of the Oplead that partial settings name, at the pace of all commands with its token.
+
+    It looks for the newest leads on `newest_within` pages of the list at most, if that is given.
+    """
     from connectors.oplead.source import OpleadSource  # noqa: PLC0415
 
-    return closing(OpleadSource(_partial_client(known, clock, cancel_token, listener), wanted_fields=wanted_fields))
+    client = _partial_client(known, clock, cancel_token, listener)
+    return closing(OpleadSource(client, wanted_fields=wanted_fields, newest_within=newest_within))
 
 
 def account_source(

@@ -216,7 +216,7 @@ class FileSource:
         for lead_id in ids:
             yield lead_id, found.get(lead_id, absent)
 
-    def fetch_latest(self, count: int, *, most_pages: int | None = None) -> Sequence[Lead | UnreadableLead]:  # noqa: ARG002
+    def fetch_latest(self, count: int) -> Sequence[Lead | UnreadableLead]:
         """Return up to `count` of the most recently created leads, newest first, then the unreadable ones."""
         opened = self._current_export_file()
         paths, zone = self._options.fields.created_at, self._options.zone

@@ -140,8 +140,8 @@ def store_unreadable_leads(
         reason = in_english(one.reason)
         met[one.reason] += not one.id
         lead = one.id or f"without id {met[one.reason]}: {reason}"
-        rows.append({"account": account, "id": lead, "reason": reason, "seen_at": seen_at})
-    bulk.write_rows(session, bulk.upsert_into(UnreadableLeadRow, "reason", "seen_at"), rows)
+        rows.append({"account": account, "id": lead, "reason": reason, "seen_at": seen_at, "there": one.is_there})
+    bulk.write_rows(session, bulk.upsert_into(UnreadableLeadRow, "reason", "seen_at", "there"), rows)
 
 
 def forget_unreadable(session: Session, account: str, ids: Collection[LeadId]) -> None:

@@ -24,7 +24,6 @@ from sqlalchemy.orm import aliased
 from sqlmodel import Session, col, select
 from sqlmodel.sql.expression import SelectOfScalar
 
-from connectors.language import N_
 from connectors.records import ClickIdKind, ContactIdentifierKind, DestinationId, Identifier, LeadId, ListedLead
 from jobs.ledger import bulk
 from jobs.ledger.leads import status_labels as labels_seen
@@ -57,8 +56,6 @@ from jobs.rules.model import (
 )
 from jobs.rules.reasons import NAMING_ANOTHER_LEAD, Reason
 
-PAGE_REFUSED = N_("its own page was asked for, and the key may not read it")
-"""Why a lead is unreadable that no list page has shown, in English: whether it exists still is not known."""
 _ERASED_AT_ONCE = 1_000
 """Click ids per statement."""
 _READ_AT = case(
@@ -432,8 +429,7 @@ def _not_listed_since(account: str, since: datetime) -> ColumnElement[bool]:
         col(UnreadableLeadRow.account) == account,
         col(UnreadableLeadRow.id) == col(LeadRow.id),
         col(UnreadableLeadRow.seen_at) >= since,
-        # Some Opleads refuse what is gone.
-        col(UnreadableLeadRow.reason) != PAGE_REFUSED,
+        col(UnreadableLeadRow.there),  # some Opleads refuse what is gone
     )
     return and_(col(LeadRow.seen_at) < since, ~unreadable)
 

@@ -474,9 +474,9 @@ MESSAGES: Mapping[MessageKind, tuple[MessagePart, ...]] = {
     MessageKind.SUSPICIOUSLY_MISSING: (
         MessagePart(
             N_(
-                "{count} lead is no longer there: does the key (oplead.token) still see every lead? If it was really "
+                "{count} lead is no longer shown: does the key (oplead.token) still see every lead? If it was really "
                 "deleted, say so once by `oplead-sync run --accept-fewer`",
-                "{count} leads are no longer there: does the key (oplead.token) still see every lead? If they were "
+                "{count} leads are no longer shown: does the key (oplead.token) still see every lead? If they were "
                 "really deleted, say so once by `oplead-sync run --accept-fewer`",
             )
         ),
@@ -596,7 +596,7 @@ FINDING_TITLES: Mapping[MessageKind, str] = {
     MessageKind.UNREADABLE: N_("Leads that cannot be read"),
     MessageKind.UNKNOWN_STATUSES: N_("Statuses that the settings do not name"),
     MessageKind.PUT_OFF: N_("Put off by the platform again"),
-    MessageKind.SUSPICIOUSLY_MISSING: N_("Many leads are no longer there"),
+    MessageKind.SUSPICIOUSLY_MISSING: N_("Many leads are no longer shown"),
     MessageKind.UNREAD: N_("Leads that were not read"),
     MessageKind.NO_DETAIL_PAGES: N_("Leads without a page of their own"),
     MessageKind.INBOX_UNREADABLE: N_("The webhooks' inbox cannot be read"),

@@ -136,6 +136,7 @@ def open_source(platform: Platform, clock: StillClock) -> Iterator[Open]:
         wanted: frozenset[str] = frozenset(),
         per_minute: int = 90,
         clocks_within: timedelta | None = None,
+        newest_within: int | None = None,
         **options: object,
     ) -> OpleadSource:
         given = {"token": TOKEN, "zone": ZoneInfo("Europe/Paris"), "base_url": platform.url, **options}
@@ -147,7 +148,7 @@ def open_source(platform: Platform, clock: StillClock) -> Iterator[Open]:
             jitter=lambda: 1.0,
             clocks_within=clocks_within,
         )
-        source = OpleadSource(client, wanted_fields=wanted)
+        source = OpleadSource(client, wanted_fields=wanted, newest_within=newest_within)
         opened.append(source)
         return source
 

@@ -8,7 +8,6 @@ import pytest
 
 from connectors.errors import KeyRefused, Misconfigured, Transient
 from connectors.oplead.options import FieldPaths, OpleadOptions, PaginationOptions
-from connectors.oplead.parsing.lead_parser import digest_of
 from connectors.records import ClickIdKind, LeadId, SubstituteLead
 from tests.fakes import finder_of
 
@@ -214,18 +213,31 @@ def test_leads_that_the_key_may_not_read_end_no_night(platform, open_source, lea
 
     page = pull(open_source(detail="always"))[0]
 
+    assert page.shows_own_pages
     assert [f"L-{number}" for number in refused] == [one.id for one in page.unreadable]
     assert [f"L-{number}" for number in range(11) if number not in refused] == [one.id for one in page.leads]
 
 
 @pytest.mark.parametrize(("leads", "is_told"), [(4, False), (5, True), (12, True)])
-def test_key_that_may_read_no_lead_ends_the_night(platform, open_source, lead, reply, *, leads, is_told):
-    """Many are asked for first: a few leads may all be out of its reach."""
+def test_key_that_may_read_none_of_the_newest_leads_is_told(platform, open_source, lead, reply, *, leads, is_told):
+    """Of a night's leads it is only told which were refused: the ledger knows others to ask for."""
     platform.serve("/v1/leads", [lead(number) for number in range(leads)])
     own_pages(platform, lead, reply, refused=range(leads))
+    (page,) = pull(open_source(detail="always"))
 
+    assert [(True, True)] * leads == [(one.is_refused, one.is_there) for one in page.unreadable]
+    assert not page.shows_own_pages
     with pytest.raises(KeyRefused, match="403 on /v1/leads/L-") if is_told else nullcontext():
-        assert leads == len(pull(open_source(detail="always"))[0].unreadable)
+        assert leads == len(open_source(detail="always").fetch_latest(20))
+
+
+@pytest.mark.parametrize(("status", "is_there"), [(400, False), (500, False), (200, True)])
+def test_lead_that_only_its_own_page_might_show_is_there_if_it_does(platform, open_source, reply, status, is_there):
+    """A failing page says nothing of a lead that no list shows."""
+    platform.serve("/v1/leads/L-1", reply({"id": "L-1"}, status=status))
+    ((_, found),) = open_source().fetch_each(["L-1"])
+
+    assert is_there == found.is_there
 
 
 def test_a_refused_lead_between_two_failing_ones_hides_no_failing_platform(platform, open_source, lead, reply):
@@ -238,24 +250,6 @@ def test_a_refused_lead_between_two_failing_ones_hides_no_failing_platform(platf
         pull(open_source(detail="always"))
 
 
-@pytest.mark.parametrize("readable", [9, None])
-def test_quiet_night_is_not_ended_by_the_leads_that_are_refused_every_night(
-    platform, open_source, lead, reply, readable
-):
-    """Nobody else's page is read then, so some are asked for: one that is shown proves the key."""
-    platform.serve("/v1/leads", [lead(number) for number in range(11)])
-    own_pages(platform, lead, reply, shown=range(11), refused=(one for one in range(11) if one != readable))
-    known = {(f"L-{number}", digest_of(lead(number))) for number in range(6, 11)}
-
-    with pytest.raises(KeyRefused) if readable is None else nullcontext():
-        (page,) = pull(open_source(detail="always"), finder_of(known))
-
-        assert ([f"L-{number}" for number in range(6)], 5) == (
-            [one.id for one in page.unreadable],
-            len(page.unchanged),
-        )
-
-
 @pytest.mark.parametrize(("most", "is_found"), [(1, False), (2, False), (3, True), (None, True)])
 def test_newest_leads_beyond_so_many_pages_are_not_looked_for(platform, open_source, lead, most, is_found):
     """Older ones are never returned in their place."""
@@ -265,7 +259,7 @@ def test_newest_leads_beyond_so_many_pages_are_not_looked_for(platform, open_sou
         platform.serve(f"/v1/leads?page={number}" if number else "/v1/leads", {"data": entries, **more})
 
     with nullcontext() if is_found else pytest.raises(Misconfigured, match="newest"):
-        assert ["L-6"] == [one.id for one in open_source().fetch_latest(1, most_pages=most)]
+        assert ["L-6"] == [one.id for one in open_source(newest_within=most).fetch_latest(1)]
     assert (most or 3) == len(platform.asked)
 
 

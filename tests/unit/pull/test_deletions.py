@@ -177,7 +177,7 @@ def test_mass_deletion_is_reported_and_cancels_nothing(account, deleted, of, bel
     account.source.delete(*names[:deleted])
     told = nights(account, 12 * HOUR, 12 * HOUR)
     cancelled = sum(state == "cancelled" for state in account.states.values())
-    sentence = f"{deleted} leads are no longer there" if deleted < of else "Oplead lists 0 leads; the last"
+    sentence = f"{deleted} leads are no longer shown" if deleted < of else "Oplead lists 0 leads; the last"
 
     assert deleted * believed == cancelled
     assert [not believed] * 2 == [sentence in " ".join(attention(summary)) for summary in told]
@@ -451,8 +451,8 @@ def test_unlisted_lead_that_the_key_may_not_read_is_not_known(account, style, co
         for row in account.rows(LeadRow)
         if row.id in refused
     ]
-    assert [(name, "its own page was asked for, and the key may not read it") for name in refused] == [
-        (row.id, row.reason) for row in account.rows(UnreadableLeadRow)
+    assert [(name, "the key may not read this lead's own page", False) for name in refused] == [
+        (row.id, row.reason, row.there) for row in account.rows(UnreadableLeadRow)
     ]
 
 

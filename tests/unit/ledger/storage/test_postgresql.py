@@ -717,6 +717,7 @@ ALTER TABLE cursor DROP COLUMN listed;
 DROP TABLE lead_told_apart;
 ALTER TABLE lead DROP COLUMN contact_mark;
 ALTER TABLE lead DROP COLUMN reused_in;
+ALTER TABLE unreadable_lead DROP COLUMN there;
 DROP TABLE former_file;
 ALTER TABLE retention_mark DROP COLUMN conversions;
 CREATE TABLE monthly_conversions (account text, count integer);
