@@ -36,6 +36,13 @@ class Fault:
 
 FAULTS = (
     Fault(
+        "leads that are refused to the key do not tell a wrong path",
+        "jobs/pull/inbox.py",
+        "len(asked.ids) - len(asked.refused) >= MANY",
+        "len(asked.ids) >= MANY",
+        "tests/unit/pull/test_inbox.py::test_leads_that_are_refused_to_the_key_do_not_tell_a_wrong_path",
+    ),
+    Fault(
         "one refused lead on record does not condemn a key",
         "jobs/pull/ingest.py",
         "_OTHERS = 5",

@@ -30,7 +30,7 @@ from jobs.settings.schema import NotificationThresholds
 from jobs.webhooks.file_inbox import WebhookInboxFile
 from jobs.webhooks.inbox_reader import InboxReader
 from tests.builders import GOOGLE, REACH, attention, changed, lead, route
-from tests.fakes import NIGHT, Crash
+from tests.fakes import NIGHT, Crash, refuse_pages
 
 DAY, HOUR, MINUTE = timedelta(days=1), timedelta(hours=1), timedelta(minutes=1)
 WON = NIGHT + 5 * HOUR
@@ -401,6 +401,20 @@ def test_several_leads_all_gone_leave_the_decision_to_the_night(account):
     account.source.fetch_each = served
     account.night()
     assert {("gagne", won, StatusTimeOrigin.WEBHOOK)} == {changes(account, name)[-1] for name in names}
+
+
+def test_leads_that_are_refused_to_the_key_do_not_tell_a_wrong_path(account):
+    """Their pages are where they should be; the one that was not asked for shows that the key reads others."""
+    names = [f"G-{number}" for number in range(5)]
+    account.put(*(undated(name) for name in names), undated("N-1"))
+    account.night()
+    account.clock.time += DAY
+    deliver(account, *(received(name, "Gagné") for name in names))
+    refuse_pages(account.source, *names)
+    summary = between_nights(account)
+
+    assert (None, [5]) == (summary.source_stopped, place(account))
+    assert ["5 leads could not be read: `status` lists them"] == attention(summary)
 
 
 def test_an_inbox_made_anew_is_known_by_more_than_its_size(account):
