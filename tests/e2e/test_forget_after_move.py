@@ -119,7 +119,7 @@ def test_nothing_is_left_in_the_files_that_the_state_was_moved_from(company, who
 
 LATER_COLUMNS = (
     *("lead.contact_mark", "lead.reused_in", "cursor.listed", "cursor.listed_whole"),
-    *("lease.restored_at", "lease.forgotten_place", "delivery.happened_after"),
+    *("lease.restored_at", "lease.forgotten_place", "delivery.happened_after", "unreadable_lead.there"),
 )
 """What was added since the state of an older version."""
 
