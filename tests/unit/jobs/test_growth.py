@@ -237,8 +237,8 @@ def test_memory_does_not_grow_with_the_leads(account, monkeypatch):
     """Rows are counted, erased and reported in small chunks."""
     monkeypatch.setitem(schema.STREAMED, "yield_per", AT_ONCE)
     monkeypatch.setattr(leads_on_record, "_ERASED_AT_ONCE", AT_ONCE)
-    _peak(account, FEW)
-    few, many = (_peak(account, leads) for leads in (FEW, 8 * FEW))
+    # The lower of two: a statement that is compiled on the way, or anew since others took its place, is no lead's.
+    few, many = (min(_peak(account, leads) for _ in range(2)) for leads in (FEW, 8 * FEW))
 
     assert many < 1.5 * few
 
