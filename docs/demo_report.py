@@ -38,7 +38,7 @@ from jobs.rules.reasons import PlatformCode, Reason
 NOW = datetime(2026, 11, 28, 5, 0, tzinfo=UTC)
 NONE = PlatformCode("")
 NO_VALUE = Decimal()
-STAGES = {"appointment": "Rendez-vous", "quote": "Devis", "won": "Gagné"}
+STAGES = ("appointment", "quote_sent", "won")
 NAMES = {"appointment": "Rendez-vous pris", "quote": "Devis remis", "sale": "Vente signée"}
 VALUES = {"appointment": 60, "quote": 250, "sale": 11_900}
 
@@ -52,7 +52,6 @@ def demo_facts() -> ReportFacts:
         currency="EUR",
         period=Period(date(2026, 10, 29), date(2026, 11, 27)),
         conversion_names=NAMES,
-        stage_names=STAGES,
         sale="sale",
         consent_assumed_because=None,
         tasks=_tasks(),
@@ -247,7 +246,7 @@ def _funnel() -> Funnel:
         CampaignSales("google", "cpc", "Marque", 3, Decimal(42_150), 0),
         CampaignSales("bing", "cpc", "Pompe à chaleur", 2, Decimal(21_900), 0),
     )
-    return Funnel(tuple(STAGES), campaigns, weeks, sales)
+    return Funnel(STAGES, campaigns, weeks, sales)
 
 
 def _timing() -> Iterator[StageTiming]:
@@ -255,10 +254,10 @@ def _timing() -> Iterator[StageTiming]:
     fit, late, rare = BiddingFitness.FIT, BiddingFitness.TOO_LATE, BiddingFitness.TOO_LATE_AND_TOO_RARE
     for stage, platform, count, median, most, window, within, verdict in (
         ("appointment", AdPlatform.GOOGLE, 1301, 2.4, 9, google, 1299, fit),
-        ("quote", AdPlatform.GOOGLE, 560, 13, 31, google, 551, fit),
+        ("quote_sent", AdPlatform.GOOGLE, 560, 13, 31, google, 551, fit),
         ("won", AdPlatform.GOOGLE, 131, 38, 84, google, 122, BiddingFitness.TOO_RARE),
         ("appointment", AdPlatform.META, 640, 1.8, 6.5, meta, 588, fit),
-        ("quote", AdPlatform.META, 210, 11, 27, meta, 61, late),
+        ("quote_sent", AdPlatform.META, 210, 11, 27, meta, 61, late),
         ("won", AdPlatform.META, 52, 33, 71, meta, 3, rare),
     ):
         half, nine = timedelta(days=median), timedelta(days=most)

@@ -161,7 +161,7 @@ def test_long_names_of_stages_break_no_other_word_on_paper(browser, tmp_path):
     names = ("Rendez-vous téléphonique confirmé par le conseiller", "Financement-refusé-administrativement", "Gagné")
     file = tmp_path / "long.html"
     with using_language(Language.FRENCH):
-        page = render(replace(facts, stage_names=dict(zip(facts.funnel.stages, names, strict=True))))
+        page = render(replace(facts, funnel=replace(facts.funnel, stages=names)))
     file.write_text(page, encoding="utf-8")
     with Shown(browser, file, viewport={"width": PRINTED, "height": 1000}) as page:
         page.emulate_media(media="print")

@@ -413,8 +413,6 @@ class ReportFacts:
     period: Period
     conversion_names: Mapping[str, str]
     """What the settings call each conversion, by its id."""
-    stage_names: Mapping[str, str]
-    """What Oplead calls each stage, by its id: its first label in the settings."""
     sale: str
     """The conversion that counts as a signed sale, by its id."""
     consent_assumed_because: str | None

@@ -105,7 +105,6 @@ def gather(
         currency=currency,
         period=period,
         conversion_names=settings.conversion_names,
-        stage_names={stage: labels[0] for stage, labels in settings.stages.items() if labels},
         sale=rules.sale_conversion.id,
         consent_assumed_because=settings.consent.because,
         tasks=tasks_for_humans(

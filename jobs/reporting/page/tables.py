@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from connectors.language import N_
+from connectors.stage_words import stage_in_words
 from connectors.text import strip_control_characters
 from jobs.reporting.page.facts import OutcomeCount, Period, ReportFacts, Sales
 from jobs.reporting.page.leads.campaigns import campaign_name_without_source, sum_campaigns_by_name, sum_sales_by_name
@@ -262,8 +263,8 @@ TABLES: tuple[Table, ...] = (
             _plain("stage", N_("The stage in the settings.")),
             Column(
                 "stage_name",
-                N_("What Oplead calls it: its first label in the settings."),
-                lambda row, facts: facts.stage_names.get(row.stage, row.stage),
+                N_("Its name on every screen."),
+                lambda row, _facts: stage_in_words(row.stage),
             ),
             _PLATFORM,
             _plain("count", N_("How many leads reached it.")),

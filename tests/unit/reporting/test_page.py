@@ -244,14 +244,15 @@ def test_what_the_night_held_or_lost_is_worth_what_its_leads_are():
     assert ["Expired", "4"] == shown.texts[at - 2 : at]
 
 
-def test_the_built_in_stage_has_a_name():
-    """It is in no settings, so Oplead has no label for it."""
+def test_stages_have_the_names_of_every_other_screen():
+    """Settings call a stage by an id; Oplead's labels for it are many, and differ from one house to the next."""
     facts = demo_facts()
     created = (replace(facts.timing[0], stage="created"), *facts.timing[1:])
     with using_language(Language.FRENCH):
         shown = Page(render(replace(facts, timing=created)))
 
-    assert any(row[0] == "lead créé" for row in shown.rows)
+    assert {"Lead créé", "Devis envoyé", "Vente"} <= {row[0] for row in shown.rows if row}
+    assert any({"Rendez-vous", "Devis envoyé", "Vente"} <= set(row) for row in shown.rows)
 
 
 def test_two_names_of_one_source_are_pointed_out(english):

@@ -255,7 +255,6 @@ def test_the_funnel(facts):
     )
 
     assert expected == facts.funnel
-    assert {"appointment": "Rendez-vous", "won": "Gagné", "lost": "Perdu"} == facts.stage_names
 
 
 def test_the_timing(facts):

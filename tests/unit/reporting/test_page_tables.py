@@ -54,12 +54,12 @@ def test_excel_in_french_reads_letters_columns_and_numbers(tmp_path):
         "campaign",
         "leads",
         "reached: appointment",
-        "reached: quote",
+        "reached: quote_sent",
         "reached: won",
         "won",
         "value",
     ] == read(tmp_path / "campaigns.csv")[0]
-    assert ["appointment", "Rendez-vous", "google", "1301", "216,83", "57,6", "216,0", "2160,0", "1299", "fit"] in read(
+    assert ["appointment", "appointment", "google", "1301", "216,83", "57,6", "216,0", "2160,0", "1299", "fit"] in read(
         tmp_path / "timing.csv"
     )
     assert ["red", "oplead_users", "Conversions expire soon"] == read(tmp_path / "tasks.csv")[1][:3]
@@ -128,8 +128,8 @@ def test_json_values_are_exact():
         "matured_value": "228139.02",
     }
     assert "2026-09-29" == written["sales"][4]["first_day"]
-    assert {"appointment": 231, "quote": 118, "won": 25} == written["campaigns"][0]["reached"]
+    assert {"appointment": 231, "quote_sent": 118, "won": 25} == written["campaigns"][0]["reached"]
     assert "2026-11-30T10:00:00+01:00" == written["recoverable"][0]["first_expiry"]
-    assert ("appointment", "Rendez-vous") == (written["timing"][0]["stage"], written["timing"][0]["stage_name"])
+    assert ("appointment", "appointment") == (written["timing"][0]["stage"], written["timing"][0]["stage_name"])
     assert None is written["last_night"][0]["matched"]
     assert "48213" == written["coverage"][0]["lead_ids"][0]

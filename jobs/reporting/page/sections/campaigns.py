@@ -15,6 +15,7 @@ from connectors.language import (
     format_share,
     join_with_semicolons,
 )
+from connectors.stage_words import stage_in_words
 from jobs.reporting.page import charts
 from jobs.reporting.page.facts import CampaignRow, CampaignSales, ReportFacts
 from jobs.reporting.page.leads.campaigns import (
@@ -29,10 +30,10 @@ from jobs.reporting.page.sections.grids import (
     ChartWithTable,
     Column,
     Grid,
+    capital,
     grid_of,
     money_formatter,
     money_or_unknown_formatter,
-    stage_name,
 )
 from jobs.reporting.page.words import TWO_NAMES
 
@@ -141,7 +142,8 @@ def _all_campaigns(facts: ReportFacts) -> ChartWithTable | None:
         return None
     reached = [sum(each) for each in zip(*(campaign.reached for campaign in campaigns), strict=True)]
     leads = sum(campaign.leads for campaign in campaigns)
-    steps = [(_("Leads"), leads), *zip((stage_name(facts, each) for each in facts.funnel.stages), reached, strict=True)]
+    stages = [capital(stage_in_words(each)) for each in facts.funnel.stages]
+    steps = [(_("Leads"), leads), *zip(stages, reached, strict=True)]
     grid = grid_of(
         _("All campaigns together"),
         (Column(_("Stage")), Column(_("Leads"), True), Column(_("Share of all"), True)),
@@ -156,7 +158,7 @@ def _all_campaigns(facts: ReportFacts) -> ChartWithTable | None:
 
 
 def _campaigns(facts: ReportFacts) -> Grid:
-    stages = [Column(stage_name(facts, stage), True) for stage in facts.funnel.stages]
+    stages = [Column(capital(stage_in_words(stage)), True) for stage in facts.funnel.stages]
 
     def cells(line: _Line[CampaignRow]) -> tuple[str, ...]:
         row = line.row

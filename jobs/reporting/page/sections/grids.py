@@ -10,7 +10,6 @@ from connectors.language import (
     _,
     format_round_money,
 )
-from connectors.stage_words import stage_in_words
 from jobs.reporting.page.facts import (
     ReportFacts,
 )
@@ -110,8 +109,3 @@ def destination_name(destination: str) -> str:
     """Return what everybody calls a destination; its id if it has no other name."""
     known = DESTINATIONS.get(destination)
     return _(known) if known else destination
-
-
-def stage_name(facts: ReportFacts, stage: str) -> str:
-    """Return what Oplead calls a stage."""
-    return facts.stage_names.get(stage) or stage_in_words(stage)

@@ -13,6 +13,7 @@ from connectors.language import (
     join_with_semicolons,
     translated,
 )
+from connectors.stage_words import stage_in_words
 from jobs.reporting.page import charts
 from jobs.reporting.page.attribution import FEWEST_ADVISED, window_runs_from_click
 from jobs.reporting.page.facts import (
@@ -26,12 +27,12 @@ from jobs.reporting.page.sections.grids import (
     ChartWithTable,
     Column,
     Grid,
+    capital,
     destination_name,
     grid_of,
     money_formatter,
     money_or_unknown_formatter,
     rows_shown_on_page,
-    stage_name,
 )
 from jobs.reporting.page.words import (
     FITNESS,
@@ -62,7 +63,7 @@ def stage_timing_section(facts: ReportFacts) -> Mapping[str, object] | None:
         ),
         facts.timing,
         lambda each: (
-            stage_name(facts, each.stage),
+            capital(stage_in_words(each.stage)),
             _(PLATFORMS[each.platform]),
             _(FITNESS[each.fitness]),
             format_integer(each.count),
@@ -88,7 +89,7 @@ def _times(facts: ReportFacts, platform: AdPlatform) -> ChartWithTable | None:
     from_click = window_runs_from_click(platform)
     spans = [
         charts.TimeToStage(
-            stage_name(facts, each.stage), each.median, each.nine_in_ten, each.window if from_click else None
+            capital(stage_in_words(each.stage)), each.median, each.nine_in_ten, each.window if from_click else None
         )
         for each in facts.timing
         if each.platform is platform
