@@ -639,12 +639,13 @@ def test_says_where_to_find_the_id_of_a_conversion_action_once(type_in):
     ("pasted", "taken"),
     [
         ("https://ads.google.com/aw/conversions/detail?ocid=99&ctId=987654321&euid=7", "987654321"),
+        ("ctId=987654321", "987654321"),
         ("https://ads.google.com/aw/conversions/detail?ctId=98x7", None),
         ("https://ads.google.com/aw/conversions/detail?ocid=99", None),
     ],
 )
 def test_the_id_of_a_conversion_action_is_taken_out_of_its_address(type_in, pasted, taken):
-    """The browser's address has other numbers too: none of them is guessed to be the action's."""
+    """Or the part that names it; other numbers that the browser's address has are never guessed to be the action's."""
     result, told = type_in(*ENOUGH[:-2], "--action", f"appointment={pasted}", survey=SURVEY)
 
     assert (0 if taken else 2) == result.exit_code, result.output

@@ -23,7 +23,7 @@ PATH_PREFIX = "How Oplead's paths begin, as /v1; a usual one is found by itself"
 YES_OR_NO = {**dict.fromkeys(("y", "yes", "o", "oui"), True), **dict.fromkeys(("n", "no", "non"), False)}
 _QUOTED = re.compile(r"\"([^\"]*)\"|'([^']*)'|«([^»]*)»|“([^”]*)”")
 _PART = re.compile(r"\s*(?:\"[^\"]*\"|«[^»]*»|“[^”]*”|[^,])+")
-_ACTION_IN_ADDRESS = re.compile(r"[?&#]ctId=([0-9]+)(?![0-9A-Za-z_-])", re.IGNORECASE)
+_ACTION_IN_ADDRESS = re.compile(r"(?:^|[?&#])ctId=([0-9]+)(?![0-9A-Za-z_-])", re.IGNORECASE)
 _MASK = re.compile(r"<.*\d+\s\w+>")
 """The placeholder that `probe` shows for text that may be personal data."""
 
